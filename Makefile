@@ -1,0 +1,30 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
+LAMBDA := --python-platform x86_64-manylinux2014
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## create .venv with the locked packages
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Lambent needs $(PYTHON) on the PATH (or: make PYTHON=/path/to/python3.11)" >&2; exit 3; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements-dev.txt)"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirement requirements-dev.txt
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@touch $@
+
+lock: $(STAMP) ## write all requirements files anew from pyproject.toml
+	$(UV_COMPILE) pyproject.toml --group dev -o requirements-dev.txt
+	$(UV_COMPILE) $(LAMBDA) --group core -c requirements-dev.txt -o layers/core/requirements.txt
+	$(UV_COMPILE) $(LAMBDA) --group litert -o layers/numeric/litert/requirements.txt
+	$(UV_COMPILE) $(LAMBDA) --group tflite-runtime -o layers/numeric/tflite_runtime/requirements.txt
+	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
+	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
+
+.PHONY: help setup lock
