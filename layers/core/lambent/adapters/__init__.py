@@ -1,0 +1,1 @@
+"""The only places that know boto3 and model interpreters."""

@@ -1,0 +1,1 @@
+"""Wire models: what requests, answers, queue messages and artifact files look like."""

@@ -1,0 +1,99 @@
+"""The batch request that every door takes, its manifest, its plan and what is told of a job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lambent.errors import RequestInvalid
+
+JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+
+
+class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
+    pass
+
+
+class BatchInput(_Contract):
+    """Where the items are: a JSONL manifest in the tenant's ``inputs/`` prefix."""
+
+    manifest_uri: Annotated[str, Meta(max_length=2048)]
+
+
+class BatchRequest(_Contract):
+    """One batch. The tenant is never in it: the door knows who asks.
+
+    ``id`` names the job within its tenant, so that sending the same request again is harmless.
+    """
+
+    schema_version: Literal[1]
+    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)]
+    model: str
+    input: BatchInput
+    label: str | None = None
+    version: str | None = None
+    lane: Literal["auto", "cpu", "gpu"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse a request that names both a version and a label."""
+        if self.label is not None and self.version is not None:
+            raise RequestInvalid("Name a version or a label, not both.", field="version")
+
+
+class ManifestItem(_Contract):
+    """One line of the manifest."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=256)]
+    uri: Annotated[str, Meta(max_length=2048)]
+
+
+class ShardItem(_Contract):
+    """One item of a shard: its id, its key in the data bucket and the manifest line it came from."""
+
+    id: str
+    key: str
+    line: int
+
+
+class Plan(_Contract):
+    """plan.json: what was decided for a job, and why."""
+
+    schema_version: Literal[1] = 1
+    tenant: str
+    job_id: str
+    model: str
+    version: int
+    lane: Literal["cpu", "gpu"]
+    total: int
+    shards: int
+    shard_items: int
+    why: str
+
+
+class ShardView(_Contract):
+    """Progress of one shard."""
+
+    shard: int
+    state: str
+    done: int
+    failed: int
+
+
+class JobView(_Contract):
+    """GET /jobs/{id}."""
+
+    id: str
+    state: str
+    model: str
+    version: str | None
+    lane: str | None
+    total: int | None
+    done: int
+    failed: int
+    shards: list[ShardView]
+    created_at: str
+    updated_at: str
+    why: str | None
+    error: dict[str, Any] | None

@@ -1,0 +1,34 @@
+"""What travels on InferQueue."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    schema_version: Literal[1] = 1
+    tenant: str
+
+
+class TensorMessage(_Message, tag="tensor"):
+    """One preprocessed upload; the tensor lies in the data bucket as an .npy object."""
+
+    model: str
+    version: Annotated[int, Meta(ge=1)]
+    tensor_key: str
+    result_stem: str
+    source_name: str
+    source_etag: str
+
+
+class ShardMessage(_Message, tag="shard"):
+    """One shard of a CPU-lane job; its items lie beside the job's plan."""
+
+    job_id: str
+    shard: Annotated[int, Meta(ge=0)]
+
+
+InferMessage = TensorMessage | ShardMessage

@@ -1,0 +1,77 @@
+"""Which names are allowed, and where each thing of a tenant lies in the data bucket."""
+
+from __future__ import annotations
+
+import re
+
+from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME_RULE = "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+
+INBOX = "inbox"
+INPUTS = "inputs"
+RESULTS = "results"
+WORK = "work"
+JOBS = "jobs"
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return ``name`` if it is allowed; raises NameInvalid."""
+    if _NAME.fullmatch(name) is None:
+        raise NameInvalid(f"The {what} name is not allowed: use {NAME_RULE}.", field=what, limit=NAME_RULE)
+    return name
+
+
+def parse_version(text: str) -> int:
+    """Return a version number from its text form "7"; raises ModelNotFound for anything else."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 9 and text[0] != "0"):
+        raise ModelNotFound("There is no such version; versions are whole numbers from 1.", field="version")
+    return int(text)
+
+
+def parse_upload_key(key: str) -> tuple[str, str, str]:
+    """Split ``inbox/{tenant}/{model}/{name}``; the name may hold further slashes.
+
+    Raises
+    ------
+    UploadKeyInvalid   any other form
+    """
+    parts = key.split("/", 3)
+    if len(parts) != 4 or parts[0] != INBOX or not parts[3] or parts[3].endswith("/"):
+        raise UploadKeyInvalid("Uploads go to inbox/{tenant}/{model}/{name}.", field="key")
+    _, tenant, model, name = parts
+    for part in (tenant, model):
+        if _NAME.fullmatch(part) is None:
+            raise UploadKeyInvalid(f"Tenant and model in an upload's key are {NAME_RULE}.", field="key")
+    return tenant, model, name
+
+
+def result_stem(tenant: str, model: str, name: str) -> str:
+    """Return the key of an upload's outcome without its ending: ``.json`` or ``.error.json``."""
+    return f"{RESULTS}/{tenant}/{model}/{name}"
+
+
+def work_key(tenant: str, request_id: str) -> str:
+    """Return the key of a preprocessed tensor."""
+    return f"{WORK}/{tenant}/{request_id}.npy"
+
+
+def inputs_prefix(tenant: str) -> str:
+    """Return the only prefix that a tenant's batch items and manifests may lie under."""
+    return f"{INPUTS}/{tenant}/"
+
+
+def job_key(tenant: str, job_id: str, name: str) -> str:
+    """Return the key of one of a job's files."""
+    return f"{JOBS}/{tenant}/{job_id}/{name}"
+
+
+def shard_file(shard: int) -> str:
+    """Return the file name of a shard's items."""
+    return f"shards/{shard:05d}.jsonl"
+
+
+def part_file(shard: int) -> str:
+    """Return the file name of a shard's results."""
+    return f"part-{shard:05d}.jsonl"

@@ -1,0 +1,93 @@
+"""Raw input into tensors: the one code path of training, calibration, Lambda and the batch worker."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lambent.contracts.model import ImagePreprocessing, Limits
+from lambent.contracts.tensor import Array
+from lambent.errors import ImageCorrupt, ImageFormatUnsupported, ImageTooLargeDecoded, PayloadTooLarge, SourceEmpty
+
+ACCEPTED_IMAGES = ("image/jpeg", "image/png", "image/webp")
+_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP")
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+}
+
+
+def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Array:
+    """Turn an encoded picture into the model's input.
+
+    Parameters
+    ----------
+    picture : bytes            JPEG, PNG or WebP, at most ``limits.max_input_bytes``
+    spec : ImagePreprocessing  size in pixels, channels, scale and offset
+    limits : Limits            bytes and pixels; pixels are checked from the header, before decoding
+
+    Returns
+    -------
+    ndarray  float32, shape (height, width, channels), RGB or grey, ``pixel * scale + offset``
+
+    Raises
+    ------
+    SourceEmpty, PayloadTooLarge, ImageFormatUnsupported, ImageTooLargeDecoded, ImageCorrupt
+    """
+    _check_bytes(picture, limits)
+    try:
+        with Image.open(BytesIO(picture), formats=_PILLOW_FORMATS) as image:
+            _check_pixels(image, limits)
+            upright = ImageOps.exif_transpose(image)
+            pixels = _to_channels(upright, spec).resize((spec.width, spec.height), _RESAMPLING[spec.resize])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
+        # Pillow reports damage in all of these ways, and its texts may hold file names.
+        raise ImageCorrupt("The image is damaged or cut off: it cannot be decoded to its end.", field="image") from exc
+    array = np.asarray(pixels, dtype=np.float32).reshape(spec.height, spec.width, spec.channels)
+    return array * np.float32(spec.scale) + np.float32(spec.offset)
+
+
+def _check_bytes(picture: bytes, limits: Limits) -> None:
+    if not picture:
+        raise SourceEmpty("The image is empty (0 bytes).", field="image", got=0)
+    if len(picture) > limits.max_input_bytes:
+        raise PayloadTooLarge(
+            f"The image has {len(picture)} bytes, the model takes at most {limits.max_input_bytes}.",
+            field="image",
+            limit=limits.max_input_bytes,
+            got=len(picture),
+        )
+    is_known = (
+        picture.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
+        or (picture.startswith(b"RIFF") and picture[8:12] == b"WEBP")
+    )  # fmt: skip
+    if not is_known:
+        raise ImageFormatUnsupported(
+            "The content is not a JPEG, PNG or WebP image.", field="image", limit=list(ACCEPTED_IMAGES)
+        )
+
+
+def _check_pixels(image: Image.Image, limits: Limits) -> None:
+    pixels = image.width * image.height
+    if pixels > limits.max_pixels:
+        raise ImageTooLargeDecoded(
+            f"The image has {image.width} x {image.height} pixels, at most {limits.max_pixels} are taken.",
+            field="image",
+            limit=limits.max_pixels,
+            got=pixels,
+        )
+
+
+def _to_channels(image: Image.Image, spec: ImagePreprocessing) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
+        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGBA", rgba.size, (spec.background,) * 3 + (255,))
+        image.alpha_composite(rgba)
+    return image.convert("L" if spec.channels == 1 else "RGB")

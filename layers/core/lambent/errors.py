@@ -1,0 +1,357 @@
+"""Every error that Lambent raises on purpose.
+
+LambentError
+├── InvalidInput                 the caller must change the request; never retried
+│   ├── AuthInvalid              auth_invalid
+│   ├── JsonInvalid              json_invalid
+│   ├── NameInvalid              name_invalid
+│   ├── RequestInvalid           request_invalid
+│   ├── FieldNotAllowed          field_not_allowed
+│   ├── PayloadTooLarge          payload_too_large
+│   ├── MediaTypeUnsupported     media_type_unsupported
+│   ├── TensorNameUnknown        tensor_name_unknown
+│   ├── TensorShapeMismatch      tensor_shape_mismatch
+│   ├── TensorDtypeMismatch      tensor_dtype_mismatch
+│   ├── ImageFormatUnsupported   image_format_unsupported
+│   ├── ImageCorrupt             image_corrupt
+│   ├── ImageTooLargeDecoded     image_too_large_decoded
+│   ├── UploadKeyInvalid         upload_key_invalid
+│   ├── SourceEmpty              source_empty
+│   ├── SourceChanged            source_changed
+│   ├── EnvelopeInvalid          envelope_invalid
+│   ├── ManifestInvalid          manifest_invalid
+│   ├── JobIdReused              job_id_reused
+│   └── LaneUnavailable          lane_unavailable
+├── NotFound                     what was named does not exist, or not for this caller
+│   ├── RouteNotFound            route_not_found
+│   ├── ModelNotFound            model_not_found
+│   ├── JobNotFound              job_not_found
+│   └── SourceGone               source_gone
+├── Conflict                     somebody else was first
+│   ├── VersionImmutable         version_immutable
+│   └── AliasConflict            alias_conflict
+├── Unavailable                  a dependency failed; retrying helps
+├── BrokenArtifact               a model version cannot be served
+│   ├── ModelIntegrityFailed     model_integrity_failed
+│   ├── ModelFormatRefused       model_format_refused
+│   ├── ModelContractMismatch    model_contract_mismatch
+│   ├── ModelOperatorUnsupported model_operator_unsupported
+│   └── ModelLoadFailed          model_load_failed
+└── Misconfigured                the deployment is wrong, not the request
+
+``code`` is part of the interface and never changes; ``detail`` says what, where, the limit, what was got and how to
+fix it, and never holds a path, a bucket, an ARN or content of the request. HTTP statuses live in
+``runtime.http_errors`` only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class LambentError(Exception):
+    """Base of the tree.
+
+    Parameters
+    ----------
+    detail : str     one or two sentences for the caller
+    field : str      where in the input, e.g. ``inputs[0].shape``
+    limit, got       what was allowed and what came, as JSON values
+    errors           further findings of the same kind, at most 20, as JSON objects
+    """
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    is_retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        limit: Any = None,
+        got: Any = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.limit = limit
+        self.got = got
+        self.errors = errors
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON-able fields; ``error`` repeats the detail for Open Inference Protocol clients."""
+        body: dict[str, Any] = {
+            "error": self.detail,
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "field": self.field,
+            "limit": self.limit,
+            "got": self.got,
+            "retryable": self.is_retryable,
+        }
+        if self.errors is not None:
+            body["errors"] = self.errors
+        return body
+
+
+class InvalidInput(LambentError):
+    """The caller must change the request."""
+
+    code = "invalid_input"
+    title = "Invalid input"
+
+
+class AuthInvalid(InvalidInput):
+    """The caller's key is not one of this stack's tenants."""
+
+    code = "auth_invalid"
+    title = "Not authorised"
+
+
+class JsonInvalid(InvalidInput):
+    """A body or line is not JSON."""
+
+    code = "json_invalid"
+    title = "Not valid JSON"
+
+
+class NameInvalid(InvalidInput):
+    """A model, tenant or job name breaks the naming rule."""
+
+    code = "name_invalid"
+    title = "Name not allowed"
+
+
+class RequestInvalid(InvalidInput):
+    """JSON is well formed, but fields are missing or of the wrong type."""
+
+    code = "request_invalid"
+    title = "Request does not match its schema"
+
+
+class FieldNotAllowed(InvalidInput):
+    """A field that the request must not set."""
+
+    code = "field_not_allowed"
+    title = "Field not allowed"
+
+
+class PayloadTooLarge(InvalidInput):
+    """More bytes than the door takes."""
+
+    code = "payload_too_large"
+    title = "Payload too large"
+
+
+class MediaTypeUnsupported(InvalidInput):
+    """The content type is not one that this model takes."""
+
+    code = "media_type_unsupported"
+    title = "Media type not supported"
+
+
+class TensorNameUnknown(InvalidInput):
+    """A tensor that the model does not have, or one missing that it needs."""
+
+    code = "tensor_name_unknown"
+    title = "Tensor name unknown"
+
+
+class TensorShapeMismatch(InvalidInput):
+    """Shape and data, or shape and contract, do not agree."""
+
+    code = "tensor_shape_mismatch"
+    title = "Tensor shape does not match"
+
+
+class TensorDtypeMismatch(InvalidInput):
+    """Datatype is not the contract's, or a value does not fit it."""
+
+    code = "tensor_dtype_mismatch"
+    title = "Tensor datatype does not match"
+
+
+class ImageFormatUnsupported(InvalidInput):
+    """Not a JPEG, PNG or WebP file."""
+
+    code = "image_format_unsupported"
+    title = "Not a supported image"
+
+
+class ImageCorrupt(InvalidInput):
+    """Starts like an image, but cannot be decoded to its end."""
+
+    code = "image_corrupt"
+    title = "Image cannot be decoded"
+
+
+class ImageTooLargeDecoded(InvalidInput):
+    """The header declares more pixels than the limit."""
+
+    code = "image_too_large_decoded"
+    title = "Image has too many pixels"
+
+
+class UploadKeyInvalid(InvalidInput):
+    """The object's key is not inbox/{tenant}/{model}/{name}."""
+
+    code = "upload_key_invalid"
+    title = "Upload key not allowed"
+
+
+class SourceEmpty(InvalidInput):
+    """The object has no bytes."""
+
+    code = "source_empty"
+    title = "Upload is empty"
+
+
+class SourceChanged(InvalidInput):
+    """The object was overwritten after the event was sent."""
+
+    code = "source_changed"
+    title = "Upload was overwritten"
+
+
+class EnvelopeInvalid(InvalidInput):
+    """A queue message that cannot be tied to a tenant and a job."""
+
+    code = "envelope_invalid"
+    title = "Message envelope not valid"
+
+
+class ManifestInvalid(InvalidInput):
+    """A batch manifest is missing, empty, too long or has bad lines."""
+
+    code = "manifest_invalid"
+    title = "Manifest not valid"
+
+
+class JobIdReused(InvalidInput):
+    """The job id belongs to an earlier, different request."""
+
+    code = "job_id_reused"
+    title = "Job id already used"
+
+
+class LaneUnavailable(InvalidInput):
+    """The lane asked for is not deployed, or the version has no file for it."""
+
+    code = "lane_unavailable"
+    title = "Lane not available"
+
+
+class NotFound(LambentError):
+    """What was named does not exist for this caller."""
+
+    code = "not_found"
+    title = "Not found"
+
+
+class RouteNotFound(NotFound):
+    """No such path and method."""
+
+    code = "route_not_found"
+    title = "Route not found"
+
+
+class ModelNotFound(NotFound):
+    """No such model, version or label."""
+
+    code = "model_not_found"
+    title = "Model not found"
+
+
+class JobNotFound(NotFound):
+    """No such job of this tenant."""
+
+    code = "job_not_found"
+    title = "Job not found"
+
+
+class SourceGone(NotFound):
+    """The object was deleted before it was read."""
+
+    code = "source_gone"
+    title = "Upload is gone"
+
+
+class Conflict(LambentError):
+    """Another writer was first."""
+
+    code = "conflict"
+    title = "Conflict"
+
+
+class VersionImmutable(Conflict):
+    """A published version is never written again."""
+
+    code = "version_immutable"
+    title = "Version is immutable"
+
+
+class AliasConflict(Conflict):
+    """The label moved since it was read."""
+
+    code = "alias_conflict"
+    title = "Label was changed by somebody else"
+
+
+class Unavailable(LambentError):
+    """A dependency failed or throttled; the same request may succeed later."""
+
+    code = "unavailable"
+    title = "Temporarily unavailable"
+    is_retryable = True
+
+
+class BrokenArtifact(LambentError):
+    """A model version cannot be served."""
+
+    code = "model_broken"
+    title = "Model version cannot be served"
+
+
+class ModelIntegrityFailed(BrokenArtifact):
+    """A file's sha256 or size is not the manifest's."""
+
+    code = "model_integrity_failed"
+    title = "Model failed its integrity check"
+
+
+class ModelFormatRefused(BrokenArtifact):
+    """Not a TFLite flat buffer."""
+
+    code = "model_format_refused"
+    title = "Model format refused"
+
+
+class ModelContractMismatch(BrokenArtifact):
+    """The file's tensors or answers are not what the contract declares."""
+
+    code = "model_contract_mismatch"
+    title = "Model does not match its contract"
+
+
+class ModelOperatorUnsupported(BrokenArtifact):
+    """The interpreter is older than an operator that the file uses."""
+
+    code = "model_operator_unsupported"
+    title = "Model needs a newer interpreter"
+
+
+class ModelLoadFailed(BrokenArtifact):
+    """The interpreter refused the file."""
+
+    code = "model_load_failed"
+    title = "Model cannot be loaded"
+
+
+class Misconfigured(LambentError):
+    """The deployment is wrong: a setting is missing or unusable."""
+
+    code = "misconfigured"
+    title = "Service is misconfigured"

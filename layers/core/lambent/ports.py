@@ -1,0 +1,198 @@
+"""What the services need from the outside; ``adapters`` has the real ones, ``lambent_toolkit.fakes`` in-memory ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lambent.contracts.model import ModelContract
+    from lambent.contracts.tensor import Array
+    from lambent.domain.job import Job, ShardProgress
+    from lambent.domain.job_states import JobState
+    from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's bytes and the tag that changes with them."""
+
+    body: bytes
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """One bucket. All methods raise Unavailable when the store fails or throttles."""
+
+    def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
+        """Return the object; raises SourceGone (no such key), PayloadTooLarge (over ``max_bytes``, not downloaded)."""
+        ...
+
+    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+        """Write unless the key exists; return whether this call wrote it."""
+        ...
+
+    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+        """Write, replacing what was there."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete; a key that does not exist is fine."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """Return the ``s3://`` address of a key."""
+        ...
+
+
+class Registry(Protocol):
+    """Versions and labels of models. All methods raise Unavailable when the table fails or throttles."""
+
+    def versions(self, name: str) -> list[VersionRecord]:
+        """Return all versions in rising order; empty for an unknown model."""
+        ...
+
+    def version(self, ref: ModelRef) -> VersionRecord | None:
+        """Return one version's record."""
+        ...
+
+    def add_version(self, record: VersionRecord) -> None:
+        """Record a version; raises VersionImmutable if it exists."""
+        ...
+
+    def label(self, name: str, label: str) -> LabelRecord | None:
+        """Return where a label points."""
+        ...
+
+    def labels(self, name: str) -> list[LabelRecord]:
+        """Return all labels of a model."""
+        ...
+
+    def set_label(self, record: LabelRecord) -> None:
+        """Move a label from revision ``record.revision - 1`` to ``record``; raises AliasConflict if it moved since."""
+        ...
+
+    def models(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        ...
+
+
+class JobStore(Protocol):
+    """The item ledger of all jobs. All methods raise Unavailable when the table fails or throttles."""
+
+    def create(self, job: Job, *, expires_at_s: int) -> bool:
+        """Record a new job; return False if the tenant already has one of this id."""
+        ...
+
+    def get(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job with its shards' progress."""
+        ...
+
+    def transition(
+        self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
+    ) -> bool:
+        """Move to ``to`` and set ``fields`` if the state is one of ``allowed``; return whether it moved."""
+        ...
+
+    def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
+        """Remember the AWS Batch job that runs this job."""
+        ...
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+        """Write a shard's progress; a finished shard is never made unfinished again."""
+        ...
+
+    def open_jobs(self, *, updated_before: str) -> list[Job]:
+        """Return jobs that are not terminal and whose row has not changed since, oldest first, at most 100."""
+        ...
+
+
+class TenantDirectory(Protocol):
+    """API keys and the tenants they stand for."""
+
+    def tenant_of(self, api_key_id: str) -> str | None:
+        """Return the tenant of a key id; raises Unavailable."""
+        ...
+
+
+class Queue(Protocol):
+    """One queue."""
+
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Enqueue a message; raises Unavailable unless the queue has taken it."""
+        ...
+
+    def send_all(self, bodies: Iterable[bytes]) -> None:
+        """Enqueue many; raises Unavailable if any was not taken."""
+        ...
+
+
+class JobRunner(Protocol):
+    """The container service that runs GPU-lane jobs."""
+
+    def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
+        """Start a job of ``shards`` children and return its id; raises Unavailable."""
+        ...
+
+    def find(self, name: str) -> str | None:
+        """Return the id of a job submitted under this name, if there is one."""
+        ...
+
+    def status(self, batch_job_id: str) -> str | None:
+        """Return the job's AWS Batch status, or None once the service has forgotten it."""
+        ...
+
+
+class Notifier(Protocol):
+    """Where the end of a job is announced."""
+
+    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
+        """Publish; raises Unavailable."""
+        ...
+
+
+class Interpreter(Protocol):
+    """A loaded model, for one thread at a time."""
+
+    @property
+    def platform(self) -> str:
+        """Name of the runtime, e.g. ``tensorflow_lite``."""
+        ...
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch.
+
+        Parameters
+        ----------
+        inputs   arrays by contract name, in the contract's datatypes; quantization is the interpreter's own matter
+
+        Returns
+        -------
+        arrays by contract name in the contract's datatypes; copies, safe to keep
+        """
+        ...
+
+
+class InterpreterLoader(Protocol):
+    """Makes an interpreter from a model file's bytes."""
+
+    file: str
+
+    def load(self, model: bytes, contract: ModelContract) -> Interpreter:
+        """Load; raises BrokenArtifact and its subclasses."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, in UTC."""
+
+    def now(self) -> str:
+        """Return the time as ISO 8601 with milliseconds and Z; text order is time order."""
+        ...
+
+    def epoch_s(self) -> float:
+        """Return seconds since 1970."""
+        ...
+
+

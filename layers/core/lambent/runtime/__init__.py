@@ -1,0 +1,1 @@
+"""Lambda glue: settings, observability, wiring, HTTP errors."""

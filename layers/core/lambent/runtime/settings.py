@@ -1,0 +1,111 @@
+"""The only reader of the environment: one class a function, every field set in template.yaml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from lambent.errors import Misconfigured
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    table_name: str
+
+
+class PredictSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """HTTP data plane. ``label_ttl_s``: for how long a label's target is remembered."""
+
+    models_bucket: str
+    model_cache_bytes: int
+    label_ttl_s: float
+    interpreter_threads: int
+    max_body_bytes: int
+
+
+class JobsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """HTTP jobs and registry reads. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
+
+    data_bucket: str
+    batch_queue_url: str
+    api_key_id: str
+    default_tenant: str
+    job_retention_days: int
+
+
+class PreprocessSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Uploads into tensors."""
+
+    models_bucket: str
+    data_bucket: str
+    infer_queue_url: str
+    label_ttl_s: float
+    max_upload_bytes: int
+
+
+class InferSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Queue into results."""
+
+    models_bucket: str
+    data_bucket: str
+    job_topic_arn: str
+    model_cache_bytes: int
+    label_ttl_s: float
+    interpreter_threads: int
+
+
+class DispatchSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Batch requests into jobs. Without a GPU lane ``batch_job_queue`` and ``batch_job_definition`` are empty."""
+
+    models_bucket: str
+    data_bucket: str
+    infer_queue_url: str
+    batch_dead_letter_queue_url: str
+    job_topic_arn: str
+    batch_job_queue: str
+    batch_job_definition: str
+    shard_items: int
+    job_retention_days: int
+
+
+class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """AWS Batch state changes into job records."""
+
+    data_bucket: str
+    job_topic_arn: str
+
+
+class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Healing. ``job_stuck_after_s``: how long an open job may show no sign of life."""
+
+    data_bucket: str
+    job_topic_arn: str
+    batch_queue_url: str
+    job_stuck_after_s: int
+
+
+class WorkerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none."""
+
+    models_bucket: str
+    data_bucket: str
+    worker_batch_size: int
+    keras_backend: str
+    aws_batch_job_array_index: int = 0
+
+
+def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S:
+    """Read ``type_`` from the environment.
+
+    Raises
+    ------
+    Misconfigured   a variable is missing or not of its type; the text names the variable
+    """
+    try:
+        return msgspec.convert(dict(os.environ if environ is None else environ), type=type_, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Misconfigured(f"{type_.__name__}: {exc}") from exc
