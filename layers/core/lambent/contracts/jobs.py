@@ -16,13 +16,13 @@ class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pass
 
 
-class BatchInput(_Contract):
+class BatchInput(_Contract, frozen=True, kw_only=True):
     """Where the items are: a JSONL manifest in the tenant's ``inputs/`` prefix."""
 
     manifest_uri: Annotated[str, Meta(max_length=2048)]
 
 
-class BatchRequest(_Contract):
+class BatchRequest(_Contract, frozen=True, kw_only=True):
     """One batch. The tenant is never in it: the door knows who asks.
 
     ``id`` names the job within its tenant, so that sending the same request again is harmless.
@@ -42,14 +42,14 @@ class BatchRequest(_Contract):
             raise RequestInvalid("Name a version or a label, not both.", field="version")
 
 
-class ManifestItem(_Contract):
+class ManifestItem(_Contract, frozen=True, kw_only=True):
     """One line of the manifest."""
 
     id: Annotated[str, Meta(min_length=1, max_length=256)]
     uri: Annotated[str, Meta(max_length=2048)]
 
 
-class ShardItem(_Contract):
+class ShardItem(_Contract, frozen=True, kw_only=True):
     """One item of a shard: its id, its key in the data bucket and the manifest line it came from."""
 
     id: str
@@ -57,7 +57,7 @@ class ShardItem(_Contract):
     line: int
 
 
-class Plan(_Contract):
+class Plan(_Contract, frozen=True, kw_only=True):
     """plan.json: what was decided for a job, and why."""
 
     schema_version: Literal[1] = 1
@@ -72,7 +72,7 @@ class Plan(_Contract):
     why: str
 
 
-class ShardView(_Contract):
+class ShardView(_Contract, frozen=True, kw_only=True):
     """Progress of one shard."""
 
     shard: int
@@ -81,7 +81,7 @@ class ShardView(_Contract):
     failed: int
 
 
-class JobView(_Contract):
+class JobView(_Contract, frozen=True, kw_only=True):
     """GET /jobs/{id}."""
 
     id: str

@@ -13,7 +13,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     tenant: str
 
 
-class TensorMessage(_Message, tag="tensor"):
+class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
     """One preprocessed upload; the tensor lies in the data bucket as an .npy object."""
 
     model: str
@@ -24,7 +24,7 @@ class TensorMessage(_Message, tag="tensor"):
     source_etag: str
 
 
-class ShardMessage(_Message, tag="shard"):
+class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):
     """One shard of a CPU-lane job; its items lie beside the job's plan."""
 
     job_id: str

@@ -15,7 +15,7 @@ class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pass
 
 
-class TensorSpec(_Contract):
+class TensorSpec(_Contract, frozen=True, kw_only=True):
     """A named tensor; datatype in Open Inference Protocol words; -1 in the shape is a free dimension."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -23,7 +23,7 @@ class TensorSpec(_Contract):
     shape: tuple[int, ...]
 
 
-class ImagePreprocessing(_Contract, tag_field="kind", tag="image"):
+class ImagePreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="image"):
     """How a picture becomes a float32 tensor (height, width, channels): ``pixel * scale + offset``.
 
     ``channels`` 1 is grey (ITU-R 601-2 luma), 3 is RGB. Transparent pixels are laid over ``background`` (0 to 255).
@@ -38,28 +38,28 @@ class ImagePreprocessing(_Contract, tag_field="kind", tag="image"):
     background: Annotated[int, Meta(ge=0, le=255)] = 255
 
 
-class TensorPreprocessing(_Contract, tag_field="kind", tag="tensor"):
+class TensorPreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="tensor"):
     """None: the caller sends the tensors themselves."""
 
 
 Preprocessing = ImagePreprocessing | TensorPreprocessing
 
 
-class Classification(_Contract, tag_field="kind", tag="classification"):
+class Classification(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="classification"):
     """The output holds one score a label, in the order of ``labels``."""
 
     labels: tuple[str, ...]
     activation: Literal["none", "softmax"] = "none"
 
 
-class RawOutputs(_Contract, tag_field="kind", tag="raw"):
+class RawOutputs(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="raw"):
     """The outputs are the answer."""
 
 
 Postprocessing = Classification | RawOutputs
 
 
-class Limits(_Contract):
+class Limits(_Contract, frozen=True, kw_only=True):
     """What one request may hold."""
 
     max_input_bytes: PositiveInt = 4_500_000
@@ -67,7 +67,7 @@ class Limits(_Contract):
     max_rows: PositiveInt = 1024
 
 
-class ModelContract(_Contract):
+class ModelContract(_Contract, frozen=True, kw_only=True):
     """contract.json of a model version.
 
     Preprocessing fills the first input; classification reads the first output.
@@ -82,14 +82,14 @@ class ModelContract(_Contract):
     limits: Limits = Limits()
 
 
-class FileDigest(_Contract):
+class FileDigest(_Contract, frozen=True, kw_only=True):
     """sha256 in lower-case hex, and size."""
 
     sha256: str
     size_bytes: int
 
 
-class VersionManifest(_Contract):
+class VersionManifest(_Contract, frozen=True, kw_only=True):
     """manifest.json: every other file of the version; written last, once."""
 
     schema_version: Literal[1] = 1

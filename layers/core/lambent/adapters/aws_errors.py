@@ -1,0 +1,37 @@
+"""One translation of botocore's errors into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambent.errors import Misconfigured, Unavailable
+
+# Wrong names and missing rights do not heal by retrying; everything else may.
+_PERMANENT = frozenset({"AccessDenied", "AccessDeniedException", "NoSuchBucket", "ResourceNotFoundException"})
+
+
+@contextmanager
+def translate(service: str) -> Iterator[None]:
+    """Turn botocore errors into Unavailable, or Misconfigured where retrying cannot help.
+
+    Parameters
+    ----------
+    service : str   what the caller may read, e.g. "model store"; never a resource's name
+    """
+    try:
+        yield
+    except ClientError as exc:
+        code = error_code(exc)
+        if code in _PERMANENT:
+            raise Misconfigured(f"The {service} refused the service's own access ({code}).") from exc
+        raise Unavailable(f"The {service} did not answer ({code}); try again.") from exc
+    except BotoCoreError as exc:
+        raise Unavailable(f"The {service} could not be reached; try again.") from exc
+
+
+def error_code(exc: ClientError) -> str:
+    """Return AWS's code of an error."""
+    return exc.response.get("Error", {}).get("Code", "Unknown")

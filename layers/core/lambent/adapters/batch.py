@@ -1,0 +1,46 @@
+"""JobRunner on AWS Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lambent.adapters.aws_errors import translate
+
+
+class BatchJobRunner:
+    """One AWS Batch job queue and job definition."""
+
+    def __init__(self, client: Any, *, job_queue: str, job_definition: str) -> None:
+        self._client = client
+        self._job_queue = job_queue
+        self._job_definition = job_definition
+
+    def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
+        """Start a job; one shard is a plain job, since AWS Batch's arrays begin at two."""
+        array = {"arrayProperties": {"size": shards}} if shards > 1 else {}
+        with translate("container service"):
+            answer = self._client.submit_job(
+                jobName=name,
+                jobQueue=self._job_queue,
+                jobDefinition=self._job_definition,
+                parameters=dict(parameters),
+                **array,
+            )
+        return str(answer["jobId"])
+
+    def find(self, name: str) -> str | None:
+        """Return the id of a job submitted under this name, if there is one."""
+        with translate("container service"):
+            answer = self._client.list_jobs(
+                jobQueue=self._job_queue, filters=[{"name": "JOB_NAME", "values": [name]}], maxResults=10
+            )
+        ids = [summary["jobId"] for summary in answer.get("jobSummaryList", []) if summary["jobName"] == name]
+        return str(ids[0]) if ids else None
+
+    def status(self, batch_job_id: str) -> str | None:
+        """Return the job's AWS Batch status, or None once the service has forgotten it."""
+        with translate("container service"):
+            answer = self._client.describe_jobs(jobs=[batch_job_id])
+        jobs = answer.get("jobs", [])
+        return str(jobs[0]["status"]) if jobs else None

@@ -1,0 +1,156 @@
+"""JobStore on Amazon DynamoDB.
+
+Rows of a job share one partition, so one query reads the job and its shards:
+``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index OpenJobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from lambent.adapters.aws_errors import error_code, translate
+from lambent.domain.job import Job, ShardProgress
+from lambent.domain.job_states import JobState
+
+_WHAT = "job ledger"
+_LOST_RACE = "ConditionalCheckFailedException"
+_OPEN = "OPEN"
+_PLAIN_FIELDS = (
+    "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
+)  # fmt: skip
+_NUMBER_FIELDS = ("version", "total", "shards")
+
+
+class DynamoJobStore:
+    """The jobs' rows of the table."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def create(self, job: Job, *, expires_at_s: int) -> bool:
+        """Record a new job; return False if the tenant already has one of this id."""
+        row = {
+            **_key(job.tenant, job.job_id),
+            **{name: getattr(job, name) for name in _PLAIN_FIELDS if getattr(job, name) is not None},
+            "state": job.state.value,
+            "open_pk": _OPEN,
+            "expires_at": expires_at_s,
+        }
+        with translate(_WHAT):
+            try:
+                self._table.put_item(Item=row, ConditionExpression=Attr("pk").not_exists())
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    return False
+                raise
+        return True
+
+    def get(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job with its shards' progress."""
+        rows: list[dict[str, Any]] = []
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": Key("pk").eq(_pk(tenant, job_id)),
+            "ConsistentRead": True,
+        }
+        with translate(_WHAT):
+            while True:
+                page = self._table.query(**arguments)
+                rows += page["Items"]
+                if "LastEvaluatedKey" not in page:
+                    break
+                arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        if not rows or rows[0]["sk"] != "JOB":
+            return None
+        return _job(rows[0], tuple(_shard(row) for row in rows[1:]))
+
+    def transition(
+        self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
+    ) -> bool:
+        """Move to ``to`` and set ``fields`` if the state is one of ``allowed``; return whether it moved."""
+        values = {"state": to.value, "updated_at": at, **{name: _wire(value) for name, value in fields.items()}}
+        # A terminal job leaves the index of open ones.
+        remove = " REMOVE open_pk" if to.is_terminal else ""
+        return self._update(
+            _key(tenant, job_id),
+            values,
+            condition=Attr("state").is_in([state.value for state in allowed]),
+            remove=remove,
+        )
+
+    def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
+        """Remember the AWS Batch job that runs this job."""
+        self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=Attr("pk").exists())
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+        """Write a shard's progress; a finished shard is never made unfinished again."""
+        values = {
+            "shard": progress.shard,
+            "done": progress.done,
+            "failed": progress.failed,
+            "is_finished": progress.is_finished,
+            "updated_at": progress.updated_at,
+        }
+        key = {"pk": _pk(tenant, job_id), "sk": f"SHARD#{progress.shard:05d}"}
+        self._update(key, values, condition=Attr("is_finished").not_exists() | Attr("is_finished").eq(False))
+
+    def open_jobs(self, *, updated_before: str) -> list[Job]:
+        """Return open jobs whose row has not changed since, oldest first, at most 100."""
+        with translate(_WHAT):
+            page = self._table.query(
+                IndexName="OpenJobs",
+                KeyConditionExpression=Key("open_pk").eq(_OPEN) & Key("updated_at").lt(updated_before),
+                Limit=100,
+            )
+        return [job for row in page["Items"] if (job := self.get(row["tenant"], row["job_id"])) is not None]
+
+    def _update(self, key: dict[str, str], values: dict[str, Any], *, condition: Any, remove: str = "") -> bool:
+        names = {f"#{name}": name for name in values}
+        assignments = ", ".join(f"#{name} = :{name}" for name in values)
+        with translate(_WHAT):
+            try:
+                self._table.update_item(
+                    Key=key,
+                    UpdateExpression=f"SET {assignments}{remove}",
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+                    ConditionExpression=condition,
+                )
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    return False
+                raise
+        return True
+
+
+def _pk(tenant: str, job_id: str) -> str:
+    return f"JOB#{tenant}#{job_id}"
+
+
+def _key(tenant: str, job_id: str) -> dict[str, str]:
+    return {"pk": _pk(tenant, job_id), "sk": "JOB"}
+
+
+def _wire(value: Any) -> Any:
+    # Error objects hold floats and nested lists, which DynamoDB's types render badly.
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
+
+
+def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
+    return Job(
+        **{name: row.get(name) for name in _PLAIN_FIELDS},  # type: ignore[arg-type]
+        **{name: int(row[name]) if row.get(name) is not None else None for name in _NUMBER_FIELDS},  # type: ignore[arg-type]
+        state=JobState(row["state"]),
+        error=orjson.loads(row["error"]) if row.get("error") else None,
+        progress=progress,
+    )
+
+
+def _shard(row: dict[str, Any]) -> ShardProgress:
+    return ShardProgress(
+        int(row["shard"]), int(row["done"]), int(row["failed"]), bool(row["is_finished"]), str(row["updated_at"])
+    )

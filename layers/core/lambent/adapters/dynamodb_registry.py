@@ -1,0 +1,123 @@
+"""Registry and TenantDirectory on Amazon DynamoDB.
+
+Rows: ``MODELS / {name}``, ``MODEL#{name} / VERSION#000007``, ``MODEL#{name} / LABEL#live``, ``APIKEY#{id} / TENANT``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from lambent.adapters.aws_errors import error_code, translate
+from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+from lambent.errors import AliasConflict, VersionImmutable
+
+_WHAT = "registry"
+_LOST_RACE = "ConditionalCheckFailedException"
+
+
+class DynamoRegistry:
+    """The models' rows of the table."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def versions(self, name: str) -> list[VersionRecord]:
+        """Return all versions in rising order."""
+        return [_version(name, row) for row in self._query(f"MODEL#{name}", "VERSION#")]
+
+    def version(self, ref: ModelRef) -> VersionRecord | None:
+        """Return one version's record."""
+        row = self._get(f"MODEL#{ref.name}", _version_sk(ref.version))
+        return _version(ref.name, row) if row else None
+
+    def add_version(self, record: VersionRecord) -> None:
+        """Record a version; raises VersionImmutable if it exists."""
+        row = {
+            "pk": f"MODEL#{record.ref.name}",
+            "sk": _version_sk(record.ref.version),
+            "version": record.ref.version,
+            "manifest_sha256": record.manifest_sha256,
+            "created_at": record.created_at,
+        }
+        with translate(_WHAT):
+            try:
+                self._table.put_item(Item=row, ConditionExpression=Attr("pk").not_exists())
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    raise VersionImmutable(f"{record.ref} is already published; versions never change.") from exc
+                raise
+            self._table.put_item(Item={"pk": "MODELS", "sk": record.ref.name})
+
+    def label(self, name: str, label: str) -> LabelRecord | None:
+        """Return where a label points."""
+        row = self._get(f"MODEL#{name}", f"LABEL#{label}")
+        return _label(name, row) if row else None
+
+    def labels(self, name: str) -> list[LabelRecord]:
+        """Return all labels of a model."""
+        return [_label(name, row) for row in self._query(f"MODEL#{name}", "LABEL#")]
+
+    def set_label(self, record: LabelRecord) -> None:
+        """Move a label from the revision before; raises AliasConflict if it moved since."""
+        row = {
+            "pk": f"MODEL#{record.name}",
+            "sk": f"LABEL#{record.label}",
+            "version": record.version,
+            "revision": record.revision,
+            "updated_at": record.updated_at,
+        }
+        is_first = record.revision == 1
+        condition = Attr("pk").not_exists() if is_first else Attr("revision").eq(record.revision - 1)
+        with translate(_WHAT):
+            try:
+                self._table.put_item(Item=row, ConditionExpression=condition)
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    raise AliasConflict(
+                        f"The label {record.label} of {record.name} was moved by somebody else; read it again."
+                    ) from exc
+                raise
+
+    def models(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        return [str(row["sk"]) for row in self._query("MODELS", "")]
+
+    def tenant_of(self, api_key_id: str) -> str | None:
+        """Return the tenant of a key id."""
+        row = self._get(f"APIKEY#{api_key_id}", "TENANT")
+        return str(row["tenant"]) if row else None
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        with translate(_WHAT):
+            row: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}).get("Item")
+        return row
+
+    def _query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
+        condition = Key("pk").eq(pk)
+        if sk_prefix:
+            condition = condition & Key("sk").begins_with(sk_prefix)
+        rows: list[dict[str, Any]] = []
+        arguments: dict[str, Any] = {"KeyConditionExpression": condition}
+        with translate(_WHAT):
+            while True:
+                page = self._table.query(**arguments)
+                rows += page["Items"]
+                if "LastEvaluatedKey" not in page:
+                    return rows
+                arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _version_sk(version: int) -> str:
+    return f"VERSION#{version:06d}"
+
+
+def _version(name: str, row: dict[str, Any]) -> VersionRecord:
+    return VersionRecord(ModelRef(name, int(row["version"])), str(row["manifest_sha256"]), str(row["created_at"]))
+
+
+def _label(name: str, row: dict[str, Any]) -> LabelRecord:
+    label = str(row["sk"]).removeprefix("LABEL#")
+    return LabelRecord(name, label, int(row["version"]), int(row["revision"]), str(row["updated_at"]))

@@ -1,0 +1,67 @@
+"""ObjectStore on Amazon S3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambent.adapters.aws_errors import error_code, translate
+from lambent.errors import PayloadTooLarge, SourceGone
+from lambent.ports import StoredObject
+
+_GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
+_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+
+
+class S3ObjectStore:
+    """One S3 bucket; ``what`` names it in messages without naming the bucket."""
+
+    def __init__(self, client: Any, bucket: str, *, what: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._what = what
+
+    def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
+        """Return the object; see ports.ObjectStore."""
+        with translate(self._what):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            except ClientError as exc:
+                if error_code(exc) in _GONE:
+                    raise SourceGone("The object does not exist or was deleted before it was read.") from exc
+                raise
+            size_bytes = answer["ContentLength"]
+            if max_bytes is not None and size_bytes > max_bytes:
+                answer["Body"].close()
+                raise PayloadTooLarge(
+                    f"The object has {size_bytes} bytes, at most {max_bytes} are taken.", limit=max_bytes, got=size_bytes
+                )
+            return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
+
+    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+        """Write unless the key exists; return whether this call wrote it."""
+        with translate(self._what):
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                )
+            except ClientError as exc:
+                if error_code(exc) in _TAKEN:
+                    return False
+                raise
+            return True
+
+    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+        """Write, replacing what was there."""
+        with translate(self._what):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+
+    def delete(self, key: str) -> None:
+        """Delete; a key that does not exist is fine."""
+        with translate(self._what):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def uri(self, key: str) -> str:
+        """Return the ``s3://`` address of a key."""
+        return f"s3://{self._bucket}/{key}"

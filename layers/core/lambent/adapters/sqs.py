@@ -1,0 +1,42 @@
+"""Queue on Amazon SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from lambent.adapters.aws_errors import translate
+from lambent.errors import Unavailable
+
+_BATCH = 10  # SQS takes at most ten messages a call
+
+
+class SqsQueue:
+    """One SQS queue."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Enqueue a message; raises Unavailable unless the queue has taken it."""
+        wire = {name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()}
+        with translate("queue"):
+            self._client.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageAttributes=wire)
+
+    def send_all(self, bodies: Iterable[bytes]) -> None:
+        """Enqueue many; raises Unavailable if any was not taken."""
+        for chunk in _chunks(bodies):
+            entries = [{"Id": str(index), "MessageBody": body.decode()} for index, body in enumerate(chunk)]
+            with translate("queue"):
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            # The call answers 200 even when messages were refused.
+            if answer.get("Failed"):
+                raise Unavailable(f"The queue refused {len(answer['Failed'])} of {len(chunk)} messages; try again.")
+
+
+def _chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = iter(bodies)
+    while chunk := list(islice(rest, _BATCH)):
+        yield chunk

@@ -1,0 +1,102 @@
+"""The one definition of a prediction, called by every door, the worker and the CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from lambent.contracts.media import MediaPrediction
+from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract
+from lambent.contracts.tensor import Array
+from lambent.domain.model import ModelChoice
+from lambent.domain.postprocessing import label_rows
+from lambent.domain.preprocessing import ACCEPTED_IMAGES, preprocess_image
+from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
+from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
+
+
+@dataclass
+class Timings:
+    """Milliseconds by step, in the order of the steps."""
+
+    steps_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure one step."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.steps_ms[name] = self.steps_ms.get(name, 0.0) + (perf_counter() - start) * 1000
+
+    def header(self) -> str:
+        """Return the value of a Server-Timing header (https://www.w3.org/TR/server-timing/)."""
+        return ", ".join(f"{name};dur={value:.3f}" for name, value in self.steps_ms.items())
+
+
+class PredictService:
+    """Predictions on versions resolved and loaded on demand."""
+
+    def __init__(self, resolver: ModelResolver, models: ModelCache) -> None:
+        self._resolver = resolver
+        self._models = models
+
+    def model(self, choice: ModelChoice, timings: Timings) -> ServedModel:
+        """Return the version that ``choice`` names, ready to answer."""
+        with timings.step("resolve"):
+            ref = self._resolver.resolve(choice)
+        with timings.step("load"):
+            return self._models.get(ref)
+
+
+def preprocess(raw: bytes, contract: ModelContract) -> Array:
+    """Turn one raw input into the contract's first tensor, without its batch dimension.
+
+    Raises
+    ------
+    MediaTypeUnsupported   the model has no preprocessing: it takes tensors only
+    InvalidInput           as `lambent.domain.preprocessing` says
+    """
+    spec = contract.preprocessing
+    if not isinstance(spec, ImagePreprocessing):
+        raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")
+    return preprocess_image(raw, spec, contract.limits)
+
+
+def accepted_media(contract: ModelContract) -> tuple[str, ...]:
+    """Return the content types that the model's preprocessing takes."""
+    return ACCEPTED_IMAGES if isinstance(contract.preprocessing, ImagePreprocessing) else ()
+
+
+def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timings) -> dict[str, Array]:
+    """Run the interpreter on a batch; raises TensorShapeMismatch if there are more rows than the contract allows."""
+    rows = len(next(iter(inputs.values())))
+    if rows > model.contract.limits.max_rows:
+        raise TensorShapeMismatch(
+            f"A request may hold {model.contract.limits.max_rows} rows; split it or use the batch door.",
+            field="inputs[0].shape",
+            limit=model.contract.limits.max_rows,
+            got=rows,
+        )
+    with timings.step("infer"):
+        return model.interpreter.run(inputs)
+
+
+def label_tensors(model: ServedModel, tensors: list[Array], timings: Timings, *, top_k: int) -> list[MediaPrediction]:
+    """Run preprocessed single tensors as one batch and label each row.
+
+    Raises
+    ------
+    MediaTypeUnsupported   the contract has no labels
+    """
+    contract = model.contract
+    if not isinstance(contract.postprocessing, Classification):
+        raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
+    outputs = run_tensors(model, {contract.inputs[0].name: np.stack(tensors)}, timings)
+    with timings.step("postprocess"):
+        return label_rows(outputs[contract.outputs[0].name], contract.postprocessing, top_k=top_k)

@@ -1,0 +1,76 @@
+"""Publish an immutable model version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lambent.contracts.model import FileDigest, ModelContract, VersionManifest
+from lambent.domain.model import CONTRACT_FILE, MANIFEST_FILE, ModelRef, VersionRecord, digest
+from lambent.domain.names import check_name
+from lambent.errors import VersionImmutable
+from lambent.ports import Clock, ObjectStore, Registry
+
+_TYPES = {".json": "application/json"}
+
+
+def publish_version(
+    files: Mapping[str, bytes],
+    contract: ModelContract,
+    *,
+    store: ObjectStore,
+    registry: Registry,
+    clock: Clock,
+    version: int | None = None,
+) -> VersionRecord:
+    """Write a new version: files first, the manifest last and once, then the registry's row.
+
+    Parameters
+    ----------
+    files     file name → bytes, without contract.json and manifest.json
+    version   the number to take; the next free one if None
+
+    Returns
+    -------
+    VersionRecord
+
+    Raises
+    ------
+    NameInvalid        the contract's name is not allowed
+    VersionImmutable   the version exists, or somebody publishes it at this moment
+    Unavailable
+    """
+    ref = ModelRef(check_name(contract.name, what="model"), version or _next_version(registry, contract.name))
+    if registry.version(ref) is not None:
+        raise VersionImmutable(f"{ref} is already published; versions never change.", field="version", got=ref.version)
+    everything = {**files, CONTRACT_FILE: msgspec.json.encode(contract)}
+    created_at = clock.now()
+    manifest = msgspec.json.format(msgspec.json.encode(_manifest(ref, everything, created_at)))
+    for name, body in everything.items():
+        _write_new(store, ref, name, body)
+    _write_new(store, ref, MANIFEST_FILE, manifest)
+    record = VersionRecord(ref, digest(manifest), created_at)
+    registry.add_version(record)
+    return record
+
+
+def _next_version(registry: Registry, name: str) -> int:
+    versions = registry.versions(name)
+    return versions[-1].ref.version + 1 if versions else 1
+
+
+def _manifest(ref: ModelRef, files: Mapping[str, bytes], created_at: str) -> VersionManifest:
+    digests = {name: FileDigest(sha256=digest(body), size_bytes=len(body)) for name, body in sorted(files.items())}
+    return VersionManifest(name=ref.name, version=ref.version, created_at=created_at, files=digests)
+
+
+def _write_new(store: ObjectStore, ref: ModelRef, name: str, body: bytes) -> None:
+    ending = name[name.rfind(".") :]
+    if store.write_once(ref.key(name), body, content_type=_TYPES.get(ending, "application/octet-stream")):
+        return
+    # The same bytes may lie there from a publisher that died before its manifest; then carry on in its place.
+    if store.read(ref.key(name)).body != body:
+        raise VersionImmutable(
+            f"Files of {ref} are already there with other content; publish under the next version.", got=ref.version
+        )
