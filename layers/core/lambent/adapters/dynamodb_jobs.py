@@ -23,7 +23,7 @@ _OPEN = "OPEN"
 _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
 )  # fmt: skip
-_NUMBER_FIELDS = ("version", "total", "shards")
+_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed")
 
 
 class DynamoJobStore:

@@ -96,7 +96,7 @@ class DynamoRegistry:
         return row
 
     def _query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        condition = Key("pk").eq(pk)
+        condition: Any = Key("pk").eq(pk)
         if sk_prefix:
             condition = condition & Key("sk").begins_with(sk_prefix)
         rows: list[dict[str, Any]] = []

@@ -121,13 +121,15 @@ class _FileTensor:
         if not self._is_quantized:
             return array.astype(self._stored, copy=False)
         info = np.iinfo(self._stored)
-        return np.clip(np.rint(array / self._scale) + self._zero_point, info.min, info.max).astype(self._stored)
+        quantized: Array = np.clip(np.rint(array / self._scale) + self._zero_point, info.min, info.max)
+        return quantized.astype(self._stored)
 
     def from_file(self, array: Array) -> Array:
         """Dequantize: ``(q - zero_point) * scale``."""
         if not self._is_quantized:
             return array
-        return ((array.astype(np.int32) - self._zero_point) * self._scale).astype(self._wire)
+        real: Array = (array.astype(np.int32) - self._zero_point) * self._scale
+        return real.astype(self._wire)
 
 
 def _signature(runtime: Any) -> Any:

@@ -38,17 +38,19 @@ class Job:
     why: str | None = None
     batch_job_id: str | None = None
     error: dict[str, Any] | None = None
+    final_done: int | None = None
+    final_failed: int | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
 
     @property
     def done(self) -> int:
-        """Items with a result so far."""
-        return sum(shard.done for shard in self.progress)
+        """Items with a result: so far, or in the end."""
+        return self.final_done if self.final_done is not None else sum(shard.done for shard in self.progress)
 
     @property
     def failed(self) -> int:
-        """Items with a recorded failure so far."""
-        return sum(shard.failed for shard in self.progress)
+        """Items with a recorded failure: so far, or in the end."""
+        return self.final_failed if self.final_failed is not None else sum(shard.failed for shard in self.progress)
 
     @property
     def finished_shards(self) -> frozenset[int]:

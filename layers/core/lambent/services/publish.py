@@ -13,6 +13,7 @@ from lambent.errors import VersionImmutable
 from lambent.ports import Clock, ObjectStore, Registry
 
 _TYPES = {".json": "application/json"}
+_TRIES = 20
 
 
 def publish_version(
@@ -41,7 +42,27 @@ def publish_version(
     VersionImmutable   the version exists, or somebody publishes it at this moment
     Unavailable
     """
-    ref = ModelRef(check_name(contract.name, what="model"), version or _next_version(registry, contract.name))
+    check_name(contract.name, what="model")
+    if version is not None:
+        return _publish(files, contract, ModelRef(contract.name, version), store, registry, clock)
+    first = _next_version(registry, contract.name)
+    for number in range(first, first + _TRIES):
+        # A number may be taken in the store but not in the registry: by a publisher at work, or by one that died.
+        try:
+            return _publish(files, contract, ModelRef(contract.name, number), store, registry, clock)
+        except VersionImmutable:
+            continue
+    raise VersionImmutable(f"Versions {first} to {first + _TRIES - 1} of {contract.name} are all taken.", got=first)
+
+
+def _publish(
+    files: Mapping[str, bytes],
+    contract: ModelContract,
+    ref: ModelRef,
+    store: ObjectStore,
+    registry: Registry,
+    clock: Clock,
+) -> VersionRecord:
     if registry.version(ref) is not None:
         raise VersionImmutable(f"{ref} is already published; versions never change.", field="version", got=ref.version)
     everything = {**files, CONTRACT_FILE: msgspec.json.encode(contract)}
@@ -72,5 +93,5 @@ def _write_new(store: ObjectStore, ref: ModelRef, name: str, body: bytes) -> Non
     # The same bytes may lie there from a publisher that died before its manifest; then carry on in its place.
     if store.read(ref.key(name)).body != body:
         raise VersionImmutable(
-            f"Files of {ref} are already there with other content; publish under the next version.", got=ref.version
+            f"{ref} is taken by another publisher; publish under the next version.", field="version", got=ref.version
         )

@@ -1,0 +1,167 @@
+"""Door 3: a batch request becomes a planned job on one of the two lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.jobs import BatchRequest, Plan, ShardItem
+from lambent.contracts.messages import ShardMessage
+from lambent.domain.job import Job
+from lambent.domain.job_states import JobState, states_before
+from lambent.domain.model import ModelChoice
+from lambent.domain.names import check_name, job_key, shard_file
+from lambent.domain.planning import choose_lane, shard_size
+from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError
+from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
+from lambent.services.finish_job import JobFinisher
+from lambent.services.load_model import ModelResolver, VersionFiles
+from lambent.services.read_manifest import read_manifest
+from lambent.services.submit_job import new_job
+
+
+class DispatchService:
+    """Batch requests of all tenants. ``runner`` is None where the stack has no GPU lane."""
+
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        resolver: ModelResolver,
+        files: VersionFiles,
+        infer_queue: Queue,
+        runner: JobRunner | None,
+        finisher: JobFinisher,
+        clock: Clock,
+        shard_items: int,
+        retention_days: int,
+    ) -> None:
+        self._data = data
+        self._jobs = jobs
+        self._resolver = resolver
+        self._files = files
+        self._infer_queue = infer_queue
+        self._runner = runner
+        self._finisher = finisher
+        self._clock = clock
+        self._shard_items = shard_items
+        self._retention_days = retention_days
+
+    def dispatch(self, tenant: str | None, body: str) -> Job:
+        """Accept, plan and start one batch; every step can be repeated after a crash at any point.
+
+        Parameters
+        ----------
+        tenant   from the message's envelope, never from its body
+        body     JSON of a BatchRequest
+
+        Returns
+        -------
+        Job   as recorded when it was accepted; a request that cannot run is recorded as FAILED, with its reason
+
+        Raises
+        ------
+        EnvelopeInvalid, JobIdReused   the message belongs to no job; it goes to the dead-letter queue with the reason
+        Unavailable                    and any other retryable error; the message must be delivered again
+        """
+        request = _read_envelope(tenant, body)
+        job = self._accept(str(tenant), request)
+        if job.state.is_terminal:
+            return job
+        try:
+            self._start(job, request)
+        except LambentError as error:
+            if error.is_retryable:
+                raise
+            self._finisher.fail(job, error)
+        return job
+
+    def _accept(self, tenant: str, request: BatchRequest) -> Job:
+        job, expires_at_s = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
+        if self._jobs.create(job, expires_at_s=expires_at_s):
+            return job
+        known = self._jobs.get(tenant, request.id)
+        if known is None or known.request_sha256 != job.request_sha256:
+            raise JobIdReused("This job id was used for a different request; choose a new id.", field="id")
+        return known
+
+    def _start(self, job: Job, request: BatchRequest) -> None:
+        plan = self._plan(job, request)
+        # Written before the job is PLANNED, so that whoever sees a planned job finds its plan.
+        self._data.write(
+            job_key(job.tenant, job.job_id, "plan.json"), msgspec.json.encode(plan), content_type="application/json"
+        )
+        self._jobs.transition(
+            job.tenant,
+            job.job_id,
+            JobState.PLANNED,
+            allowed=states_before(JobState.PLANNED),
+            at=self._clock.now(),
+            version=plan.version,
+            lane=plan.lane,
+            total=plan.total,
+            shards=plan.shards,
+            why=plan.why,
+        )
+        if plan.lane == "cpu":
+            self.enqueue_shards(job.tenant, job.job_id, range(plan.shards))
+        else:
+            self._submit(job, plan)
+
+    def _plan(self, job: Job, request: BatchRequest) -> Plan:
+        ref = self._resolver.resolve(ModelChoice(request.model, request.version, request.label))
+        manifest = self._files.manifest(ref)
+        items = read_manifest(self._data, request.input.manifest_uri, tenant=job.tenant)
+        choice = choose_lane(
+            request.lane, items=len(items), is_gpu_deployed=self._runner is not None, files=frozenset(manifest.files)
+        )
+        size = shard_size(len(items), self._shard_items)
+        shards = list(_cut(items, size))
+        for index, shard in enumerate(shards):
+            body = b"\n".join(msgspec.json.encode(item) for item in shard)
+            key = job_key(job.tenant, job.job_id, shard_file(index))
+            self._data.write(key, body, content_type="application/x-ndjson")
+        return Plan(
+            tenant=job.tenant,
+            job_id=job.job_id,
+            model=ref.name,
+            version=ref.version,
+            lane=choice.lane,
+            total=len(items),
+            shards=len(shards),
+            shard_items=size,
+            why=choice.why,
+        )
+
+    def enqueue_shards(self, tenant: str, job_id: str, shards: range) -> None:
+        """Send shards to the CPU lane."""
+        self._infer_queue.send_all(
+            msgspec.json.encode(ShardMessage(tenant=tenant, job_id=job_id, shard=shard)) for shard in shards
+        )
+
+    def _submit(self, job: Job, plan: Plan) -> None:
+        assert self._runner is not None  # noqa: S101 - choose_lane gives gpu only where a runner is
+        name = f"lambent-{job.tenant}-{job.job_id}"[:128]
+        # A crash between SubmitJob and the next line must not start the job twice.
+        batch_job_id = self._runner.find(name) or self._runner.submit(
+            name, shards=plan.shards, parameters={"tenant": job.tenant, "job_id": job.job_id}
+        )
+        self._jobs.set_batch_job(job.tenant, job.job_id, batch_job_id)
+
+
+def _read_envelope(tenant: str | None, body: str) -> BatchRequest:
+    if tenant is None:
+        raise EnvelopeInvalid("The message has no attribute 'tenant'; senders must set it.", field="tenant")
+    try:
+        check_name(tenant, what="tenant")
+        return decode_json(body, BatchRequest, what="batch request")
+    except LambentError as exc:
+        raise EnvelopeInvalid(f"The message is not a batch request. {exc.detail}", field=exc.field) from exc
+
+
+def _cut(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,67 @@
+"""Door 2, second half: a preprocessed tensor becomes a result object."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import msgspec
+import numpy as np
+
+from lambent.contracts.messages import TensorMessage
+from lambent.domain.model import ModelRef
+from lambent.errors import LambentError
+from lambent.ports import ObjectStore
+from lambent.services.load_model import ModelCache
+from lambent.services.outcome import write_failure, write_result
+from lambent.services.predict import Timings, label_tensors
+
+_TOP_K = 5
+
+
+class InferService:
+    """Inference of single uploads."""
+
+    def __init__(self, *, data: ObjectStore, models: ModelCache) -> None:
+        self._data = data
+        self._models = models
+
+    def infer(self, message: TensorMessage) -> LambentError | None:
+        """Run one message and write its outcome; the same message again writes the same outcome.
+
+        Returns
+        -------
+        the permanent error that was recorded instead of a result, or None
+
+        Raises
+        ------
+        Unavailable   and any other retryable error; the message must be delivered again
+        """
+        try:
+            self._infer(message)
+        except LambentError as error:
+            if error.is_retryable:
+                raise
+            write_failure(
+                self._data,
+                message.result_stem,
+                error,
+                source_name=message.source_name,
+                source_etag=message.source_etag,
+            )
+            return error
+        return None
+
+    def _infer(self, message: TensorMessage) -> None:
+        model = self._models.get(ModelRef(message.model, message.version))
+        body = self._data.read(message.tensor_key).body
+        tensor = np.load(BytesIO(body), allow_pickle=False)
+        timings = Timings()
+        (prediction,) = label_tensors(model, [tensor], timings, top_k=_TOP_K)
+        result = {
+            "source": message.source_name,
+            "source_etag": message.source_etag,
+            "model": message.model,
+            "version": str(message.version),
+            **msgspec.to_builtins(prediction),
+        }
+        write_result(self._data, message.result_stem, result)

@@ -1,0 +1,109 @@
+"""Door 2: an uploaded object becomes a tensor and an inference message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+
+import msgspec
+import numpy as np
+
+from lambent.contracts.messages import TensorMessage
+from lambent.contracts.model import ModelContract
+from lambent.contracts.tensor import Array
+from lambent.domain.model import ModelChoice, ModelRef
+from lambent.domain.names import check_name, parse_upload_key, result_stem, work_key
+from lambent.errors import LambentError, SourceChanged, SourceEmpty
+from lambent.ports import ObjectStore, Queue
+from lambent.services.load_model import ModelResolver, VersionFiles
+from lambent.services.outcome import write_failure
+from lambent.services.predict import preprocess
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An object-created event: the decoded key and the etag at that time (without quotes; may be empty)."""
+
+    key: str
+    etag: str
+
+
+class IngestService:
+    """Uploads of all tenants."""
+
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        resolver: ModelResolver,
+        files: VersionFiles,
+        queue: Queue,
+        max_upload_bytes: int,
+    ) -> None:
+        self._data = data
+        self._resolver = resolver
+        self._files = files
+        self._queue = queue
+        self._max_upload_bytes = max_upload_bytes
+        self._contracts: dict[ModelRef, ModelContract] = {}
+
+    def ingest(self, upload: Upload) -> LambentError | None:
+        """Preprocess an upload and enqueue its inference.
+
+        Returns
+        -------
+        the permanent error that was recorded beside where the result would be, or None
+
+        Raises
+        ------
+        UploadKeyInvalid   the key names no tenant, so there is no place for an error object
+        Unavailable        and any other retryable error; the event must be delivered again
+        """
+        tenant, model, name = parse_upload_key(upload.key)
+        stem = result_stem(tenant, model, name)
+        try:
+            self._enqueue(upload, tenant=tenant, model=model, stem=stem)
+        except LambentError as error:
+            if error.is_retryable:
+                raise
+            write_failure(self._data, stem, error, source_name=name, source_etag=upload.etag)
+            return error
+        return None
+
+    def _enqueue(self, upload: Upload, *, tenant: str, model: str, stem: str) -> None:
+        ref = self._resolver.resolve(ModelChoice(check_name(model, what="model")))
+        picture = self._read(upload)
+        tensor = preprocess(picture, self._contract(ref))
+        # The same event delivered twice gives the same key, hence the same object.
+        key = work_key(tenant, sha256(f"{upload.key}\n{upload.etag}\n{ref}".encode()).hexdigest()[:32])
+        self._data.write(key, _to_npy(tensor), content_type="application/octet-stream")
+        message = TensorMessage(
+            tenant=tenant,
+            model=ref.name,
+            version=ref.version,
+            tensor_key=key,
+            result_stem=stem,
+            source_name=parse_upload_key(upload.key)[2],
+            source_etag=upload.etag,
+        )
+        self._queue.send(msgspec.json.encode(message))
+
+    def _read(self, upload: Upload) -> bytes:
+        stored = self._data.read(upload.key, max_bytes=self._max_upload_bytes)
+        if upload.etag and stored.etag != upload.etag:
+            raise SourceChanged("The upload was overwritten before it was read; the newer one has its own result.")
+        if not stored.body:
+            raise SourceEmpty("The upload is empty (0 bytes).", got=0)
+        return stored.body
+
+    def _contract(self, ref: ModelRef) -> ModelContract:
+        if ref not in self._contracts:
+            self._contracts[ref] = self._files.contract(ref)
+        return self._contracts[ref]
+
+
+def _to_npy(tensor: Array) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, tensor, allow_pickle=False)
+    return buffer.getvalue()

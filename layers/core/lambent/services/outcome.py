@@ -1,0 +1,31 @@
+"""The one visible outcome of an upload: a result object or an error object, never both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from lambent.errors import LambentError
+from lambent.ports import ObjectStore
+
+_JSON = "application/json"
+
+
+def write_result(data: ObjectStore, stem: str, result: dict[str, Any]) -> None:
+    """Write ``{stem}.json``; an error object that an earlier upload of the same name left is removed."""
+    data.write(f"{stem}.json", orjson.dumps(result), content_type=_JSON)
+    data.delete(f"{stem}.error.json")
+
+
+def write_failure(data: ObjectStore, stem: str, error: LambentError, *, source_name: str, source_etag: str) -> None:
+    """Write ``{stem}.error.json``.
+
+    An upload that was overwritten or deleted leaves the outcome of its successor alone.
+    """
+    body = orjson.dumps({"source": source_name, "source_etag": source_etag, **error.to_dict()})
+    if error.code in ("source_changed", "source_gone"):
+        data.write_once(f"{stem}.error.json", body, content_type=_JSON)
+        return
+    data.write(f"{stem}.error.json", body, content_type=_JSON)
+    data.delete(f"{stem}.json")

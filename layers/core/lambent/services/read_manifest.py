@@ -1,0 +1,86 @@
+"""A batch manifest into checked items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.jobs import ManifestItem, ShardItem
+from lambent.domain.names import inputs_prefix
+from lambent.errors import LambentError, ManifestInvalid, PayloadTooLarge, SourceGone
+from lambent.ports import ObjectStore
+
+MAX_ITEMS = 1_000_000
+MAX_MANIFEST_BYTES = 100_000_000
+_REPORTED = 20
+
+
+def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[ShardItem]:
+    """Read a JSONL manifest of the tenant's own inputs.
+
+    Parameters
+    ----------
+    manifest_uri : str   ``s3://`` address under ``inputs/{tenant}/`` of the data bucket
+
+    Returns
+    -------
+    items in the manifest's order, at least one, with ids that differ
+
+    Raises
+    ------
+    ManifestInvalid   missing, empty, too long, foreign, or with bad lines: up to 20 of them in ``errors``, and how many
+    Unavailable
+    """
+    home = data.uri(inputs_prefix(tenant))
+    if not manifest_uri.startswith(home):
+        raise ManifestInvalid("The manifest must lie in your own inputs/ prefix of the data bucket.", field="input")
+    lines = _read(data, manifest_uri.removeprefix(data.uri("")))
+    if not lines:
+        raise ManifestInvalid("The manifest is empty; write one JSON object a line.", field="input", limit=MAX_ITEMS, got=0)
+    if len(lines) > MAX_ITEMS:
+        raise ManifestInvalid(
+            f"The manifest has {len(lines)} items, at most {MAX_ITEMS} are taken.", field="input", limit=MAX_ITEMS
+        )
+    return _check_lines(lines, home=home, root=data.uri(""))
+
+
+def _read(data: ObjectStore, key: str) -> list[tuple[int, bytes]]:
+    try:
+        body = data.read(key, max_bytes=MAX_MANIFEST_BYTES).body
+    except SourceGone as exc:
+        raise ManifestInvalid("The manifest does not exist.", field="input.manifest_uri") from exc
+    except PayloadTooLarge as exc:
+        raise ManifestInvalid(f"The manifest is too large. {exc.detail}", field="input.manifest_uri") from exc
+    return [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
+
+
+def _check_lines(lines: list[tuple[int, bytes]], *, home: str, root: str) -> list[ShardItem]:
+    items: list[ShardItem] = []
+    problems: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for number, line in lines:
+        try:
+            item = _check_line(line, number, home=home, seen=seen)
+        except LambentError as error:
+            problems.append({"line": number, "code": error.code, "field": error.field, "detail": error.detail})
+            continue
+        seen.add(item.id)
+        items.append(ShardItem(id=item.id, key=item.uri.removeprefix(root), line=number))
+    if problems:
+        raise ManifestInvalid(
+            f"{len(problems)} of {len(lines)} manifest lines are not valid; first: line {problems[0]['line']}: "
+            f"{problems[0]['detail']}",
+            field="input",
+            got=len(problems),
+            errors=problems[:_REPORTED],
+        )
+    return items
+
+
+def _check_line(line: bytes, number: int, *, home: str, seen: set[str]) -> ManifestItem:
+    item = decode_json(line, ManifestItem, what=f"manifest line {number}")
+    if not item.uri.startswith(home):
+        raise ManifestInvalid("The item lies outside your own inputs/ prefix of the data bucket.", field="uri")
+    if item.id in seen:
+        raise ManifestInvalid("The id stands on an earlier line already.", field="id")
+    return item

@@ -1,0 +1,133 @@
+"""One shard of a batch, on either lane: items in, one results part out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.jobs import Plan, ShardItem
+from lambent.contracts.tensor import Array
+from lambent.domain.job import ShardProgress
+from lambent.domain.model import ModelRef
+from lambent.domain.names import job_key, part_file, shard_file
+from lambent.errors import LambentError, SourceGone
+from lambent.ports import Clock, JobStore, ObjectStore
+from lambent.services.load_model import ModelCache, ServedModel
+from lambent.services.predict import Timings, label_tensors, preprocess
+
+_TOP_K = 5
+_HEARTBEAT_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An item that is a tensor now, or the error that it met on the way."""
+
+    item: ShardItem
+    tensor: Array | None
+    error: LambentError | None
+
+
+class ShardService:
+    """Runs shards with one model cache; the GPU worker and InferFunction differ in their interpreters only."""
+
+    def __init__(
+        self, *, data: ObjectStore, jobs: JobStore, models: ModelCache, clock: Clock, batch_size: int
+    ) -> None:
+        self._data = data
+        self._jobs = jobs
+        self._models = models
+        self._clock = clock
+        self._batch_size = batch_size
+
+    def run(self, tenant: str, job_id: str, shard: int, *, on_progress: Callable[[int], None] | None = None) -> None:
+        """Run one shard to its end and write its part; a shard whose part exists is only reported again.
+
+        Items that cannot be read or decoded become error lines; they never fail the shard.
+
+        Parameters
+        ----------
+        on_progress   called with the number of items handled so far
+
+        Raises
+        ------
+        BrokenArtifact   the version cannot be served
+        SourceGone       the job has no plan, or no such shard
+        Unavailable      and any other retryable error; run the shard again
+        """
+        plan = decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
+        part_key = job_key(tenant, job_id, part_file(shard))
+        lines = self._existing(part_key)
+        if lines is None:
+            lines = self._predict(plan, shard, on_progress)
+            body = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+            self._data.write_once(part_key, body, content_type="application/x-ndjson")
+        self._report(plan, shard, lines, is_finished=True)
+
+    def _predict(self, plan: Plan, shard: int, on_progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
+        # The model comes first: a broken one must fail the shard before any item is blamed.
+        model = self._models.get(ModelRef(plan.model, plan.version))
+        items = self._items(plan, shard)
+        lines: list[dict[str, Any]] = []
+        beat = 0.0
+        for batch in _chunks(items, self._batch_size):
+            lines += self._predict_batch(model, [self._prepare(item, model) for item in batch])
+            if on_progress is not None:
+                on_progress(len(lines))
+            if self._clock.epoch_s() - beat >= _HEARTBEAT_S:
+                self._report(plan, shard, lines, is_finished=False)
+                beat = self._clock.epoch_s()
+        return lines
+
+    def _items(self, plan: Plan, shard: int) -> list[ShardItem]:
+        body = self._data.read(job_key(plan.tenant, plan.job_id, shard_file(shard))).body
+        return [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
+
+    def _prepare(self, item: ShardItem, model: ServedModel) -> _Ready:
+        try:
+            raw = self._data.read(item.key, max_bytes=model.contract.limits.max_input_bytes).body
+            return _Ready(item, preprocess(raw, model.contract), None)
+        except LambentError as error:
+            if error.is_retryable:
+                raise
+            return _Ready(item, None, error)
+
+    def _predict_batch(self, model: ServedModel, batch: list[_Ready]) -> list[dict[str, Any]]:
+        tensors = [ready.tensor for ready in batch if ready.tensor is not None]
+        predictions = iter(label_tensors(model, tensors, Timings(), top_k=_TOP_K) if tensors else [])
+        return [
+            _error_line(ready.item, ready.error)
+            if ready.error is not None
+            else {"id": ready.item.id, "model": str(model.ref), **msgspec.to_builtins(next(predictions))}
+            for ready in batch
+        ]
+
+    def _existing(self, part_key: str) -> list[dict[str, Any]] | None:
+        try:
+            return read_lines(self._data.read(part_key).body)
+        except SourceGone:
+            return None
+
+    def _report(self, plan: Plan, shard: int, lines: list[dict[str, Any]], *, is_finished: bool) -> None:
+        failed = sum("error" in line for line in lines)
+        progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
+        self._jobs.record_shard(plan.tenant, plan.job_id, progress)
+
+
+def read_lines(body: bytes) -> list[dict[str, Any]]:
+    """Return the JSON objects of a part."""
+    return [orjson.loads(line) for line in body.splitlines()]
+
+
+def _error_line(item: ShardItem, error: LambentError) -> dict[str, Any]:
+    return {"id": item.id, "line": item.line, **error.to_dict()}
+
+
+def _chunks(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
