@@ -99,6 +99,10 @@ class JobStore(Protocol):
         """Remember the AWS Batch job that runs this job."""
         ...
 
+    def count_heal(self, tenant: str, job_id: str) -> int:
+        """Count one more attempt of the sweep to revive the job, and return how many there were."""
+        ...
+
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
         ...

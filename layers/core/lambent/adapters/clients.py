@@ -16,3 +16,9 @@ _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeou
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from boto3's own variables."""
     return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+
+@cache
+def table(name: str) -> Any:
+    """Return the process's handle of a DynamoDB table."""
+    return boto3.resource("dynamodb", config=_CONFIG).Table(name)

@@ -86,6 +86,17 @@ class DynamoJobStore:
         """Remember the AWS Batch job that runs this job."""
         self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=Attr("pk").exists())
 
+    def count_heal(self, tenant: str, job_id: str) -> int:
+        """Count one more attempt of the sweep to revive the job, and return how many there were."""
+        with translate(_WHAT):
+            answer = self._table.update_item(
+                Key=_key(tenant, job_id),
+                UpdateExpression="ADD heals :one",
+                ExpressionAttributeValues={":one": 1},
+                ReturnValues="UPDATED_NEW",
+            )
+        return int(answer["Attributes"]["heals"])
+
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
         values = {

@@ -47,9 +47,9 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
     return tenant, model, name
 
 
-def result_stem(tenant: str, model: str, name: str) -> str:
-    """Return the key of an upload's outcome without its ending: ``.json`` or ``.error.json``."""
-    return f"{RESULTS}/{tenant}/{model}/{name}"
+def result_stem(upload_key: str) -> str:
+    """Return the key of an upload's outcome without its ending ``.json`` or ``.error.json``: inbox/… → results/…."""
+    return f"{RESULTS}/{upload_key.removeprefix(INBOX + '/')}"
 
 
 def work_key(tenant: str, request_id: str) -> str:

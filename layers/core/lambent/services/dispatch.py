@@ -8,6 +8,7 @@ import msgspec
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import BatchRequest, Plan, ShardItem
+from lambent.contracts.lines import CONTENT_TYPE, encode_lines
 from lambent.contracts.messages import ShardMessage
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
@@ -89,6 +90,18 @@ class DispatchService:
         return known
 
     def _start(self, job: Job, request: BatchRequest) -> None:
+        # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
+        plan = self._record_plan(job, request) if job.state is JobState.QUEUED else self._read_plan(job)
+        if plan.lane == "cpu":
+            missing = sorted(set(range(plan.shards)) - job.finished_shards)
+            self._enqueue_shards(job, missing)
+        else:
+            self._submit(job, plan)
+
+    def _read_plan(self, job: Job) -> Plan:
+        return decode_json(self._data.read(job_key(job.tenant, job.job_id, "plan.json")).body, Plan, what="plan")
+
+    def _record_plan(self, job: Job, request: BatchRequest) -> Plan:
         plan = self._plan(job, request)
         # Written before the job is PLANNED, so that whoever sees a planned job finds its plan.
         self._data.write(
@@ -106,10 +119,7 @@ class DispatchService:
             shards=plan.shards,
             why=plan.why,
         )
-        if plan.lane == "cpu":
-            self.enqueue_shards(job.tenant, job.job_id, range(plan.shards))
-        else:
-            self._submit(job, plan)
+        return plan
 
     def _plan(self, job: Job, request: BatchRequest) -> Plan:
         ref = self._resolver.resolve(ModelChoice(request.model, request.version, request.label))
@@ -121,9 +131,8 @@ class DispatchService:
         size = shard_size(len(items), self._shard_items)
         shards = list(_cut(items, size))
         for index, shard in enumerate(shards):
-            body = b"\n".join(msgspec.json.encode(item) for item in shard)
             key = job_key(job.tenant, job.job_id, shard_file(index))
-            self._data.write(key, body, content_type="application/x-ndjson")
+            self._data.write(key, encode_lines(msgspec.to_builtins(shard)), content_type=CONTENT_TYPE)
         return Plan(
             tenant=job.tenant,
             job_id=job.job_id,
@@ -136,10 +145,9 @@ class DispatchService:
             why=choice.why,
         )
 
-    def enqueue_shards(self, tenant: str, job_id: str, shards: range) -> None:
-        """Send shards to the CPU lane."""
+    def _enqueue_shards(self, job: Job, shards: list[int]) -> None:
         self._infer_queue.send_all(
-            msgspec.json.encode(ShardMessage(tenant=tenant, job_id=job_id, shard=shard)) for shard in shards
+            msgspec.json.encode(ShardMessage(tenant=job.tenant, job_id=job.job_id, shard=shard)) for shard in shards
         )
 
     def _submit(self, job: Job, plan: Plan) -> None:

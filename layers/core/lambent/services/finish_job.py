@@ -8,12 +8,12 @@ import orjson
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
+from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.names import job_key, part_file, shard_file
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, Notifier, ObjectStore
-from lambent.services.run_shard import read_lines
 
 _SHARD_FAILED = {
     "error": "The shard of this item ended without results.",
@@ -50,7 +50,7 @@ class JobFinisher:
         errors = [line for part in parts for line in part if "error" in line]
         done = plan.total - len(errors)
         state = outcome(total=plan.total, done=done)
-        self._write_lines(job, "errors.jsonl", errors)
+        self._data.write(self._key(job, "errors.jsonl"), encode_lines(errors), content_type=CONTENT_TYPE)
         manifest = {
             "schema_version": 1,
             "job_id": job.job_id,
@@ -68,15 +68,11 @@ class JobFinisher:
 
     def _part(self, job: Job, shard: int) -> list[dict[str, Any]]:
         try:
-            return read_lines(self._data.read(self._key(job, part_file(shard))).body)
+            return decode_lines(self._data.read(self._key(job, part_file(shard))).body)
         except SourceGone:
             body = self._data.read(self._key(job, shard_file(shard))).body
         items = [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
         return [{"id": item.id, "line": item.line, **_SHARD_FAILED} for item in items]
-
-    def _write_lines(self, job: Job, name: str, lines: list[dict[str, Any]]) -> None:
-        body = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
-        self._data.write(self._key(job, name), body, content_type="application/x-ndjson")
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         now = self._clock.now()

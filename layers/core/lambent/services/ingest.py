@@ -13,7 +13,7 @@ from lambent.contracts.messages import TensorMessage
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef
-from lambent.domain.names import check_name, parse_upload_key, result_stem, work_key
+from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.errors import LambentError, SourceChanged, SourceEmpty
 from lambent.ports import ObjectStore, Queue
 from lambent.services.load_model import ModelResolver, VersionFiles
@@ -57,22 +57,21 @@ class IngestService:
 
         Raises
         ------
-        UploadKeyInvalid   the key names no tenant, so there is no place for an error object
-        Unavailable        and any other retryable error; the event must be delivered again
+        Unavailable   and any other retryable error; the event must be delivered again
         """
-        tenant, model, name = parse_upload_key(upload.key)
-        stem = result_stem(tenant, model, name)
         try:
-            self._enqueue(upload, tenant=tenant, model=model, stem=stem)
+            self._enqueue(upload)
         except LambentError as error:
             if error.is_retryable:
                 raise
-            write_failure(self._data, stem, error, source_name=name, source_etag=upload.etag)
+            name = upload.key.rpartition("/")[2]
+            write_failure(self._data, result_stem(upload.key), error, source_name=name, source_etag=upload.etag)
             return error
         return None
 
-    def _enqueue(self, upload: Upload, *, tenant: str, model: str, stem: str) -> None:
-        ref = self._resolver.resolve(ModelChoice(check_name(model, what="model")))
+    def _enqueue(self, upload: Upload) -> None:
+        tenant, model, name = parse_upload_key(upload.key)
+        ref = self._resolver.resolve(ModelChoice(model))
         picture = self._read(upload)
         tensor = preprocess(picture, self._contract(ref))
         # The same event delivered twice gives the same key, hence the same object.
@@ -83,8 +82,8 @@ class IngestService:
             model=ref.name,
             version=ref.version,
             tensor_key=key,
-            result_stem=stem,
-            source_name=parse_upload_key(upload.key)[2],
+            result_stem=result_stem(upload.key),
+            source_name=name.rpartition("/")[2],
             source_etag=upload.etag,
         )
         self._queue.send(msgspec.json.encode(message))

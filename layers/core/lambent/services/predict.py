@@ -34,6 +34,10 @@ class Timings:
         finally:
             self.steps_ms[name] = self.steps_ms.get(name, 0.0) + (perf_counter() - start) * 1000
 
+    def rounded(self) -> dict[str, float]:
+        """Return the steps as fields of a log line."""
+        return {f"{name}_ms": round(value, 3) for name, value in self.steps_ms.items()}
+
     def header(self) -> str:
         """Return the value of a Server-Timing header (https://www.w3.org/TR/server-timing/)."""
         return ", ".join(f"{name};dur={value:.3f}" for name, value in self.steps_ms.items())

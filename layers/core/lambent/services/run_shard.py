@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import orjson
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
+from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
 from lambent.contracts.tensor import Array
 from lambent.domain.job import ShardProgress
+from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef
 from lambent.domain.names import job_key, part_file, shard_file
 from lambent.errors import LambentError, SourceGone
@@ -60,14 +61,32 @@ class ShardService:
         SourceGone       the job has no plan, or no such shard
         Unavailable      and any other retryable error; run the shard again
         """
-        plan = decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
+        plan = self._plan(tenant, job_id)
+        self._jobs.transition(
+            tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
+        )
         part_key = job_key(tenant, job_id, part_file(shard))
         lines = self._existing(part_key)
         if lines is None:
             lines = self._predict(plan, shard, on_progress)
-            body = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
-            self._data.write_once(part_key, body, content_type="application/x-ndjson")
+            self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
         self._report(plan, shard, lines, is_finished=True)
+
+    def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> None:
+        """End a shard that cannot run: every item of it gets the error.
+
+        Raises
+        ------
+        SourceGone, Unavailable
+        """
+        plan = self._plan(tenant, job_id)
+        lines = [_error_line(item, error) for item in self._items(plan, shard)]
+        part_key = job_key(tenant, job_id, part_file(shard))
+        self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
+        self._report(plan, shard, self._existing(part_key) or lines, is_finished=True)
+
+    def _plan(self, tenant: str, job_id: str) -> Plan:
+        return decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
 
     def _predict(self, plan: Plan, shard: int, on_progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
         # The model comes first: a broken one must fail the shard before any item is blamed.
@@ -109,7 +128,7 @@ class ShardService:
 
     def _existing(self, part_key: str) -> list[dict[str, Any]] | None:
         try:
-            return read_lines(self._data.read(part_key).body)
+            return decode_lines(self._data.read(part_key).body)
         except SourceGone:
             return None
 
@@ -117,11 +136,6 @@ class ShardService:
         failed = sum("error" in line for line in lines)
         progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
         self._jobs.record_shard(plan.tenant, plan.job_id, progress)
-
-
-def read_lines(body: bytes) -> list[dict[str, Any]]:
-    """Return the JSON objects of a part."""
-    return [orjson.loads(line) for line in body.splitlines()]
 
 
 def _error_line(item: ShardItem, error: LambentError) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.timestamps import to_timestamp
+from lambent.errors import Unavailable
 from lambent.ports import Clock, JobRunner, JobStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.submit_job import SubmitService
+
+_MAX_HEALS = 3
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,21 @@ class SweepService:
         before = to_timestamp(self._clock.epoch_s() - self._stuck_after_s)
         stuck = [job for job in self._jobs.open_jobs(updated_before=before) if _last_sign(job) < before]
         finished = [job for job in stuck if self._finish(job)]
-        waiting = [job for job in stuck if job not in finished and job.batch_job_id is None]
-        for job in waiting:
+        revived = [job for job in stuck if job not in finished and self._revive(job)]
+        return SweepReport(len(stuck), len(finished), len(revived))
+
+    def _revive(self, job: Job) -> bool:
+        if job.batch_job_id is not None:
+            return False
+        if self._jobs.count_heal(job.tenant, job.job_id) <= _MAX_HEALS:
             self._submit.enqueue(job)
-        return SweepReport(len(stuck), len(finished), len(waiting))
+            return True
+        # Shards that kill their function every time would be revived for ever.
+        if job.shards is None:
+            self._finisher.fail(job, Unavailable("The job could not be started; submit it again under a new id."))
+        else:
+            self._finisher.finish(job)
+        return False
 
     def _finish(self, job: Job) -> bool:
         if self._finisher.finish_if_complete(job.tenant, job.job_id):

@@ -1,0 +1,68 @@
+"""The container that AWS Batch starts: one shard of one job on Keras.
+
+Exit codes, which the job definition's retry strategy reads:
+0 the shard has its part; 75 something was temporarily unavailable, retry; 65 the version or plan is broken, do not.
+"""
+
+import argparse
+import json
+import logging
+import sys
+
+from lambent.errors import LambentError, SourceGone
+from lambent.runtime.settings import WorkerSettings, load_settings
+
+EXIT_DONE = 0
+EXIT_BROKEN = 65
+EXIT_TEMPORARY = 75
+
+log = logging.getLogger("lambent.worker")
+
+
+def main() -> int:
+    """Run the shard that AWS Batch's environment and the command name."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    arguments = parse_arguments()
+    settings = load_settings(WorkerSettings)
+    shard = settings.aws_batch_job_array_index
+    say("started", job_id=arguments.job_id, shard=shard, backend=settings.keras_backend)
+    try:
+        return run(settings, arguments.tenant, arguments.job_id, shard)
+    except LambentError as error:
+        say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)
+        return EXIT_TEMPORARY if error.is_retryable else EXIT_BROKEN
+
+
+def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int) -> int:
+    """Run one shard; a version that cannot be served is recorded for every item of it."""
+    # Keras takes seconds to import: a wrong setting is reported before.
+    from lambent.runtime.wiring import worker_shards
+
+    shards = worker_shards(settings)
+    try:
+        shards.run(tenant, job_id, shard, on_progress=lambda done: say("progress", shard=shard, done=done))
+    except SourceGone:
+        raise
+    except LambentError as error:
+        if not error.is_retryable:
+            shards.fail(tenant, job_id, shard, error)
+        raise
+    say("done", job_id=job_id, shard=shard)
+    return EXIT_DONE
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command that the job definition builds from the job's parameters."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenant", required=True)
+    parser.add_argument("--job-id", required=True)
+    return parser.parse_args()
+
+
+def say(event: str, **fields: object) -> None:
+    """Log one JSON line."""
+    log.info(json.dumps({"message": event, **fields}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""DispatchFunction: batch requests (SQS) into planned jobs; never imports numpy."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from lambent.errors import EnvelopeInvalid, JobIdReused
+from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.wiring import batch_dead_letters, dispatch_service
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def record_handler(record: SQSRecord) -> None:
+    """Dispatch one request; one that belongs to no job goes to the dead-letter queue with its reason."""
+    tenant = record.message_attributes.get("tenant")
+    try:
+        job = dispatch_service().dispatch(tenant.string_value if tenant else None, record.body)
+    except (EnvelopeInvalid, JobIdReused) as error:
+        log_refusal("batch request refused", error)
+        reason = {"reason_code": error.code, "reason": error.detail[:512]}
+        batch_dead_letters().send(record.body.encode(), attributes=reason)
+        return
+    count(JOBS_ACCEPTED)
+    logger.info("dispatched", tenant=job.tenant, job_id=job.job_id)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(capture_cold_start_metric=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Handle a batch; only the records that failed come back."""
+    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)

@@ -1,0 +1,47 @@
+"""InferFunction: preprocessed uploads and CPU-lane shards into results."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.messages import InferMessage, ShardMessage
+from lambent.errors import LambentError
+from lambent.runtime.observability import PREDICTIONS, RECORDED_FAILURES, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def record_handler(record: SQSRecord) -> None:
+    """Run one message of either kind."""
+    message = decode_json(record.body, InferMessage, what="inference message")  # type: ignore[arg-type]
+    if isinstance(message, ShardMessage):
+        run_shard(message)
+        return
+    error = infer_service().infer(message)
+    count(PREDICTIONS if error is None else RECORDED_FAILURES)
+    if error is not None:
+        log_refusal("inference refused", error)
+
+
+def run_shard(message: ShardMessage) -> None:
+    """Run a shard, or record for all its items why it cannot run; the last shard ends the job."""
+    try:
+        shard_service().run(message.tenant, message.job_id, message.shard)
+    except LambentError as error:
+        if error.is_retryable:
+            raise
+        log_refusal("shard refused", error)
+        shard_service().fail(message.tenant, message.job_id, message.shard, error)
+    count(PREDICTIONS)
+    infer_finisher().finish_if_complete(message.tenant, message.job_id)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(capture_cold_start_metric=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Handle a batch; only the records that failed come back."""
+    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)

@@ -1,0 +1,23 @@
+"""What every prediction's answer carries besides its body."""
+
+from aws_lambda_powertools.event_handler import Response
+from lambent.runtime.http import json_answer
+from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, count, logger, milliseconds
+from lambent.services.load_model import ServedModel
+from lambent.services.predict import Timings
+
+_first = [True]
+
+
+def predicted(body: object, model: ServedModel, timings: Timings) -> Response[bytes]:
+    """Return a 200 with the model, the cold start flag and the timings in its headers; count and log it."""
+    is_cold, _first[0] = _first[0], False
+    count(PREDICTIONS)
+    milliseconds(PREDICT_LATENCY, sum(timings.steps_ms.values()))
+    logger.info("predicted", model=str(model.ref), **timings.rounded())
+    headers = {
+        "Lambent-Model": str(model.ref),
+        "Lambent-Cold-Start": str(is_cold).lower(),
+        "Server-Timing": timings.header(),
+    }
+    return json_answer(body, headers=headers)

@@ -1,0 +1,88 @@
+"""Open Inference Protocol v2 routes."""
+
+from uuid import uuid4
+
+from answers import predicted
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from lambent import __version__
+from lambent.adapters.litert import PLATFORM
+from lambent.contracts import oip
+from lambent.domain.model import ModelChoice
+from lambent.runtime.http import json_answer, read_body
+from lambent.runtime.wiring import describe_service, predict_service, predict_settings
+from lambent.services.predict import Timings, run_tensors
+
+router = Router()
+
+
+def choose(model: str, version: str | None) -> ModelChoice:
+    """Take a label where the protocol has a version."""
+    if version is None or version.isdigit():
+        return ModelChoice(model, version=version)
+    return ModelChoice(model, label=version)
+
+
+@router.get("/v2")
+def server() -> Response[bytes]:
+    """Server metadata."""
+    return json_answer({"name": "lambent", "version": __version__, "extensions": []})
+
+
+@router.get("/v2/health/live")
+def live() -> Response[bytes]:
+    """Whether the function runs: it does, if it answers."""
+    return json_answer({"live": True})
+
+
+@router.get("/v2/health/ready")
+def ready() -> Response[bytes]:
+    """Whether the registry can be read."""
+    describe_service(predict_settings().table_name).models()
+    return json_answer({"ready": True, "live": True})
+
+
+@router.get("/v2/models")
+def models() -> Response[bytes]:
+    """Names of all models."""
+    return json_answer({"models": describe_service(predict_settings().table_name).models()})
+
+
+@router.get("/v2/models/<model>")
+@router.get("/v2/models/<model>/versions/<version>")
+def metadata(model: str, version: str | None = None) -> Response[bytes]:
+    """Inputs and outputs of a model."""
+    served = predict_service().model(choose(model, version), Timings())
+    versions = describe_service(predict_settings().table_name).versions(model)
+    return json_answer(oip.metadata(served.contract, versions=versions, platform=PLATFORM))
+
+
+@router.get("/v2/models/<model>/ready")
+@router.get("/v2/models/<model>/versions/<version>/ready")
+def model_ready(model: str, version: str | None = None) -> Response[bytes]:
+    """Whether a version is loaded, loading it if need be."""
+    predict_service().model(choose(model, version), Timings())
+    return json_answer({"name": model, "ready": True})
+
+
+@router.post("/v2/models/<model>/infer")
+@router.post("/v2/models/<model>/versions/<version>/infer")
+def infer(model: str, version: str | None = None) -> Response[bytes]:
+    """Tensors in, tensors out."""
+    timings = Timings()
+    body = read_body(router.current_event, max_bytes=predict_settings().max_body_bytes)
+    with timings.step("decode"):
+        request = oip.decode_infer(body)
+    served = predict_service().model(choose(model, version), timings)
+    inputs = oip.read_inputs(request, served.contract)
+    wanted = oip.wanted_outputs(request, served.contract)
+    outputs = run_tensors(served, inputs, timings)
+    with timings.step("encode"):
+        answer = oip.encode_answer(
+            model=served.ref.name,
+            version=served.ref.version,
+            request_id=request.id or str(uuid4()),
+            outputs={name: outputs[name] for name in wanted},
+        )
+    return predicted(answer, served, timings)
+

@@ -1,0 +1,19 @@
+"""SweepFunction: the schedule's healing; never imports numpy."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from lambent.runtime.observability import SWEEPS, count, logger, metrics, tracer
+from lambent.runtime.wiring import sweep_service
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(capture_cold_start_metric=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Sweep once."""
+    report = asdict(sweep_service().sweep())
+    count(SWEEPS)
+    logger.info("swept", **report)
+    return report

@@ -1,0 +1,20 @@
+"""JSON Lines (https://jsonlines.org): results, errors and shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+CONTENT_TYPE = "application/x-ndjson"
+
+
+def encode_lines(lines: Iterable[Any]) -> bytes:
+    """Return one JSON value a line, each line ended."""
+    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def decode_lines(body: bytes) -> list[dict[str, Any]]:
+    """Return the objects of a body that `encode_lines` wrote."""
+    return [orjson.loads(line) for line in body.splitlines()]

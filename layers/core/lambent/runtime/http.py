@@ -1,0 +1,82 @@
+"""API Gateway events into bytes and headers, and answers back."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+from lambent.errors import JsonInvalid, LambentError, PayloadTooLarge, RouteNotFound
+from lambent.runtime.http_errors import problem, status_of
+from lambent.runtime.observability import log_refusal, logger
+
+# Exactly this: KServe's client does not accept a charset suffix.
+JSON = "application/json"
+_RETRY_AFTER_S = "1"
+
+
+def make_resolver() -> APIGatewayRestResolver:
+    """Return a resolver that answers every error in Lambent's one shape."""
+    app = APIGatewayRestResolver()
+
+    @app.exception_handler(LambentError)  # type: ignore[untyped-decorator]
+    def refuse(error: LambentError) -> Response[bytes]:
+        log_refusal("refused", error)
+        return _error_answer(error, app.current_event)
+
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+    def break_down(error: Exception) -> Response[bytes]:
+        logger.exception("failed", exc_info=error)
+        surprise = LambentError("Something went wrong inside; the request id helps to find it.")
+        return _error_answer(surprise, app.current_event)
+
+    @app.not_found
+    def no_route(_: Exception) -> Response[bytes]:
+        return _error_answer(RouteNotFound("There is no such path and method here."), app.current_event)
+
+    return app
+
+
+def json_answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """Return a JSON answer; ``body`` is encoded unless it is bytes already."""
+    encoded = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Response(status, JSON, encoded.decode(), headers=dict(headers or {}))  # type: ignore[arg-type]
+
+
+def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
+    """Return the request's body as sent.
+
+    Raises
+    ------
+    PayloadTooLarge   more than ``max_bytes``
+    JsonInvalid       marked as base64, but it is none
+    """
+    text = event.body or ""
+    try:
+        body = b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
+    except binascii.Error as exc:
+        raise JsonInvalid("The body is marked as base64, but it is not.") from exc
+    if len(body) > max_bytes:
+        raise PayloadTooLarge(
+            f"The body has {len(body)} bytes, this door takes at most {max_bytes}. Use the upload or batch door.",
+            field="body",
+            limit=max_bytes,
+            got=len(body),
+        )
+    return body
+
+
+def content_type(event: APIGatewayProxyEvent) -> str:
+    """Return the media type without its parameters, in lower case; empty if there is none."""
+    return (event.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def _error_answer(error: LambentError, event: APIGatewayProxyEvent) -> Response[bytes]:
+    headers = {"Retry-After": _RETRY_AFTER_S} if error.is_retryable else {}
+    body = problem(error, request_id=event.request_context.request_id or "")
+    return json_answer(body, status=status_of(error), headers=headers)

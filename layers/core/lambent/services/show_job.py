@@ -1,0 +1,49 @@
+"""What is told of a job."""
+
+from __future__ import annotations
+
+from lambent.contracts.jobs import JobView, ShardView
+from lambent.domain.job import Job
+from lambent.errors import JobNotFound
+from lambent.ports import JobStore
+
+
+class ShowJobService:
+    """Reads jobs of one tenant at a time."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def show(self, tenant: str, job_id: str) -> JobView:
+        """Return a job; another tenant's id answers exactly as an unknown one: JobNotFound."""
+        job = self._jobs.get(tenant, job_id)
+        if job is None:
+            raise JobNotFound("There is no such job.", field="id")
+        return view(job)
+
+
+def view(job: Job) -> JobView:
+    """Return the job as the API shows it."""
+    return JobView(
+        id=job.job_id,
+        state=job.state.value,
+        model=job.model,
+        version=str(job.version) if job.version is not None else None,
+        lane=job.lane,
+        total=job.total,
+        done=job.done,
+        failed=job.failed,
+        shards=[
+            ShardView(
+                shard=shard.shard,
+                state="FINISHED" if shard.is_finished else "RUNNING",
+                done=shard.done,
+                failed=shard.failed,
+            )
+            for shard in job.progress
+        ],
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        why=job.why,
+        error=job.error,
+    )
