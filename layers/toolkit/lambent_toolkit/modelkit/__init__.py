@@ -1,0 +1,1 @@
+"""From a recipe to a published model version: train, quantize, evaluate in the serving interpreter, publish."""

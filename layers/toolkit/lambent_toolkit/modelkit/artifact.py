@@ -1,0 +1,45 @@
+"""The files of a model version, complete and checked, before they are published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lambent.contracts.model import ModelContract
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, REPORT_FILE, TFLITE_FILE
+from lambent.services.load_model import decode_contract
+from lambent_toolkit.modelkit.report import Report
+from lambent_toolkit.modelkit.workbench import read_step_file
+
+_MADE_BY = {
+    KERAS_FILE: "train",
+    TFLITE_FILE: "quantize",
+    CONTRACT_FILE: "quantize",
+    GOLDEN_FILE: "evaluate",
+    REPORT_FILE: "evaluate",
+}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Everything of a version but its number.
+
+    Parameters
+    ----------
+    contract   decoded contract.json
+    report     decoded report.json
+    files      model.keras, model.tflite, golden.npz and report.json by name
+    """
+
+    contract: ModelContract
+    report: Report
+    files: dict[str, bytes]
+
+    @classmethod
+    def read(cls, folder: Path) -> Artifact:
+        """Read a finished workbench; raises StepMissing, and RequestInvalid for a broken contract."""
+        files = {name: read_step_file(folder, name, step=step) for name, step in _MADE_BY.items()}
+        contract = decode_contract(files.pop(CONTRACT_FILE))
+        return cls(contract, msgspec.json.decode(files[REPORT_FILE], type=Report), files)

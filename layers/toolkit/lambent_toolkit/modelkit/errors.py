@@ -1,0 +1,52 @@
+"""What may stop the model kit, each with the exit code that `lambent` ends with.
+
+ModelkitError
+├── RecipeUnknown          11   no recipe of this name
+├── StepMissing            12   an earlier step has not been run in this folder
+├── ServingCheckFailed     13   the serving interpreter could not be started, or died
+├── ServingRefused         14   the serving interpreter refused the model; has its coded error
+└── AgreementTooLow        15   the quantized model is not the float model any more
+"""
+
+from __future__ import annotations
+
+
+class ModelkitError(Exception):
+    """The model kit cannot do what it was asked; the message says what to do about it."""
+
+    exit_code = 10
+
+
+class RecipeUnknown(ModelkitError):
+    """No recipe of this name."""
+
+    exit_code = 11
+
+
+class StepMissing(ModelkitError):
+    """A file of an earlier step is not in the folder."""
+
+    exit_code = 12
+
+
+class ServingCheckFailed(ModelkitError):
+    """The process with the layers' packages ended without an answer."""
+
+    exit_code = 13
+
+
+class ServingRefused(ModelkitError):
+    """The serving interpreter refused the model; ``code`` is the error's code in `lambent.errors`."""
+
+    exit_code = 14
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{detail} ({code})")
+        self.code = code
+        self.detail = detail
+
+
+class AgreementTooLow(ModelkitError):
+    """Quantization changed too many answers."""
+
+    exit_code = 15

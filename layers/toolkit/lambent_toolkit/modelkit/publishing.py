@@ -1,0 +1,44 @@
+"""Publish to a running stack, by the same services that a deployment uses."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.s3 import S3ObjectStore
+from lambent.domain.model import LabelRecord, VersionRecord
+from lambent.runtime.clock import SystemClock
+from lambent.services.publish import publish_version
+from lambent.services.set_label import set_label
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.sandbox.stack_info import CREDENTIALS, StackInfo
+
+
+class Publisher:
+    """The registry and the models bucket of one stack."""
+
+    def __init__(self, stack: StackInfo) -> None:
+        self._stack = stack
+        self._clock = SystemClock()
+
+    @cached_property
+    def registry(self) -> DynamoRegistry:
+        """The stack's registry."""
+        import boto3  # half a second of imports
+
+        resource: Any = boto3.resource(
+            "dynamodb", endpoint_url=self._stack.endpoint, region_name=self._stack.region, **CREDENTIALS
+        )
+        return DynamoRegistry(resource.Table(self._stack.table))
+
+    def publish(self, artifact: Artifact) -> VersionRecord:
+        """Publish as the next version; raises VersionImmutable (somebody else took the number), Unavailable."""
+        store = S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
+        return publish_version(
+            artifact.files, artifact.contract, store=store, registry=self.registry, clock=self._clock
+        )
+
+    def set_label(self, name: str, label: str, version: int) -> LabelRecord:
+        """Point a label to a published version; raises ModelNotFound, AliasConflict, Unavailable."""
+        return set_label(name, label, version, registry=self.registry, clock=self._clock)

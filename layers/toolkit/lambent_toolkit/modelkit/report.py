@@ -1,0 +1,52 @@
+"""report.json: what was measured before a version was published."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DataFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The data set; ``sha256`` is of its tensors and classes."""
+
+    train_items: int
+    test_items: int
+    sha256: str
+
+
+class VariantFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One form of the model on the held-out part.
+
+    ``agreement`` is the share of test items with the Keras model's answer. Latencies are of one item, one thread, in
+    ``runtime``; none for the Keras file, which Lambda does not run.
+    """
+
+    accuracy: float
+    agreement: float
+    size_bytes: int
+    runtime: str
+    load_ms: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """report.json. ``confusion`` is of the published int8 file: row = true class, column = predicted class."""
+
+    schema_version: int = 1
+    recipe: str
+    seed: int
+    epochs: int
+    data: DataFigures
+    variants: dict[str, VariantFigures]
+    confusion: list[list[int]]
+    tools: dict[str, str]
+
+
+class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """training.json: how model.keras came about; stays in the working folder."""
+
+    recipe: str
+    seed: int
+    epochs: int
+    training_s: float
+    data: DataFigures

@@ -1,0 +1,122 @@
+"""Run a model file in the serving interpreter: a process with the layers' packages and none of this environment's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import numpy as np
+
+from lambent.contracts.model import ModelContract
+from lambent.contracts.tensor import Array
+from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
+from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.errors import ServingCheckFailed, ServingRefused
+from lambent_toolkit.sandbox.build import make_build
+from lambent_toolkit.sandbox.function_spec import base_interpreter
+from lambent_toolkit.sandbox.options import StackOptions, find_root
+
+PROGRAM = Path(__file__).with_name("serving_program.py")
+TIMEOUT_S = 120
+_NOTHING: Array = np.zeros((0,), dtype=np.float32)
+LAYERS = ("NumericLayer", "CoreLayer")
+
+
+@dataclass(frozen=True)
+class ServingRun:
+    """What the serving interpreter did with a model.
+
+    Parameters
+    ----------
+    golden            raw inputs with the tensors and outputs made there
+    load_ms           reading the file into a ready interpreter
+    p50_ms, p99_ms    one row through the adapter, one thread
+    runtime           ai-edge-litert or tflite-runtime
+    versions          of Python and of the packages that matter
+    origins           file of every module that the process had loaded
+    """
+
+    golden: GoldenVectors
+    load_ms: float
+    p50_ms: float
+    p99_ms: float
+    runtime: str
+    versions: dict[str, str]
+    origins: list[str]
+
+
+def serve(
+    model: bytes, contract: ModelContract, pictures: Sequence[bytes], *, python_path: Sequence[Path] | None = None
+) -> ServingRun:
+    """Predict encoded pictures with a .tflite file as Lambda would.
+
+    Parameters
+    ----------
+    model         bytes of the .tflite file
+    contract
+    pictures      encoded, at least one
+    python_path   folders to import from; the built layers if None
+
+    Raises
+    ------
+    ServingRefused       the adapter refused the model or a picture
+    ServingCheckFailed   the process ended without an answer, e.g. the interpreter crashed
+    BuildFailed          the layers could not be built
+    """
+    paths = serving_layers() if python_path is None else tuple(python_path)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / TFLITE_FILE).write_bytes(model)
+        (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
+        (folder / "request.npz").write_bytes(GoldenVectors(list(pictures), _NOTHING, _NOTHING).to_npz())
+        _run(folder, paths)
+        figures = json.loads((folder / "figures.json").read_text())
+        if "refused" in figures:
+            raise ServingRefused(**figures["refused"])
+        return ServingRun(golden=GoldenVectors.from_npz((folder / "answer.npz").read_bytes()), **figures)
+
+
+@cache
+def serving_layers() -> tuple[Path, ...]:
+    """Return the ``python`` folders of the layers that `sam build` made, building them first if need be."""
+    root = find_root()
+    build = make_build(StackOptions(root=root, state_dir=root / ".lambent"), say=lambda line: None)
+    return tuple(build.folder / layer / "python" for layer in LAYERS)
+
+
+def serving_environment(python_path: Sequence[Path]) -> dict[str, str]:
+    """Return a process environment that holds these folders and nothing of the caller's."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join(map(str, python_path)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # As on Lambda, see template.yaml.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _run(folder: Path, python_path: Sequence[Path]) -> None:
+    # -S and -P: nothing but PYTHONPATH and the standard library can be imported.
+    command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            env=serving_environment(python_path),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ServingCheckFailed(f"The serving interpreter gave no answer in {TIMEOUT_S} s.") from None
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
+        raise ServingCheckFailed(f"The serving interpreter ended with status {done.returncode}: {last[0]}")

@@ -1,0 +1,100 @@
+"""Run a model file where only a layer's packages are: started by path from `serving_check`, in the base interpreter.
+
+Argument: a folder with ``model.tflite``, ``contract.json`` and ``request.npz`` (golden vectors, of which the raw inputs
+are read). Writes ``answer.npz`` (the same raw inputs with the tensors and outputs of this place) and ``figures.json``;
+if the model is refused, only ``figures.json`` with ``{"refused": {"code", "detail"}}``.
+
+It may import `lambent`, NumPy and the standard library, nothing of the toolkit.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from lambent.adapters import litert
+from lambent.contracts.model import ModelContract
+from lambent.contracts.tensor import Array
+from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
+from lambent.errors import LambentError
+from lambent.services.golden import GoldenVectors
+from lambent.services.load_model import decode_contract
+from lambent.services.predict import preprocess
+
+TIMED_CALLS = 500
+_WARM_UP_CALLS = 50
+
+
+def main(folder: Path) -> None:
+    """Answer the request that lies in ``folder``."""
+    try:
+        figures = answer(folder)
+    except LambentError as exc:
+        figures = {"refused": {"code": exc.code, "detail": exc.detail}}
+    (folder / "figures.json").write_text(json.dumps(figures))
+
+
+def answer(folder: Path) -> dict[str, Any]:
+    """Load, preprocess, predict and measure; raises BrokenArtifact and InvalidInput."""
+    contract = decode_contract((folder / CONTRACT_FILE).read_bytes())
+    start = perf_counter()
+    interpreter = litert.LiteInterpreterLoader(threads=1).load((folder / TFLITE_FILE).read_bytes(), contract)
+    load_ms = (perf_counter() - start) * 1000
+    raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
+    tensors = np.stack([preprocess(item, contract) for item in raw])
+    outputs = run_all(interpreter, contract, tensors)
+    (folder / "answer.npz").write_bytes(GoldenVectors(raw, tensors, outputs).to_npz())
+    return {"load_ms": load_ms, **latencies_ms(interpreter, contract, tensors), **place()}
+
+
+def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Array) -> Array:
+    """Return the first output for all rows, as many rows at once as one request may hold."""
+    step = contract.limits.max_rows
+    name, output = contract.inputs[0].name, contract.outputs[0].name
+    parts = [interpreter.run({name: tensors[at : at + step]})[output] for at in range(0, len(tensors), step)]
+    return np.concatenate(parts)
+
+
+def latencies_ms(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Array) -> dict[str, float]:
+    """Return p50 and p99 of predicting a single row, in milliseconds."""
+    name = contract.inputs[0].name
+    taken_ms = []
+    for call in range(_WARM_UP_CALLS + TIMED_CALLS):
+        row = tensors[call % len(tensors)][np.newaxis]
+        start = perf_counter()
+        interpreter.run({name: row})
+        taken_ms.append((perf_counter() - start) * 1000)
+    p50, p99 = np.percentile(taken_ms[_WARM_UP_CALLS:], (50, 99))
+    return {"p50_ms": float(p50), "p99_ms": float(p99)}
+
+
+def place() -> dict[str, Any]:
+    """Return what this process runs on: versions, and where each package was loaded from."""
+    packages = {litert.RUNTIME, "numpy", "pillow"}
+    return {
+        "runtime": litert.RUNTIME,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in sorted(packages)}},
+        "origins": sorted({str(file) for file in map(_origin, list(sys.modules.values())) if file}),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"  # a layer may be pruned of its metadata
+
+
+def _origin(module: Any) -> str | None:
+    return getattr(module, "__file__", None)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,30 @@
+"""How long-running steps tell of their progress, without knowing who shows it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Is told what runs and how far it is."""
+
+    def begin(self, what: str, *, total: int) -> None:
+        """A step of ``total`` parts begins; the one before it is over."""
+        ...
+
+    def advance(self, note: str = "") -> None:
+        """One more part is done; ``note`` says what came out of it."""
+        ...
+
+
+class Silence:
+    """Watcher that shows nothing."""
+
+    def begin(self, what: str, *, total: int) -> None:
+        """Do nothing."""
+
+    def advance(self, note: str = "") -> None:
+        """Do nothing."""
+
+
+SILENCE: Watcher = Silence()

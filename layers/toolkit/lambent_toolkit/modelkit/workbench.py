@@ -1,0 +1,141 @@
+"""The steps from a recipe to a complete artifact, each leaving its files in one folder for the next."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, REPORT_FILE, TFLITE_FILE
+from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.errors import StepMissing
+from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
+from lambent_toolkit.modelkit.quantization import spread, to_tflite
+from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
+from lambent_toolkit.modelkit.recipes import find_recipe
+from lambent_toolkit.modelkit.report import DataFigures, Report, TrainingRecord
+from lambent_toolkit.modelkit.training import Trained, from_keras_file, to_keras_file, train
+from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
+
+TRAINING_FILE = "training.json"
+GOLDEN_ITEMS = 20
+_TOOLS = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+
+
+class Workbench:
+    """A folder in which a model is made.
+
+    Parameters
+    ----------
+    folder    created if need be
+    watcher   is told of every step
+    """
+
+    def __init__(self, folder: Path, *, watcher: Watcher = SILENCE) -> None:
+        self.folder = folder
+        self._watcher = watcher
+
+    def train(self, recipe: Recipe, *, epochs: int | None = None, seed: int | None = None) -> Trained:
+        """Train and leave model.keras and training.json; files of later steps are removed."""
+        split = prepare(recipe)
+        trained = train(recipe, split, epochs=epochs, seed=seed, watcher=self._watcher)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for stale in (TFLITE_FILE, FLOAT_FILE, CONTRACT_FILE, GOLDEN_FILE, REPORT_FILE):
+            (self.folder / stale).unlink(missing_ok=True)
+        self._write(KERAS_FILE, to_keras_file(trained.model))
+        record = TrainingRecord(
+            recipe=recipe.name,
+            seed=recipe.seed if seed is None else seed,
+            epochs=len(trained.epochs),
+            training_s=round(trained.training_s, 3),
+            data=_data_figures(split),
+        )
+        self._write(TRAINING_FILE, _to_json(record))
+        return trained
+
+    def quantize(self) -> dict[str, int]:
+        """Make model.tflite (full int8), model.float32.tflite beside it and contract.json.
+
+        Returns
+        -------
+        file name → size in bytes
+
+        Raises
+        ------
+        StepMissing   nothing has been trained here
+        """
+        recipe = find_recipe(self._record().recipe)
+        model = from_keras_file(self._read(KERAS_FILE, step="train"))
+        split = prepare(recipe)
+        self._watcher.begin("quantize", total=2)
+        float_file = to_tflite(model, recipe.contract, variant="float32")
+        self._watcher.advance("float32")
+        calibration = spread(split.train.tensors, split.train.classes)
+        int8_file = to_tflite(model, recipe.contract, variant="int8", calibration=calibration)
+        self._watcher.advance("int8")
+        self._write(FLOAT_FILE, float_file)
+        self._write(TFLITE_FILE, int8_file)
+        self._write(CONTRACT_FILE, _to_json(recipe.contract))
+        return {FLOAT_FILE: len(float_file), TFLITE_FILE: len(int8_file)}
+
+    def evaluate(self) -> Report:
+        """Measure all variants on the held-out part, the .tflite ones in the serving interpreter.
+
+        Leaves report.json and golden.npz.
+
+        Raises
+        ------
+        StepMissing          nothing has been trained or quantized here
+        ServingCheckFailed   the layers' packages preprocess otherwise than training did, or crashed
+        AgreementTooLow      the int8 file answers too many test items otherwise than the Keras model
+        """
+        record = self._record()
+        recipe = find_recipe(record.recipe)
+        files = {name: self._read(name, step=step) for name, step in _NEEDED.items()}
+        measured = measure(recipe, prepare(recipe), files, watcher=self._watcher)
+        report = Report(
+            recipe=recipe.name,
+            seed=record.seed,
+            epochs=record.epochs,
+            data=record.data,
+            variants=measured.variants,
+            confusion=measured.confusion,
+            tools={name: version(name) for name in _TOOLS}
+            | {f"serving {name}": number for name, number in measured.serving_versions.items()},
+        )
+        self._write(GOLDEN_FILE, _first(measured.golden, GOLDEN_ITEMS).to_npz())
+        self._write(REPORT_FILE, _to_json(report))
+        return report
+
+    def _record(self) -> TrainingRecord:
+        return msgspec.json.decode(self._read(TRAINING_FILE, step="train"), type=TrainingRecord)
+
+    def _read(self, name: str, *, step: str) -> bytes:
+        return read_step_file(self.folder, name, step=step)
+
+    def _write(self, name: str, body: bytes) -> None:
+        (self.folder / name).write_bytes(body)
+
+
+_NEEDED = {KERAS_FILE: "train", FLOAT_FILE: "quantize", TFLITE_FILE: "quantize"}
+
+
+def read_step_file(folder: Path, name: str, *, step: str) -> bytes:
+    """Return a file that the command ``step`` leaves; raises StepMissing."""
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise StepMissing(f"There is no {name} in {folder}: run `lambent {step}` first.") from None
+
+
+def _to_json(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+
+
+def _data_figures(split: Split) -> DataFigures:
+    return DataFigures(train_items=len(split.train.classes), test_items=len(split.test.classes), sha256=split.sha256)
+
+
+def _first(golden: GoldenVectors, items: int) -> GoldenVectors:
+    return GoldenVectors(golden.raw[:items], golden.tensors[:items], golden.outputs[:items])
