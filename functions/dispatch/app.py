@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.errors import EnvelopeInvalid, JobIdReused
 from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics, tracer
 from lambent.runtime.wiring import batch_dead_letters, dispatch_service

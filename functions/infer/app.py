@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.errors import LambentError

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import BatchRequest
 from lambent.runtime.http import json_answer, make_resolver, read_body

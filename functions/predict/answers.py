@@ -1,6 +1,7 @@
 """What every prediction's answer carries besides its body."""
 
 from aws_lambda_powertools.event_handler import Response
+
 from lambent.runtime.http import json_answer
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, count, logger, milliseconds
 from lambent.services.load_model import ServedModel

@@ -5,6 +5,7 @@ from typing import Any
 import media_routes
 import oip_routes
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.runtime.http import make_resolver
 from lambent.runtime.observability import logger, metrics, tracer
 

@@ -4,6 +4,7 @@ import msgspec
 from answers import predicted
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
+
 from lambent.contracts.media import MediaAnswer, Usage
 from lambent.domain.model import ModelChoice
 from lambent.errors import MediaTypeUnsupported, RequestInvalid

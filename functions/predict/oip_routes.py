@@ -5,6 +5,7 @@ from uuid import uuid4
 from answers import predicted
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
+
 from lambent import __version__
 from lambent.adapters.litert import PLATFORM
 from lambent.contracts import oip
@@ -51,7 +52,7 @@ def models() -> Response[bytes]:
 @router.get("/v2/models/<model>")
 @router.get("/v2/models/<model>/versions/<version>")
 def metadata(model: str, version: str | None = None) -> Response[bytes]:
-    """Inputs and outputs of a model."""
+    """Tell the inputs and outputs of a model."""
     served = predict_service().model(choose(model, version), Timings())
     versions = describe_service(predict_settings().table_name).versions(model)
     return json_answer(oip.metadata(served.contract, versions=versions, platform=PLATFORM))
@@ -85,4 +86,3 @@ def infer(model: str, version: str | None = None) -> Response[bytes]:
             outputs={name: outputs[name] for name in wanted},
         )
     return predicted(answer, served, timings)
-

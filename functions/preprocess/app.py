@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.runtime.observability import RECORDED_FAILURES, UPLOADS, count, log_refusal, logger, metrics, tracer
 from lambent.runtime.wiring import ingest_service
 from lambent.services.ingest import Upload

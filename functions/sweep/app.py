@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from lambent.runtime.observability import SWEEPS, count, logger, metrics, tracer
 from lambent.runtime.wiring import sweep_service
 

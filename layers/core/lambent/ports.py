@@ -198,5 +198,3 @@ class Clock(Protocol):
     def epoch_s(self) -> float:
         """Return seconds since 1970."""
         ...
-
-

@@ -1,7 +1,8 @@
 """JobStore on Amazon DynamoDB.
 
 Rows of a job share one partition, so one query reads the job and its shards:
-``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index OpenJobs.
+``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index
+OpenJobs.
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ class S3ObjectStore:
             if max_bytes is not None and size_bytes > max_bytes:
                 answer["Body"].close()
                 raise PayloadTooLarge(
-                    f"The object has {size_bytes} bytes, at most {max_bytes} are taken.", limit=max_bytes, got=size_bytes
+                    f"The object has {size_bytes} bytes, at most {max_bytes} are taken.",
+                    limit=max_bytes,
+                    got=size_bytes,
                 )
             return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
 

@@ -66,7 +66,10 @@ def read_inputs(request: InferRequest, contract: ModelContract) -> dict[str, Arr
 def _read_input(tensor: InferInput, spec: TensorSpec, *, field: str) -> Array:
     if tensor.datatype != spec.datatype:
         raise TensorDtypeMismatch(
-            f"{field} must be {spec.datatype}.", field=f"{field}.datatype", limit=spec.datatype, got=tensor.datatype[:16]
+            f"{field} must be {spec.datatype}.",
+            field=f"{field}.datatype",
+            limit=spec.datatype,
+            got=tensor.datatype[:16],
         )
     if not _fits(tensor.shape, spec.shape):
         raise TensorShapeMismatch(

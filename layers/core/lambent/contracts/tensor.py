@@ -1,4 +1,4 @@
-"""Arrays to wire tensors and back: the one place for datatype names (Open Inference Protocol v2, "Tensor Data Types")."""
+"""Arrays to wire tensors and back: the one place for datatype names (Open Inference Protocol v2, Tensor Data)."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ import re
 
 from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
 
+_MAX_VERSION_DIGITS = 9
+_UPLOAD_KEY_PARTS = 4
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_RULE = "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
 
@@ -25,7 +27,7 @@ def check_name(name: str, *, what: str) -> str:
 
 def parse_version(text: str) -> int:
     """Return a version number from its text form "7"; raises ModelNotFound for anything else."""
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 9 and text[0] != "0"):
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= _MAX_VERSION_DIGITS and text[0] != "0"):
         raise ModelNotFound("There is no such version; versions are whole numbers from 1.", field="version")
     return int(text)
 
@@ -37,8 +39,8 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
     ------
     UploadKeyInvalid   any other form
     """
-    parts = key.split("/", 3)
-    if len(parts) != 4 or parts[0] != INBOX or not parts[3] or parts[3].endswith("/"):
+    parts = key.split("/", _UPLOAD_KEY_PARTS - 1)
+    if len(parts) != _UPLOAD_KEY_PARTS or parts[0] != INBOX or not parts[3] or parts[3].endswith("/"):
         raise UploadKeyInvalid("Uploads go to inbox/{tenant}/{model}/{name}.", field="key")
     _, tenant, model, name = parts
     for part in (tenant, model):

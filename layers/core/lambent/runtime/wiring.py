@@ -242,9 +242,7 @@ def _models(table_name: str, bucket: str, loader: InterpreterLoader, *, capacity
 def _infer_models() -> ModelCache:
     settings = infer_settings()
     loader = _lite_loader(settings.interpreter_threads)
-    return _models(
-        settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes
-    )
+    return _models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
 
 
 def _lite_loader(threads: int) -> InterpreterLoader:

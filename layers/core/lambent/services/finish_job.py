@@ -76,9 +76,7 @@ class JobFinisher:
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         now = self._clock.now()
-        moved = self._jobs.transition(
-            job.tenant, job.job_id, state, allowed=states_before(state), at=now, **fields
-        )
+        moved = self._jobs.transition(job.tenant, job.job_id, state, allowed=states_before(state), at=now, **fields)
         if moved:
             self._notifier.announce(
                 f"Lambent job {job.job_id}: {state.value}",

@@ -63,8 +63,8 @@ class VersionFiles:
 
     def manifest(self, ref: ModelRef) -> VersionManifest:
         """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed."""
-        body = self._read(ref, MANIFEST_FILE)
         expected = self.record(ref).manifest_sha256
+        body = self._read(ref, MANIFEST_FILE)
         if digest(body) != expected:
             raise _tampered(MANIFEST_FILE, expected, body)
         return decode_json(body, VersionManifest, what="version manifest")

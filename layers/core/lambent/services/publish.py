@@ -44,12 +44,14 @@ def publish_version(
     """
     check_name(contract.name, what="model")
     if version is not None:
-        return _publish(files, contract, ModelRef(contract.name, version), store, registry, clock)
+        return _publish(files, contract, ModelRef(contract.name, version), store=store, registry=registry, clock=clock)
     first = _next_version(registry, contract.name)
     for number in range(first, first + _TRIES):
         # A number may be taken in the store but not in the registry: by a publisher at work, or by one that died.
         try:
-            return _publish(files, contract, ModelRef(contract.name, number), store, registry, clock)
+            return _publish(
+                files, contract, ModelRef(contract.name, number), store=store, registry=registry, clock=clock
+            )
         except VersionImmutable:
             continue
     raise VersionImmutable(f"Versions {first} to {first + _TRIES - 1} of {contract.name} are all taken.", got=first)
@@ -59,6 +61,7 @@ def _publish(
     files: Mapping[str, bytes],
     contract: ModelContract,
     ref: ModelRef,
+    *,
     store: ObjectStore,
     registry: Registry,
     clock: Clock,

@@ -36,7 +36,9 @@ def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[
         raise ManifestInvalid("The manifest must lie in your own inputs/ prefix of the data bucket.", field="input")
     lines = _read(data, manifest_uri.removeprefix(data.uri("")))
     if not lines:
-        raise ManifestInvalid("The manifest is empty; write one JSON object a line.", field="input", limit=MAX_ITEMS, got=0)
+        raise ManifestInvalid(
+            "The manifest is empty; write one JSON object a line.", field="input", limit=MAX_ITEMS, got=0
+        )
     if len(lines) > MAX_ITEMS:
         raise ManifestInvalid(
             f"The manifest has {len(lines)} items, at most {MAX_ITEMS} are taken.", field="input", limit=MAX_ITEMS

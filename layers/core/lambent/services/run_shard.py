@@ -37,9 +37,7 @@ class _Ready:
 class ShardService:
     """Runs shards with one model cache; the GPU worker and InferFunction differ in their interpreters only."""
 
-    def __init__(
-        self, *, data: ObjectStore, jobs: JobStore, models: ModelCache, clock: Clock, batch_size: int
-    ) -> None:
+    def __init__(self, *, data: ObjectStore, jobs: JobStore, models: ModelCache, clock: Clock, batch_size: int) -> None:
         self._data = data
         self._jobs = jobs
         self._models = models

@@ -45,7 +45,7 @@ class SweepService:
         self._stuck_after_s = stuck_after_s
 
     def sweep(self) -> SweepReport:
-        """Finish jobs whose work has ended, and send the others to dispatch again, which repeats only what is missing."""
+        """Finish jobs whose work has ended, and dispatch the others again, which repeats only what is missing."""
         before = to_timestamp(self._clock.epoch_s() - self._stuck_after_s)
         stuck = [job for job in self._jobs.open_jobs(updated_before=before) if _last_sign(job) < before]
         finished = [job for job in stuck if self._finish(job)]
