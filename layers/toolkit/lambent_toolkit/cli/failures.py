@@ -1,0 +1,34 @@
+"""Errors made on purpose end a command with one line and their exit code; anything else is a bug and shows itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+REFUSED = 20  # exit code of errors that the services themselves raise, e.g. model_not_found
+
+
+@contextmanager
+def ending_on_failure() -> Iterator[None]:
+    """Turn the errors of the sandbox, of the model kit and of the services into a message and an exit code."""
+    # Not at the top: `lambent --help` should not load what no command has asked for.
+    from lambent.errors import LambentError
+    from lambent_toolkit.modelkit.errors import ModelkitError
+    from lambent_toolkit.sandbox.errors import SandboxError
+
+    try:
+        yield
+    except (ModelkitError, SandboxError) as exc:
+        _say(str(exc))
+        raise typer.Exit(exc.exit_code) from exc
+    except LambentError as exc:
+        _say(f"{exc.detail} ({exc.code})")
+        raise typer.Exit(REFUSED) from exc
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {text}", soft_wrap=True)

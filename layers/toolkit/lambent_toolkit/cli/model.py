@@ -1,0 +1,127 @@
+"""Commands from a recipe to a label: train, quantize, evaluate, publish, models, label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from lambent_toolkit.modelkit.publishing import Publisher
+
+# Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
+
+STATE_DIR = Path(".lambent")
+Folder = Annotated[Path, typer.Argument(help="Folder that `lambent train` wrote.", show_default=False)]
+State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
+
+label_app = typer.Typer(no_args_is_help=True, help="Point labels to versions.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (train, quantize, evaluate, publish, models):
+        app.command()(command)
+    app.add_typer(label_app, name="label")
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe, e.g. digits.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the model and all later steps.", show_default=False)],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.", show_default=False)] = None,
+) -> None:
+    """Train a recipe's Keras model; the same seed gives the same weights."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.recipes import find_recipe
+        from lambent_toolkit.modelkit.workbench import Workbench
+
+        chosen = find_recipe(recipe)
+        with ConsoleWatcher(console) as watcher:
+            trained = Workbench(out, watcher=watcher).train(chosen, epochs=epochs, seed=seed)
+    last = trained.epochs[-1]
+    console.print(
+        f"{last.epoch} epochs in {trained.training_s:.1f} s: loss {last.loss:.3f}, accuracy {last.accuracy:.1%} on the "
+        f"training part.\nNext: lambent quantize {out}"
+    )
+
+
+def quantize(folder: Folder) -> None:
+    """Make the full int8 file that Lambda serves, and a float32 one to compare it with."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.workbench import Workbench
+
+        with ConsoleWatcher(console) as watcher:
+            sizes = Workbench(folder, watcher=watcher).quantize()
+    for name, size_bytes in sizes.items():
+        console.print(f"{name:<22} {size_bytes / 1000:>8.1f} kB")
+    console.print(f"Next: lambent evaluate {folder}")
+
+
+def evaluate(folder: Folder) -> None:
+    """Measure the model on its held-out part: in Keras, and quantized in the serving interpreter."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.tables import mistakes, variants_table
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.workbench import Workbench
+
+        with ConsoleWatcher(console) as watcher:
+            report = Workbench(folder, watcher=watcher).evaluate()
+    console.print(variants_table(report))
+    console.print(f"int8 on {report.data.test_items} held-out items: {mistakes(report)}")
+    console.print(f"Next: lambent publish {folder}")
+
+
+def publish(folder: Folder, state: State = STATE_DIR) -> None:
+    """Publish a finished folder as the next version; versions never change."""
+    with ending_on_failure():
+        from lambent_toolkit.modelkit.artifact import Artifact
+
+        record = _publisher(state).publish(Artifact.read(folder))
+    console = screen()
+    console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]})")
+    console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")
+
+
+def models(state: State = STATE_DIR) -> None:
+    """List the published versions and the labels that point to them."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.tables import versions_table
+
+        registry = _publisher(state).registry
+        rows = [
+            (record, [label for label in registry.labels(name) if label.version == record.ref.version])
+            for name in registry.models()
+            for record in registry.versions(name)
+        ]
+    console.print(versions_table(rows) if rows else "No model is published yet.")
+
+
+@label_app.command("set")
+def set_label(
+    model: Annotated[str, typer.Argument(show_default=False)],
+    label: Annotated[str, typer.Argument(help="e.g. live", show_default=False)],
+    version: Annotated[int, typer.Argument(min=1, show_default=False)],
+    state: State = STATE_DIR,
+) -> None:
+    """Point a label to a published version, with one conditional write."""
+    with ending_on_failure():
+        record = _publisher(state).set_label(model, label, version)
+    screen().print(f"{model}: {label} → version {record.version} (revision {record.revision})")
+
+
+def _publisher(state: Path) -> Publisher:
+    from lambent_toolkit.modelkit.publishing import Publisher
+    from lambent_toolkit.sandbox.stack_info import StackInfo
+
+    return Publisher(StackInfo.load(state))

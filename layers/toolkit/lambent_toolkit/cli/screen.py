@@ -1,0 +1,15 @@
+"""The console that all commands print to."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+# A log or a pipe has no width of its own; rich would take 80 columns and cut the tables.
+_LOG_COLUMNS = 100
+
+
+def screen() -> Console:
+    """Return a console on stdout: the terminal's width there, 100 columns and no live displays anywhere else."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_COLUMNS)

@@ -1,0 +1,70 @@
+"""Tables of the model kit's figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lambent.domain.model import LabelRecord, VersionRecord
+    from lambent_toolkit.modelkit.report import Report
+
+
+def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
+    """Return an empty table in the one style; ``right`` are the columns of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index in right else "left", no_wrap=True)
+    return table
+
+
+def variants_table(report: Report) -> Table:
+    """Return the variants of a model side by side."""
+    headings = ("variant", "accuracy", "agrees", "size", "load", "p50", "p99", "interpreter")
+    table = plain_table(*headings, right=(1, 2, 3, 4, 5, 6))
+    for name, figures in report.variants.items():
+        table.add_row(
+            f"[bold]{name}[/]" if name == "int8" else name,
+            f"{figures.accuracy:.1%}",
+            f"{figures.agreement:.1%}",
+            f"{figures.size_bytes / 1000:.0f} kB",
+            _ms(figures.load_ms, digits=1),
+            _ms(figures.p50_ms),
+            _ms(figures.p99_ms),
+            figures.runtime,
+        )
+    return table
+
+
+def versions_table(rows: list[tuple[VersionRecord, list[LabelRecord]]]) -> Table:
+    """Return published versions with the labels that point to them."""
+    table = plain_table("model", "version", "labels", "published", "manifest sha256", right=(1,))
+    for record, labels in rows:
+        table.add_row(
+            record.ref.name,
+            str(record.ref.version),
+            ", ".join(label.label for label in labels),
+            record.created_at,
+            record.manifest_sha256[:12],
+        )
+    return table
+
+
+def mistakes(report: Report, *, at_most: int = 5) -> str:
+    """Return the commonest confusions of the int8 file in words, or that there are none."""
+    pairs = [
+        (count, true, said)
+        for true, row in enumerate(report.confusion)
+        for said, count in enumerate(row)
+        if count and said != true
+    ]
+    wrong = sum(count for count, _, _ in pairs)
+    if not wrong:
+        return "no mistakes"
+    worst = sorted(pairs, key=lambda pair: -pair[0])[:at_most]
+    return f"{wrong} mistakes: " + ", ".join(f"{true} read as {said} ({count})" for count, true, said in worst)
+
+
+def _ms(value: float | None, *, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f} ms"

@@ -1,0 +1,86 @@
+"""Progress on the console: live bars on a terminal, one line a finished step anywhere else."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+
+class ConsoleWatcher:
+    """Shows the steps of the model kit, and anything else that counts its parts; a context manager.
+
+    Parameters
+    ----------
+    console   where to show; must not write to stderr, which TensorFlow's imports borrow
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = _bars(console) if console.is_terminal else None
+        self._task: TaskID | None = None
+        self._what, self._note = "", ""
+        self._done = self._total = 0
+        self._start_s = 0.0
+
+    def __enter__(self) -> ConsoleWatcher:
+        """Start showing."""
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Show the last step as done, unless the block failed."""
+        if exc is None:
+            self._finish()
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, what: str, *, total: int) -> None:
+        """A step of ``total`` parts begins; the one before it is over."""
+        self._finish()
+        self._what, self._note, self._done, self._total = what, "", 0, total
+        self._start_s = perf_counter()
+        if self._live is not None:
+            self._task = self._live.add_task(what, total=total, note="")
+
+    def advance(self, note: str = "") -> None:
+        """One more part is done."""
+        self.show(self._done + 1, note)
+
+    def show(self, done: int, note: str = "") -> None:
+        """So many parts are done now."""
+        self._done, self._note = done, note
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=done, note=escape(note))
+
+    def _finish(self) -> None:
+        if not self._what:
+            return
+        if self._live is None:
+            took_s = perf_counter() - self._start_s
+            self._console.print(
+                f"  {self._what:<26} {self._done}/{self._total}  {took_s:5.1f} s  {self._note}".rstrip()
+            )
+        elif self._task is not None:
+            self._live.update(self._task, completed=self._total)
+        self._what = ""
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description}", table_column=Column(width=24, no_wrap=True)),
+        BarColumn(bar_width=22),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}[/]", table_column=Column(width=32, no_wrap=True, overflow="ellipsis")),
+        console=console,
+        refresh_per_second=8,
+    )
