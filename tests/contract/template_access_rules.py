@@ -1,0 +1,131 @@
+"""Rules of access and storage: who may do what, and what is kept safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from template_expanded import ExpandedTemplate
+from template_references import Findings, as_list, target
+
+# Actions that AWS grants on "*" only, by its service authorization reference.
+WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "batch:ListJobs", "batch:DescribeJobs"}
+# AWS's own policy for the ECS agent: Batch makes and names the cluster, so it cannot be spelled out here.
+MANAGED_POLICIES = {"service-role/AmazonEC2ContainerServiceforEC2Role"}
+
+
+def roles_name_their_resources(template: ExpandedTemplate) -> Findings:
+    for name, role in template.of_type("IAM::Role").items():
+        for arn in role.get("ManagedPolicyArns", []):
+            if not any(policy in str(arn) for policy in MANAGED_POLICIES):
+                yield f"{name}: managed policy {arn}"
+        for statement in _role_statements(role):
+            actions = as_list(statement["Action"])
+            if any("*" in action for action in actions):
+                yield f"{name}: wildcard action in {actions}"
+            if "*" in as_list(statement["Resource"]) and not set(actions) <= WITHOUT_RESOURCES:
+                yield f"{name}: {actions} on every resource"
+
+
+def functions_have_a_role_each(template: ExpandedTemplate) -> Findings:
+    for name, function in template.of_type("Lambda::Function").items():
+        if target(function["Role"]) != name.removesuffix("Function") + "Role":
+            yield f"{name}: runs as {target(function['Role'])}"
+
+
+def service_grants_name_their_source(template: ExpandedTemplate) -> Findings:
+    for name, statement in _statements(template, "SQS::QueuePolicy", "Queues"):
+        if statement["Effect"] != "Allow":
+            continue
+        keys = {key for operator in statement.get("Condition", {}).values() for key in operator}
+        if not {"aws:SourceArn", "aws:SourceAccount"} <= keys:
+            yield f"{name}: anybody's {statement['Principal']} may send"
+
+
+def access_is_by_tls_only(template: ExpandedTemplate) -> Findings:
+    policies = {"SQS::Queue": ("SQS::QueuePolicy", "Queues"), "S3::Bucket": ("S3::BucketPolicy", "Bucket")}
+    policies["SNS::Topic"] = ("SNS::TopicPolicy", "Topics")
+    for kind, (policy_kind, targets) in policies.items():
+        guarded = {
+            name
+            for name, statement in _statements(template, policy_kind, targets)
+            if statement["Effect"] == "Deny"
+            and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        }
+        yield from (f"{name}: plain HTTP is let in" for name in template.of_type(kind).keys() - guarded)
+
+
+def buckets_block_the_public(template: ExpandedTemplate) -> Findings:
+    blocks = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
+    for name, bucket in template.of_type("S3::Bucket").items():
+        block = bucket.get("PublicAccessBlockConfiguration", {})
+        yield from (f"{name}: {each} is off" for each in sorted(blocks) if block.get(each) is not True)
+
+
+def buckets_keep_versions(template: ExpandedTemplate) -> Findings:
+    for name, bucket in template.of_type("S3::Bucket").items():
+        if bucket.get("VersioningConfiguration") != {"Status": "Enabled"}:
+            yield f"{name}: an overwritten object is lost"
+
+
+def what_is_stored_is_encrypted(template: ExpandedTemplate) -> Findings:
+    yield from (f"{n}: plain" for n, each in template.of_type("S3::Bucket").items() if "BucketEncryption" not in each)
+    yield from (f"{n}: plain" for n, q in template.of_type("SQS::Queue").items() if not q.get("SqsManagedSseEnabled"))
+    yield from (f"{n}: plain" for n, each in template.of_type("SNS::Topic").items() if "KmsMasterKeyId" not in each)
+
+
+def table_can_be_restored_and_forgets(template: ExpandedTemplate) -> Findings:
+    for name, table in template.of_type("DynamoDB::Table").items():
+        if not table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
+            yield f"{name}: no point-in-time recovery"
+        if table.get("TimeToLiveSpecification") != {"AttributeName": "expires_at", "Enabled": True}:
+            yield f"{name}: rows never expire"
+
+
+def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
+    """No role may write where a write starts the ingest."""
+    triggers = list(_trigger_prefixes(template))
+    for role_name, role in template.of_type("IAM::Role").items():
+        for prefix in _written_prefixes(role):
+            if any(prefix.startswith(each) or each.startswith(prefix) for each in triggers):
+                yield f"{role_name}: writes {prefix!r}, which starts the ingest again"
+
+
+def _trigger_prefixes(template: ExpandedTemplate) -> Iterator[str]:
+    for bucket in template.of_type("S3::Bucket").values():
+        for queue in bucket.get("NotificationConfiguration", {}).get("QueueConfigurations", []):
+            rules = queue.get("Filter", {}).get("S3Key", {}).get("Rules", [])
+            yield next((rule["Value"] for rule in rules if rule["Name"] == "prefix"), "")
+
+
+def _written_prefixes(role: dict[str, Any]) -> Iterator[str]:
+    for statement in _role_statements(role):
+        if "s3:PutObject" in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                yield str(resource["Fn::Sub"]).partition("}/")[2].removesuffix("*")
+
+
+def _statements(template: ExpandedTemplate, kind: str, targets: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (logical id, statement) of resource policies, once per resource that a policy stands on."""
+    for policy in template.of_type(kind).values():
+        for name in as_list(policy[targets]):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield target(name), statement
+
+
+def _role_statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for policy in role.get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+RULES = [
+    roles_name_their_resources,
+    functions_have_a_role_each,
+    service_grants_name_their_source,
+    access_is_by_tls_only,
+    buckets_block_the_public,
+    buckets_keep_versions,
+    what_is_stored_is_encrypted,
+    table_can_be_restored_and_forgets,
+    uploads_cannot_loop,
+]

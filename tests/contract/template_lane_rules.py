@@ -1,0 +1,99 @@
+"""Rules of the GPU lane, of logs and of what must not dangle when the lane is off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from template_expanded import ExpandedTemplate
+from template_references import Findings, as_list, target
+
+
+def batch_attempts_end(template: ExpandedTemplate) -> Findings:
+    for name, definition in template.of_type("Batch::JobDefinition").items():
+        if int(definition.get("Timeout", {}).get("AttemptDurationSeconds", 0)) < 60:
+            yield f"{name}: a hanging attempt costs for ever"
+
+
+def batch_retries_only_what_may_pass(template: ExpandedTemplate) -> Findings:
+    for name, definition in template.of_type("Batch::JobDefinition").items():
+        rules = definition.get("RetryStrategy", {}).get("EvaluateOnExit", [])
+        if not rules or rules[-1] != {"OnReason": "*", "Action": "EXIT"}:
+            yield f"{name}: what no rule matches is retried"
+        if not 2 <= len(rules) <= 5:
+            yield f"{name}: Batch takes at most five rules"
+        if {"OnStatusReason": "Host EC2*", "Action": "RETRY"} not in rules:
+            yield f"{name}: a lost spot instance ends the job"
+
+
+def an_idle_gpu_lane_costs_nothing(template: ExpandedTemplate) -> Findings:
+    for name, environment in template.of_type("Batch::ComputeEnvironment").items():
+        resources = environment["ComputeResources"]
+        if resources.get("MinvCpus") != 0 or resources.get("DesiredvCpus", 0) != 0 or resources["Type"] != "SPOT":
+            yield f"{name}: does not scale to zero spot instances"
+
+
+def batch_events_are_ours_and_survive(template: ExpandedTemplate) -> Findings:
+    for name, rule in template.of_type("Events::Rule").items():
+        if "EventPattern" not in rule:
+            continue
+        queues = rule["EventPattern"].get("detail", {}).get("jobQueue", [])
+        if [target(queue) for queue in queues] != list(template.of_type("Batch::JobQueue")):
+            yield f"{name}: takes events of other job queues"
+        for each in rule["Targets"]:
+            if "DeadLetterConfig" not in each or "RetryPolicy" not in each:
+                yield f"{name}: an event that cannot be delivered is lost"
+
+
+def logs_are_kept_for_a_time(template: ExpandedTemplate) -> Findings:
+    groups = template.of_type("Logs::LogGroup")
+    yield from (f"{name}: kept for ever" for name, group in groups.items() if not group.get("RetentionInDays"))
+    for name, function in template.of_type("Lambda::Function").items():
+        if target(function.get("LoggingConfig", {}).get("LogGroup")) not in groups:
+            yield f"{name}: logs into a group of Lambda's, which keeps them for ever"
+    for name, definition in template.of_type("Batch::JobDefinition").items():
+        options = definition["ContainerProperties"].get("LogConfiguration", {}).get("Options", {})
+        if target(options.get("awslogs-group")) not in groups:
+            yield f"{name}: logs into a group of Batch's, which keeps them for ever"
+
+
+def references_lead_somewhere(template: ExpandedTemplate) -> Findings:
+    """With the GPU lane off, nothing may still name a part of it."""
+    known = template.resources.keys() | template.parameters.keys()
+    for section in (template.resources, template.outputs):
+        for name, each in section.items():
+            yield from (f"{name}: names {there}" for there in _named(each) if there not in known)
+
+
+def _named(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for each in node:
+            yield from _named(each)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("Ref", "Fn::GetAtt"):
+                name = target({key: value})
+                yield from () if name.startswith("AWS::") else (name,)
+            elif key == "DependsOn":
+                yield from as_list(value)
+            else:
+                yield from _named(value)
+                yield from _named_in_sub(value) if key == "Fn::Sub" else ()
+
+
+def _named_in_sub(value: Any) -> Iterator[str]:
+    text, own = (value[0], value[1]) if isinstance(value, list) else (value, {})
+    for part in text.split("${")[1:]:
+        name = part.partition("}")[0].split(".")[0]
+        if not name.startswith(("AWS::", "!")) and name not in own:
+            yield name
+
+
+RULES = [
+    batch_attempts_end,
+    batch_retries_only_what_may_pass,
+    an_idle_gpu_lane_costs_nothing,
+    batch_events_are_ours_and_survive,
+    logs_are_kept_for_a_time,
+    references_lead_somewhere,
+]
