@@ -81,10 +81,11 @@ def _loose_array(data: Any, *, field: str) -> Array:
 
 def _cast(loose: Array, dtype: np.dtype[Any], *, datatype: str, field: str) -> Array:
     if dtype.kind in "iu":
-        if loose.dtype.kind == "f" and not np.array_equal(loose, np.rint(loose)):
+        if loose.dtype.kind == "f" and not (np.isfinite(loose).all() and np.array_equal(loose, np.rint(loose))):
             raise TensorDtypeMismatch(f"{field}.data holds fractions, but its datatype is {datatype}.", field=field)
         info = np.iinfo(dtype)
-        if loose.size and (loose.min() < info.min or loose.max() > info.max):
+        # Compared as Python integers: 2**63 as a float equals the largest INT64 to NumPy.
+        if loose.size and (int(loose.min()) < info.min or int(loose.max()) > info.max):
             raise TensorDtypeMismatch(
                 f"{field}.data holds values outside {datatype}.", field=field, limit=[int(info.min), int(info.max)]
             )

@@ -12,6 +12,8 @@ from lambent.contracts.tensor import Array
 from lambent.errors import ImageCorrupt, ImageFormatUnsupported, ImageTooLargeDecoded, PayloadTooLarge, SourceEmpty
 
 ACCEPTED_IMAGES = ("image/jpeg", "image/png", "image/webp")
+# Pixels are checked against the model's own limit, from the header; Pillow's fixed one would come first.
+Image.MAX_IMAGE_PIXELS = None
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP")
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -44,7 +46,7 @@ def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -
             _check_pixels(image, limits)
             upright = ImageOps.exif_transpose(image)
             pixels = _to_channels(upright, spec).resize((spec.width, spec.height), _RESAMPLING[spec.resize])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
+    except (OSError, SyntaxError, ValueError) as exc:
         # Pillow reports damage in all of these ways, and its texts may hold file names.
         raise ImageCorrupt("The image is damaged or cut off: it cannot be decoded to its end.", field="image") from exc
     array = np.asarray(pixels, dtype=np.float32).reshape(spec.height, spec.width, spec.channels)

@@ -1,0 +1,250 @@
+"""In-memory ports, for Lambent's tests and for yours; each passes the same port tests as its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import md5
+from typing import Any
+
+from lambent.contracts.model import ModelContract
+from lambent.contracts.tensor import Array
+from lambent.domain.job import Job, ShardProgress
+from lambent.domain.job_states import JobState
+from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionRecord
+from lambent.domain.timestamps import to_timestamp
+from lambent.errors import AliasConflict, PayloadTooLarge, SourceGone, VersionImmutable
+from lambent.ports import StoredObject
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves when told to."""
+
+    at_s: float = 1_800_000_000.0
+
+    def now(self) -> str:
+        """Return the time as ISO 8601 with milliseconds and Z."""
+        return to_timestamp(self.at_s)
+
+    def epoch_s(self) -> float:
+        """Return seconds since 1970."""
+        return self.at_s
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward."""
+        self.at_s += seconds
+
+
+@dataclass
+class FakeObjectStore:
+    """A bucket in a dict. ``before_call`` may raise, to play a store that fails."""
+
+    bucket: str = "fake-bucket"
+    objects: dict[str, bytes] = field(default_factory=dict)
+    before_call: Callable[[str, str], None] = lambda operation, key: None
+
+    def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
+        """Return the object."""
+        self.before_call("read", key)
+        if key not in self.objects:
+            raise SourceGone("The object does not exist or was deleted before it was read.")
+        body = self.objects[key]
+        if max_bytes is not None and len(body) > max_bytes:
+            raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
+        return StoredObject(body, md5(body, usedforsecurity=False).hexdigest())
+
+    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+        """Write unless the key exists."""
+        self.before_call("write_once", key)
+        if key in self.objects:
+            return False
+        self.objects[key] = body
+        return True
+
+    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+        """Write, replacing what was there."""
+        self.before_call("write", key)
+        self.objects[key] = body
+
+    def delete(self, key: str) -> None:
+        """Delete; a key that does not exist is fine."""
+        self.before_call("delete", key)
+        self.objects.pop(key, None)
+
+    def uri(self, key: str) -> str:
+        """Return the ``s3://`` address of a key."""
+        return f"s3://{self.bucket}/{key}"
+
+
+@dataclass
+class FakeRegistry:
+    """Versions, labels and tenants in dicts."""
+
+    records: dict[ModelRef, VersionRecord] = field(default_factory=dict)
+    label_records: dict[tuple[str, str], LabelRecord] = field(default_factory=dict)
+    tenants: dict[str, str] = field(default_factory=dict)
+
+    def versions(self, name: str) -> list[VersionRecord]:
+        """Return all versions in rising order."""
+        mine = [record for ref, record in self.records.items() if ref.name == name]
+        return sorted(mine, key=lambda record: record.ref.version)
+
+    def version(self, ref: ModelRef) -> VersionRecord | None:
+        """Return one version's record."""
+        return self.records.get(ref)
+
+    def add_version(self, record: VersionRecord) -> None:
+        """Record a version."""
+        if record.ref in self.records:
+            raise VersionImmutable(f"{record.ref} is already published; versions never change.")
+        self.records[record.ref] = record
+
+    def label(self, name: str, label: str) -> LabelRecord | None:
+        """Return where a label points."""
+        return self.label_records.get((name, label))
+
+    def labels(self, name: str) -> list[LabelRecord]:
+        """Return all labels of a model."""
+        return [record for (model, _), record in self.label_records.items() if model == name]
+
+    def set_label(self, record: LabelRecord) -> None:
+        """Move a label from the revision before."""
+        known = self.label_records.get((record.name, record.label))
+        if (known.revision if known else 0) != record.revision - 1:
+            raise AliasConflict(f"The label {record.label} of {record.name} was moved by somebody else; read it again.")
+        self.label_records[(record.name, record.label)] = record
+
+    def models(self) -> list[str]:
+        """Return the names of all models, sorted."""
+        return sorted({ref.name for ref in self.records})
+
+    def tenant_of(self, api_key_id: str) -> str | None:
+        """Return the tenant of a key id."""
+        return self.tenants.get(api_key_id)
+
+
+@dataclass
+class FakeJobStore:
+    """Jobs in a dict."""
+
+    jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
+    heals: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def create(self, job: Job, *, expires_at_s: int) -> bool:
+        """Record a new job; return False if the tenant already has one of this id."""
+        if (job.tenant, job.job_id) in self.jobs:
+            return False
+        self.jobs[(job.tenant, job.job_id)] = job
+        return True
+
+    def get(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job with its shards' progress."""
+        return self.jobs.get((tenant, job_id))
+
+    def transition(
+        self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
+    ) -> bool:
+        """Move to ``to`` and set ``fields`` if the state is one of ``allowed``."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.state not in tuple(allowed):
+            return False
+        self.jobs[(tenant, job_id)] = replace(job, state=to, updated_at=at, **fields)
+        return True
+
+    def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
+        """Remember the AWS Batch job that runs this job."""
+        self.jobs[(tenant, job_id)] = replace(self.jobs[(tenant, job_id)], batch_job_id=batch_job_id)
+
+    def count_heal(self, tenant: str, job_id: str) -> int:
+        """Count one more attempt of the sweep to revive the job."""
+        self.heals[(tenant, job_id)] = self.heals.get((tenant, job_id), 0) + 1
+        return self.heals[(tenant, job_id)]
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+        """Write a shard's progress; a finished shard is never made unfinished again."""
+        job = self.jobs[(tenant, job_id)]
+        shards = {shard.shard: shard for shard in job.progress}
+        known = shards.get(progress.shard)
+        if known is None or not known.is_finished:
+            shards[progress.shard] = progress
+        self.jobs[(tenant, job_id)] = replace(job, progress=tuple(shards[index] for index in sorted(shards)))
+
+    def open_jobs(self, *, updated_before: str) -> list[Job]:
+        """Return open jobs whose row has not changed since, oldest first."""
+        jobs = [job for job in self.jobs.values() if not job.state.is_terminal and job.updated_at < updated_before]
+        return sorted(jobs, key=lambda job: job.updated_at)
+
+
+@dataclass
+class FakeQueue:
+    """Messages in a list."""
+
+    sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
+        """Enqueue a message."""
+        self.sent.append((body, dict(attributes or {})))
+
+    def send_all(self, bodies: Iterable[bytes]) -> None:
+        """Enqueue many."""
+        for body in bodies:
+            self.send(body)
+
+
+@dataclass
+class FakeJobRunner:
+    """Submissions in a dict by name; ``statuses`` by id are set by the test."""
+
+    submitted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+
+    def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
+        """Remember a job and return its id."""
+        self.submitted[name] = {"shards": shards, "parameters": dict(parameters)}
+        return f"batch-{name}"
+
+    def find(self, name: str) -> str | None:
+        """Return the id of a job submitted under this name."""
+        return f"batch-{name}" if name in self.submitted else None
+
+    def status(self, batch_job_id: str) -> str | None:
+        """Return the job's status."""
+        return self.statuses.get(batch_job_id)
+
+
+@dataclass
+class FakeNotifier:
+    """Announcements in a list."""
+
+    announced: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
+        """Remember an announcement."""
+        self.announced.append((subject, dict(message)))
+
+
+@dataclass
+class FakeInterpreter:
+    """Answers with ``answer(inputs)``."""
+
+    answer: Callable[[Mapping[str, Array]], dict[str, Array]]
+    platform: str = "fake"
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch."""
+        return self.answer(inputs)
+
+
+@dataclass
+class FakeInterpreterLoader:
+    """Loads any bytes as the same interpreter, and counts the loads."""
+
+    answer: Callable[[Mapping[str, Array]], dict[str, Array]]
+    file: str = TFLITE_FILE
+    loads: int = 0
+
+    def load(self, model: bytes, contract: ModelContract) -> FakeInterpreter:
+        """Load."""
+        self.loads += 1
+        return FakeInterpreter(self.answer)

@@ -1,0 +1,141 @@
+"""Small real things for tests: contracts, pictures, published versions, services on fakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from lambent.contracts.jobs import BatchInput, BatchRequest
+from lambent.contracts.model import Classification, ImagePreprocessing, Limits, ModelContract, TensorSpec
+from lambent.domain.model import LIVE, ModelRef
+from lambent.services.dispatch import DispatchService
+from lambent.services.finish_job import JobFinisher
+from lambent.services.load_model import ModelCache, ModelResolver, VersionFiles
+from lambent.services.publish import publish_version
+from lambent.services.run_shard import ShardService
+from lambent.services.set_label import set_label
+from lambent_toolkit.fakes import (
+    FakeClock,
+    FakeInterpreterLoader,
+    FakeJobRunner,
+    FakeJobStore,
+    FakeNotifier,
+    FakeObjectStore,
+    FakeQueue,
+    FakeRegistry,
+)
+
+TENANT = "acme"
+
+
+def contract(**changes: object) -> ModelContract:
+    """Return a contract of a model that tells dark from bright 2 x 2 pictures."""
+    fields = {
+        "name": "shade",
+        "inputs": (TensorSpec(name="image", datatype="FP32", shape=(-1, 2, 2, 1)),),
+        "outputs": (TensorSpec(name="scores", datatype="FP32", shape=(-1, 2)),),
+        "preprocessing": ImagePreprocessing(height=2, width=2, channels=1),
+        "postprocessing": Classification(labels=("dark", "bright")),
+        "limits": Limits(max_input_bytes=10_000, max_pixels=10_000, max_rows=8),
+        **changes,
+    }
+    return ModelContract(**fields)
+
+
+def tell_shade(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Score brightness: the mean of the pixels."""
+    bright = inputs["image"].mean(axis=(1, 2, 3))
+    return {"scores": np.stack([1 - bright, bright], axis=1).astype(np.float32)}
+
+
+def picture(
+    value: int | tuple[int, ...] = 255, *, mode: str = "L", size: tuple[int, int] = (4, 4), kind: str = "PNG"
+) -> bytes:
+    """Return an encoded picture of one colour."""
+    buffer = BytesIO()
+    Image.new(mode, size, value).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def request(**changes: object) -> BatchRequest:
+    """Return a batch request of TENANT."""
+    fields = {
+        "schema_version": 1,
+        "id": "job-1",
+        "model": "shade",
+        "input": BatchInput(manifest_uri=f"s3://fake-bucket/inputs/{TENANT}/items.jsonl"),
+        **changes,
+    }
+    return BatchRequest(**fields)
+
+
+@dataclass
+class World:
+    """All fakes of a stack, and services on them."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    data: FakeObjectStore = field(default_factory=FakeObjectStore)
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    jobs: FakeJobStore = field(default_factory=FakeJobStore)
+    infer_queue: FakeQueue = field(default_factory=FakeQueue)
+    runner: FakeJobRunner = field(default_factory=FakeJobRunner)
+    notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    loader: FakeInterpreterLoader = field(default_factory=lambda: FakeInterpreterLoader(tell_shade))
+
+    def publish(self, **changes: object) -> ModelRef:
+        """Publish a version with both lanes' files and point ``live`` to it."""
+        files = {"model.tflite": b"tflite", "model.keras": b"keras"}
+        record = publish_version(files, contract(**changes), store=self.store, registry=self.registry, clock=self.clock)
+        set_label(record.ref.name, LIVE, record.ref.version, registry=self.registry, clock=self.clock)
+        return record.ref
+
+    @property
+    def files(self) -> VersionFiles:
+        return VersionFiles(self.registry, self.store)
+
+    def resolver(self, label_ttl_s: float = 3.0) -> ModelResolver:
+        return ModelResolver(self.registry, self.clock, label_ttl_s=label_ttl_s)
+
+    def models(self, capacity_bytes: int = 1_000_000) -> ModelCache:
+        return ModelCache(self.files, self.loader, capacity_bytes=capacity_bytes)
+
+    @property
+    def finisher(self) -> JobFinisher:
+        return JobFinisher(data=self.data, jobs=self.jobs, notifier=self.notifier, clock=self.clock)
+
+    def dispatcher(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> DispatchService:
+        return DispatchService(
+            data=self.data,
+            jobs=self.jobs,
+            resolver=self.resolver(0.0),
+            files=self.files,
+            infer_queue=self.infer_queue,
+            runner=self.runner if is_gpu_deployed else None,
+            finisher=self.finisher,
+            clock=self.clock,
+            shard_items=shard_items,
+            retention_days=30,
+        )
+
+    def shards(self, batch_size: int = 2) -> ShardService:
+        return ShardService(
+            data=self.data, jobs=self.jobs, models=self.models(), clock=self.clock, batch_size=batch_size
+        )
+
+    def put_items(self, *pictures: bytes) -> None:
+        """Write pictures and their manifest as TENANT's inputs; ids are i0, i1, …"""
+        lines = []
+        for index, body in enumerate(pictures):
+            key = f"inputs/{TENANT}/{index}.png"
+            self.data.objects[key] = body
+            lines.append(msgspec.json.encode({"id": f"i{index}", "uri": self.data.uri(key)}))
+        self.data.objects[f"inputs/{TENANT}/items.jsonl"] = b"\n".join(lines)
+
+    def dispatch(self, **changes: object) -> None:
+        """Dispatch a request of TENANT."""
+        self.dispatcher().dispatch(TENANT, msgspec.json.encode(request(**changes)).decode())

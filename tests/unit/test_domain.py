@@ -1,0 +1,139 @@
+"""Names, job states, planning and labels."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from lambent.contracts.model import Classification
+from lambent.domain import names
+from lambent.domain.job_states import JobState, outcome, states_before
+from lambent.domain.planning import GPU_MIN_ITEMS, MAX_SHARDS, choose_lane, shard_size
+from lambent.domain.postprocessing import label_rows
+from lambent.errors import LaneUnavailable, ModelNotFound, NameInvalid, UploadKeyInvalid
+
+BOTH = frozenset({"model.tflite", "model.keras"})
+
+
+@pytest.mark.parametrize("name", ["a", "digits", "my-model_2", "0", "a" * 64])
+def test_plain_names_are_allowed(name: str) -> None:
+    assert names.check_name(name, what="model") == name
+
+
+@pytest.mark.parametrize("name", ["", "A", "../x", "a/b", "a b", "-a", "a" * 65, "ä", "a\x00", "a\n", "%2e"])
+def test_odd_names_are_refused(name: str) -> None:
+    with pytest.raises(NameInvalid):
+        names.check_name(name, what="model")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "01", "1.0", "٣", "", "x", "9" * 10])
+def test_what_is_no_version_number_is_not_found(text: str) -> None:
+    with pytest.raises(ModelNotFound):
+        names.parse_version(text)
+
+
+def test_an_upload_key_gives_tenant_model_and_name() -> None:
+    assert names.parse_upload_key("inbox/acme/digits/2026/a b?.png") == ("acme", "digits", "2026/a b?.png")
+    assert names.result_stem("inbox/acme/digits/2026/a b?.png") == "results/acme/digits/2026/a b?.png"
+
+
+@pytest.mark.parametrize(
+    "key", ["inbox/x.png", "inbox/acme/digits/", "inbox/acme//x", "other/acme/digits/x", "inbox/../digits/x"]
+)
+def test_other_upload_keys_are_refused(key: str) -> None:
+    with pytest.raises(UploadKeyInvalid):
+        names.parse_upload_key(key)
+
+
+def test_results_never_lie_under_the_prefix_that_triggers() -> None:
+    assert not names.result_stem("inbox/acme/digits/x").startswith(names.INBOX)
+
+
+@pytest.mark.parametrize("order", list(permutations(JobState, 3)))
+def test_states_only_move_forward_whatever_order_they_come_in(order: tuple[JobState, ...]) -> None:
+    rank = {JobState.QUEUED: 0, JobState.PLANNED: 1, JobState.RUNNING: 2}
+    state = JobState.QUEUED
+    seen = [state]
+
+    for wanted in order:
+        if state in states_before(wanted):
+            state = wanted
+            seen.append(state)
+
+    ranks = [rank.get(step, 3) for step in seen]
+    assert ranks == sorted(ranks)
+    assert sum(step.is_terminal for step in seen) <= 1
+
+
+@pytest.mark.parametrize(
+    ("done", "state"), [(10, JobState.SUCCEEDED), (9, JobState.PARTIAL), (1, JobState.PARTIAL), (0, JobState.FAILED)]
+)
+def test_the_outcome_follows_the_items(done: int, state: JobState) -> None:
+    assert outcome(total=10, done=done) is state
+
+
+@pytest.mark.parametrize(
+    ("asked", "items", "is_gpu_deployed", "files", "lane"),
+    [
+        ("auto", 300, True, BOTH, "cpu"),
+        ("auto", GPU_MIN_ITEMS, True, BOTH, "gpu"),
+        ("auto", GPU_MIN_ITEMS, False, BOTH, "cpu"),
+        ("auto", 1, True, frozenset({"model.keras"}), "gpu"),
+        ("gpu", 1, True, BOTH, "gpu"),
+        ("cpu", 10**6, True, BOTH, "cpu"),
+    ],
+)
+def test_the_lane_is_chosen_with_a_reason(asked, items, is_gpu_deployed, files, lane) -> None:
+    choice = choose_lane(asked, items=items, is_gpu_deployed=is_gpu_deployed, files=files)
+
+    assert choice.lane == lane
+    assert choice.why
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_gpu_deployed", "files"),
+    [
+        ("gpu", False, BOTH),
+        ("gpu", True, frozenset({"model.tflite"})),
+        ("cpu", True, frozenset({"model.keras"})),
+        ("auto", False, frozenset({"model.keras"})),
+    ],
+)
+def test_a_lane_that_cannot_run_the_version_is_refused(asked, is_gpu_deployed, files) -> None:
+    with pytest.raises(LaneUnavailable):
+        choose_lane(asked, items=1, is_gpu_deployed=is_gpu_deployed, files=files)
+
+
+@pytest.mark.parametrize("items", [1, 100, 101, 999_999, 1_000_000, 50_000_000])
+def test_no_job_has_more_shards_than_an_array_takes(items: int) -> None:
+    size = shard_size(items, 100)
+
+    assert -(-items // size) <= MAX_SHARDS
+    assert size >= 100
+
+
+def test_labels_come_in_falling_order_of_score() -> None:
+    spec = Classification(labels=("a", "b", "c"))
+
+    (row,) = label_rows(np.array([[0.2, 0.5, 0.3]], dtype=np.float32), spec, top_k=2)
+
+    assert (row.label, row.score) == ("b", 0.5)
+    assert [(entry.label, entry.score) for entry in row.top] == [("b", 0.5), ("c", 0.3)]
+
+
+def test_equal_scores_keep_the_order_of_the_labels() -> None:
+    spec = Classification(labels=("a", "b", "c"))
+
+    (row,) = label_rows(np.full((1, 3), 1 / 3, dtype=np.float32), spec, top_k=5)
+
+    assert [entry.label for entry in row.top] == ["a", "b", "c"]
+
+
+def test_softmax_turns_logits_into_scores_that_sum_to_one() -> None:
+    spec = Classification(labels=("a", "b"), activation="softmax")
+
+    rows = label_rows(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]), spec, top_k=2)
+
+    assert rows[0].score == 0.5
+    assert rows[1].label == "b"
+    assert rows[1].score == 0.75

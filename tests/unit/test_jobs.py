@@ -1,0 +1,424 @@
+"""Door 3: batch requests into jobs, shards into parts, parts into an end."""
+
+import json
+
+import msgspec
+import pytest
+
+from builders import TENANT, World, picture, request
+from lambent.contracts.lines import decode_lines
+from lambent.contracts.messages import InferMessage, ShardMessage
+from lambent.domain.job_states import JobState
+from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, ModelIntegrityFailed, Unavailable
+from lambent.services.show_job import ShowJobService
+from lambent.services.submit_job import SubmitService
+from lambent.services.sweep import SweepService
+from lambent.services.track import BatchStateChange, TrackService
+from lambent_toolkit.fakes import FakeQueue
+
+JOB = f"jobs/{TENANT}/job-1"
+
+
+def ready(*pictures: bytes) -> World:
+    world = World()
+    world.publish()
+    world.put_items(*(pictures or (picture(0), picture(255), picture(0), picture(255), picture(0))))
+    return world
+
+
+def job(world: World):
+    found = world.jobs.get(TENANT, "job-1")
+    assert found is not None
+    return found
+
+
+def run_cpu(world: World) -> None:
+    shards = world.shards()
+    for body, _ in world.infer_queue.sent:
+        message = msgspec.json.decode(body, type=InferMessage)
+        assert isinstance(message, ShardMessage)
+        shards.run(message.tenant, message.job_id, message.shard)
+        world.finisher.finish_if_complete(message.tenant, message.job_id)
+    world.infer_queue.sent.clear()
+
+
+def track(world: World, status: str, *, is_child: bool = False) -> None:
+    service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
+    service.apply(BatchStateChange(TENANT, "job-1", status, is_child))
+
+
+def sweep(world: World):
+    submit = SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30)
+    service = SweepService(
+        jobs=world.jobs,
+        submit=submit,
+        runner=world.runner,
+        finisher=world.finisher,
+        clock=world.clock,
+        stuck_after_s=60,
+    )
+    world.clock.advance(61)
+    return service.sweep()
+
+
+def test_a_cpu_batch_runs_from_request_to_results() -> None:
+    world = ready()
+
+    world.dispatch(lane="cpu")
+    assert (job(world).state, job(world).total, job(world).shards, job(world).version) == (JobState.PLANNED, 5, 3, 1)
+    run_cpu(world)
+
+    lines = [line for shard in range(3) for line in decode_lines(world.data.objects[f"{JOB}/part-0000{shard}.jsonl"])]
+    assert [(line["id"], line["label"], line["model"]) for line in lines] == [
+        ("i0", "dark", "shade@1"),
+        ("i1", "bright", "shade@1"),
+        ("i2", "dark", "shade@1"),
+        ("i3", "bright", "shade@1"),
+        ("i4", "dark", "shade@1"),
+    ]
+    assert (job(world).state, job(world).done, job(world).failed) == (JobState.SUCCEEDED, 5, 0)
+    assert world.data.objects[f"{JOB}/errors.jsonl"] == b""
+    assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["state"] == "SUCCEEDED"
+    assert [message["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
+
+
+def test_a_gpu_batch_is_one_array_job_with_a_child_a_shard() -> None:
+    world = ready()
+
+    world.dispatch(lane="gpu")
+
+    assert world.runner.submitted == {
+        "lambent-acme-job-1": {"shards": 3, "parameters": {"tenant": "acme", "job_id": "job-1"}}
+    }
+    assert job(world).batch_job_id == "batch-lambent-acme-job-1"
+    assert world.infer_queue.sent == []
+
+
+def test_bad_items_are_named_and_the_others_have_results() -> None:
+    world = ready(picture(0), b"not an image", picture(255), b"")
+
+    world.dispatch(lane="cpu")
+    run_cpu(world)
+
+    errors = decode_lines(world.data.objects[f"{JOB}/errors.jsonl"])
+    assert [(line["id"], line["line"], line["code"]) for line in errors] == [
+        ("i1", 2, "image_format_unsupported"),
+        ("i3", 4, "source_empty"),
+    ]
+    assert (job(world).state, job(world).done, job(world).failed) == (JobState.PARTIAL, 2, 2)
+
+
+def test_a_batch_of_only_bad_items_fails() -> None:
+    world = ready(b"x", b"y")
+
+    world.dispatch(lane="cpu")
+    run_cpu(world)
+
+    assert job(world).state is JobState.FAILED
+
+
+def test_the_same_message_again_repeats_only_what_is_missing() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+    world.shards().run(TENANT, "job-1", 1)
+    world.infer_queue.sent.clear()
+    world.put_items(picture(0))
+
+    world.dispatch(lane="cpu")
+
+    shards = [msgspec.json.decode(body, type=InferMessage).shard for body, _ in world.infer_queue.sent]
+    assert shards == [0, 2]
+    assert job(world).total == 5
+
+
+def test_a_crash_between_submitting_and_remembering_does_not_submit_twice() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    submitted = dict(world.runner.submitted)
+    world.jobs.set_batch_job(TENANT, "job-1", "")
+    world.runner.submit = lambda *args, **kwargs: pytest.fail("submitted twice")  # type: ignore[method-assign]
+
+    world.dispatch(lane="gpu")
+
+    assert world.runner.submitted == submitted
+    assert job(world).batch_job_id == "batch-lambent-acme-job-1"
+
+
+def test_a_finished_job_is_not_started_again_by_a_late_duplicate() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+    run_cpu(world)
+
+    world.dispatch(lane="cpu")
+
+    assert world.infer_queue.sent == []
+    assert job(world).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("tenant", "body", "field"),
+    [
+        (None, msgspec.json.encode(request()).decode(), "tenant"),
+        ("acme", "not json", None),
+        ("acme", "{}", None),
+        ("../acme", msgspec.json.encode(request()).decode(), "tenant"),
+        ("acme", '{"schema_version": 2}', "schema_version"),
+        ("acme", msgspec.json.encode({**msgspec.to_builtins(request()), "tenant": "other"}).decode(), None),
+        (
+            "acme",
+            msgspec.json.encode({**msgspec.to_builtins(request()), "label": "a", "version": "1"}).decode(),
+            "version",
+        ),
+    ],
+)
+def test_a_message_that_belongs_to_no_job_is_refused_with_its_field(tenant, body: str, field) -> None:
+    world = ready()
+
+    with pytest.raises(EnvelopeInvalid) as refusal:
+        world.dispatcher().dispatch(tenant, body)
+
+    assert refusal.value.field == field
+    assert world.jobs.jobs == {}
+
+
+def test_a_job_id_used_for_another_request_is_refused() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+
+    with pytest.raises(JobIdReused):
+        world.dispatch(lane="gpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"model": "nobody"}, "model_not_found"),
+        ({"version": "9"}, "model_not_found"),
+        ({"input": {"manifest_uri": "s3://fake-bucket/inputs/acme/missing.jsonl"}}, "manifest_invalid"),
+        ({"input": {"manifest_uri": "s3://fake-bucket/inputs/other/items.jsonl"}}, "manifest_invalid"),
+        ({"input": {"manifest_uri": "s3://another/inputs/acme/items.jsonl"}}, "manifest_invalid"),
+    ],
+)
+def test_a_request_that_cannot_run_is_a_failed_job_with_its_reason(changes: dict, code: str) -> None:
+    world = ready()
+
+    body = msgspec.json.encode({**msgspec.to_builtins(request()), **changes}).decode()
+    world.dispatcher().dispatch(TENANT, body)
+
+    assert job(world).state is JobState.FAILED
+    assert job(world).error is not None
+    assert job(world).error["code"] == code
+    assert "fake-bucket" not in json.dumps(job(world).error)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n"])
+def test_an_empty_manifest_is_a_failed_job(content: bytes) -> None:
+    world = ready()
+    world.data.objects[f"inputs/{TENANT}/items.jsonl"] = content
+
+    world.dispatch()
+
+    assert (job(world).state, job(world).error["code"]) == (JobState.FAILED, "manifest_invalid")
+    assert "empty" in job(world).error["detail"]
+
+
+def test_bad_manifest_lines_are_listed_with_their_numbers_up_to_twenty() -> None:
+    world = ready()
+    good = world.data.objects[f"inputs/{TENANT}/items.jsonl"].splitlines()[0]
+    foreign = b'{"id": "f", "uri": "s3://fake-bucket/inputs/other/secret.png"}'
+    lines = [good, b"{", foreign, good, b'{"id": ""}', *[b"["] * 30]
+    world.data.objects[f"inputs/{TENANT}/items.jsonl"] = b"\n".join(lines)
+
+    world.dispatch()
+
+    error = job(world).error
+    assert error["got"] == 34
+    assert len(error["errors"]) == 20
+    assert [(entry["line"], entry["code"], entry["field"]) for entry in error["errors"][:4]] == [
+        (2, "json_invalid", None),
+        (3, "manifest_invalid", "uri"),
+        (4, "manifest_invalid", "id"),
+        (5, "request_invalid", "id"),
+    ]
+    assert "secret" not in json.dumps(error)
+
+
+def test_a_gpu_batch_on_a_stack_without_gpu_lane_fails_and_says_so() -> None:
+    world = ready()
+
+    world.dispatcher(is_gpu_deployed=False).dispatch(TENANT, msgspec.json.encode(request(lane="gpu")).decode())
+
+    assert job(world).error["code"] == "lane_unavailable"
+
+
+def test_an_array_runs_with_its_first_child_and_ends_with_its_parent() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+
+    track(world, "RUNNING", is_child=True)
+    running = job(world).state
+    for shard in range(3):
+        world.shards().run(TENANT, "job-1", shard)
+        track(world, "SUCCEEDED", is_child=True)
+    before_parent = job(world).state
+    track(world, "SUCCEEDED")
+
+    assert (running, before_parent, job(world).state) == (JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
+
+
+def test_a_failed_child_costs_only_its_own_items() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    for shard in (0, 2):
+        world.shards().run(TENANT, "job-1", shard)
+
+    track(world, "FAILED")
+
+    errors = decode_lines(world.data.objects[f"{JOB}/errors.jsonl"])
+    assert [(line["id"], line["code"]) for line in errors] == [("i2", "shard_failed"), ("i3", "shard_failed")]
+    assert (job(world).state, job(world).done, job(world).failed) == (JobState.PARTIAL, 3, 2)
+
+
+def test_events_after_the_end_and_of_unknown_jobs_change_nothing() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    track(world, "FAILED")
+
+    for status in ("RUNNING", "SUCCEEDED", "FAILED"):
+        track(world, status)
+    TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock).apply(
+        BatchStateChange("other", "job-1", "FAILED", is_child=False)
+    )
+
+    assert job(world).state is JobState.FAILED
+    assert len(world.notifier.announced) == 1
+
+
+def test_a_broken_version_is_the_reason_of_every_item_of_its_shard() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+    world.store.objects["shade/1/model.tflite"] = b"tampered"
+    shards = world.shards()
+
+    with pytest.raises(ModelIntegrityFailed) as failure:
+        shards.run(TENANT, "job-1", 0)
+    shards.fail(TENANT, "job-1", 0, failure.value)
+
+    lines = decode_lines(world.data.objects[f"{JOB}/part-00000.jsonl"])
+    assert [(line["id"], line["code"]) for line in lines] == [
+        ("i0", "model_integrity_failed"),
+        ("i1", "model_integrity_failed"),
+    ]
+    assert job(world).failed == 2
+
+
+def test_a_shard_that_ran_already_keeps_its_part() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+    world.shards().run(TENANT, "job-1", 0)
+    part = world.data.objects[f"{JOB}/part-00000.jsonl"]
+    world.data.objects[f"inputs/{TENANT}/0.png"] = picture(255)
+
+    world.shards().run(TENANT, "job-1", 0)
+
+    assert world.data.objects[f"{JOB}/part-00000.jsonl"] == part
+
+
+def test_progress_is_reported_while_a_shard_runs() -> None:
+    world = ready(*[picture(0)] * 6)
+    seen: list[int] = []
+    world.dispatcher(shard_items=6).dispatch(TENANT, msgspec.json.encode(request(lane="cpu")).decode())
+
+    def note(done: int) -> None:
+        seen.append(done)
+        world.clock.advance(2)
+
+    world.shards(batch_size=2).run(TENANT, "job-1", 0, on_progress=note)
+
+    assert seen == [2, 4, 6]
+
+
+def test_post_jobs_records_before_it_enqueues_and_repeats_are_the_same_job() -> None:
+    world = ready()
+    queue = FakeQueue()
+    submit = SubmitService(jobs=world.jobs, queue=queue, clock=world.clock, retention_days=30)
+
+    first = submit.submit(TENANT, request())
+    again = submit.submit(TENANT, request())
+
+    assert first == again
+    assert [attributes for _, attributes in queue.sent] == [{"tenant": TENANT}] * 2
+    with pytest.raises(JobIdReused):
+        submit.submit(TENANT, request(lane="gpu"))
+
+
+def test_another_tenants_job_answers_as_an_unknown_one() -> None:
+    world = ready()
+    world.dispatch()
+    show = ShowJobService(world.jobs)
+
+    with pytest.raises(JobNotFound) as foreign:
+        show.show("other", "job-1")
+    with pytest.raises(JobNotFound) as unknown:
+        show.show("other", "job-2")
+
+    assert foreign.value.to_dict() == unknown.value.to_dict()
+    assert show.show(TENANT, "job-1").total == 5
+
+
+def test_the_sweep_finishes_a_job_whose_last_event_was_lost() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    for shard in range(3):
+        world.shards().run(TENANT, "job-1", shard)
+
+    report = sweep(world)
+
+    assert (report.looked_at, report.finished) == (1, 1)
+    assert job(world).state is JobState.SUCCEEDED
+
+
+def test_the_sweep_ends_a_job_that_the_container_service_says_has_failed() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses["batch-lambent-acme-job-1"] = "FAILED"
+
+    sweep(world)
+
+    assert job(world).state is JobState.FAILED
+
+
+def test_the_sweep_leaves_a_running_job_alone() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses["batch-lambent-acme-job-1"] = "RUNNING"
+
+    report = sweep(world)
+
+    assert (report.finished, report.enqueued) == (0, 0)
+
+
+def test_the_sweep_revives_a_lost_request_three_times_and_then_gives_up() -> None:
+    world = ready()
+    SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(TENANT, request())
+
+    revived = [sweep(world).enqueued for _ in range(4)]
+
+    assert revived == [1, 1, 1, 0]
+    assert job(world).state is JobState.FAILED
+
+
+def test_a_store_that_is_away_leaves_the_job_open_for_the_next_delivery() -> None:
+    world = ready()
+
+    def fail(operation: str, key: str) -> None:
+        raise Unavailable("away")
+
+    world.data.before_call = fail
+    with pytest.raises(Unavailable):
+        world.dispatch()
+    world.data.before_call = lambda operation, key: None
+
+    world.dispatch()
+
+    assert job(world).state is JobState.PLANNED

@@ -1,0 +1,131 @@
+"""Pictures into tensors."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders import picture
+from lambent.contracts.model import ImagePreprocessing, Limits
+from lambent.domain.preprocessing import preprocess_image
+from lambent.errors import (
+    ImageCorrupt,
+    ImageFormatUnsupported,
+    ImageTooLargeDecoded,
+    PayloadTooLarge,
+    SourceEmpty,
+)
+
+GREY = ImagePreprocessing(height=2, width=3, channels=1)
+RGB = ImagePreprocessing(height=2, width=3, channels=3)
+LIMITS = Limits(max_input_bytes=100_000, max_pixels=10_000)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_accepted_formats_become_scaled_float32_of_the_contracts_size(kind: str) -> None:
+    array = preprocess_image(picture((255, 255, 255), mode="RGB", kind=kind), RGB, LIMITS)
+
+    assert array.shape == (2, 3, 3)
+    assert array.dtype == np.float32
+    np.testing.assert_allclose(array, 1.0, atol=0.02)
+
+
+def test_grey_models_see_the_luma_of_colour_pictures() -> None:
+    array = preprocess_image(picture((255, 0, 0), mode="RGB"), GREY, LIMITS)
+
+    np.testing.assert_allclose(array, 76 / 255, atol=0.005)
+
+
+def test_colour_order_is_red_green_blue() -> None:
+    array = preprocess_image(picture((255, 128, 0), mode="RGB"), RGB, LIMITS)
+
+    np.testing.assert_allclose(array[0, 0], [1.0, 128 / 255, 0.0], atol=0.005)
+
+
+def test_scale_and_offset_are_applied_in_that_order() -> None:
+    spec = ImagePreprocessing(height=1, width=1, channels=1, scale=2 / 255, offset=-1.0)
+
+    dark = preprocess_image(picture(0), spec, LIMITS)
+    bright = preprocess_image(picture(255), spec, LIMITS)
+
+    assert dark.item() == -1.0
+    assert bright.item() == pytest.approx(1.0)
+
+
+def test_transparent_pixels_show_the_background() -> None:
+    see_through = picture((0, 0, 0, 0), mode="RGBA")
+
+    assert preprocess_image(see_through, GREY, LIMITS).max() == 1.0
+    black = ImagePreprocessing(height=1, width=1, channels=1, background=0)
+    assert preprocess_image(see_through, black, LIMITS).max() == 0.0
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
+    buffer = BytesIO()
+    Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16)).save(buffer, format="PNG")
+
+    array = preprocess_image(buffer.getvalue(), GREY, LIMITS)
+
+    np.testing.assert_allclose(array, 128 / 255, atol=0.005)
+
+
+def test_exif_orientation_is_obeyed() -> None:
+    image = Image.new("L", (2, 1), 0)
+    image.putpixel((1, 0), 255)
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", exif=exif)
+
+    array = preprocess_image(buffer.getvalue(), ImagePreprocessing(height=1, width=2, channels=1), LIMITS)
+
+    assert array.ravel().tolist() == [1.0, 0.0]
+
+
+def test_empty_input_is_refused() -> None:
+    with pytest.raises(SourceEmpty):
+        preprocess_image(b"", GREY, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello world, I am a text", b"%PDF-1.7", b"GIF89a" + bytes(20), b"BM" + bytes(60)]
+)
+def test_other_files_are_refused_with_the_accepted_formats(content: bytes) -> None:
+    with pytest.raises(ImageFormatUnsupported) as refusal:
+        preprocess_image(content, GREY, LIMITS)
+
+    assert refusal.value.limit == ["image/jpeg", "image/png", "image/webp"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_cut_off_pictures_are_refused_as_corrupt(kind: str, share: float) -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (64, 64), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(noise).save(buffer, format=kind)
+    whole = buffer.getvalue()
+
+    with pytest.raises(ImageCorrupt):
+        preprocess_image(whole[: int(len(whole) * share)], GREY, LIMITS)
+
+
+def test_a_bomb_is_refused_from_its_header_alone() -> None:
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + header
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    bomb += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+    with pytest.raises(ImageTooLargeDecoded) as refusal:
+        preprocess_image(bomb, GREY, LIMITS)
+
+    assert refusal.value.got == 3_600_000_000
+
+
+def test_too_many_bytes_are_refused_before_anything_is_parsed() -> None:
+    with pytest.raises(PayloadTooLarge) as refusal:
+        preprocess_image(bytes(100_001), GREY, LIMITS)
+
+    assert (refusal.value.limit, refusal.value.got) == (100_000, 100_001)

@@ -1,0 +1,169 @@
+"""Door 2: uploads into results or error objects."""
+
+import json
+
+import msgspec
+import pytest
+
+from builders import TENANT, World, picture
+from lambent.contracts.messages import InferMessage, TensorMessage
+from lambent.errors import Unavailable
+from lambent.services.infer import InferService
+from lambent.services.ingest import IngestService, Upload
+
+KEY = f"inbox/{TENANT}/shade/a.png"
+RESULT = f"results/{TENANT}/shade/a.png.json"
+ERROR = f"results/{TENANT}/shade/a.png.error.json"
+
+
+def ingest(world: World) -> IngestService:
+    return IngestService(
+        data=world.data, resolver=world.resolver(), files=world.files, queue=world.infer_queue, max_upload_bytes=5_000
+    )
+
+
+def upload(world: World, body: bytes, key: str = KEY) -> Upload:
+    world.data.objects[key] = body
+    return Upload(key, world.data.read(key).etag)
+
+
+def drain(world: World) -> None:
+    service = InferService(data=world.data, models=world.models())
+    for body, _ in world.infer_queue.sent:
+        message = msgspec.json.decode(body, type=InferMessage)
+        assert isinstance(message, TensorMessage)
+        service.infer(message)
+    world.infer_queue.sent.clear()
+
+
+def test_an_upload_ends_in_one_result_that_names_its_source_model_and_label() -> None:
+    world = World()
+    world.publish()
+    event = upload(world, picture(255))
+
+    assert ingest(world).ingest(event) is None
+    drain(world)
+
+    result = json.loads(world.data.objects[RESULT])
+    assert (result["source"], result["source_etag"]) == ("a.png", event.etag)
+    assert (result["model"], result["version"], result["label"], result["score"]) == ("shade", "1", "bright", 1.0)
+    assert ERROR not in world.data.objects
+
+
+def test_the_same_event_twice_gives_the_same_outcome() -> None:
+    world = World()
+    world.publish()
+    event = upload(world, picture(0))
+    service = ingest(world)
+
+    service.ingest(event)
+    service.ingest(event)
+    first, second = (body for body, _ in world.infer_queue.sent)
+    drain(world)
+
+    assert first == second
+    assert [key for key in world.data.objects if key.startswith("results/")] == [RESULT]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "source_empty"),
+        (b"just text", "image_format_unsupported"),
+        (picture(9)[:30], "image_corrupt"),
+        (bytes(5_001), "payload_too_large"),
+    ],
+)
+def test_a_bad_upload_gets_an_error_object_beside_where_the_result_would_be(body: bytes, code: str) -> None:
+    world = World()
+    world.publish()
+
+    error = ingest(world).ingest(upload(world, body))
+
+    recorded = json.loads(world.data.objects[ERROR])
+    assert error is not None
+    assert (error.code, recorded["code"], recorded["retryable"]) == (code, code, False)
+    assert recorded["error"] == recorded["detail"]
+    assert world.infer_queue.sent == []
+
+
+def test_an_unknown_model_gets_an_error_object() -> None:
+    world = World()
+
+    ingest(world).ingest(upload(world, picture()))
+
+    assert json.loads(world.data.objects[ERROR])["code"] == "model_not_found"
+
+
+def test_a_key_without_tenant_and_model_gets_an_error_object() -> None:
+    world = World()
+
+    ingest(world).ingest(upload(world, picture(), key="inbox/lost.png"))
+
+    assert json.loads(world.data.objects["results/lost.png.error.json"])["code"] == "upload_key_invalid"
+
+
+def test_a_deleted_upload_is_recorded_and_not_retried() -> None:
+    world = World()
+    world.publish()
+
+    error = ingest(world).ingest(Upload(KEY, "etag"))
+
+    assert error is not None
+    assert json.loads(world.data.objects[ERROR])["code"] == "source_gone"
+
+
+def test_a_late_event_of_an_overwritten_upload_leaves_the_newer_result_alone() -> None:
+    world = World()
+    world.publish()
+    old = upload(world, picture(0))
+    new = upload(world, picture(255))
+    service = ingest(world)
+
+    service.ingest(new)
+    drain(world)
+    error = service.ingest(old)
+
+    assert error is not None
+    assert error.code == "source_changed"
+    assert json.loads(world.data.objects[RESULT])["label"] == "bright"
+
+
+def test_a_good_upload_after_a_bad_one_of_the_same_name_replaces_its_error() -> None:
+    world = World()
+    world.publish()
+    service = ingest(world)
+
+    service.ingest(upload(world, b"bad"))
+    service.ingest(upload(world, picture(255)))
+    drain(world)
+
+    assert RESULT in world.data.objects
+    assert ERROR not in world.data.objects
+
+
+def test_a_store_that_is_away_raises_so_that_the_event_comes_again() -> None:
+    world = World()
+    world.publish()
+    event = upload(world, picture())
+
+    def fail(operation: str, key: str) -> None:
+        if key == KEY:
+            raise Unavailable("away")
+
+    world.data.before_call = fail
+
+    with pytest.raises(Unavailable):
+        ingest(world).ingest(event)
+    assert ERROR not in world.data.objects
+
+
+def test_a_version_that_broke_after_preprocessing_is_recorded_for_the_upload() -> None:
+    world = World()
+    ref = world.publish()
+    ingest(world).ingest(upload(world, picture()))
+    world.store.objects[ref.key("model.tflite")] = b"tampered"
+
+    drain(world)
+
+    assert json.loads(world.data.objects[ERROR])["code"] == "model_integrity_failed"
