@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,7 +28,7 @@ class ConsoleWatcher:
         self._done = self._total = 0
         self._start_s = 0.0
 
-    def __enter__(self) -> ConsoleWatcher:
+    def __enter__(self) -> Self:
         """Start showing."""
         if self._live is not None:
             self._live.start()
@@ -43,7 +44,7 @@ class ConsoleWatcher:
             self._live.stop()
 
     def begin(self, what: str, *, total: int) -> None:
-        """A step of ``total`` parts begins; the one before it is over."""
+        """Begin a step of ``total`` parts; the one before it is over."""
         self._finish()
         self._what, self._note, self._done, self._total = what, "", 0, total
         self._start_s = perf_counter()

@@ -87,8 +87,12 @@ def serve(
 def serving_layers() -> tuple[Path, ...]:
     """Return the ``python`` folders of the layers that `sam build` made, building them first if need be."""
     root = find_root()
-    build = make_build(StackOptions(root=root, state_dir=root / ".lambent"), say=lambda line: None)
+    build = make_build(StackOptions(root=root, state_dir=root / ".lambent"), say=_unsaid)
     return tuple(build.folder / layer / "python" for layer in LAYERS)
+
+
+def _unsaid(_line: str) -> None:
+    """Leave out what the build tells: a progress display is running."""
 
 
 def serving_environment(python_path: Sequence[Path]) -> dict[str, str]:
@@ -107,7 +111,7 @@ def _run(folder: Path, python_path: Sequence[Path]) -> None:
     # -S and -P: nothing but PYTHONPATH and the standard library can be imported.
     command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(folder)]
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own program
             command,
             env=serving_environment(python_path),
             check=False,

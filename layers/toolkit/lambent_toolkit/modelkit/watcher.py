@@ -9,7 +9,7 @@ class Watcher(Protocol):
     """Is told what runs and how far it is."""
 
     def begin(self, what: str, *, total: int) -> None:
-        """A step of ``total`` parts begins; the one before it is over."""
+        """Begin a step of ``total`` parts; the one before it is over."""
         ...
 
     def advance(self, note: str = "") -> None:

@@ -1,0 +1,1 @@
+"""The `lambent` command, a module a group of verbs."""

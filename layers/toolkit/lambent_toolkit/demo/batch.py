@@ -1,0 +1,124 @@
+"""Step 6: one message on the queue becomes an AWS Batch array job."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, perf_counter, sleep
+from typing import Any
+
+from lambent_toolkit.cli.tables import plain_table
+from lambent_toolkit.cli.watch import ConsoleWatcher
+from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage
+from lambent_toolkit.modelkit.recipe import LabelledPictures, held_out
+from lambent_toolkit.modelkit.recipes import digits
+
+ITEMS = 300
+_JOB_ID = "demo-batch"
+_MIN_CHILDREN = 3
+_MIN_ACCURACY = 0.95
+_LIMIT_S = 150
+_PAUSE_S = 0.3
+_TERMINAL = ("SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED")
+
+
+def predict_batch(stage: Stage) -> None:
+    """Step 6: a manifest of 300 held-out digits through the GPU lane."""
+    pictures = held_out(digits.RECIPE)
+    start = perf_counter()
+    manifest_uri = _upload(stage, pictures)
+    uploaded_s = perf_counter() - start
+    request = {
+        "schema_version": 1,
+        "id": _JOB_ID,
+        "model": MODEL,
+        "label": "live",
+        "lane": "gpu",
+        "input": {"manifest_uri": manifest_uri},
+    }
+    send_request(stage, json.dumps(request))
+    stage.say(f"{ITEMS} PNG files and their manifest put in {uploaded_s:.1f} s, one message sent to the batch queue")
+    sent = perf_counter()
+    job = watch_job(stage, _JOB_ID)
+    took_s = perf_counter() - sent
+    answers = _read_parts(stage, len(job["shards"]))
+    _show(stage, job, took_s)
+    _check(stage, job, answers, pictures)
+    stage.figures[f"{ITEMS} images, GPU lane"] = f"{took_s:.1f} s ({ITEMS / took_s:.0f} images/s with container starts)"
+
+
+def send_request(stage: Stage, body: str) -> None:
+    """Put a message on the batch queue, as a trusted producer does: the tenant is in its envelope."""
+    stage.sqs.send_message(
+        QueueUrl=stage.stack.queues["batch"],
+        MessageBody=body,
+        MessageAttributes={"tenant": {"DataType": "String", "StringValue": TENANT}},
+    )
+
+
+def watch_job(stage: Stage, job_id: str, *, limit_s: float = _LIMIT_S) -> dict[str, Any]:
+    """Show a job's record until it ends, and return it; raises DemoFailed after ``limit_s``."""
+    deadline_s = monotonic() + limit_s
+    with ConsoleWatcher(stage.console) as watcher:
+        watcher.begin(f"job {job_id}", total=ITEMS)
+        while monotonic() < deadline_s:
+            answer = stage.http.get(f"/jobs/{job_id}")
+            if answer.is_success:
+                job: dict[str, Any] = answer.json()
+                watcher.show(job["done"] + job["failed"], _progress(job))
+                if job["state"] in _TERMINAL:
+                    return job
+            sleep(_PAUSE_S)
+    raise DemoFailed(f"job {job_id} did not end within {limit_s:.0f} s")
+
+
+def _upload(stage: Stage, pictures: LabelledPictures) -> str:
+    keys = [f"inputs/{TENANT}/{MODEL}/{row:04d}.png" for row in range(ITEMS)]
+    with ConsoleWatcher(stage.console) as watcher, ThreadPoolExecutor(8) as pool:
+        watcher.begin(f"put {ITEMS} images", total=ITEMS)
+        uris = []
+        for uri in pool.map(stage.put, keys, pictures.pictures[:ITEMS]):
+            uris.append(uri)
+            watcher.advance()
+    lines = [json.dumps({"id": f"d{row:04d}", "uri": uri}) for row, uri in enumerate(uris)]
+    return stage.put(f"inputs/{TENANT}/manifest.jsonl", "\n".join(lines).encode())
+
+
+def _progress(job: dict[str, Any]) -> str:
+    finished = sum(shard["state"] == "FINISHED" for shard in job["shards"])
+    shards = f", {finished} of {len(job['shards'])} shards written" if job["shards"] else ""
+    return f"{job['state']}{shards}"
+
+
+def _read_parts(stage: Stage, shards: int) -> list[dict[str, Any]]:
+    answers = []
+    for shard in range(shards):
+        body = stage.get(f"jobs/{TENANT}/{_JOB_ID}/part-{shard:05d}.jsonl")
+        if body is None:
+            raise DemoFailed(f"part {shard} of the results is missing")
+        answers += [json.loads(line) for line in body.splitlines()]
+    return answers
+
+
+def _show(stage: Stage, job: dict[str, Any], took_s: float) -> None:
+    table = plain_table("shard", "results", "failed", "file", right=(0, 1, 2))
+    for shard in job["shards"]:
+        file = f"jobs/{TENANT}/{_JOB_ID}/part-{shard['shard']:05d}.jsonl"
+        table.add_row(str(shard["shard"]), str(shard["done"]), str(shard["failed"]), file)
+    stage.console.print(table)
+    stage.say(f"{job['model']}@{job['version']} on the {job['lane']} lane ({job['why']}), {took_s:.1f} s")
+
+
+def _check(stage: Stage, job: dict[str, Any], answers: list[dict[str, Any]], pictures: LabelledPictures) -> None:
+    stage.check(job["state"] == "SUCCEEDED", "the job SUCCEEDED", got=job)
+    stage.check(
+        len(job["shards"]) >= _MIN_CHILDREN and job["lane"] == "gpu",
+        f"it ran as an array of {len(job['shards'])} children of the worker's real entry point",
+        got=job,
+    )
+    counts = (job["total"], job["done"], job["failed"], len({answer["id"] for answer in answers}))
+    stage.check(
+        counts == (ITEMS, ITEMS, 0, ITEMS), f"{ITEMS} items, {ITEMS} results, none twice, none failed", got=counts
+    )
+    right = sum(answer["label"] == str(pictures.classes[int(answer["id"][1:])]) for answer in answers)
+    stage.check(right / ITEMS >= _MIN_ACCURACY, f"{right} of {ITEMS} are right: {right / ITEMS:.1%}", got=right)

@@ -1,0 +1,61 @@
+"""Steps 1 to 3: train, quantize and evaluate, publish."""
+
+from __future__ import annotations
+
+from lambent.domain.model import LIVE
+from lambent_toolkit.cli.tables import mistakes, plain_table, variants_table
+from lambent_toolkit.cli.watch import ConsoleWatcher
+from lambent_toolkit.demo.stage import MODEL, Stage
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.workbench import Workbench
+
+_MIN_ACCURACY = 0.95
+
+
+def train(stage: Stage) -> None:
+    """Step 1: the article's network on real handwritten digits."""
+    recipe = digits.RECIPE
+    stage.say("Conv2D 32 3x3 relu → MaxPooling2D 2x2 → Flatten → Dense 10 softmax; adam; 54,410 weights")
+    with ConsoleWatcher(stage.console) as watcher:
+        trained = Workbench(stage.folder, watcher=watcher).train(recipe)
+    first, last = trained.epochs[0], trained.epochs[-1]
+    stage.say(f"{last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.seed}, on 1,437 of 1,797 digits")
+    stage.check(last.loss < first.loss / 5, f"the loss fell from {first.loss:.3f} to {last.loss:.3f}", got=last.loss)
+
+
+def evaluate(stage: Stage) -> None:
+    """Step 2: full int8 with a representative data set, measured where only Lambda's packages are."""
+    with ConsoleWatcher(stage.console) as watcher:
+        bench = Workbench(stage.folder, watcher=watcher)
+        bench.quantize()
+        report = bench.evaluate()
+    stage.artifact = Artifact.read(stage.folder)
+    keras, int8 = report.variants["keras"], report.variants["int8"]
+    stage.console.print(variants_table(report))
+    stage.say(f"[dim]int8 on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
+    stage.check(int8.accuracy >= _MIN_ACCURACY, f"int8 is right for {int8.accuracy:.1%} of the held-out digits")
+    stage.check(
+        int8.size_bytes * 3 < keras.size_bytes, f"int8 has {int8.size_bytes / keras.size_bytes:.0%} of the size"
+    )
+    stage.proven("the serving interpreter preprocesses every test picture to the same bits as training did")
+    stage.figures["accuracy Keras → int8"] = f"{keras.accuracy:.1%} → {int8.accuracy:.1%}"
+
+
+def publish(stage: Stage) -> None:
+    """Step 3: an immutable version, and the label that serving follows."""
+    publisher = Publisher(stage.stack)
+    record = publisher.publish(stage.model)
+    publisher.set_label(MODEL, LIVE, record.ref.version)
+    table = plain_table("file", "size", right=(1,))
+    for name, body in sorted(stage.model.files.items()):
+        table.add_row(name, f"{len(body) / 1000:.1f} kB")
+    stage.console.print(table)
+    stage.say(f"manifest sha256 {record.manifest_sha256[:16]}… written last; it pins every file")
+    answer = stage.http.get(f"/models/{MODEL}")
+    stage.check(
+        answer.is_success and answer.json()["labels"].get(LIVE) == str(record.ref.version),
+        f"GET /models/{MODEL} tells of version {record.ref.version} with the label {LIVE}",
+        got=answer.text,
+    )

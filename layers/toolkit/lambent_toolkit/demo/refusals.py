@@ -1,0 +1,83 @@
+"""Step 7: one bad input at each door, and the coded answer it gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.table import Table
+
+from lambent_toolkit.cli.tables import plain_table
+from lambent_toolkit.demo.batch import send_request
+from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage, wait_for
+
+_NOT_AN_IMAGE = b"Dear model, I am a text file.\n"
+_LIMIT_S = 60
+
+
+def refuse(stage: Stage) -> None:
+    """Step 7: every door says what was wrong, with a code."""
+    table = plain_table("door", "bad input", "answer", "code")
+    found = [_http(stage, table), _upload(stage, table), _queue(stage, table), _foreign(stage, table)]
+    stage.console.print(table)
+    stage.say(f"[dim]e.g. “{found[0]['detail']}”[/]")
+    stage.proven("each got its coded answer; nothing was retried in vain")
+
+
+def _http(stage: Stage, table: Table) -> dict[str, Any]:
+    headers = {"content-type": "image/png"}
+    answer = stage.http.post(f"/models/{MODEL}/predict", content=_NOT_AN_IMAGE, headers=headers)
+    error: dict[str, Any] = answer.json()
+    _expect(error.get("code"), "image_format_unsupported")
+    _expect(answer.status_code, 415)
+    table.add_row("HTTP", "a text file sent as image/png", "415", error["code"])
+    return error
+
+
+def _upload(stage: Stage, table: Table) -> dict[str, Any]:
+    name = "letter.png"
+    stage.put(f"inbox/{TENANT}/{MODEL}/{name}", _NOT_AN_IMAGE)
+    key = f"results/{TENANT}/{MODEL}/{name}.error.json"
+    error: dict[str, Any] = json.loads(wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
+    _expect(error.get("code"), "image_format_unsupported")
+    table.add_row("S3 upload", "a text file named letter.png", f"results/…/{name}.error.json", error["code"])
+    return error
+
+
+def _queue(stage: Stage, table: Table) -> dict[str, Any]:
+    send_request(stage, "this is not JSON")
+    message = wait_for(lambda: _dead_letter(stage), what="the dead letter", limit_s=_LIMIT_S)
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    _expect(attributes.get("reason_code"), "envelope_invalid")
+    table.add_row("queue", "a message that is not JSON", "dead-letter queue, with the reason", "envelope_invalid")
+    return {"detail": attributes["reason"]}
+
+
+def _foreign(stage: Stage, table: Table) -> dict[str, Any]:
+    uri = f"s3://{stage.stack.buckets['data']}/inputs/somebody-else/manifest.jsonl"
+    request = {"schema_version": 1, "id": "demo-foreign", "model": MODEL, "input": {"manifest_uri": uri}}
+    send_request(stage, json.dumps(request))
+    job = wait_for(lambda: _failed_job(stage, "demo-foreign"), what="the failed job", limit_s=_LIMIT_S)
+    error: dict[str, Any] = job["error"]
+    _expect(error.get("code"), "manifest_invalid")
+    table.add_row("queue", "a manifest of another tenant", "job FAILED", error["code"])
+    return error
+
+
+def _dead_letter(stage: Stage) -> dict[str, Any] | None:
+    answer = stage.sqs.receive_message(
+        QueueUrl=stage.stack.queues["batch_dead_letter"], MessageAttributeNames=["All"], WaitTimeSeconds=1
+    )
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages[0] if messages else None
+
+
+def _failed_job(stage: Stage, job_id: str) -> dict[str, Any] | None:
+    answer = stage.http.get(f"/jobs/{job_id}")
+    job: dict[str, Any] = answer.json()
+    return job if answer.is_success and job["state"] == "FAILED" else None
+
+
+def _expect(got: object, wanted: object) -> None:
+    if got != wanted:
+        raise DemoFailed(f"expected {wanted}, got {got}")

@@ -1,0 +1,88 @@
+"""The seven steps in their order, timed, with a closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from rich.console import Console
+from rich.rule import Rule
+
+from lambent_toolkit.cli.tables import plain_table
+from lambent_toolkit.demo import batch, doors, making, refusals
+from lambent_toolkit.demo.stage import DemoFailed, Stage
+
+_HINTS = (
+    ("make up", "the same stack with this model, until you stop it; the README's curl lines work at once"),
+    ("lambent train digits --out my-model", "the first of the steps above, one command each"),
+    ("make test", "the whole test suite"),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name in the closing table, its heading and what it does."""
+
+    name: str
+    heading: str
+    play: Callable[[Stage], None]
+
+
+STEPS = (
+    Step("train", "Train the article's network on real handwritten digits", making.train),
+    Step("evaluate", "Quantize to int8, evaluate in the serving interpreter", making.evaluate),
+    Step("publish", "Publish an immutable version, point the label live to it", making.publish),
+    Step("HTTP", "Door 1, HTTP: a picture, and an Open Inference Protocol tensor", doors.predict_over_http),
+    Step("upload", "Door 2, S3: put a file, find its result", doors.predict_uploads),
+    Step("queue", f"Door 3, SQS: {batch.ITEMS} images as an AWS Batch array job", batch.predict_batch),
+    Step("refusals", "One bad input at each door", refusals.refuse),
+)
+
+
+def play(stage: Stage, *, started_s: dict[str, float]) -> None:
+    """Play all steps and show the closing table.
+
+    Parameters
+    ----------
+    stage
+    started_s   what took time before the first step: name → seconds; the steps' times are added
+
+    Raises
+    ------
+    DemoFailed   a step's result is not what it must be; the message names the step
+    """
+    for number, step in enumerate(STEPS, start=1):
+        heading(stage.console, f"{number}  {step.heading}")
+        start = perf_counter()
+        try:
+            step.play(stage)
+        except DemoFailed as exc:
+            raise DemoFailed(f"step {number} ({step.name}): {exc}") from exc
+        started_s[f"{number} {step.name}"] = perf_counter() - start
+    _close(stage, started_s)
+
+
+def heading(console: Console, text: str) -> None:
+    """Print a heading with a line to the right of it."""
+    console.print()
+    console.print(Rule(f"[bold]{text}[/]", align="left", style="dim"))
+
+
+def _close(stage: Stage, taken_s: dict[str, float]) -> None:
+    heading(stage.console, "Everything above was checked, and held")
+    table = plain_table("step", "took", right=(1,))
+    for name, seconds in taken_s.items():
+        table.add_row(name, f"{seconds:.1f} s")
+    table.add_row("[bold]together[/]", f"[bold]{sum(taken_s.values()):.1f} s[/]")
+    figures = plain_table("figure", "value")
+    for name, value in stage.figures.items():
+        figures.add_row(name, value)
+    beside = plain_table("", "")
+    beside.show_header = False
+    beside.padding = (0, 6, 0, 0)
+    beside.add_row(table, figures)
+    stage.console.print(beside)
+    stage.console.print()
+    for command, what in _HINTS:
+        stage.console.print(f"  [bold]{command:<36}[/][dim]{what}[/]", soft_wrap=True)
