@@ -66,7 +66,7 @@ def expand(source: dict[str, Any], overrides: dict[str, str]) -> ExpandedTemplat
 
 
 def _with_uploaded_code(source: dict[str, Any]) -> dict[str, Any]:
-    """The transform takes code from S3 only, as `sam package` leaves it."""
+    """Point code at S3, as `sam package` does; the transform takes nothing else."""
     source = copy.deepcopy(source)
     for resource in source["Resources"].values():
         if resource["Type"] in _CODE_PROPERTIES:

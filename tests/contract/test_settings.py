@@ -1,0 +1,83 @@
+"""Every setting is set by template.yaml, and every variable that it sets is a setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from template_expanded import WITH_GPU, WITHOUT_GPU, expand, read_source
+
+from lambent.runtime import settings
+
+GPU, CPU = (expand(read_source(), parameters) for parameters in (WITH_GPU, WITHOUT_GPU))
+FUNCTIONS = {
+    "PredictFunction": settings.PredictSettings,
+    "JobsFunction": settings.JobsSettings,
+    "PreprocessFunction": settings.PreprocessSettings,
+    "InferFunction": settings.InferSettings,
+    "DispatchFunction": settings.DispatchSettings,
+    "JobEventsFunction": settings.JobEventsSettings,
+    "SweepFunction": settings.SweepSettings,
+}
+# Read by libraries or by AWS Batch, not by Settings.
+OF_LIBRARIES = {
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_LOG_LEVEL",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "OPENBLAS_NUM_THREADS",
+    "AWS_DEFAULT_REGION",
+}
+OF_BATCH = {"AWS_BATCH_JOB_ARRAY_INDEX"}
+
+
+def _names(settings_type: Any) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(settings_type)}
+
+
+def _function_variables(name: str) -> dict[str, Any]:
+    return dict(GPU.of_type("Lambda::Function")[name]["Environment"]["Variables"])
+
+
+def _worker_variables() -> dict[str, Any]:
+    container = GPU.of_type("Batch::JobDefinition")["BatchJobDefinition"]["ContainerProperties"]
+    return {each["Name"]: each["Value"] for each in container["Environment"]}
+
+
+def test_every_function_has_settings() -> None:
+    assert FUNCTIONS.keys() == GPU.of_type("Lambda::Function").keys()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_template_sets_what_the_function_reads_and_nothing_else(name: str) -> None:
+    assert _function_variables(name).keys() - OF_LIBRARIES == _names(FUNCTIONS[name])
+
+
+def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
+    assert _worker_variables().keys() - OF_LIBRARIES == _names(settings.WorkerSettings) - OF_BATCH
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_template_s_values_are_of_the_settings_types(name: str) -> None:
+    environ = {key: _as_environ(value) for key, value in _function_variables(name).items()}
+
+    settings.load_settings(FUNCTIONS[name], environ)
+
+
+def test_the_worker_s_values_are_of_the_settings_types() -> None:
+    environ = {key: _as_environ(value) for key, value in _worker_variables().items()}
+
+    settings.load_settings(settings.WorkerSettings, environ)
+
+
+def test_dispatch_can_be_told_that_there_is_no_gpu_lane() -> None:
+    variables = CPU.of_type("Lambda::Function")["DispatchFunction"]["Environment"]["Variables"]
+
+    assert (variables["BATCH_JOB_QUEUE"], variables["BATCH_JOB_DEFINITION"]) == ("", "")
+
+
+def _as_environ(value: Any) -> str:
+    """Render as an environment does; a reference to a resource becomes some text."""
+    return "reference" if isinstance(value, dict) else str(value)
