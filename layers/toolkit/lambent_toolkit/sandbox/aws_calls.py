@@ -1,0 +1,77 @@
+"""The few AWS calls that the supervisor makes while it runs, without blocking its event loop.
+
+boto3 would need threads, and a thread takes the interpreter from the gateway; these calls are plain JSON over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from lambent_toolkit.sandbox.options import REGION
+
+TARGETS = {"sqs": "AmazonSQS", "events": "AWSEvents"}
+JSON_VERSIONS = {"sqs": "1.0", "events": "1.1"}
+
+
+class AwsCallFailed(Exception):
+    """The storage answered with an error."""
+
+
+class AwsCalls:
+    """Calls one endpoint.
+
+    Parameters
+    ----------
+    endpoint : str    the storage's address
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        # No limit on connections: every poller holds one open while it waits.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._http = httpx.AsyncClient(base_url=endpoint, timeout=httpx.Timeout(60), limits=limits, trust_env=False)
+
+    async def call(self, service: str, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Make one call of a service with a JSON protocol, e.g. sqs ReceiveMessage.
+
+        Raises
+        ------
+        AwsCallFailed   the storage refused, or is gone
+        """
+        headers = {
+            "X-Amz-Target": f"{TARGETS[service]}.{operation}",
+            "Content-Type": f"application/x-amz-json-{JSON_VERSIONS[service]}",
+        }
+        return await self._request("POST", "/", service, json.dumps(payload).encode(), headers)
+
+    async def get(self, service: str, path: str) -> dict[str, Any]:
+        """Read from a service with a REST protocol."""
+        return await self._request("GET", path, service, b"", {})
+
+    async def post(self, service: str, path: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Call a service with a REST protocol."""
+        body = json.dumps(payload).encode()
+        return await self._request("POST", path, service, body, {"Content-Type": "application/json"})
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def _request(
+        self, method: str, path: str, service: str, body: bytes, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        try:
+            response = await self._http.request(method, path, content=body, headers={**headers, **_signed(service)})
+        except httpx.HTTPError as exc:
+            raise AwsCallFailed(f"{service}: the storage does not answer: {exc!r}") from exc
+        if response.status_code >= 400:
+            raise AwsCallFailed(f"{service} {path}: {response.status_code} {response.text[:300]}")
+        return dict(response.json()) if response.content else {}
+
+
+def _signed(service: str) -> dict[str, str]:
+    # moto reads the service from the credential's scope and checks no signature.
+    scope = f"local/20260101/{REGION}/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}

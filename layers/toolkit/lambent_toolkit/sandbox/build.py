@@ -1,0 +1,157 @@
+"""Make what Lambda would get: `sam build`'s artifacts, and AWS's runtime client beside them.
+
+A build is kept under the digest of its sources, so that an unchanged tree starts at once and a new build never
+pulls files away under a stack that still runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
+from lambent_toolkit.sandbox.function_spec import base_interpreter
+from lambent_toolkit.sandbox.options import REGION, StackOptions
+from lambent_toolkit.sandbox.sources import digest, read_template, source_folders
+
+RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
+KEPT_BUILDS = 3
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Build:
+    """Where the artifacts of one build are.
+
+    Parameters
+    ----------
+    folder : Path        one folder per function and layer
+    template : Path      the template that `sam build` wrote
+    runtime_dir : Path   the Lambda runtime client
+    bytecode_dir : Path  bytecode of this build, filled as functions start
+    """
+
+    folder: Path
+    template: Path
+    runtime_dir: Path
+    bytecode_dir: Path
+
+
+def make_build(options: StackOptions, say: Say) -> Build:
+    """Build the template's functions and layers, unless this very state was built before.
+
+    Parameters
+    ----------
+    options : StackOptions
+    say : called with one line about what takes time
+
+    Raises
+    ------
+    MissingTool      sam or uv is not installed
+    BrokenTemplate   the template cannot be read, or `sam build` refuses it
+    BuildFailed      a package cannot be installed
+    """
+    template = read_template(options.template_path)
+    sources = [options.template_path, *source_folders(template, options.root)]
+    missing = [str(folder.relative_to(options.root)) for folder in sources if not folder.exists()]
+    if missing:
+        raise BrokenTemplate(f"{options.template} names folders that do not exist: {', '.join(missing)}")
+    options.cache_dir.mkdir(exist_ok=True)
+    with _only_one(options.cache_dir / "lambent.lock"):
+        runtime_dir = _runtime_client(options.cache_dir, say)
+        # Overrides belong to the key: they may choose which folder a layer is built from.
+        overrides = digest_text(options.parameters)
+        folder = options.cache_dir / "lambent" / f"{digest(sources)}{overrides}"
+        if not (folder / "template.yaml").exists():
+            _sam_build(options, folder, say)
+        os.utime(folder)
+        _forget_old(folder.parent)
+    return Build(folder, folder / "template.yaml", runtime_dir, folder.parent.parent / "bytecode" / folder.name)
+
+
+def digest_text(parameters: dict[str, str]) -> str:
+    """Return a short suffix that differs for different overrides, empty without any."""
+    import hashlib
+
+    text = "\0".join(f"{key}={value}" for key, value in sorted(parameters.items()))
+    return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if text else ""
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Let stacks that start together build one after the other."""
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def find_tool(name: str) -> str:
+    """Return a program of this virtual environment, or else of the PATH.
+
+    Raises
+    ------
+    MissingTool   it is in neither
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise MissingTool(f"`{name}` is not installed in this Python environment; run `make setup`")
+    return found
+
+
+def _runtime_client(cache_dir: Path, say: Say) -> Path:
+    folder = cache_dir / "runtime" / digest([RUNTIME_LOCK])
+    if folder.exists():
+        return folder
+    find_tool("uv")
+    say("installing the Lambda runtime client")
+    draft = folder.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    command = [sys.executable, "-m", "uv", "--no-config", "pip", "install", "--quiet", "--python", base_interpreter()]
+    _run([*command, "--target", str(draft), "--require-hashes", "--requirement", str(RUNTIME_LOCK)], BuildFailed)
+    draft.rename(folder)
+    return folder
+
+
+def _sam_build(options: StackOptions, folder: Path, say: Say) -> None:
+    sam = find_tool("sam")
+    say("building functions and layers (sam build)")
+    draft = folder.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    command = [sam, "build", "--template-file", str(options.template_path), "--build-dir", str(draft)]
+    command += ["--cached", "--cache-dir", str(options.cache_dir / "cache"), "--parallel", "--region", REGION]
+    if options.parameters:
+        overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in options.parameters.items()]
+        command += ["--parameter-overrides", *overrides]
+    _run(command, BuildFailed, cwd=options.root)
+    draft.rename(folder)
+
+
+def _run(command: list[str], error: type[BuildFailed], cwd: Path | None = None) -> None:
+    beside = str(Path(sys.executable).parent)
+    environment = {
+        **os.environ,
+        "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}",
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise error(f"`{Path(command[0]).name} {' '.join(command[1:4])} …` ended with {done.returncode}:\n{said}")
+
+
+def _forget_old(builds: Path) -> None:
+    """Delete all but the newest builds and the bytecode of the deleted ones."""
+    by_age = sorted((path for path in builds.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for folder in by_age[:-KEPT_BUILDS]:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(builds.parent / "bytecode" / folder.name, ignore_errors=True)

@@ -1,0 +1,74 @@
+"""Create the translated template in the storage, and put back what moto drops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambent_toolkit.sandbox.deployment import Deployment
+from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.options import REGION, STACK_NAME
+from lambent_toolkit.sandbox.restore import put_back
+from lambent_toolkit.sandbox.stack_info import CREDENTIALS
+from lambent_toolkit.sandbox.template import TranslatedTemplate
+
+CREATED_PATH = "/_lambent/created"
+
+
+def deploy(translated: TranslatedTemplate, *, parameters: dict[str, str], endpoint: str, storage_log: Path) -> Deployment:
+    """Create every resource of the template.
+
+    Parameters
+    ----------
+    translated : TranslatedTemplate
+    parameters : dict      overrides of the template's parameters
+    endpoint : str         the storage's address
+    storage_log : Path     named in the error when the storage stumbles
+
+    Raises
+    ------
+    BrokenTemplate   a parameter does not exist, or the storage cannot create a resource
+    """
+    session = Session(endpoint)
+    try:
+        session.client("cloudformation").create_stack(
+            StackName=STACK_NAME,
+            TemplateBody=json.dumps(translated.body),
+            Parameters=_parameters(translated, parameters),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        )
+    except (BotoCoreError, ClientError) as exc:
+        # moto answers an unexpected error with an HTML page, which botocore cannot read.
+        raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {exc}") from exc
+    record = httpx.get(endpoint + CREATED_PATH).json()
+    deployment = Deployment.from_record(record, translated.code)
+    put_back(deployment, session.client)
+    return deployment
+
+
+class Session:
+    """Makes boto3 clients for one endpoint, without retries: the storage is next door."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._session = boto3.Session(region_name=REGION, **CREDENTIALS)
+
+    def client(self, service: str) -> Any:
+        """Return a client."""
+        config = Config(retries={"total_max_attempts": 1})
+        return self._session.client(service, endpoint_url=self._endpoint, config=config)  # type: ignore[call-overload]
+
+
+def _parameters(translated: TranslatedTemplate, overrides: dict[str, str]) -> list[dict[str, str]]:
+    """Return all parameters: moto converts numbers and lists of given values only, not of defaults."""
+    declared = translated.body.get("Parameters", {})
+    if unknown := sorted(set(overrides) - set(declared)):
+        raise BrokenTemplate(f"the template has no parameter {', '.join(unknown)}; it has {', '.join(sorted(declared))}")
+    defaults = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in {**defaults, **overrides}.items()]

@@ -1,0 +1,207 @@
+"""REST proxy events (payload version 1.0) from HTTP requests, and HTTP answers from what a function returned."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from lambent_toolkit.sandbox.options import ACCOUNT_ID
+from lambent_toolkit.sandbox.routes import Match
+
+RESPONSE_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
+
+
+class MalformedResponse(Exception):
+    """A function's answer is not a proxy response."""
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """An HTTP request as the gateway read it; header names as they came."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    source_ip: str
+    protocol: str = "HTTP/1.1"
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def header(self, name: str) -> str | None:
+        """Return the last value of a header."""
+        wanted = name.lower()
+        return next((value for key, value in reversed(self.headers) if key.lower() == wanted), None)
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """An HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ApiIdentity:
+    """What the requestContext says about the API and the caller's key."""
+
+    api_id: str
+    stage: str
+    api_key: str | None = None
+    api_key_id: str | None = None
+
+
+@lru_cache(maxsize=512)
+def title_case(name: str) -> str:
+    """Return x-request-id as X-Request-Id, the spelling that API Gateway's front gives to functions."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+class BinaryTypes:
+    """Media types that travel base64-encoded, e.g. */* or image/*."""
+
+    def __init__(self, types: Iterable[str]) -> None:
+        self._types = {each.replace("~1", "/").lower() for each in types}
+
+    def match(self, media_type: str | None) -> bool:
+        """Tell whether a body of this Content-Type is binary."""
+        if "*/*" in self._types:
+            return True
+        essence = (media_type or "application/json").partition(";")[0].strip().lower()
+        return essence in self._types or f"{essence.partition('/')[0]}/*" in self._types
+
+
+def proxy_event(request: HttpRequest, match: Match, identity: ApiIdentity, binary: BinaryTypes) -> dict[str, Any]:
+    """Build the event that a Lambda proxy integration gets."""
+    single, multi = _collect((title_case(key), value) for key, value in request.headers)
+    query, multi_query = _collect(parse_qsl(request.query, keep_blank_values=True))
+    is_binary = bool(request.body) and binary.match(request.header("content-type"))
+    path = unquote(request.raw_path)
+    return {
+        "resource": match.route.resource,
+        "path": path,
+        "httpMethod": request.method,
+        "headers": single,
+        "multiValueHeaders": multi,
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": multi_query or None,
+        "pathParameters": match.path_parameters or None,
+        "stageVariables": None,
+        "requestContext": _request_context(request, match, identity, single),
+        "body": _event_body(request.body, is_binary),
+        "isBase64Encoded": is_binary,
+    }
+
+
+def _collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    single: dict[str, str] = {}
+    multi: dict[str, list[str]] = {}
+    for key, value in pairs:
+        single[key] = value
+        multi.setdefault(key, []).append(value)
+    return single, multi
+
+
+def _event_body(body: bytes, is_binary: bool) -> str | None:
+    if not body:
+        return None
+    return base64.b64encode(body).decode() if is_binary else body.decode("utf-8", errors="replace")
+
+
+def _request_context(
+    request: HttpRequest, match: Match, identity: ApiIdentity, headers: dict[str, str]
+) -> dict[str, Any]:
+    now_s = time.time()
+    return {
+        "accountId": ACCOUNT_ID,
+        "apiId": identity.api_id,
+        "resourceId": "local",
+        "resourcePath": match.route.resource,
+        "httpMethod": request.method,
+        "path": f"/{identity.stage}{unquote(request.raw_path)}",
+        "protocol": request.protocol,
+        "stage": identity.stage,
+        "domainName": headers.get("Host", "localhost"),
+        "domainPrefix": identity.api_id,
+        "requestId": request.request_id,
+        "extendedRequestId": request.request_id,
+        "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now_s)),
+        "requestTimeEpoch": int(now_s * 1000),
+        "identity": {
+            "accountId": None,
+            "apiKey": identity.api_key,
+            "apiKeyId": identity.api_key_id,
+            "caller": None,
+            "cognitoAuthenticationProvider": None,
+            "cognitoAuthenticationType": None,
+            "cognitoIdentityId": None,
+            "cognitoIdentityPoolId": None,
+            "sourceIp": request.source_ip,
+            "user": None,
+            "userAgent": headers.get("User-Agent", ""),
+            "userArn": None,
+        },
+    }
+
+
+def http_response(answer: bytes, *, accept: str | None, binary: BinaryTypes) -> HttpResponse:
+    """Turn a function's JSON answer into an HTTP answer.
+
+    Parameters
+    ----------
+    answer : bytes      JSON that the function returned
+    accept : str | None the request's Accept header, whose first type decides about decoding, as on AWS
+    binary : BinaryTypes
+
+    Raises
+    ------
+    MalformedResponse   not a proxy response object
+    """
+    response = _parse_response(answer)
+    headers = [(key, str(value)) for key, value in (response.get("headers") or {}).items()]
+    given = {key.lower() for key, _ in headers}
+    for key, values in (response.get("multiValueHeaders") or {}).items():
+        # A name in both maps: API Gateway merges and drops repeated pairs.
+        headers += [(key, str(value)) for value in values if (key, str(value)) not in headers]
+        given.add(key.lower())
+    if "content-type" not in given:
+        headers.append(("Content-Type", "application/json"))
+    body = response.get("body") or ""
+    first_type = (accept or "*/*").partition(",")[0]
+    if response.get("isBase64Encoded") and binary.match(first_type):
+        return HttpResponse(int(response["statusCode"]), headers, _decode(body))
+    return HttpResponse(int(response["statusCode"]), headers, body.encode())
+
+
+def _parse_response(answer: bytes) -> dict[str, Any]:
+    try:
+        response = json.loads(answer)
+    except ValueError as exc:
+        raise MalformedResponse("not JSON") from exc
+    if not isinstance(response, dict) or set(response) - RESPONSE_KEYS:
+        raise MalformedResponse("not an object of a proxy response")
+    status = str(response.get("statusCode", ""))
+    if not status.isdigit() or not 100 <= int(status) <= 599:
+        raise MalformedResponse("no valid statusCode")
+    if not isinstance(response.get("body") or "", str):
+        raise MalformedResponse("body is not text")
+    for name in ("headers", "multiValueHeaders"):
+        if not isinstance(response.get(name) or {}, dict):
+            raise MalformedResponse(f"{name} is not an object")
+    return response
+
+
+def _decode(body: str) -> bytes:
+    try:
+        return base64.b64decode(body, validate=True)
+    except ValueError as exc:
+        raise MalformedResponse("body is not base64") from exc

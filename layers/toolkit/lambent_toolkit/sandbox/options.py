@@ -1,0 +1,74 @@
+"""What a caller may choose about a local stack."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lambent_toolkit.sandbox.errors import BrokenTemplate
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+STACK_NAME = "lambent-local"
+# A minute of waiting on AWS becomes a second here; see `StackOptions.retry_scale`.
+DEFAULT_RETRY_SCALE = 1 / 60
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """Choices for one local stack.
+
+    Parameters
+    ----------
+    root : Path                   folder that holds the template
+    template : str                template file, relative to `root`
+    state_dir : Path              where stack.json, logs and scratch folders go
+    port : int                    port of the HTTP door; 0 takes any free one
+    parameters : dict             template parameters to override
+    retry_scale : float           part of AWS's waiting time before a retry that is really waited: what is left
+                                  of an SQS visibility timeout after a failed record, and the pause before an
+                                  asynchronous invocation is tried again; 1 waits as AWS does
+    max_environments : int        execution environments of one function without reserved concurrency
+    idle_s : float                seconds after which an idle environment is reaped (one stays warm)
+    init_timeout_s : float        limit of an environment's start; 10 on AWS, longer here because the first
+                                  start compiles the bytecode
+    batch_slots : int             AWS Batch attempts that run at once
+    kill_grace_s : float          seconds from SIGTERM to SIGKILL for a Batch attempt (30 on AWS)
+    """
+
+    root: Path
+    state_dir: Path
+    template: str = "template.yaml"
+    port: int = 0
+    parameters: dict[str, str] = field(default_factory=dict)
+    retry_scale: float = DEFAULT_RETRY_SCALE
+    max_environments: int = max(4, 2 * (os.cpu_count() or 1))
+    idle_s: float = 300.0
+    init_timeout_s: float = 60.0
+    batch_slots: int = os.cpu_count() or 1
+    kill_grace_s: float = 30.0
+
+    @property
+    def template_path(self) -> Path:
+        """The template's file."""
+        return self.root / self.template
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where builds are kept, shared by every stack of this root."""
+        return self.root / ".aws-sam"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder, from `start` upwards and then from this package, that holds template.yaml.
+
+    Raises
+    ------
+    BrokenTemplate   there is none
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in [here, *here.parents, *Path(__file__).resolve().parents]:
+        if (folder / "template.yaml").is_file():
+            return folder
+    raise BrokenTemplate(f"no template.yaml in {here} or above it")

@@ -1,0 +1,99 @@
+"""The HTTP side of one execution environment: the Lambda Runtime API on a port of its own.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. Only the path between a function's process and
+its environment; a raw protocol because both requests of an invocation lie on the caller's critical path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+import httptools
+
+PREFIX = "/2018-06-01/runtime/"
+_ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+_FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class RuntimeListener(Protocol):
+    """What an execution environment does with the runtime client's requests."""
+
+    def on_next(self, connection: RuntimeConnection) -> None:
+        """The process waits for an event; answer with `connection.send_event`, now or later."""
+
+    def on_response(self, request_id: str, body: bytes) -> bool:
+        """The handler returned; False refuses an answer that nobody waits for."""
+
+    def on_error(self, request_id: str, body: bytes) -> bool:
+        """The handler raised; False refuses an answer that nobody waits for."""
+
+    def on_init_error(self, body: bytes) -> None:
+        """The module could not be imported."""
+
+
+class RuntimeConnection(asyncio.Protocol):
+    """One keep-alive connection from `awslambdaric`."""
+
+    def __init__(self, listener: RuntimeListener) -> None:
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = b""
+        self._body: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.close()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"expect" and value.lower() == b"100-continue":
+            self._write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        url, body = self._url.decode("latin-1"), b"".join(self._body)
+        self._url, self._body = b"", []
+        if url == PREFIX + "invocation/next":
+            self._listener.on_next(self)
+        elif url == PREFIX + "init/error":
+            self._listener.on_init_error(body)
+            self._write(_ACCEPTED)
+        else:
+            self._answer(url, body)
+
+    def _answer(self, url: str, body: bytes) -> None:
+        request_id, _, verb = url.removeprefix(PREFIX + "invocation/").partition("/")
+        listeners = {"response": self._listener.on_response, "error": self._listener.on_error}
+        if verb not in listeners:
+            self._write(_NOT_FOUND)
+            return
+        self._write(_ACCEPTED if listeners[verb](request_id, body) else _FORBIDDEN)
+
+    def send_event(self, headers: Mapping[str, str], event: bytes) -> None:
+        """Answer the waiting `next` request with one event."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(event)}\r\n{lines}\r\n"
+        self._write(head.encode("latin-1") + event)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)

@@ -1,0 +1,104 @@
+"""stack.json: how programs find a running local stack."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lambent_toolkit.sandbox.errors import StackNotRunning
+
+FILE_NAME = "stack.json"
+# moto checks no signature, but an SDK refuses to start without credentials.
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "aws_session_token": "local"}
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """One running local stack, as written to stack.json.
+
+    Parameters
+    ----------
+    url : str           HTTP door, without a slash at its end
+    api_key : str       value for the `x-api-key` header
+    api_key_id : str    the key's id, as a function sees it in requestContext.identity.apiKeyId
+    endpoint : str      AWS endpoint for boto3 (`AWS_ENDPOINT_URL`): storage, queues, Lambda, AWS Batch
+    region : str        AWS region of everything in the stack
+    buckets : dict      models, data -> bucket name
+    queues : dict       upload, infer, batch, and e.g. batch_dead_letter -> queue URL
+    table : str         DynamoDB table name
+    topic : str         ARN of the SNS topic of job notifications
+    functions : dict    predict, jobs, ... -> Lambda function name
+    logs : str          folder with one log file per function, and one per Batch attempt under batch/
+    retry_scale : float part of AWS's waiting time before a retry that this stack waits
+    pid : int           process id of the supervisor
+    resources : dict    logical id -> physical id of everything that the template made
+    """
+
+    url: str
+    api_key: str
+    api_key_id: str
+    endpoint: str
+    region: str
+    buckets: dict[str, str]
+    queues: dict[str, str]
+    table: str
+    topic: str
+    functions: dict[str, str]
+    logs: str
+    retry_scale: float
+    pid: int
+    resources: dict[str, str]
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a boto3 client of `service` that talks to this stack."""
+        import boto3  # costs a second, and reading stack.json should not
+
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name=self.region, **{**CREDENTIALS, **options}
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return environment variables that let any AWS SDK or CLI talk to this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            **{name.upper(): value for name, value in CREDENTIALS.items()},
+        }
+
+    def write(self, state_dir: Path) -> None:
+        """Write stack.json in one step, so that a reader never sees half of it."""
+        draft = state_dir / f".{FILE_NAME}.{os.getpid()}"
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        draft.replace(state_dir / FILE_NAME)
+
+    @classmethod
+    def load(cls, state_dir: Path) -> StackInfo:
+        """Read stack.json of a running stack.
+
+        Raises
+        ------
+        StackNotRunning   there is no such file, or its supervisor is gone
+        """
+        try:
+            info = cls(**json.loads((state_dir / FILE_NAME).read_text()))
+        except FileNotFoundError:
+            raise StackNotRunning(f"no local stack runs in {state_dir}; start one with `lambent up`") from None
+        if not is_alive(info.pid):
+            raise StackNotRunning(f"the local stack of {state_dir} is gone (process {info.pid}); run `lambent up`")
+        return info
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether process `pid` exists and is not a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -1,0 +1,74 @@
+"""The storage process, seen from the supervisor: start it, know its endpoint, notice its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from lambent_toolkit.sandbox.errors import StackFailed
+
+START_TIMEOUT_S = 60
+
+
+class Storage:
+    """moto in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, endpoint: str) -> None:
+        self._process = process
+        self.endpoint = endpoint
+
+    @classmethod
+    async def start(cls, control_url: str, log: Path) -> Storage:
+        """Start the process and wait until it listens.
+
+        Raises
+        ------
+        StackFailed   it ended, or did not listen in time; the log tells why
+        """
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(os.getpid()), control_url),
+                env=_environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+        except TimeoutError:
+            line = b""
+        if not line.strip().isdigit():
+            await cls(process, "").stop()
+            raise StackFailed(f"the storage process did not start; see {log}")
+        return cls(process, f"http://127.0.0.1:{int(line)}")
+
+    async def wait(self) -> int:
+        """Return the exit code once the process is gone."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the process; nothing in it is worth saving."""
+        if self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it ended by itself in this moment
+            await self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Keep the developer's AWS settings away from moto, and moto away from code it cannot fetch."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MOTO_"))}
+    return {
+        **own,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "VALIDATE_LAMBDA_S3": "false",
+        "PYTHONWARNINGS": "ignore",
+    }

@@ -1,0 +1,166 @@
+"""Program of the storage process: moto's server, tamed, with what must *run* handed to the supervisor.
+
+Arguments: the supervisor's process id, and the base URL of its control server. It prints its own port, one line.
+
+moto stores; our programs run. Handed over are AWS Batch's job calls, Lambda's Invoke and events for Lambda targets.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import urllib3
+from moto.core.utils import iso_8601_datetime_without_milliseconds, utcfromtimestamp
+from moto.events import models as events
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.sqs import models as sqs
+from werkzeug.serving import make_server
+
+from lambent_toolkit.sandbox.lambda_bootstrap import die_with
+from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
+
+BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
+INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
+CREATED_PATH = "/_lambent/created"
+FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type")
+VISIBILITY_CHECK_S = 0.1
+
+
+class Supervisor:
+    """The other side: where calls go that moto can only pretend to answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(connect=5, read=None), retries=False)
+
+    def forward(self, path: str, environ: dict[str, Any]) -> urllib3.BaseHTTPResponse:
+        """Send a WSGI request on and return the answer."""
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        keys = {name: "HTTP_" + name.upper().replace("-", "_") for name in FORWARDED_HEADERS}
+        headers = {name: environ[key] for name, key in keys.items() if key in environ}
+        return self._http.request("POST", self._url + path, body=environ["wsgi.input"].read(size), headers=headers)
+
+    def deliver(self, delivery: dict[str, Any]) -> None:
+        """Hand over an event for a Lambda target; the supervisor retries, so this only queues."""
+        self._http.request("POST", f"{self._url}/deliver", json=delivery)
+
+
+class StorageApp:
+    """moto's WSGI application behind a router and a lock.
+
+    DynamoDB calls are serialized: a failing transaction restores a copy of the tables, and would take other
+    clients' acknowledged writes with it.
+    """
+
+    def __init__(self, supervisor: Supervisor, created: CreatedResources) -> None:
+        self._created = created
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._supervisor = supervisor
+        self._dynamodb_lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == CREATED_PATH:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(self._created.as_dict()).encode()]
+        path = supervised_path(environ)
+        if path is not None:
+            return self._forward(path, environ, start_response)
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
+            with self._dynamodb_lock:
+                return list(self._moto(environ, start_response))
+        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+
+    def _forward(self, path: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        response = self._supervisor.forward(path, environ)
+        kept = [(name, value) for name, value in response.headers.items() if name.lower().startswith("x-amz")]
+        kind = response.headers.get("Content-Type", "application/json")
+        start_response(f"{response.status} {response.reason or ''}", [("Content-Type", kind), *kept])
+        return [response.data]
+
+
+def supervised_path(environ: dict[str, Any]) -> str | None:
+    """Return the control path for a request that the supervisor must answer, or None for moto's."""
+    path = environ.get("PATH_INFO", "")
+    if (match := BATCH_CALL.match(path)) and "/batch/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+        return f"/batch/{match.group(1)}"
+    if (match := INVOKE_CALL.match(path)) and environ.get("REQUEST_METHOD") == "POST":
+        return f"/invoke/{match.group('name')}"
+    return None
+
+
+def tame_sqs() -> None:
+    """Make queues fast with a backlog, prompt after a visibility timeout, and leave Lambda to our poller."""
+    # moto computes every queue attribute over all messages for each delivered one.
+    sqs.SQSBackend.is_message_valid_based_on_retention_period = lambda *_a, **_k: True  # type: ignore[method-assign]
+    wait = sqs.Queue.wait_for_messages
+
+    def wait_briefly(queue: sqs.Queue, timeout: float) -> None:
+        """A message that becomes visible again wakes nobody; look often enough."""
+        wait(queue, min(timeout, VISIBILITY_CHECK_S))  # type: ignore[arg-type]
+
+    sqs.Queue.wait_for_messages = wait_briefly  # type: ignore[method-assign, assignment]
+    # A queue that forgets its mappings: moto would invoke and delete inside SendMessage.
+    sqs.Queue.lambda_event_source_mappings = property(lambda _queue: {}, lambda _queue, _value: None)  # type: ignore[assignment]
+
+
+def tame_events(supervisor: Supervisor) -> None:
+    """Send events for Lambda targets to the supervisor, and none to scheduled or disabled rules."""
+    send = events.Rule.send_to_targets
+
+    def send_to_targets(rule: events.Rule, original_event: Any, transform_input: bool = True) -> None:
+        if rule.state != "ENABLED" or not rule.event_pattern.get_pattern():
+            return
+        if not rule.event_pattern.matches_event(original_event):
+            return
+        functions = [target for target in rule.targets if ":lambda:" in target["Arn"]]
+        for target in functions:
+            supervisor.deliver({"rule": rule.arn, "target": target, "event": target_input(target, original_event)})
+        others = [target for target in rule.targets if target not in functions]
+        if others:
+            everything, rule.targets = rule.targets, others
+            try:
+                send(rule, original_event, transform_input)
+            finally:
+                rule.targets = everything
+
+    events.Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+def target_input(target: dict[str, Any], original_event: dict[str, Any]) -> Any:
+    """Return what a target gets: its fixed Input, its transformed input, or the event with an ISO time."""
+    if "Input" in target:
+        return json.loads(target["Input"])
+    event = {key: value for key, value in original_event.items() if key != "ingestion-time"}
+    event["time"] = iso_8601_datetime_without_milliseconds(utcfromtimestamp(float(event["time"])))
+    transformer = target.get("InputTransformer")
+    if transformer is None:
+        return event
+    return events.EventTemplateParser.parse(
+        input_template=transformer.get("InputTemplate"),
+        input_paths_map=transformer.get("InputPathsMap", {}),
+        event=event,
+    )
+
+
+def main() -> None:
+    """Serve until killed."""
+    parent, control_url = int(sys.argv[1]), sys.argv[2]
+    die_with(parent)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    supervisor = Supervisor(control_url)
+    tame_sqs()
+    created = tame_cloudformation()
+    tame_events(supervisor)
+    server = make_server("127.0.0.1", 0, StorageApp(supervisor, created), threaded=True, request_handler=MotoRequestHandler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
