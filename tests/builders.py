@@ -128,7 +128,7 @@ class World:
         )
 
     def put_items(self, *pictures: bytes) -> None:
-        """Write pictures and their manifest as TENANT's inputs; ids are i0, i1, …"""
+        """Write pictures and their manifest as TENANT's inputs; ids are i0, i1 and so on."""
         lines = []
         for index, body in enumerate(pictures):
             key = f"inputs/{TENANT}/{index}.png"

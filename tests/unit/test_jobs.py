@@ -136,7 +136,7 @@ def test_a_crash_between_submitting_and_remembering_does_not_submit_twice() -> N
     world.dispatch(lane="gpu")
     submitted = dict(world.runner.submitted)
     world.jobs.set_batch_job(TENANT, "job-1", "")
-    world.runner.submit = lambda *args, **kwargs: pytest.fail("submitted twice")  # type: ignore[method-assign]
+    world.runner.submit = lambda *_args, **_kwargs: pytest.fail("submitted twice")  # type: ignore[method-assign]
 
     world.dispatch(lane="gpu")
 
@@ -417,7 +417,7 @@ def test_a_store_that_is_away_leaves_the_job_open_for_the_next_delivery() -> Non
     world.data.before_call = fail
     with pytest.raises(Unavailable):
         world.dispatch()
-    world.data.before_call = lambda operation, key: None
+    world.data.before_call = lambda _operation, _key: None
 
     world.dispatch()
 

@@ -47,7 +47,7 @@ def test_a_published_version_is_never_written_again() -> None:
 def test_the_manifest_is_written_after_every_other_file() -> None:
     world = World()
     written: list[str] = []
-    world.store.before_call = lambda operation, key: written.append(key)
+    world.store.before_call = lambda _, key: written.append(key)
 
     world.publish()
 
@@ -64,7 +64,7 @@ def test_a_publisher_that_died_half_way_does_not_block_the_next() -> None:
     world.store.before_call = die
     with pytest.raises(Unavailable):
         world.publish()
-    world.store.before_call = lambda operation, key: None
+    world.store.before_call = lambda _operation, _key: None
 
     ref = world.publish()
 

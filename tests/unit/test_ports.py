@@ -1,0 +1,292 @@
+"""Each fake and its adapter (on moto) keep the same promises."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from builders import TENANT, request
+from moto import mock_aws
+
+from lambent.adapters.batch import BatchJobRunner
+from lambent.adapters.dynamodb_jobs import DynamoJobStore
+from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.s3 import S3ObjectStore
+from lambent.adapters.sns import SnsNotifier
+from lambent.adapters.sqs import SqsQueue
+from lambent.domain.job import ShardProgress
+from lambent.domain.job_states import JobState, states_before
+from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+from lambent.errors import AliasConflict, Misconfigured, PayloadTooLarge, SourceGone, Unavailable, VersionImmutable
+from lambent.services.submit_job import new_job
+from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry
+
+REGION = "eu-west-1"
+CLOCK = FakeClock()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def table(aws: None):
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    index_keys = [("open_pk", "HASH"), ("updated_at", "RANGE")]
+    return boto3.resource("dynamodb").create_table(
+        TableName="table",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys + index_keys],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "OpenJobs",
+                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in index_keys],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def store(request: pytest.FixtureRequest):
+    if request.param == "fake":
+        return FakeObjectStore()
+    request.getfixturevalue("aws")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="fake-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    return S3ObjectStore(client, "fake-bucket", what="data store")
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def registry(request: pytest.FixtureRequest):
+    return FakeRegistry() if request.param == "fake" else DynamoRegistry(request.getfixturevalue("table"))
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def jobs(request: pytest.FixtureRequest):
+    return FakeJobStore() if request.param == "fake" else DynamoJobStore(request.getfixturevalue("table"))
+
+
+def version(number: int) -> VersionRecord:
+    return VersionRecord(ModelRef("shade", number), "0" * 64, CLOCK.now())
+
+
+def label(target: int, revision: int) -> LabelRecord:
+    return LabelRecord("shade", "live", target, revision, CLOCK.now())
+
+
+def test_an_object_is_read_as_written_and_its_etag_changes_with_its_bytes(store) -> None:
+    store.write("a/b c%.txt", b"one", content_type="text/plain")
+    first = store.read("a/b c%.txt")
+    store.write("a/b c%.txt", b"two", content_type="text/plain")
+    second = store.read("a/b c%.txt")
+
+    assert (first.body, second.body) == (b"one", b"two")
+    assert first.etag != second.etag
+    assert '"' not in first.etag
+
+
+def test_an_object_is_written_once(store) -> None:
+    assert store.write_once("k", b"first", content_type="text/plain")
+    assert not store.write_once("k", b"second", content_type="text/plain")
+    assert store.read("k").body == b"first"
+
+
+def test_a_missing_object_is_gone_and_deleting_it_is_fine(store) -> None:
+    store.delete("k")
+
+    with pytest.raises(SourceGone):
+        store.read("k")
+
+
+def test_an_object_over_the_limit_is_not_downloaded(store) -> None:
+    store.write("k", b"12345", content_type="text/plain")
+
+    assert store.read("k", max_bytes=5).body == b"12345"
+    with pytest.raises(PayloadTooLarge) as refusal:
+        store.read("k", max_bytes=4)
+    assert (refusal.value.limit, refusal.value.got) == (4, 5)
+
+
+def test_addresses_name_bucket_and_key(store) -> None:
+    assert store.uri("a/b") == "s3://fake-bucket/a/b"
+
+
+def test_versions_come_in_rising_order_and_are_added_once(registry) -> None:
+    for number in (2, 11, 1):
+        registry.add_version(version(number))
+
+    with pytest.raises(VersionImmutable):
+        registry.add_version(version(2))
+    assert [record.ref.version for record in registry.versions("shade")] == [1, 2, 11]
+    assert registry.version(ModelRef("shade", 11)) == version(11)
+    assert registry.version(ModelRef("shade", 3)) is None
+    assert registry.versions("nobody") == []
+    assert registry.models() == ["shade"]
+
+
+def test_a_label_moves_one_revision_at_a_time(registry) -> None:
+    registry.set_label(label(1, revision=1))
+    registry.set_label(label(2, revision=2))
+
+    for stale in (label(3, revision=1), label(3, revision=2), label(3, revision=4)):
+        with pytest.raises(AliasConflict):
+            registry.set_label(stale)
+    assert registry.label("shade", "live") == label(2, revision=2)
+    assert registry.labels("shade") == [label(2, revision=2)]
+    assert registry.label("shade", "canary") is None
+
+
+def test_unknown_keys_have_no_tenant(registry) -> None:
+    assert registry.tenant_of("key-1") is None
+
+
+def test_a_registered_key_has_its_tenant(table) -> None:
+    table.put_item(Item={"pk": "APIKEY#key-1", "sk": "TENANT", "tenant": "acme"})
+
+    assert DynamoRegistry(table).tenant_of("key-1") == "acme"
+
+
+def created(jobs):
+    job, expires_at_s = new_job(TENANT, request(), clock=CLOCK, retention_days=1)
+    assert jobs.create(job, expires_at_s=expires_at_s)
+    return job
+
+
+def test_a_job_is_created_once_and_read_as_written(jobs) -> None:
+    job = created(jobs)
+
+    assert not jobs.create(job, expires_at_s=0)
+    assert jobs.get(TENANT, "job-1") == job
+    assert jobs.get("other", "job-1") is None
+    assert jobs.get(TENANT, "job-2") is None
+
+
+def test_a_job_moves_only_from_allowed_states_and_keeps_its_fields(jobs) -> None:
+    created(jobs)
+
+    def move(to: JobState, **fields: object) -> bool:
+        return jobs.transition(TENANT, "job-1", to, allowed=states_before(to), at=CLOCK.now(), **fields)
+
+    assert move(JobState.PLANNED, version=7, lane="cpu", total=3, shards=2, why="because")
+    assert not move(JobState.PLANNED)
+    assert move(JobState.FAILED, error={"code": "x", "errors": [{"line": 1.5}]}, final_done=1, final_failed=2)
+    assert not move(JobState.RUNNING)
+    assert not jobs.transition(TENANT, "job-2", JobState.RUNNING, allowed=tuple(JobState), at=CLOCK.now())
+
+    job = jobs.get(TENANT, "job-1")
+    assert (job.state, job.version, job.lane, job.total, job.shards, job.why) == (
+        JobState.FAILED, 7, "cpu", 3, 2, "because",
+    )  # fmt: skip
+    assert job.error == {"code": "x", "errors": [{"line": 1.5}]}
+    assert (job.done, job.failed) == (1, 2)
+
+
+def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
+    created(jobs)
+
+    jobs.record_shard(TENANT, "job-1", ShardProgress(1, 10, 1, False, CLOCK.now()))
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 5, 0, True, CLOCK.now()))
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 3, 0, False, CLOCK.now()))
+
+    job = jobs.get(TENANT, "job-1")
+    assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
+
+
+def test_open_jobs_are_those_without_an_end_and_without_recent_change(jobs) -> None:
+    job = created(jobs)
+    later = FakeClock(CLOCK.at_s + 1).now()
+
+    assert [found.job_id for found in jobs.open_jobs(updated_before=later)] == ["job-1"]
+    assert jobs.open_jobs(updated_before=job.updated_at) == []
+    jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
+    assert jobs.open_jobs(updated_before=later) == []
+
+
+def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
+    created(jobs)
+
+    jobs.set_batch_job(TENANT, "job-1", "batch-7")
+
+    assert [jobs.count_heal(TENANT, "job-1") for _ in range(3)] == [1, 2, 3]
+    assert jobs.get(TENANT, "job-1").batch_job_id == "batch-7"
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def queue(request: pytest.FixtureRequest):
+    """Return a queue and a function that returns all that was sent to it."""
+    if request.param == "fake":
+        fake = FakeQueue()
+        return fake, lambda: fake.sent
+    request.getfixturevalue("aws")
+    client = boto3.client("sqs")
+    url = client.create_queue(QueueName="queue")["QueueUrl"]
+
+    def sent() -> list[tuple[bytes, dict[str, str]]]:
+        found = []
+        while batch := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+            "Messages"
+        ):
+            for message in batch:
+                attributes = {
+                    name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()
+                }
+                found.append((message["Body"].encode(), attributes))
+        return found
+
+    return SqsQueue(client, url), sent
+
+
+def test_messages_arrive_with_their_attributes(queue) -> None:
+    target, sent = queue
+
+    target.send(b"one", attributes={"tenant": "acme"})
+    target.send(b"two")
+
+    assert sorted(sent()) == [(b"one", {"tenant": "acme"}), (b"two", {})]
+
+
+def test_many_messages_all_arrive(queue) -> None:
+    target, sent = queue
+
+    target.send_all(str(number).encode() for number in range(23))
+
+    assert sorted(int(body) for body, _ in sent()) == list(range(23))
+
+
+def test_a_partly_refused_send_is_told(aws: None) -> None:
+    class RefusesOne:
+        def send_message_batch(self, **_: object) -> dict[str, object]:
+            return {"Successful": [], "Failed": [{"Id": "0"}]}
+
+    with pytest.raises(Unavailable, match="1 of 2"):
+        SqsQueue(RefusesOne(), "url").send_all([b"a", b"b"])
+
+
+def test_announcements_reach_the_topic(aws: None) -> None:
+    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+    topic = sns.create_topic(Name="topic")["TopicArn"]
+    url = sqs.create_queue(QueueName="listener")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    SnsNotifier(sns, topic).announce("subject", {"job_id": "job-1"})
+
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert '"job_id' in message["Body"].replace("\\", "")
+
+
+def test_wrong_names_are_misconfiguration_and_failures_can_be_retried(aws: None) -> None:
+    missing = S3ObjectStore(boto3.client("s3"), "no-such-bucket", what="data store")
+    unreachable = boto3.client("batch", endpoint_url="http://127.0.0.1:1")
+
+    with pytest.raises(Misconfigured) as wrong:
+        missing.write("k", b"", content_type="text/plain")
+    assert "no-such-bucket" not in str(wrong.value)
+    with pytest.raises(Unavailable):
+        BatchJobRunner(unreachable, job_queue="q", job_definition="d").status("id")
