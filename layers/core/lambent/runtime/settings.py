@@ -30,7 +30,6 @@ class PredictSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 class JobsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     """HTTP jobs and registry reads. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
 
-    data_bucket: str
     batch_queue_url: str
     api_key_id: str
     default_tenant: str
