@@ -1,0 +1,113 @@
+"""One adapter, two interpreters: LiteRT, which the numeric layer ships, and tflite-runtime, its predecessor."""
+
+import fcntl
+import platform
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trained import FOREIGN_WARNINGS, trained_folder
+
+from lambent_toolkit.modelkit.errors import ServingRefused
+from lambent_toolkit.modelkit.quantization import to_tflite
+from lambent_toolkit.modelkit.recipe import held_out
+from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.serving_check import ServingRun, serve
+from lambent_toolkit.modelkit.training import from_keras_file
+from lambent_toolkit.sandbox.function_spec import base_interpreter
+
+ROOT = Path(__file__).parents[2]
+LOCKS = [ROOT / "layers/numeric/tflite_runtime/requirements.txt", ROOT / "layers/core/requirements.txt"]
+PICTURES = 200
+
+pytestmark = [
+    FOREIGN_WARNINGS,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        platform.machine() != "x86_64", reason="tflite-runtime 2.14.0 has no wheel for this processor's Lambda"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[bytes]:
+    return held_out(digits.RECIPE).pictures[:PICTURES]
+
+
+@pytest.fixture(scope="module")
+def old_packages() -> list[Path]:
+    """Return an import path with tflite-runtime and what the core needs, installed from the locks with hashes."""
+    name = sha256(b"".join(lock.read_bytes() for lock in LOCKS)).hexdigest()[:12]
+    folder = ROOT / ".cache" / "tflite-runtime" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _install(folder)
+    return [folder, ROOT / "layers/core"]
+
+
+def _install(folder: Path) -> None:
+    draft = folder.with_suffix(".draft")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--python", base_interpreter()]
+    options = ["--target", str(draft), "--require-hashes", "--no-deps"]
+    locks = [word for lock in LOCKS for word in ("--requirement", str(lock))]
+    subprocess.run([*command, *options, *locks], check=True)
+    draft.rename(folder)
+
+
+@pytest.fixture(scope="module")
+def under_tflite_runtime(old_packages: list[Path], pictures: list[bytes]) -> ServingRun:
+    return serve(_file("model.tflite"), digits.CONTRACT, pictures, python_path=old_packages)
+
+
+@pytest.fixture(scope="module")
+def under_litert(pictures: list[bytes]) -> ServingRun:
+    return serve(_file("model.tflite"), digits.CONTRACT, pictures)
+
+
+def test_each_place_has_its_own_interpreter_behind_the_same_adapter(
+    under_tflite_runtime: ServingRun, under_litert: ServingRun
+) -> None:
+    assert (under_tflite_runtime.runtime, under_tflite_runtime.versions["tflite-runtime"]) == (
+        "tflite-runtime",
+        "2.14.0",
+    )
+    assert (under_litert.runtime, under_litert.versions["ai-edge-litert"]) == ("ai-edge-litert", "1.4.0")
+    assert not [file for file in under_tflite_runtime.origins if "ai_edge_litert" in file]
+
+
+def test_int8_model_gives_the_same_answers_under_both(
+    under_tflite_runtime: ServingRun, under_litert: ServingRun
+) -> None:
+    old, new = under_tflite_runtime.golden.outputs, under_litert.golden.outputs
+
+    # Kernels may round a half the other way: one step of the output's 1/256.
+    assert np.abs(old - new).max() <= 1 / 256
+    assert np.array_equal(old.argmax(axis=1), new.argmax(axis=1))
+
+
+def test_both_preprocess_to_the_same_bits(under_tflite_runtime: ServingRun, under_litert: ServingRun) -> None:
+    assert np.array_equal(under_tflite_runtime.golden.tensors, under_litert.golden.tensors)
+
+
+def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
+    old_packages: list[Path], pictures: list[bytes]
+) -> None:
+    newer = to_tflite(from_keras_file(_file("model.keras")), digits.CONTRACT, variant="dynamic")
+
+    with pytest.raises(ServingRefused) as caught:
+        serve(newer, digits.CONTRACT, pictures[:1], python_path=old_packages)
+    accepted = serve(newer, digits.CONTRACT, pictures[:1])
+
+    assert caught.value.code == "model_operator_unsupported"
+    assert "Interpreter=litert" in caught.value.detail
+    assert "full int8" in caught.value.detail
+    assert accepted.golden.outputs.shape == (1, 10)
+
+
+def _file(name: str) -> bytes:
+    return (trained_folder() / name).read_bytes()

@@ -1,0 +1,56 @@
+"""Model commands: quick help, and failures that say what to do and have an exit code of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lambent_toolkit.cli import model
+
+HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer()
+    model.register(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (["train", "cats", "--out", "x"], 11, "There is no recipe 'cats'"),
+        (["quantize", "nowhere"], 12, "run `lambent train` first"),
+        (["evaluate", "nowhere"], 12, "run `lambent train` first"),
+        (["publish", "nowhere", "--state", "nowhere"], 8, "no local stack"),
+        (["models", "--state", "nowhere"], 8, "no local stack"),
+        (["label", "set", "digits", "live", "1", "--state", "nowhere"], 8, "no local stack"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_failure_ends_with_its_exit_code_and_a_remedy(
+    app: typer.Typer,
+    arguments: list[str],
+    exit_code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(app, arguments)
+
+    assert result.exit_code == exit_code
+    assert said in result.stderr.replace("\n", " ")
+
+
+def test_loading_the_commands_imports_nothing_heavy() -> None:
+    program = f"import sys; import lambent_toolkit.cli.model; print([m for m in {HEAVY} if m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,84 @@
+"""The recipe's data: real digits as PNG files, one preprocessing path, a test part that training never sees."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lambent_toolkit.modelkit.errors import RecipeUnknown
+from lambent_toolkit.modelkit.recipe import LabelledPictures, Split, held_out, prepare, split_rows
+from lambent_toolkit.modelkit.recipes import digits, find_recipe
+
+
+@pytest.fixture(scope="module")
+def everything() -> LabelledPictures:
+    return digits.load_pictures()
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return prepare(digits.RECIPE)
+
+
+def test_data_set_is_1797_grey_png_files_of_28_by_28(everything: LabelledPictures) -> None:
+    pictures = [Image.open(BytesIO(picture)) for picture in everything.pictures]
+
+    assert len(everything) == 1797
+    assert {(picture.format, picture.mode, picture.size) for picture in pictures} == {("PNG", "L", (28, 28))}
+
+
+def test_full_ink_is_white_and_paper_is_black() -> None:
+    half_inked = np.zeros((8, 8))
+    half_inked[:, 4:] = 16
+
+    pixels = np.asarray(Image.open(BytesIO(digits.digit_png(half_inked))))
+
+    assert pixels[:, 0].max() == 0
+    assert pixels[:, -1].min() == 255
+
+
+def test_tensors_are_what_the_contract_declares(split: Split) -> None:
+    tensors = split.test.tensors
+
+    assert tensors.dtype == np.float32
+    assert tensors.shape[1:] == digits.CONTRACT.inputs[0].shape[1:]
+    assert (tensors.min(), tensors.max()) == (0.0, 1.0)
+
+
+def test_every_class_is_held_out_by_its_share(split: Split) -> None:
+    counts = np.bincount(split.test.classes, minlength=10)
+
+    assert counts.sum() == digits.RECIPE.test_items
+    assert counts.min() >= 34
+    assert counts.max() <= 38
+
+
+def test_no_item_is_in_both_parts(everything: LabelledPictures) -> None:
+    train, test = split_rows(everything.classes, test_items=360, seed=7)
+
+    assert not set(train) & set(test)
+    assert len(train) + len(test) == len(everything)
+
+
+def test_held_out_pictures_are_the_ones_that_the_split_holds_out(split: Split) -> None:
+    data = held_out(digits.RECIPE)
+
+    assert data.pictures == split.test.pictures
+    assert np.array_equal(data.classes, split.test.classes)
+
+
+def test_same_seed_gives_the_same_split_and_digest(split: Split) -> None:
+    again = prepare(digits.RECIPE)
+
+    assert again.sha256 == split.sha256
+    assert np.array_equal(again.train.tensors, split.train.tensors)
+
+
+def test_contract_labels_are_the_ten_digits() -> None:
+    assert digits.CONTRACT.postprocessing.labels == tuple("0123456789")
+
+
+def test_unknown_recipe_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(RecipeUnknown, match="there are: digits"):
+        find_recipe("cats")

@@ -1,0 +1,62 @@
+"""Steps out of order, failing processes and TensorFlow's chatter are told in a way that helps."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lambent_toolkit.modelkit import serving_check
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.errors import ServingCheckFailed, StepMissing
+from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+from lambent_toolkit.modelkit.workbench import Workbench
+
+
+@pytest.mark.parametrize("step", ["quantize", "evaluate"])
+def test_step_before_training_says_what_to_run_first(tmp_path: Path, step: str) -> None:
+    with pytest.raises(StepMissing, match="run `lambent train` first"):
+        getattr(Workbench(tmp_path), step)()
+
+
+def test_artifact_without_evaluation_is_not_published(tmp_path: Path) -> None:
+    for name in ("model.keras", "model.tflite", "contract.json"):
+        (tmp_path / name).write_bytes(b"{}")
+
+    with pytest.raises(StepMissing, match="run `lambent evaluate` first"):
+        Artifact.read(tmp_path)
+
+
+def test_serving_process_gets_nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "elsewhere")
+    monkeypatch.setenv("VIRTUAL_ENV", "elsewhere")
+
+    environment = serving_check.serving_environment([Path("one"), Path("two")])
+
+    assert environment["PYTHONPATH"] == f"one{os.pathsep}two"
+    assert not set(environment) & {"PYTHONHOME", "VIRTUAL_ENV", "HOME"}
+
+
+def test_serving_process_that_cannot_start_is_reported_with_its_last_line(tmp_path: Path) -> None:
+    with pytest.raises(ServingCheckFailed, match="No module named 'numpy'"):
+        serving_check.serve(b"", digits.CONTRACT, [b""], python_path=[tmp_path])
+
+
+def test_chatter_of_a_successful_block_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet():
+        os.write(2, b"I0000 oneDNN custom operations are on\n")
+
+    assert capfd.readouterr().err == ""
+
+
+def test_chatter_of_a_failing_block_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        _chatter_and_fail()
+
+    assert "E0000 the reason" in capfd.readouterr().err
+
+
+def _chatter_and_fail() -> None:
+    with quiet():
+        os.write(2, b"E0000 the reason\n")
+        raise ZeroDivisionError
