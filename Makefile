@@ -27,4 +27,31 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
 	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
 
-.PHONY: help setup lock
+demo: $(STAMP) ## train, quantize, publish and use a model through all three doors
+	$(BIN)/lambent demo
+
+up: $(STAMP) ## run the local stack with the demo model until Ctrl-C
+	$(BIN)/lambent up --demo
+
+test: $(STAMP) lint ## the whole test suite
+	$(BIN)/pytest
+
+check: $(STAMP) lint ## what to run before every commit: lint, types, unit and contract tests
+	$(BIN)/pytest tests/unit tests/contract
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(STAMP) ## build functions and layers for AWS, without Docker
+	$(BIN)/sam build
+
+bench: $(STAMP) ## print the measured figures
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+.PHONY: help setup lock demo up test check lint format build bench

@@ -6,7 +6,6 @@ LambentError
 │   ├── JsonInvalid              json_invalid
 │   ├── NameInvalid              name_invalid
 │   ├── RequestInvalid           request_invalid
-│   ├── FieldNotAllowed          field_not_allowed
 │   ├── PayloadTooLarge          payload_too_large
 │   ├── MediaTypeUnsupported     media_type_unsupported
 │   ├── TensorNameUnknown        tensor_name_unknown
@@ -130,13 +129,6 @@ class RequestInvalid(InvalidInput):
 
     code = "request_invalid"
     title = "Request does not match its schema"
-
-
-class FieldNotAllowed(InvalidInput):
-    """A field that the request must not set."""
-
-    code = "field_not_allowed"
-    title = "Field not allowed"
 
 
 class PayloadTooLarge(InvalidInput):

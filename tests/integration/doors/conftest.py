@@ -1,0 +1,193 @@
+"""The product on the local stack: the demo model published, and ways to look at outcomes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import boto3
+import httpx
+import msgspec
+import pytest
+from boto3.dynamodb.conditions import Key
+
+from builders import request
+from lambent.adapters.dynamodb_jobs import DynamoJobStore
+from lambent.contracts.jobs import BatchInput, Plan
+from lambent.domain.job_states import JobState
+from lambent.domain.names import job_key, shard_file
+from lambent.runtime.clock import SystemClock
+from lambent.services.show_job import view
+from lambent.services.submit_job import new_job
+from lambent_toolkit.modelkit.demo_model import publish_demo_model
+from lambent_toolkit.modelkit.recipe import held_out
+from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.sandbox import StackInfo
+
+T = TypeVar("T")
+EVENT_TENANT = "demo"
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A running stack with the digits model live."""
+
+    info: StackInfo
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.info.url, headers={"x-api-key": self.info.api_key}, timeout=60)
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.info.client("s3")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self.info.client("sqs")
+
+    @cached_property
+    def table(self) -> Any:
+        return boto3.resource(
+            "dynamodb",
+            endpoint_url=self.info.endpoint,
+            region_name=self.info.region,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        ).Table(self.info.table)
+
+    @property
+    def data(self) -> str:
+        return self.info.buckets["data"]
+
+    @cached_property
+    def pictures(self) -> list[tuple[bytes, str]]:
+        """Test digits that the model has not seen: PNG bytes and label."""
+        data = held_out(digits.RECIPE)
+        return list(zip(data.pictures, [str(number) for number in data.classes], strict=True))
+
+    @property
+    def seven(self) -> bytes:
+        return next(png for png, label in self.pictures if label == "7")
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        answer = self.info.client("lambda").invoke(
+            FunctionName=self.info.functions[function], Payload=json.dumps(event).encode()
+        )
+        payload = answer["Payload"].read()
+        assert "FunctionError" not in answer, payload
+        return json.loads(payload)
+
+    def put(self, key: str, body: bytes) -> None:
+        self.s3.put_object(Bucket=self.data, Key=key, Body=body)
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            body: bytes = self.s3.get_object(Bucket=self.data, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        return body
+
+    def keys(self, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.data, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def wait_for_json(self, key: str) -> dict[str, Any]:
+        return json.loads(wait_for(lambda: self.read(key), what=key))
+
+    def job(self, job_id: str, tenant: str = EVENT_TENANT) -> dict[str, Any] | None:
+        found = DynamoJobStore(self.table).get(tenant, job_id)
+        return msgspec.to_builtins(view(found)) if found else None
+
+    def batch_job_id(self, job_id: str, tenant: str) -> str:
+        found = DynamoJobStore(self.table).get(tenant, job_id)
+        assert found is not None
+        assert found.batch_job_id is not None
+        return found.batch_job_id
+
+    def wait_for_job(self, job_id: str, tenant: str = EVENT_TENANT, patience_s: float = _PATIENCE_S) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            job = self.job(job_id, tenant)
+            return job if job and JobState(job["state"]).is_terminal else None
+
+        return wait_for(ended, what=f"job {job_id}", patience_s=patience_s)
+
+    def wait_for_dead_letter(self, queue: str, reason_code: str | None) -> str:
+        """Take messages off a dead-letter queue until one has this reason; return its body."""
+
+        def receive() -> str | None:
+            answer = self.sqs.receive_message(
+                QueueUrl=self.info.queues[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            for message in answer.get("Messages", []):
+                self.sqs.delete_message(QueueUrl=self.info.queues[queue], ReceiptHandle=message["ReceiptHandle"])
+                reason = message.get("MessageAttributes", {}).get("reason_code", {}).get("StringValue")
+                if reason == reason_code:
+                    return str(message["Body"])
+            return None
+
+        return wait_for(receive, what=f"a message in {queue}")
+
+    def send_batch(self, body: str, *, tenant: str | None) -> None:
+        attributes = {"tenant": {"DataType": "String", "StringValue": tenant}} if tenant else {}
+        self.sqs.send_message(QueueUrl=self.info.queues["batch"], MessageBody=body, MessageAttributes=attributes)
+
+    def put_batch(self, tenant: str, name: str, pictures: list[bytes]) -> str:
+        """Write pictures and their manifest; return the manifest's address. Ids are i0000, i0001 and so on."""
+        lines = []
+        for index, png in enumerate(pictures):
+            key = f"inputs/{tenant}/{name}/{index:04d}.png"
+            self.put(key, png)
+            lines.append(json.dumps({"id": f"i{index:04d}", "uri": f"s3://{self.data}/{key}"}))
+        self.put(f"inputs/{tenant}/{name}.jsonl", "\n".join(lines).encode())
+        return f"s3://{self.data}/inputs/{tenant}/{name}.jsonl"
+
+    def plan_gpu_job(self, job_id: str) -> None:
+        """Record a planned GPU-lane job of one item that nobody has submitted."""
+        rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{EVENT_TENANT}#{job_id}"))["Items"]
+        for row in rows:
+            self.table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
+        wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"))
+        job, expires_at_s = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
+        jobs = DynamoJobStore(self.table)
+        jobs.create(job, expires_at_s=expires_at_s)
+        plan = Plan(
+            tenant=EVENT_TENANT,
+            job_id=job_id,
+            model="digits",
+            version=1,
+            lane="gpu",
+            total=1,
+            shards=1,
+            shard_items=1,
+            why="test",
+        )
+        self.put(job_key(EVENT_TENANT, job_id, "plan.json"), msgspec.json.encode(plan))
+        self.put(job_key(EVENT_TENANT, job_id, shard_file(0)), b'{"id":"a","key":"inputs/demo/a.png","line":1}\n')
+        jobs.transition(
+            EVENT_TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=job.updated_at, total=1, shards=1
+        )
+
+
+def wait_for(look: Callable[[], T | None], *, what: str, patience_s: float = _PATIENCE_S) -> T:
+    """Look again and again until there is something."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not appear within {patience_s} s")
+
+
+@pytest.fixture(scope="session")
+def product(stack: Any) -> Product:
+    publish_demo_model(stack.info)
+    product = Product(stack.info)
+    product.table.put_item(Item={"pk": "APIKEY#event-key-id", "sk": "TENANT", "tenant": EVENT_TENANT})
+    return product

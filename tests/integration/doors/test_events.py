@@ -1,0 +1,203 @@
+"""Every sample in events/ has the outcome that its name promises, in the real function on the local stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+EVENTS = Path(__file__).parents[3] / "events"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What must be there before, and what must hold after; ``check`` gets the product and the function's answer."""
+
+    function: str
+    check: Callable[[Any, Any], None]
+    before: Callable[[Any], None] = lambda _: None
+
+
+def answers(status: int, **fields: object) -> Callable[[Any, Any], None]:
+    """Expect an HTTP answer with these fields in its JSON body."""
+
+    def check(product: Any, answer: Any) -> None:
+        body = json.loads(answer["body"])
+        assert answer["statusCode"] == status, body
+        assert {name: body.get(name) for name in fields} == fields
+        if status >= 400:
+            assert body["error"] == body["detail"]
+            assert {"field", "limit", "got", "retryable", "request_id"} <= set(body)
+
+    return check
+
+
+def predicts_seven(product: Any, answer: Any) -> None:
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == 200
+    assert (body["model"], body["predictions"][0]["label"]) == ("digits", "7")
+    assert len(body["predictions"][0]["top"]) == 3
+    headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    assert headers["Lambent-Model"] == f"digits@{body['version']}"
+    assert "infer;dur=" in headers["Server-Timing"]
+
+
+def infers_seven(product: Any, answer: Any) -> None:
+    body = json.loads(answer["body"])
+    (scores,) = body["outputs"]
+    assert (body["id"], scores["shape"], scores["datatype"]) == ("event", [1, 10], "FP32")
+    assert int(np.argmax(scores["data"])) == 7
+
+
+def result(stem: str, **fields: object) -> Callable[[Any, Any], None]:
+    """Expect an object under results/ with these fields."""
+
+    def check(product: Any, answer: Any) -> None:
+        assert answer == {"batchItemFailures": []}
+        found = product.wait_for_json(f"results/demo/{stem}")
+        assert {name: found.get(name) for name in fields} == fields
+
+    return check
+
+
+def accepts_job(product: Any, answer: Any) -> None:
+    headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    assert (answer["statusCode"], headers["Location"]) == (202, "/jobs/event-http")
+    # Its manifest lies in a bucket that is not this stack's.
+    assert product.wait_for_job("event-http")["error"]["code"] == "manifest_invalid"
+
+
+def counts(product: Any, answer: Any) -> None:
+    assert set(answer) == {"looked_at", "finished", "enqueued"}
+
+
+def nothing(product: Any, answer: Any) -> None:
+    assert answer is None
+
+
+def all_handled(product: Any, answer: Any) -> None:
+    assert answer == {"batchItemFailures": []}
+
+
+def comes_back(product: Any, answer: Any) -> None:
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "00000000-0000-4000-8000-000000000001"}]}
+
+
+def job_failed(job_id: str, code: str) -> Callable[[Any, Any], None]:
+    def check(product: Any, answer: Any) -> None:
+        assert answer == {"batchItemFailures": []}
+        job = product.wait_for_job(job_id)
+        assert (job["state"], job["error"]["code"]) == ("FAILED", code)
+
+    return check
+
+
+def dead_letter(code: str) -> Callable[[Any, Any], None]:
+    def check(product: Any, answer: Any) -> None:
+        assert answer == {"batchItemFailures": []}
+        product.wait_for_dead_letter("batch_dead_letter", code)
+
+    return check
+
+
+def tracked(state: str) -> Callable[[Any, Any], None]:
+    def check(product: Any, answer: Any) -> None:
+        assert product.job("event-tracked")["state"] == state
+
+    return check
+
+
+def put(key: str, body: Callable[[Any], bytes]) -> Callable[[Any], None]:
+    # The bucket's own notification of this write delivers the same upload once more, which must change nothing.
+    return lambda product: product.put(key, body(product))
+
+
+def put_tensor(product: Any) -> None:
+    buffer = BytesIO()
+    np.save(buffer, np.zeros((28, 28, 1), dtype=np.float32))
+    product.s3.put_object(Bucket=product.data, Key="work/demo/event.npy", Body=buffer.getvalue())
+
+
+def plan_tracked_job(product: Any) -> None:
+    product.plan_gpu_job("event-tracked")
+
+
+OUTCOMES = {
+    "predict.png": Outcome("predict", predicts_seven),
+    "predict.infer": Outcome("predict", infers_seven),
+    "predict.ready": Outcome("predict", answers(200, ready=True, live=True)),
+    "predict.metadata": Outcome("predict", answers(200, name="digits", platform="tensorflow_lite")),
+    "predict.not_an_image": Outcome("predict", answers(415, code="image_format_unsupported")),
+    "predict.truncated_image": Outcome("predict", answers(422, code="image_corrupt")),
+    "predict.wrong_content_type": Outcome(
+        "predict", answers(415, code="media_type_unsupported", got="application/pdf")
+    ),
+    "predict.wrong_shape": Outcome(
+        "predict", answers(422, code="tensor_shape_mismatch", limit=[-1, 28, 28, 1], got=[1, 8, 8, 1])
+    ),
+    "predict.not_json": Outcome("predict", answers(400, code="json_invalid")),
+    "predict.unknown_model": Outcome("predict", answers(404, code="model_not_found")),
+    "jobs.models": Outcome("jobs", answers(200, models=["digits"])),
+    "jobs.unknown_job": Outcome("jobs", answers(404, code="job_not_found")),
+    "jobs.not_json": Outcome("jobs", answers(400, code="json_invalid")),
+    "jobs.tenant_in_body": Outcome("jobs", answers(422, code="request_invalid")),
+    "jobs.submit": Outcome("jobs", accepts_job),
+    "preprocess.upload": Outcome(
+        "preprocess",
+        result("digits/event sevené.png.json", model="digits", label="7"),
+        before=put("inbox/demo/digits/event sevené.png", lambda product: product.seven),
+    ),
+    "preprocess.not_an_image": Outcome(
+        "preprocess",
+        result("digits/event-note.png.error.json", code="image_format_unsupported", retryable=False),
+        before=put("inbox/demo/digits/event-note.png", lambda product: b"a note"),
+    ),
+    "preprocess.gone": Outcome("preprocess", result("digits/event-deleted.png.error.json", code="source_gone")),
+    "preprocess.unknown_model": Outcome("preprocess", result("nobody/event.png.error.json", code="model_not_found")),
+    "preprocess.test_event": Outcome("preprocess", all_handled),
+    "infer.tensor": Outcome("infer", result("digits/event-tensor.png.json", model="digits"), before=put_tensor),
+    "infer.tensor_gone": Outcome("infer", result("digits/event-gone.png.error.json", code="source_gone")),
+    "infer.malformed": Outcome("infer", comes_back),
+    "dispatch.missing_manifest": Outcome("dispatch", job_failed("event-missing", "manifest_invalid")),
+    "dispatch.unknown_model": Outcome("dispatch", job_failed("event-unknown", "model_not_found")),
+    "dispatch.not_json": Outcome("dispatch", dead_letter("envelope_invalid")),
+    "dispatch.no_tenant": Outcome("dispatch", dead_letter("envelope_invalid")),
+    "job_events.child_running": Outcome("job_events", tracked("RUNNING"), before=plan_tracked_job),
+    "job_events.array_succeeded": Outcome("job_events", tracked("FAILED"), before=plan_tracked_job),
+    "job_events.unknown_job": Outcome("job_events", nothing),
+    "job_events.foreign": Outcome("job_events", nothing),
+    "sweep.schedule": Outcome("sweep", counts),
+}
+
+
+def names() -> set[str]:
+    return {path.name.removesuffix(".json") for path in EVENTS.glob("*.json")}
+
+
+def test_every_event_has_an_outcome_and_every_function_an_event() -> None:
+    functions = {path.name for path in (EVENTS.parent / "functions").iterdir() if (path / "app.py").exists()}
+
+    assert names() == set(OUTCOMES)
+    assert {outcome.function for outcome in OUTCOMES.values()} == functions
+
+
+def test_every_event_stands_in_the_readme() -> None:
+    readme = (EVENTS / "README.md").read_text()
+
+    assert {name for name in names() if f"`{name}`" not in readme} == set()
+
+
+@pytest.mark.parametrize("name", sorted(OUTCOMES))
+def test_an_event_has_its_outcome(product: Any, name: str) -> None:
+    outcome = OUTCOMES[name]
+    outcome.before(product)
+
+    answer = product.invoke(outcome.function, json.loads((EVENTS / f"{name}.json").read_text()))
+
+    outcome.check(product, answer)

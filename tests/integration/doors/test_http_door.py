@@ -1,0 +1,182 @@
+"""Door 1: HTTP, over the wire."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from lambent.domain.preprocessing import preprocess_image
+from lambent_toolkit.modelkit.recipes import digits
+
+LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
+
+
+def tensor(png: bytes) -> list[float]:
+    contract = digits.CONTRACT
+    return preprocess_image(png, contract.preprocessing, contract.limits).ravel().tolist()
+
+
+def infer_body(data: list[float], shape: list[int]) -> bytes:
+    return json.dumps({"inputs": [{"name": "image", "shape": shape, "datatype": "FP32", "data": data}]}).encode()
+
+
+def test_a_png_gets_its_label_its_version_and_its_timings(product: Any) -> None:
+    answer = product.http.post(
+        "/models/digits/predict", content=product.seven, headers={"Content-Type": "image/png"}, params={"top_k": 3}
+    )
+
+    body = answer.json()
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert body["predictions"][0]["label"] == "7"
+    assert len(body["predictions"][0]["top"]) == 3
+    assert body["usage"] == {"items": 1, "input_bytes": len(product.seven)}
+    assert answer.headers["lambent-model"] == f"digits@{body['version']}"
+    assert re.search(r"preprocess;dur=[\d.]+, infer;dur=[\d.]+", answer.headers["server-timing"])
+
+
+def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) -> None:
+    media = product.http.post(
+        "/models/digits/predict", content=product.seven, headers={"Content-Type": "image/png"}, params={"top_k": 10}
+    ).json()
+
+    answer = product.http.post("/v2/models/digits/infer", content=infer_body(tensor(product.seven), [1, 28, 28, 1]))
+
+    (scores,) = answer.json()["outputs"]
+    by_label = {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]}
+    assert answer.json()["model_name"] == "digits"
+    assert scores["data"] == pytest.approx([by_label[str(digit)] for digit in range(10)], abs=1e-6)
+
+
+def test_a_batch_of_rows_gets_a_batch_of_answers(product: Any) -> None:
+    pictures = product.pictures[:8]
+    data = [value for png, _ in pictures for value in tensor(png)]
+
+    answer = product.http.post("/v2/models/digits/infer", content=infer_body(data, [8, 28, 28, 1])).json()
+
+    (scores,) = answer["outputs"]
+    rows = [scores["data"][start : start + 10] for start in range(0, 80, 10)]
+    right = sum(str(row.index(max(row))) == label for row, (_, label) in zip(rows, pictures, strict=True))
+    assert scores["shape"] == [8, 10]
+    assert right >= 7
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2", "/v2/health/live", "/v2/health/ready", "/v2/models", "/v2/models/digits", "/v2/models/digits/ready"]
+)
+def test_protocol_reads_answer_200(product: Any, path: str) -> None:
+    answer = product.http.get(path)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_versions_and_labels_are_accepted_in_the_path(product: Any) -> None:
+    body = infer_body(tensor(product.seven), [1, 28, 28, 1])
+
+    answers = [
+        product.http.post(f"/v2/models/digits{chosen}/infer", content=body)
+        for chosen in ("", "/versions/1", "/versions/live")
+    ]
+
+    assert [answer.json()["model_version"] for answer in answers] == ["1", "1", "1"]
+
+
+def test_the_model_is_listed_with_its_versions_and_labels(product: Any) -> None:
+    assert product.http.get("/models").json() == {"models": ["digits"]}
+    assert product.http.get("/models/digits").json() == {"name": "digits", "versions": ["1"], "labels": {"live": "1"}}
+
+
+def bad_requests() -> dict[str, tuple[dict[str, Any], int, str]]:
+    png = {"Content-Type": "image/png"}
+    infer = "/v2/models/digits/infer"
+    predict = "/models/digits/predict"
+    return {
+        "unknown model": ({"url": "/v2/models/nobody/infer", "content": infer_body([0], [1, 1])}, 404, "model_not_found"),
+        "unknown version": ({"url": "/models/digits/versions/99/predict", "content": b"x", "headers": png}, 404, "model_not_found"),
+        "odd name": ({"url": "/models/Digits!/predict", "content": b"x", "headers": png}, 400, "name_invalid"),
+        "wrong shape": ({"url": infer, "content": infer_body([0] * 64, [1, 8, 8, 1])}, 422, "tensor_shape_mismatch"),
+        "too little data": ({"url": infer, "content": infer_body([0] * 3, [1, 28, 28, 1])}, 422, "tensor_shape_mismatch"),
+        "not JSON": ({"url": infer, "content": b"{not json"}, 400, "json_invalid"),
+        "not an image": ({"url": predict, "content": b"a text", "headers": png}, 415, "image_format_unsupported"),
+        "wrong type": ({"url": predict, "content": b"x", "headers": {"Content-Type": "text/html"}}, 415, "media_type_unsupported"),
+        "empty image": ({"url": predict, "content": b"", "headers": png}, 422, "source_empty"),
+        "over the door's limit": ({"url": predict, "content": bytes(4_600_000), "headers": png}, 413, "payload_too_large"),
+        "over the gateway's limit": ({"url": predict, "content": bytes(11_000_000), "headers": png}, 413, "payload_too_large"),
+        "bad top_k": ({"url": predict, "content": b"x", "headers": png, "params": {"top_k": "many"}}, 422, "request_invalid"),
+        "unknown route": ({"url": "/nowhere", "content": b""}, 404, "route_not_found"),
+        "unknown data plane route": ({"url": "/v2/nowhere", "content": b""}, 404, "route_not_found"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", bad_requests())
+def test_a_bad_request_gets_its_coded_answer(product: Any, case: str) -> None:
+    request, status, code = bad_requests()[case]
+
+    answer = product.http.post(**request)
+
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/json"
+    assert {"type", "title", "status", "detail", "error", "field", "limit", "got", "request_id", "retryable"} <= set(
+        body
+    )
+    assert body["error"] == body["detail"]
+    assert not LEAKS.search(answer.text)
+
+
+def test_a_truncated_image_is_told_apart_from_what_is_none(product: Any) -> None:
+    answer = product.http.post(
+        "/models/digits/predict",
+        content=product.seven[: len(product.seven) // 2],
+        headers={"Content-Type": "image/png"},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "image_corrupt")
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}])
+def test_no_or_a_wrong_key_is_refused_in_the_same_shape(product: Any, headers: dict[str, str]) -> None:
+    answer = httpx.get(f"{product.info.url}/v2/models/digits", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "auth_invalid")
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_job_over_http_runs_and_is_shown(product: Any) -> None:
+    tenant = "default"
+    manifest = product.put_batch(tenant, "over-http", [png for png, _ in product.pictures[:5]])
+    request = {
+        "schema_version": 1,
+        "id": "over-http",
+        "model": "digits",
+        "lane": "cpu",
+        "input": {"manifest_uri": manifest},
+    }
+
+    accepted = product.http.post("/jobs", json=request)
+    repeated = product.http.post("/jobs", json=request)
+    other = product.http.post("/jobs", json={**request, "lane": "auto"})
+    job = product.wait_for_job("over-http", tenant)
+    shown = product.http.get(accepted.headers["location"]).json()
+
+    assert (accepted.status_code, repeated.status_code) == (202, 202)
+    assert (other.status_code, other.json()["code"]) == (422, "job_id_reused")
+    assert shown == job
+    assert (shown["state"], shown["done"], shown["failed"], shown["lane"], shown["version"]) == (
+        "SUCCEEDED",
+        5,
+        0,
+        "cpu",
+        "1",
+    )
+
+
+def test_an_unknown_job_is_not_found(product: Any) -> None:
+    answer = product.http.get("/jobs/nothing")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
