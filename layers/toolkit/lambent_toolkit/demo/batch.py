@@ -26,17 +26,9 @@ def predict_batch(stage: Stage) -> None:
     """Step 6: a manifest of 300 held-out digits through the GPU lane."""
     pictures = held_out(digits.RECIPE)
     start = perf_counter()
-    manifest_uri = _upload(stage, pictures)
+    manifest_uri = upload_items(stage, pictures)
     uploaded_s = perf_counter() - start
-    request = {
-        "schema_version": 1,
-        "id": _JOB_ID,
-        "model": MODEL,
-        "label": "live",
-        "lane": "gpu",
-        "input": {"manifest_uri": manifest_uri},
-    }
-    send_request(stage, json.dumps(request))
+    send_request(stage, batch_request(_JOB_ID, manifest_uri, lane="gpu"))
     stage.say(f"{ITEMS} PNG files and their manifest put in {uploaded_s:.1f} s, one message sent to the batch queue")
     sent = perf_counter()
     job = watch_job(stage, _JOB_ID)
@@ -45,6 +37,19 @@ def predict_batch(stage: Stage) -> None:
     _show(stage, job, took_s)
     _check(stage, job, answers, pictures)
     stage.figures[f"{ITEMS} images, GPU lane"] = f"{took_s:.1f} s ({ITEMS / took_s:.0f} images/s with container starts)"
+
+
+def batch_request(job_id: str, manifest_uri: str, *, lane: str) -> str:
+    """Return the body of a batch request for the live version."""
+    request = {
+        "schema_version": 1,
+        "id": job_id,
+        "model": MODEL,
+        "label": "live",
+        "lane": lane,
+        "input": {"manifest_uri": manifest_uri},
+    }
+    return json.dumps(request)
 
 
 def send_request(stage: Stage, body: str) -> None:
@@ -72,7 +77,8 @@ def watch_job(stage: Stage, job_id: str, *, limit_s: float = _LIMIT_S) -> dict[s
     raise DemoFailed(f"job {job_id} did not end within {limit_s:.0f} s")
 
 
-def _upload(stage: Stage, pictures: LabelledPictures) -> str:
+def upload_items(stage: Stage, pictures: LabelledPictures) -> str:
+    """Put 300 pictures and their manifest into the tenant's inputs, and return the manifest's address."""
     keys = [f"inputs/{TENANT}/{MODEL}/{row:04d}.png" for row in range(ITEMS)]
     with ConsoleWatcher(stage.console) as watcher, ThreadPoolExecutor(8) as pool:
         watcher.begin(f"put {ITEMS} images", total=ITEMS)
@@ -105,7 +111,7 @@ def _show(stage: Stage, job: dict[str, Any], took_s: float) -> None:
     for shard in job["shards"]:
         file = f"jobs/{TENANT}/{_JOB_ID}/part-{shard['shard']:05d}.jsonl"
         table.add_row(str(shard["shard"]), str(shard["done"]), str(shard["failed"]), file)
-    stage.console.print(table)
+    stage.show(table)
     stage.say(f"{job['model']}@{job['version']} on the {job['lane']} lane ({job['why']}), {took_s:.1f} s")
 
 

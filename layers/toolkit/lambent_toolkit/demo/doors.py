@@ -108,7 +108,7 @@ def _show_prediction(stage: Stage, digit: TestDigit, answer: httpx.Response, pre
         name, _, milliseconds = entry.partition(";dur=")
         lines.append(f"  {name:<13}{float(milliseconds):8.3f} ms\n", style="dim")
     picture = draw(digit.tensor, is_terminal=stage.console.is_terminal)
-    stage.console.print(Columns([picture, lines], padding=(0, 3)))
+    stage.show(Columns([picture, lines], padding=(0, 3)))
 
 
 def _show_results(stage: Stage, sent: dict[str, TestDigit], results: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def _show_results(stage: Stage, sent: dict[str, TestDigit], results: dict[str, A
             f"{result['score']:.3f}",
             f"{result['model']}@{result['version']}",
         )
-    stage.console.print(table)
+    stage.show(table)
 
 
 def _timed(call: Any) -> tuple[Any, float]:

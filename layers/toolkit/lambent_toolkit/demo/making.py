@@ -33,7 +33,7 @@ def evaluate(stage: Stage) -> None:
         report = bench.evaluate()
     stage.artifact = Artifact.read(stage.folder)
     keras, int8 = report.variants["keras"], report.variants["int8"]
-    stage.console.print(variants_table(report))
+    stage.show(variants_table(report))
     stage.say(f"[dim]int8 on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
     stage.check(int8.accuracy >= _MIN_ACCURACY, f"int8 is right for {int8.accuracy:.1%} of the held-out digits")
     stage.check(
@@ -51,7 +51,7 @@ def publish(stage: Stage) -> None:
     table = plain_table("file", "size", right=(1,))
     for name, body in sorted(stage.model.files.items()):
         table.add_row(name, f"{len(body) / 1000:.1f} kB")
-    stage.console.print(table)
+    stage.show(table)
     stage.say(f"manifest sha256 {record.manifest_sha256[:16]}… written last; it pins every file")
     answer = stage.http.get(f"/models/{MODEL}")
     stage.check(

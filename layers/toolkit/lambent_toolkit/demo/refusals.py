@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from lambent_toolkit.cli.tables import plain_table
-from lambent_toolkit.demo.batch import send_request
+from lambent_toolkit.demo.batch import batch_request, send_request
 from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage, wait_for
 
 _NOT_AN_IMAGE = b"Dear model, I am a text file.\n"
@@ -19,7 +19,7 @@ def refuse(stage: Stage) -> None:
     """Step 7: every door says what was wrong, with a code."""
     table = plain_table("door", "bad input", "answer", "code")
     found = [_http(stage, table), _upload(stage, table), _queue(stage, table), _foreign(stage, table)]
-    stage.console.print(table)
+    stage.show(table)
     stage.say(f"[dim]e.g. “{found[0]['detail']}”[/]")
     stage.proven("each got its coded answer; nothing was retried in vain")
 
@@ -55,8 +55,7 @@ def _queue(stage: Stage, table: Table) -> dict[str, Any]:
 
 def _foreign(stage: Stage, table: Table) -> dict[str, Any]:
     uri = f"s3://{stage.stack.buckets['data']}/inputs/somebody-else/manifest.jsonl"
-    request = {"schema_version": 1, "id": "demo-foreign", "model": MODEL, "input": {"manifest_uri": uri}}
-    send_request(stage, json.dumps(request))
+    send_request(stage, batch_request("demo-foreign", uri, lane="auto"))
     job = wait_for(lambda: _failed_job(stage, "demo-foreign"), what="the failed job", limit_s=_LIMIT_S)
     error: dict[str, Any] = job["error"]
     _expect(error.get("code"), "manifest_invalid")

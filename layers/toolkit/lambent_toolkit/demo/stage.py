@@ -9,7 +9,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 
 from lambent_toolkit.sandbox.stack_info import StackInfo
 
@@ -83,7 +84,11 @@ class Stage:
 
     def say(self, text: str) -> None:
         """Print a line of the story."""
-        self.console.print(f"  {text}")
+        self.show(text)
+
+    def show(self, what: RenderableType) -> None:
+        """Print something, indented like the rest of the step."""
+        self.console.print(Padding(what, (0, 0, 0, 2)))
 
     def check(self, is_true: bool, promise: str, *, got: object = None) -> None:
         """Show that a promise holds; raises DemoFailed if it does not."""
@@ -93,7 +98,7 @@ class Stage:
 
     def proven(self, promise: str) -> None:
         """Show a promise that the step has already failed on, were it not so."""
-        self.console.print(f"  [green]✓[/] {promise}")
+        self.show(f"[green]✓[/] {promise}")
 
 
 def wait_for(get: Callable[[], T | None], *, what: str, limit_s: float) -> T:

@@ -1,0 +1,114 @@
+"""What the benchmarks share: a stack with the demo model, a function's process, percentiles."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from lambent_toolkit.demo.local import local_stack
+from lambent_toolkit.modelkit.demo_model import publish_demo_model
+from lambent_toolkit.sandbox.build import Build, make_build
+from lambent_toolkit.sandbox.function_spec import FunctionSpec, RuntimePaths, base_interpreter, process_environment
+from lambent_toolkit.sandbox.options import StackOptions
+from lambent_toolkit.sandbox.stack_info import StackInfo
+
+ROOT = Path(__file__).parents[2]
+EVENT = ROOT / "events" / "predict.png.json"
+PROGRAM = Path(__file__).with_name("handler_program.py")
+
+
+@dataclass(frozen=True)
+class HandlerRun:
+    """One process of PredictFunction's handler, without a runtime client around it; milliseconds.
+
+    Parameters
+    ----------
+    interpreter_ms   from starting the process to its first line of Python
+    import_ms        importing the handler's module
+    first_ms         the first call, with clients, model load and prediction
+    first_steps_ms   what the first answer's Server-Timing says
+    warm_ms          every later call
+    """
+
+    interpreter_ms: float
+    import_ms: float
+    first_ms: float
+    first_steps_ms: dict[str, float]
+    warm_ms: list[float]
+
+    @property
+    def cold_ms(self) -> float:
+        """Process start to first answer."""
+        return self.interpreter_ms + self.import_ms + self.first_ms
+
+
+@contextmanager
+def demo_stack() -> Iterator[StackInfo]:
+    """Run a local stack with the demo model as the live version."""
+    with local_stack() as stack:
+        publish_demo_model(stack)
+        yield stack
+
+
+def build() -> Build:
+    """Return what `sam build` made of this tree."""
+    return make_build(StackOptions(root=ROOT, state_dir=ROOT / ".lambent"), print)
+
+
+def run_handler(stack: StackInfo, *, calls: int, bytecode: Path | None) -> HandlerRun:
+    """Call PredictFunction's handler in a process of its own, with the environment that Lambda would give it.
+
+    Parameters
+    ----------
+    stack      where the handler finds its table and bucket
+    calls      warm calls after the first
+    bytecode   folder with compiled modules; None compiles every module anew, as Lambda does with a layer that
+               holds none
+    """
+    built = build()
+    with TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        spec = _predict_spec(stack, built)
+        paths = RuntimePaths(built.runtime_dir, bytecode or Path(folder), Path(folder))
+        environment = process_environment(
+            spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=Path(folder)
+        )
+        command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(EVENT), str(answer), str(calls)]
+        subprocess.run(
+            [*command, repr(monotonic())],
+            env=environment,
+            cwd=spec.task_root,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return HandlerRun(**json.loads(answer.read_text()))
+
+
+def percentiles(values_ms: Sequence[float]) -> tuple[float, float]:
+    """Return p50 and p99."""
+    p50, p99 = np.percentile(values_ms, (50, 99))
+    return float(p50), float(p99)
+
+
+def _predict_spec(stack: StackInfo, built: Build) -> FunctionSpec:
+    client: Any = stack.client("lambda")
+    configuration = client.get_function_configuration(FunctionName=stack.functions["predict"])
+    return FunctionSpec(
+        logical_id="PredictFunction",
+        name=configuration["FunctionName"],
+        handler=configuration["Handler"],
+        task_root=built.folder / "PredictFunction",
+        layer_paths=tuple(built.folder / layer / "python" for layer in ("CoreLayer", "NumericLayer")),
+        timeout_s=configuration["Timeout"],
+        memory_mib=configuration["MemorySize"],
+        environment=configuration["Environment"]["Variables"],
+    )
