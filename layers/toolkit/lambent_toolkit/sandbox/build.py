@@ -7,9 +7,9 @@ pulls files away under a stack that still runs.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from pathlib import Path
 from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
 from lambent_toolkit.sandbox.function_spec import base_interpreter
 from lambent_toolkit.sandbox.options import REGION, StackOptions
+from lambent_toolkit.sandbox.programs import Programs
 from lambent_toolkit.sandbox.sources import digest, read_template, source_folders
 
 RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
@@ -45,13 +46,14 @@ class Build:
     bytecode_dir: Path
 
 
-def make_build(options: StackOptions, say: Say) -> Build:
+def make_build(options: StackOptions, say: Say, programs: Programs) -> Build:
     """Build the template's functions and layers, unless this very state was built before.
 
     Parameters
     ----------
     options : StackOptions
     say : called with one line about what takes time
+    programs : Programs   runs sam and uv
 
     Raises
     ------
@@ -66,21 +68,19 @@ def make_build(options: StackOptions, say: Say) -> Build:
         raise BrokenTemplate(f"{options.template} names folders that do not exist: {', '.join(missing)}")
     options.cache_dir.mkdir(exist_ok=True)
     with _only_one(options.cache_dir / "lambent.lock"):
-        runtime_dir = _runtime_client(options.cache_dir, say)
+        runtime_dir = _runtime_client(options.cache_dir, say, programs)
         # Overrides belong to the key: they may choose which folder a layer is built from.
-        overrides = digest_text(options.parameters)
+        overrides = _digest_text(options.parameters)
         folder = options.cache_dir / "lambent" / f"{digest(sources)}{overrides}"
         if not (folder / "template.yaml").exists():
-            _sam_build(options, folder, say)
+            _sam_build(options, folder, say, programs)
         os.utime(folder)
         _forget_old(folder.parent)
     return Build(folder, folder / "template.yaml", runtime_dir, folder.parent.parent / "bytecode" / folder.name)
 
 
-def digest_text(parameters: dict[str, str]) -> str:
+def _digest_text(parameters: dict[str, str]) -> str:
     """Return a short suffix that differs for different overrides, empty without any."""
-    import hashlib
-
     text = "\0".join(f"{key}={value}" for key, value in sorted(parameters.items()))
     return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if text else ""
 
@@ -107,7 +107,7 @@ def find_tool(name: str) -> str:
     return found
 
 
-def _runtime_client(cache_dir: Path, say: Say) -> Path:
+def _runtime_client(cache_dir: Path, say: Say, programs: Programs) -> Path:
     folder = cache_dir / "runtime" / digest([RUNTIME_LOCK])
     if folder.exists():
         return folder
@@ -116,12 +116,13 @@ def _runtime_client(cache_dir: Path, say: Say) -> Path:
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     command = [sys.executable, "-m", "uv", "--no-config", "pip", "install", "--quiet", "--python", base_interpreter()]
-    _run([*command, "--target", str(draft), "--require-hashes", "--requirement", str(RUNTIME_LOCK)], BuildFailed)
+    command += ["--target", str(draft), "--require-hashes", "--requirement", str(RUNTIME_LOCK)]
+    _run(programs, command, cwd=None)
     draft.rename(folder)
     return folder
 
 
-def _sam_build(options: StackOptions, folder: Path, say: Say) -> None:
+def _sam_build(options: StackOptions, folder: Path, say: Say, programs: Programs) -> None:
     sam = find_tool("sam")
     say("building functions and layers (sam build)")
     draft = folder.with_suffix(".draft")
@@ -131,11 +132,11 @@ def _sam_build(options: StackOptions, folder: Path, say: Say) -> None:
     if options.parameters:
         overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in options.parameters.items()]
         command += ["--parameter-overrides", *overrides]
-    _run(command, BuildFailed, cwd=options.root)
+    _run(programs, command, cwd=options.root)
     draft.rename(folder)
 
 
-def _run(command: list[str], error: type[BuildFailed], cwd: Path | None = None) -> None:
+def _run(programs: Programs, command: list[str], cwd: Path | None) -> None:
     beside = str(Path(sys.executable).parent)
     environment = {
         **os.environ,
@@ -143,10 +144,9 @@ def _run(command: list[str], error: type[BuildFailed], cwd: Path | None = None) 
         "SAM_CLI_TELEMETRY": "0",
         "AWS_DEFAULT_REGION": REGION,
     }
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise error(f"`{Path(command[0]).name} {' '.join(command[1:4])} …` ended with {done.returncode}:\n{said}")
+    code, said = programs.run(command, cwd=cwd, env=environment)
+    if code:
+        raise BuildFailed(f"`{Path(command[0]).name} {' '.join(command[1:4])} …` ended with {code}:\n{said}")
 
 
 def _forget_old(builds: Path) -> None:

@@ -115,7 +115,8 @@ class Deployment:
             log_format=properties.get("LoggingConfig", {}).get("LogFormat", "Text"),
             reserved_concurrency=None if reserved is None else int(reserved),
             async_retries=int(invoke.get("MaximumRetryAttempts", 2)),
-            on_failure=destination or properties.get("DeadLetterConfig", {}).get("TargetArn"),
+            on_failure=_queue_only(destination or properties.get("DeadLetterConfig", {}).get("TargetArn")),
+            is_destination=destination is not None,
         )
 
     def queue_mappings(self) -> list[QueueMapping]:
@@ -163,3 +164,9 @@ def queue_arn(url: str) -> str:
 
 def _is_true(resource: Resource, name: str) -> bool:
     return str(resource.properties.get(name, True)).lower() == "true"
+
+
+def _queue_only(arn: str | None) -> str | None:
+    if arn is not None and ":sqs:" not in arn:
+        raise BrokenTemplate(f"failed events can go to SQS queues only in the local stack, not to {arn}")
+    return arn

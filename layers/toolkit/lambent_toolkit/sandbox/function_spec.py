@@ -29,7 +29,8 @@ class FunctionSpec:
     environment : Mapping     the function's own variables
     log_format : str          Text or JSON, how the runtime writes log records
     async_retries : int       tries after the first of an asynchronous invocation (2 on AWS)
-    on_failure : str | None   ARN that gets an event whose tries all failed
+    on_failure : str | None   ARN of the queue that gets an event whose tries all failed
+    is_destination : bool     `on_failure` is a destination, which gets a record, not a dead-letter queue
     """
 
     logical_id: str
@@ -44,6 +45,7 @@ class FunctionSpec:
     reserved_concurrency: int | None = None
     async_retries: int = 2
     on_failure: str | None = None
+    is_destination: bool = False
 
     @property
     def arn(self) -> str:

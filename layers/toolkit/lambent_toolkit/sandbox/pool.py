@@ -11,7 +11,7 @@ from functools import partial
 from lambent_toolkit.sandbox.environment import EnvironmentHost, ExecutionEnvironment
 from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
-from lambent_toolkit.sandbox.invocation import Invocation, InvocationResult, Outcome, throttle_error
+from lambent_toolkit.sandbox.invocation import Invocation, InvocationResult, Outcome, exit_error, throttle_error
 
 EnvironmentFactory = Callable[..., ExecutionEnvironment]
 
@@ -43,7 +43,7 @@ class FunctionPool:
     ) -> None:
         self.spec, self.log = spec, log
         self._idle_s = idle_s
-        self._limit = max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
+        self.limit = max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
         self._make = partial(
             make_environment, spec, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone
         )
@@ -61,8 +61,10 @@ class FunctionPool:
 
     async def invoke(self, event: bytes) -> InvocationResult:
         """Run the function on one JSON event and return what came of it; never raises for a failing function."""
-        if self.spec.reserved_concurrency is not None and self._running >= self._limit:
+        if self.spec.reserved_concurrency is not None and self._running >= self.limit:
             return InvocationResult(Outcome.THROTTLED, throttle_error())
+        if self._is_closed:
+            return InvocationResult(Outcome.EXIT, exit_error("none", -9))
         invocation = Invocation(event, asyncio.get_running_loop().create_future())
         self._running += 1
         try:
@@ -80,7 +82,7 @@ class FunctionPool:
         self._grow()
 
     def _grow(self) -> None:
-        while len(self._starting) < len(self._queued) and self.size < self._limit and not self._is_closed:
+        while len(self._starting) < len(self._queued) and self.size < self.limit and not self._is_closed:
             environment = self._make()
             self._starting.add(environment)
             self._tasks[environment] = asyncio.create_task(environment.run())
@@ -122,6 +124,8 @@ class FunctionPool:
     async def close(self) -> None:
         """End every environment and wait until the processes are gone."""
         self._is_closed = True
+        while invocation := self._next_queued():
+            invocation.finish(Outcome.EXIT, exit_error(invocation.request_id, -9))
         tasks = list(self._tasks.values())
         for environment in list(self._tasks):
             environment.kill()

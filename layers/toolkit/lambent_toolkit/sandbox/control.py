@@ -1,0 +1,90 @@
+"""The supervisor's own door: what the storage process hands over. An ASGI application on the loopback address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
+from lambent_toolkit.sandbox.batch_api import BatchApi, BatchClientError
+from lambent_toolkit.sandbox.batch_engine import BatchEngine
+from lambent_toolkit.sandbox.gateway import Receive, Send
+from lambent_toolkit.sandbox.invocation import Outcome
+from lambent_toolkit.sandbox.pool import FunctionPool
+
+Headers = dict[str, str]
+Answer = tuple[int, bytes, Headers]
+NOT_READY: Answer = (503, b'{"message": "the stack is still starting"}', {})
+
+
+class Control:
+    """Routes `/batch/{call}`, `/invoke/{function}`, `/deliver` and `/lose-host/{job}`."""
+
+    def __init__(self) -> None:
+        self._pools: Mapping[str, FunctionPool] = {}
+        self._batch: BatchApi | None = None
+        self._engine: BatchEngine | None = None
+        self._invoker: AsyncInvoker | None = None
+
+    def open(
+        self, *, pools: Mapping[str, FunctionPool], batch: BatchApi, engine: BatchEngine, invoker: AsyncInvoker
+    ) -> None:
+        """Start to answer; before, everything is refused."""
+        self._pools, self._batch, self._engine, self._invoker = pools, batch, engine, invoker
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        status, answer, extra = await self._answer(scope["path"], body, headers)
+        raw = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        raw += [(key.encode(), value.encode()) for key, value in extra.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, path: str, body: bytes, headers: Headers) -> Answer:
+        _, verb, *rest = path.split("/")
+        if self._batch is None or self._invoker is None or self._engine is None:
+            return NOT_READY
+        if verb == "batch":
+            return await _batch(self._batch, rest[0], body)
+        if verb == "invoke":
+            return await self._invoke(self._invoker, rest[0], body or b"{}", headers)
+        if verb == "deliver":
+            self._invoker.deliver(json.loads(body))
+            return 202, b"{}", {}
+        if verb == "lose-host":
+            job = self._engine.find(rest[0])
+            return (202 if job and self._engine.lose_host(job) else 404), b"{}", {}
+        return 404, b"{}", {}
+
+    async def _invoke(self, invoker: AsyncInvoker, function: str, body: bytes, headers: Headers) -> Answer:
+        name = function.partition(":function:")[2] or function
+        name = name.partition(":")[0]
+        if name not in self._pools:
+            message = json.dumps({"Type": "User", "Message": f"Function not found: {name}"}).encode()
+            return 404, message, {"x-amzn-errortype": "ResourceNotFoundException"}
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        if kind == "DryRun":
+            return 204, b"", {}
+        if kind == "Event":
+            invoker.submit(name, body)
+            return 202, b"", {}
+        result = await self._pools[name].invoke(body)
+        if result.outcome is Outcome.THROTTLED:
+            return 429, b'{"message": "Rate Exceeded."}', {"x-amzn-errortype": "TooManyRequestsException"}
+        extra = {} if result.is_response else {"x-amz-function-error": "Unhandled"}
+        return 200, result.body, {"x-amz-executed-version": "$LATEST", **extra}
+
+
+async def _batch(api: BatchApi, operation: str, body: bytes) -> Answer:
+    try:
+        answer = await api.call(operation, json.loads(body or b"{}"))
+    except BatchClientError as exc:
+        return 400, json.dumps({"message": str(exc)}).encode(), {"x-amzn-errortype": "ClientException"}
+    return 200, json.dumps(answer).encode(), {}

@@ -1,0 +1,88 @@
+"""uvicorn inside the supervisor's event loop, on a socket that is bound beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from lambent_toolkit.sandbox.errors import PortInUse
+
+KEEP_ALIVE_S = 75
+STOP_TIMEOUT_S = 2
+
+
+class HttpServer:
+    """One ASGI application on one port of the loopback address.
+
+    Raises
+    ------
+    PortInUse   another program listens there
+    """
+
+    def __init__(self, app: Any, port: int) -> None:
+        self._socket = _bind(port)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+            backlog=2048,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def serve(self, app: Any) -> None:
+        """Choose the application; only before `start`."""
+        self._server.config.app = app
+
+    async def start(self) -> None:
+        """Serve; returns when requests are taken."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Stop serving; requests under way get a moment."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the supervisor."""
+        yield
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # A port in TIME_WAIT is free; a listening one is still refused.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(2048)
+    except OSError as exc:
+        listener.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {port} is in use; choose another with --port, or 0 for any free one") from exc
+        raise
+    return listener

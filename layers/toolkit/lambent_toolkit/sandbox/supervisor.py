@@ -1,0 +1,238 @@
+"""One local stack: starts its parts in order, watches them, and ends them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
+from lambent_toolkit.sandbox.aws_calls import AwsCalls
+from lambent_toolkit.sandbox.batch_api import BatchApi
+from lambent_toolkit.sandbox.batch_attempt import AttemptHost
+from lambent_toolkit.sandbox.batch_engine import BatchEngine
+from lambent_toolkit.sandbox.build import Build, make_build
+from lambent_toolkit.sandbox.clock_rules import fire_on_schedule
+from lambent_toolkit.sandbox.control import Control
+from lambent_toolkit.sandbox.deploy import deploy
+from lambent_toolkit.sandbox.deployment import Deployment
+from lambent_toolkit.sandbox.describe_stack import describe_stack
+from lambent_toolkit.sandbox.environment import EnvironmentHost
+from lambent_toolkit.sandbox.errors import StackFailed, StackRunning
+from lambent_toolkit.sandbox.function_log import FunctionLog
+from lambent_toolkit.sandbox.function_spec import RuntimePaths
+from lambent_toolkit.sandbox.gateway import Gateway
+from lambent_toolkit.sandbox.http_server import HttpServer
+from lambent_toolkit.sandbox.options import StackOptions
+from lambent_toolkit.sandbox.poller import QueuePoller
+from lambent_toolkit.sandbox.pool import FunctionPool
+from lambent_toolkit.sandbox.programs import Programs
+from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo
+from lambent_toolkit.sandbox.storage import Storage
+from lambent_toolkit.sandbox.template import TranslatedTemplate, translate
+from lambent_toolkit.sandbox.usage_plans import ApiKeys
+from lambent_toolkit.sandbox.worker_image import WorkerImage
+
+WORKER_DOCKERFILE = Path("functions/batch_worker/Dockerfile")
+REAP_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owns everything that runs in one stack.
+
+    Parameters
+    ----------
+    options : StackOptions
+    say : called with one line about what takes time
+    """
+
+    def __init__(self, options: StackOptions, say: Callable[[str], None]) -> None:
+        self._options, self._say = options, say
+        self._closers = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._storage: Storage | None = None
+        self._programs = Programs()
+        self.pools: dict[str, FunctionPool] = {}
+
+    async def start(self) -> StackInfo:
+        """Start everything, or nothing: what had started is stopped before an error leaves here.
+
+        Raises
+        ------
+        SandboxError   see errors.py
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def wait(self) -> None:
+        """Stay until a part that the stack cannot do without is gone.
+
+        Raises
+        ------
+        StackFailed   always
+        """
+        assert self._storage is not None
+        code = await self._storage.wait()
+        raise StackFailed(f"the storage process ended with {code}; see {self._options.state_dir / 'logs/storage.log'}")
+
+    async def stop(self) -> None:
+        """End every process and remove stack.json."""
+        self._programs.kill()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._closers.aclose()
+
+    async def _start(self) -> StackInfo:
+        logs = self._claim_state_dir()
+        door = HttpServer(_not_ready, self._options.port)  # first: a port in use should not cost a build
+        self._closers.push_async_callback(door.stop)
+        control = Control()
+        control_server = HttpServer(control, 0)
+        await control_server.start()
+        self._closers.push_async_callback(control_server.stop)
+        (build, translated), storage = await asyncio.gather(
+            asyncio.to_thread(self._build), self._start_storage(control_server.url, logs)
+        )
+        self._say("creating the template's resources")
+        deployment = await asyncio.to_thread(
+            deploy,
+            translated,
+            parameters=self._options.parameters,
+            endpoint=storage.endpoint,
+            storage_log=logs / "storage.log",
+        )
+        return await self._run(deployment, build, storage.endpoint, logs, control, door)
+
+    def _claim_state_dir(self) -> Path:
+        """Lock the state folder, and clear what the last stack left."""
+        state_dir = self._options.state_dir
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "lock").open("w")
+        self._closers.callback(lock.close)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise StackRunning(f"a local stack already runs in {state_dir}; `lambent down` ends it") from exc
+        for name in ("logs", "scratch", "worker"):
+            shutil.rmtree(state_dir / name, ignore_errors=True)
+        (state_dir / "logs").mkdir()
+        self._closers.callback(shutil.rmtree, state_dir / "scratch", ignore_errors=True)
+        self._closers.callback((state_dir / FILE_NAME).unlink, missing_ok=True)
+        return state_dir / "logs"
+
+    def _build(self) -> tuple[Build, TranslatedTemplate]:
+        build = make_build(self._options, self._say, self._programs)
+        return build, translate(build.template, self._options.parameters)
+
+    async def _start_storage(self, control_url: str, logs: Path) -> Storage:
+        self._storage = await Storage.start(control_url, logs / "storage.log")
+        self._closers.push_async_callback(self._storage.stop)
+        return self._storage
+
+    async def _run(
+        self,
+        deployment: Deployment,
+        build: Build,
+        endpoint: str,
+        logs: Path,
+        control: Control,
+        door: HttpServer,
+    ) -> StackInfo:
+        options = self._options
+        aws = AwsCalls(endpoint)
+        self._closers.push_async_callback(aws.close)
+        self._make_pools(deployment, build, endpoint, logs)
+        invoker = AsyncInvoker(self.pools, aws=aws, retry_scale=options.retry_scale)
+        self._closers.push_async_callback(invoker.close)
+        engine = self._make_engine(aws, endpoint, logs)
+        self._closers.push_async_callback(engine.close)
+        control.open(pools=self.pools, batch=BatchApi(engine, aws), engine=engine, invoker=invoker)
+        await self._open_door(deployment, aws, door)
+        for mapping in deployment.queue_mappings():
+            pool = self.pools[mapping.function_name]
+            self._spawn(QueuePoller(mapping, pool=pool, aws=aws, retry_scale=options.retry_scale).run())
+        for rule in deployment.schedules():
+            self._spawn(fire_on_schedule(rule, invoker))
+        self._spawn(self._reap())
+        info = await describe_stack(
+            deployment, aws=aws, url=door.url, endpoint=endpoint, logs=logs, retry_scale=options.retry_scale
+        )
+        info.write(options.state_dir)
+        return info
+
+    def _make_pools(self, deployment: Deployment, build: Build, endpoint: str, logs: Path) -> None:
+        options = self._options
+        paths = RuntimePaths(build.runtime_dir, build.bytecode_dir, options.state_dir / "scratch")
+        host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
+        for spec in deployment.functions():
+            pool = FunctionPool(
+                spec,
+                host=host,
+                log=FunctionLog(logs / f"{spec.short_name}.log"),
+                max_environments=options.max_environments,
+                idle_s=options.idle_s,
+            )
+            self.pools[spec.name] = pool
+            self._closers.push_async_callback(pool.close)
+
+    def _make_engine(self, aws: AwsCalls, endpoint: str, logs: Path) -> BatchEngine:
+        options = self._options
+        host = AttemptHost(endpoint, logs, options.state_dir / "scratch", options.kill_grace_s)
+
+        def unpack() -> WorkerImage:
+            dockerfile, root = options.root / WORKER_DOCKERFILE, options.state_dir / "worker"
+            return WorkerImage.unpack(dockerfile, context=options.root, root=root)
+
+        return BatchEngine(aws=aws, host=host, slots=options.batch_slots, unpack_image=unpack)
+
+    async def _open_door(self, deployment: Deployment, aws: AwsCalls, door: HttpServer) -> None:
+        for api in deployment.of_kind("AWS::ApiGateway::RestApi"):
+            stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
+            keys = ApiKeys(aws, api.physical_id)
+            await keys.refresh()
+            door.serve(
+                Gateway(
+                    api.properties.get("Body", {}),
+                    api_id=api.physical_id,
+                    stage=stage.physical_id if stage else "local",
+                    pools=self.pools,
+                    keys=keys,
+                )
+            )
+        await door.start()
+        self._closers.push_async_callback(door.stop)  # once more: stopped before the pools are
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_EVERY_S)
+            for pool in self.pools.values():
+                pool.reap()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a part of the stack died: %r", error)
+        os.kill(os.getpid(), 15)
+
+
+async def _not_ready(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Stand in until the gateway is there; also for a template without an API."""
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
