@@ -46,14 +46,14 @@ class Build:
     bytecode_dir: Path
 
 
-def make_build(options: StackOptions, say: Say, programs: Programs) -> Build:
+def make_build(options: StackOptions, say: Say, programs: Programs | None = None) -> Build:
     """Build the template's functions and layers, unless this very state was built before.
 
     Parameters
     ----------
     options : StackOptions
     say : called with one line about what takes time
-    programs : Programs   runs sam and uv
+    programs : Programs | None   runs sam and uv; given, it can end them early
 
     Raises
     ------
@@ -61,6 +61,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs) -> Build:
     BrokenTemplate   the template cannot be read, or `sam build` refuses it
     BuildFailed      a package cannot be installed
     """
+    programs = programs or Programs()
     template = read_template(options.template_path)
     sources = [options.template_path, *source_folders(template, options.root)]
     missing = [str(folder.relative_to(options.root)) for folder in sources if not folder.exists()]

@@ -1,8 +1,10 @@
-"""Put back what moto's CloudFormation drops, from the record of what was asked for."""
+"""Put back what moto's CloudFormation drops, from the record of what was asked for.
+
+Bucket policies stay out: moto does enforce them, and theirs refuse everything that comes without TLS.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +24,6 @@ def put_back(deployment: Deployment, client: Client) -> None:
     s3, functions, dynamodb = client("s3"), client("lambda"), client("dynamodb")
     for bucket in deployment.of_kind("AWS::S3::Bucket"):
         _bucket(s3, bucket)
-    for policy in deployment.of_kind("AWS::S3::BucketPolicy"):
-        # moto sees plain HTTP only, and would refuse everybody if policies were enforced; so this is for show.
-        s3.put_bucket_policy(Bucket=policy.properties["Bucket"], Policy=json.dumps(policy.properties["PolicyDocument"]))
     for function in deployment.of_kind("AWS::Lambda::Function"):
         if layers := function.properties.get("Layers"):
             functions.update_function_configuration(FunctionName=function.physical_id, Layers=layers)

@@ -1,0 +1,20 @@
+"""The `lambent` command: every group of verbs registers itself here."""
+
+from __future__ import annotations
+
+import typer
+
+from lambent_toolkit.cli import model, sam_local, stack
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train, publish and serve models, on this machine and on AWS.",
+)
+for group in (stack, model, sam_local):
+    group.register(app)
+
+
+if __name__ == "__main__":
+    app()

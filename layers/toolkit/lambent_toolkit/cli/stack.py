@@ -1,0 +1,193 @@
+"""Commands around a local stack: up, status, logs, down."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from lambent_toolkit.sandbox.local_stack import StackProcess
+    from lambent_toolkit.sandbox.stack_info import StackInfo
+
+# Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
+
+STATE_DIR = Path(".lambent")
+FOLLOW_EVERY_S = 0.2
+
+State = Annotated[Path, typer.Option("--state", help="State folder of the stack.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (up, status, logs, down):
+        app.command()(command)
+
+
+def up(
+    state: State = STATE_DIR,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the HTTP door; 0 takes any free one.")] = 8080,
+    demo: Annotated[bool, typer.Option("--demo", help="Publish the demo model, trained once and cached.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when ready; `lambent down` ends the stack.")] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Override a template parameter.", show_default=False)
+    ] = None,
+    retry_scale: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Part of AWS's wait before a retry that is waited; 1 is all.")
+    ] = 1 / 60,
+    max_environments: Annotated[
+        int | None, typer.Option(min=1, help="Execution environments of one function.", show_default=False)
+    ] = None,
+) -> None:
+    """Run the template on this machine until Ctrl-C; needs neither AWS nor Docker.
+
+    What a stack holds does not survive `down`. Exit codes: 3 a tool is missing, 4 the build failed, 5 the template is
+    broken, 6 the port is in use, 7 the state folder's stack already runs, 9 a part of the stack broke.
+    """
+    with ending_on_failure():
+        from lambent_toolkit.sandbox.local_stack import StackProcess, stack_options
+
+        limits = {} if max_environments is None else {"max_environments": max_environments}
+        options = stack_options(
+            state, port=port, parameters=_parameters(parameter), retry_scale=retry_scale, **limits
+        )
+        with _signals_as_exit():
+            process = StackProcess(options, is_linked=not detach)
+            is_kept = False
+            try:
+                info = process.wait_until_ready(_say)
+                _announce(info, demo=demo)
+                is_kept = detach
+                if not detach:
+                    _stay(process)
+            finally:
+                if not is_kept:
+                    process.stop()
+
+
+def _parameters(pairs: list[str] | None) -> dict[str, str]:
+    parameters = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--parameter")
+        parameters[name] = value
+    return parameters
+
+
+@contextmanager
+def _signals_as_exit() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal unwind the stack as Ctrl-C does."""
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        raise typer.Exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, leave)
+    yield
+
+
+def _announce(info: StackInfo, *, demo: bool) -> None:
+    if demo:
+        from lambent_toolkit.modelkit.demo_model import publish_demo_model
+
+        _say("publishing the demo model (the first time, training it)")
+        publish_demo_model(info)
+    wait = "as AWS" if info.retry_scale >= 1 else f"{info.retry_scale:.3g} of AWS's time"
+    _say(f"What this stack holds does not survive `lambent down`. Retries wait {wait} (--retry-scale).")
+    print(f"ready url={info.url} key={info.api_key} endpoint={info.endpoint}", flush=True)
+
+
+def _stay(process: StackProcess) -> None:
+    process.wait()
+    _say("the stack was ended from elsewhere")
+
+
+def _say(text: str) -> None:
+    print(f"lambent: {text}", file=sys.stderr, flush=True)
+
+
+def status(state: State = STATE_DIR) -> None:
+    """Show what runs, where, and how full the queues are."""
+    with ending_on_failure():
+        from rich.table import Table
+
+        from lambent_toolkit.sandbox.stack_info import StackInfo
+
+        info = StackInfo.load(state)
+        console = screen()
+        facts = Table.grid(padding=(0, 2))
+        for name, value in (("url", info.url), ("key", info.api_key), ("endpoint", info.endpoint), ("logs", info.logs)):
+            facts.add_row(name, value)
+        facts.add_row("process", str(info.pid))
+        console.print(facts, soft_wrap=True)
+        console.print(_queue_table(info))
+
+
+def _queue_table(info: StackInfo) -> object:
+    from rich.table import Table
+
+    table = Table("queue", "waiting", "in flight")
+    sqs = info.client("sqs")
+    waiting, in_flight = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+    for name, url in sorted(info.queues.items()):
+        counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[waiting, in_flight])["Attributes"]
+        table.add_row(name, counts[waiting], counts[in_flight])
+    return table
+
+
+def logs(
+    function: Annotated[str | None, typer.Argument(help="e.g. predict; all if left out.", show_default=False)] = None,
+    state: State = STATE_DIR,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print the logs of one function, or of everything."""
+    with ending_on_failure():
+        from lambent_toolkit.sandbox.stack_info import StackInfo
+
+        folder = Path(StackInfo.load(state).logs)
+        chosen = None if function is None else folder / f"{function}.log"
+        if chosen is not None and not chosen.exists():
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
+            raise typer.BadParameter(f"there is no log of {function}; there are {known}", param_hint="FUNCTION")
+        places: dict[Path, int] = {}
+        try:
+            _print_new(folder, chosen, places)
+            while follow:
+                time.sleep(FOLLOW_EVERY_S)
+                _print_new(folder, chosen, places)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def _print_new(folder: Path, chosen: Path | None, places: dict[Path, int]) -> None:
+    """Print whole lines that came since the last time; several logs get their name in front."""
+    for path in [chosen] if chosen is not None else sorted(folder.rglob("*.log")):
+        with path.open("rb") as log:
+            log.seek(places.get(path, 0))
+            text, newline, _ = log.read().rpartition(b"\n")
+        places[path] = places.get(path, 0) + len(text) + len(newline)
+        label = "" if chosen is not None else f"{path.relative_to(folder).with_suffix('')}: "
+        for line in text.decode(errors="replace").splitlines():
+            print(f"{label}{line}")
+    sys.stdout.flush()
+
+
+def down(state: State = STATE_DIR) -> None:
+    """End the stack of a state folder; what it held is gone, its logs stay."""
+    with ending_on_failure():
+        from lambent_toolkit.sandbox.local_stack import stop_stack
+
+        info = stop_stack(state)
+        _say(f"ended the stack at {info.url}; its logs are in {info.logs}")
