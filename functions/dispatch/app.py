@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.errors import EnvelopeInvalid, JobIdReused
-from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.observability import JOBS_ACCEPTED, MESSAGES, count, log_refusal, logger, metrics, tracer
 from lambent.runtime.wiring import batch_dead_letters, dispatch_service
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -15,6 +15,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def record_handler(record: SQSRecord) -> None:
     """Dispatch one request; one that belongs to no job goes to the dead-letter queue with its reason."""
+    count(MESSAGES)
     tenant = record.message_attributes.get("tenant")
     try:
         job = dispatch_service().dispatch(tenant.string_value if tenant else None, record.body)

@@ -9,7 +9,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.errors import LambentError
-from lambent.runtime.observability import PREDICTIONS, RECORDED_FAILURES, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.observability import (
+    MESSAGES,
+    PREDICTIONS,
+    RECORDED_FAILURES,
+    count,
+    log_refusal,
+    logger,
+    metrics,
+    tracer,
+)
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -17,6 +26,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def record_handler(record: SQSRecord) -> None:
     """Run one message of either kind."""
+    count(MESSAGES)
     message = decode_json(record.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
         run_shard(message)

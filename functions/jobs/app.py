@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import BatchRequest
 from lambent.runtime.http import json_answer, make_resolver, read_body
-from lambent.runtime.observability import logger, metrics, tracer
+from lambent.runtime.observability import REQUESTS, count, logger, metrics, tracer
 from lambent.runtime.wiring import describe_service, identify_service, jobs_settings, show_job_service, submit_service
 from lambent.services.show_job import view
 
@@ -50,4 +50,5 @@ def model(model: str) -> Response[bytes]:
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
+    count(REQUESTS)
     return app.resolve(event, context)

@@ -4,6 +4,7 @@ from typing import Any
 
 import media_routes
 import oip_routes
+from answers import begin_invocation
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.runtime.http import make_resolver
@@ -19,4 +20,5 @@ app.include_router(media_routes.router)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
+    begin_invocation()
     return app.resolve(event, context)

@@ -8,7 +8,16 @@ from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambent.runtime.observability import RECORDED_FAILURES, UPLOADS, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.observability import (
+    MESSAGES,
+    RECORDED_FAILURES,
+    UPLOADS,
+    count,
+    log_refusal,
+    logger,
+    metrics,
+    tracer,
+)
 from lambent.runtime.wiring import ingest_service
 from lambent.services.ingest import Upload
 
@@ -17,6 +26,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def record_handler(record: SQSRecord) -> None:
     """Ingest the objects that one S3 notification names; S3's test event names none."""
+    count(MESSAGES)
     for created in record.json_body.get("Records", []):
         ingest(S3EventRecord(created))
 

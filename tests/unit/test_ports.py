@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from builders import TENANT, request
 from moto import mock_aws
 
+from builders import TENANT, request
 from lambent.adapters.batch import BatchJobRunner
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry

@@ -11,6 +11,8 @@ logger = Logger()
 metrics = Metrics()
 tracer = Tracer()
 
+REQUESTS = "Requests"
+MESSAGES = "Messages"
 PREDICTIONS = "Predictions"
 PREDICT_LATENCY = "PredictLatency"
 REFUSED = "Refused"
