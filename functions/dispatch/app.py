@@ -16,7 +16,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 def record_handler(record: SQSRecord) -> None:
     """Dispatch one request; one that belongs to no job goes to the dead-letter queue with its reason."""
     count(MESSAGES)
-    tenant = record.message_attributes.get("tenant")
+    tenant = record.message_attributes["tenant"]  # `get` would give a plain dict
     try:
         job = dispatch_service().dispatch(tenant.string_value if tenant else None, record.body)
     except (EnvelopeInvalid, JobIdReused) as error:
