@@ -186,6 +186,8 @@ def _record_resources(record: CreatedResources) -> None:
         if parsed:
             kind = resource_json["Type"]
             parsed[1]["Properties"] = {**NEEDED_PROPERTIES.get(kind, {}), **parsed[1].get("Properties", {})}
+            variables = parsed[1]["Properties"].get("Environment", {}).get("Variables", {})
+            variables.update({key: str(value) for key, value in variables.items()})  # moto keeps numbers
             record.resolved(logical_id, {"Type": resource_json["Type"], **parsed[1]})
         return parsed
 
