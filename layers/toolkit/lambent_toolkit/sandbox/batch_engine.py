@@ -42,6 +42,7 @@ class BatchEngine:
     ) -> None:
         self._aws, self._host, self._unpack_image = aws, host, unpack_image
         self._image: WorkerImage | None = None
+        self._image_lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(slots)
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, RunningAttempt] = {}
@@ -171,20 +172,21 @@ class BatchEngine:
         job.attempts.append(attempt)
         running = self._running[job.job_id] = RunningAttempt(job, attempt, self._host)
         try:
-            image = await asyncio.to_thread(self._get_image)
+            image = await self._get_image()
             job.started_ms = attempt.started_ms
             self._move(job, "RUNNING")
             await running.run(image)
-        except BrokenTemplate as exc:
+        except (BrokenTemplate, OSError) as exc:
             attempt.reason, attempt.status_reason, attempt.stopped_ms = str(exc), "Task failed to start", now_ms()
         finally:
             self._running.pop(job.job_id, None)
         return self._evaluate(job, attempt, running)
 
-    def _get_image(self) -> WorkerImage:
-        if self._image is None:
-            self._image = self._unpack_image()
-        return self._image
+    async def _get_image(self) -> WorkerImage:
+        async with self._image_lock:
+            if self._image is None:
+                self._image = await asyncio.to_thread(self._unpack_image)
+            return self._image
 
     def _evaluate(self, job: Job, attempt: Attempt, running: RunningAttempt) -> bool:
         if attempt.exit_code == 0 and not job.stop_reason and not running.is_timed_out:

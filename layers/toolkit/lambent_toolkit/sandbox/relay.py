@@ -18,18 +18,15 @@ async def relaying(address: str, endpoint: str) -> AsyncIterator[int]:
     its containers' connections to this machine's loopback itself: then the port is the endpoint's own.
     """
     target = urlsplit(endpoint)
-    assert target.hostname is not None
-    assert target.port is not None
-    host, port = target.hostname, target.port
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(host, port)
+        there, back = await asyncio.open_connection(target.hostname, target.port)
         await asyncio.gather(_pump(reader, back), _pump(there, writer))
 
     try:
         server = await asyncio.start_server(relay, address, 0)
     except OSError:
-        yield port
+        yield target.port or 80
         return
     try:
         yield server.sockets[0].getsockname()[1]

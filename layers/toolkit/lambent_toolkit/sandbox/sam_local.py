@@ -10,7 +10,6 @@ import base64
 import ipaddress
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 HOST_ALIAS = "host.docker.internal"
 FUNCTION, LAYER = "AWS::Serverless::Function", "AWS::Serverless::LayerVersion"
 CODE_PROPERTIES = {FUNCTION: "CodeUri", LAYER: "ContentUri"}
-FOREIGN = re.compile(r"^(AWS_|SAM_CLI_(?!.*TELEMETRY))")
 
 
 @dataclass(frozen=True)
@@ -39,25 +37,41 @@ class SamLocalFiles:
     template: Path
     variables: Path
 
-    @classmethod
-    def write(cls, folder: Path, *, template: Mapping[str, Any], variables: Mapping[str, Any]) -> SamLocalFiles:
-        """Write both files into `folder`; JSON is YAML as well."""
-        folder.mkdir(parents=True, exist_ok=True)
-        files = cls(folder / "template.yaml", folder / "variables.json")
-        files.template.write_text(json.dumps(template, indent=1, default=str))
-        files.variables.write_text(json.dumps(variables, indent=1))
-        return files
+
+def container_endpoint(relay_port: int) -> str:
+    """Return the stack's AWS endpoint as a container reaches it."""
+    return f"http://{HOST_ALIAS}:{relay_port}"
 
 
-def container_template(built_template: Path) -> dict[str, Any]:
+def write_files(
+    folder: Path, template: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]
+) -> SamLocalFiles:
+    """Write `container_template` and `container_variables` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = SamLocalFiles(folder / "template.yaml", folder / "variables.json")
+    # JSON is YAML as well.
+    files.template.write_text(json.dumps(template, indent=1, default=str))
+    files.variables.write_text(json.dumps(variables, indent=1))
+    return files
+
+
+def container_template(built_template: Path, *, has_api_only: bool = False) -> dict[str, Any]:
     """Return a built template as `sam local` needs it.
+
+    Parameters
+    ----------
+    built_template : Path
+    has_api_only : bool    leave out the functions that no HTTP route leads to: start-api would start them as well
 
     Raises
     ------
     BrokenTemplate   it cannot be read
     """
     template = read_template(built_template)
-    for resource in template["Resources"].values():
+    resources = template["Resources"]
+    if has_api_only:
+        template["Resources"] = {name: each for name, each in resources.items() if not _is_function_without_api(each)}
+    for resource in resources.values():
         key = CODE_PROPERTIES.get(resource.get("Type", ""))
         properties = resource.get("Properties", {})
         if key and isinstance(properties.get(key), str):
@@ -65,6 +79,11 @@ def container_template(built_template: Path) -> dict[str, Any]:
         if resource.get("Type") == FUNCTION:
             properties.setdefault("Environment", {}).setdefault("Variables", {})["AWS_ENDPOINT_URL"] = ""
     return template
+
+
+def _is_function_without_api(resource: Mapping[str, Any]) -> bool:
+    events = resource.get("Properties", {}).get("Events", {}).values()
+    return resource.get("Type") == FUNCTION and not any(event.get("Type") == "Api" for event in events)
 
 
 def container_variables(stack: StackInfo, client: Any, *, endpoint: str) -> dict[str, dict[str, str]]:
@@ -111,32 +130,46 @@ def _command(sam: str, verb: str, files: SamLocalFiles) -> list[str]:
 
 def sam_environment(stack: StackInfo, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment for `sam` itself: the developer's, but with the stack's credentials and region."""
-    own = {key: value for key, value in environ.items() if not FOREIGN.match(key)}
+    own = {key: value for key, value in environ.items() if not key.startswith("AWS_")}
     aws = {key: value for key, value in stack.environment().items() if key != "AWS_ENDPOINT_URL"}
     return {**own, **aws, "SAM_CLI_TELEMETRY": "0"}
 
 
-def gateway_address() -> str:
-    """Return the address under which containers see this machine.
+def find_engine() -> Any:
+    """Return a client of the Docker engine.
 
     Raises
     ------
-    MissingTool   no Docker engine answers
+    MissingTool   none answers
     """
     import docker  # what SAM CLI itself talks to the engine with
     from docker.errors import DockerException
 
     try:
-        engine = docker.from_env()
-        config = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
-        engine.close()
+        # Asks for the engine's version already here.
+        return docker.from_env()
     except DockerException as exc:
         raise MissingTool(
-            "`sam local` runs functions in containers, and no Docker engine answers; start Docker (or set DOCKER_HOST). "
-            "`lambent up` serves the same functions without Docker"
+            "`sam local` runs functions in containers, and no Docker engine answers; start Docker, or set DOCKER_HOST. "
+            "`lambent up` serves the same functions without it"
         ) from exc
+
+
+def gateway_address(engine: Any) -> str:
+    """Return the address under which the engine's containers see the machine it runs on."""
+    config = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
     # Older engines do not name the gateway; it is the network's first address.
     return str(config.get("Gateway") or next(ipaddress.ip_network(config["Subnet"]).hosts()))
+
+
+def remove_containers(engine: Any, *, endpoint: str) -> int:
+    """Remove the containers that were told of `endpoint`, and return how many; SAM CLI now and then forgets one."""
+    told = f"AWS_ENDPOINT_URL={endpoint}"
+    containers = engine.containers.list(all=True, filters={"label": "sam.cli.container.type=lambda"})
+    left = [each for each in containers if told in each.attrs["Config"]["Env"]]
+    for container in left:
+        container.remove(force=True)
+    return len(left)
 
 
 def event_body(event: Path) -> bytes:
