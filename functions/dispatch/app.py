@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.errors import EnvelopeInvalid, JobIdReused
-from lambent.runtime.observability import JOBS_ACCEPTED, MESSAGES, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.records import process_records
 from lambent.runtime.wiring import batch_dead_letters, dispatch_service
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def record_handler(record: SQSRecord) -> None:
     """Dispatch one request; one that belongs to no job goes to the dead-letter queue with its reason."""
-    count(MESSAGES)
     tenant = record.message_attributes["tenant"]  # `get` would give a plain dict
     try:
         job = dispatch_service().dispatch(tenant.string_value if tenant else None, record.body)
@@ -33,4 +30,4 @@ def record_handler(record: SQSRecord) -> None:
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)
+    return process_records(event, context, record_handler)

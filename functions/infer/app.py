@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -10,7 +9,6 @@ from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.errors import LambentError
 from lambent.runtime.observability import (
-    MESSAGES,
     PREDICTIONS,
     RECORDED_FAILURES,
     count,
@@ -19,14 +17,12 @@ from lambent.runtime.observability import (
     metrics,
     tracer,
 )
+from lambent.runtime.records import process_records
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def record_handler(record: SQSRecord) -> None:
     """Run one message of either kind."""
-    count(MESSAGES)
     message = decode_json(record.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
         run_shard(message)
@@ -55,4 +51,4 @@ def run_shard(message: ShardMessage) -> None:
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)
+    return process_records(event, context, record_handler)

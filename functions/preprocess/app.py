@@ -3,13 +3,11 @@
 from typing import Any
 from urllib.parse import unquote_plus
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.s3_event import S3EventRecord
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.runtime.observability import (
-    MESSAGES,
     RECORDED_FAILURES,
     UPLOADS,
     count,
@@ -18,15 +16,13 @@ from lambent.runtime.observability import (
     metrics,
     tracer,
 )
+from lambent.runtime.records import process_records
 from lambent.runtime.wiring import ingest_service
 from lambent.services.ingest import Upload
-
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def record_handler(record: SQSRecord) -> None:
     """Ingest the objects that one S3 notification names; S3's test event names none."""
-    count(MESSAGES)
     for created in record.json_body.get("Records", []):
         ingest(S3EventRecord(created))
 
@@ -46,4 +42,4 @@ def ingest(created: S3EventRecord) -> None:
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)
+    return process_records(event, context, record_handler)
