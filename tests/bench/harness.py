@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lambent_toolkit.demo.local import local_stack
+from lambent_toolkit.demo.local import own_stack
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
 from lambent_toolkit.sandbox.build import Build, make_build
 from lambent_toolkit.sandbox.function_spec import FunctionSpec, RuntimePaths, base_interpreter, process_environment
-from lambent_toolkit.sandbox.options import StackOptions
+from lambent_toolkit.sandbox.local_stack import stack_options
 from lambent_toolkit.sandbox.stack_info import StackInfo
 
 ROOT = Path(__file__).parents[2]
@@ -54,14 +54,14 @@ class HandlerRun:
 @contextmanager
 def demo_stack() -> Iterator[StackInfo]:
     """Run a local stack with the demo model as the live version."""
-    with local_stack() as stack:
+    with own_stack() as stack:
         publish_demo_model(stack)
         yield stack
 
 
 def build() -> Build:
     """Return what `sam build` made of this tree."""
-    return make_build(StackOptions(root=ROOT, state_dir=ROOT / ".lambent"), print)
+    return make_build(stack_options(ROOT / ".lambent"), print)
 
 
 def run_handler(stack: StackInfo, *, calls: int, bytecode: Path | None) -> HandlerRun:

@@ -21,14 +21,15 @@ def ending_on_failure() -> Iterator[None]:
     try:
         yield
     except (ModelkitError, SandboxError) as exc:
-        _say(str(exc))
+        say_failure(str(exc))
         raise typer.Exit(exc.exit_code) from exc
     except LambentError as exc:
-        _say(f"{exc.detail} ({exc.code})")
+        say_failure(f"{exc.detail} ({exc.code})")
         raise typer.Exit(REFUSED) from exc
 
 
-def _say(text: str) -> None:
+def say_failure(text: str) -> None:
+    """Print a failure to stderr."""
     from rich.console import Console
 
     Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {text}", soft_wrap=True)

@@ -88,7 +88,7 @@ class Stage:
 
     def show(self, what: RenderableType) -> None:
         """Print something, indented like the rest of the step."""
-        self.console.print(Padding(what, (0, 0, 0, 2)))
+        self.console.print(Padding(what, (0, 0, 0, 2), expand=False))
 
     def check(self, is_true: bool, promise: str, *, got: object = None) -> None:
         """Show that a promise holds; raises DemoFailed if it does not."""

@@ -40,13 +40,13 @@ STEPS = (
 )
 
 
-def play(stage: Stage, *, started_s: dict[str, float]) -> None:
+def play(stage: Stage, *, taken_s: dict[str, float]) -> None:
     """Play all steps and show the closing table.
 
     Parameters
     ----------
     stage
-    started_s   what took time before the first step: name → seconds; the steps' times are added
+    taken_s   what took time before the first step: name → seconds; the steps' times are added
 
     Raises
     ------
@@ -59,8 +59,8 @@ def play(stage: Stage, *, started_s: dict[str, float]) -> None:
             step.play(stage)
         except DemoFailed as exc:
             raise DemoFailed(f"step {number} ({step.name}): {exc}") from exc
-        started_s[f"{number} {step.name}"] = perf_counter() - start
-    _close(stage, started_s)
+        taken_s[f"{number} {step.name}"] = perf_counter() - start
+    _close(stage, taken_s)
 
 
 def heading(console: Console, text: str) -> None:

@@ -21,7 +21,7 @@ from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingCheckFailed, ServingRefused
 from lambent_toolkit.sandbox.build import make_build
 from lambent_toolkit.sandbox.function_spec import base_interpreter
-from lambent_toolkit.sandbox.options import StackOptions, find_root
+from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
 
 PROGRAM = Path(__file__).with_name("serving_program.py")
 TIMEOUT_S = 120
@@ -86,8 +86,8 @@ def serve(
 @cache
 def serving_layers() -> tuple[Path, ...]:
     """Return the ``python`` folders of the layers that `sam build` made, building them first if need be."""
-    root = find_root()
-    build = make_build(StackOptions(root=root, state_dir=root / ".lambent"), say=_unsaid)
+    # The very options of a local stack, so that both share one build.
+    build = make_build(stack_options(Path(STATE_DIR)), say=_unsaid)
     return tuple(build.folder / layer / "python" for layer in LAYERS)
 
 

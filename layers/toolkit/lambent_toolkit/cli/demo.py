@@ -1,0 +1,39 @@
+"""`lambent demo`: the main job from training to all three doors, on a stack of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure, say_failure
+from lambent_toolkit.cli.screen import screen
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to ``app``."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Train, quantize, publish and predict through all three doors; every step checks its own result."""
+    # Nothing heavy at the top: `lambent --help` loads this module.
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+    from time import perf_counter
+
+    from lambent_toolkit.demo.local import own_stack
+    from lambent_toolkit.demo.stage import DemoFailed, Stage
+    from lambent_toolkit.demo.story import heading, play
+
+    console = screen()
+    with ending_on_failure(), TemporaryDirectory(prefix="lambent-demo-") as folder:
+        heading(console, "The local stack: the real template, deployed on this machine")
+        start = perf_counter()
+        with own_stack(lambda text: console.print(f"  [dim]{text} …[/]")) as stack:
+            started_s = perf_counter() - start
+            stage = Stage(console, stack, Path(folder) / "digits")
+            stage.say(f"HTTP door {stack.url}, storage and queues {stack.endpoint}, ready in {started_s:.1f} s")
+            try:
+                play(stage, taken_s={"local stack": started_s})
+            except DemoFailed as exc:
+                say_failure(f"The demo failed in {exc}")
+                raise typer.Exit(1) from exc
