@@ -1,0 +1,22 @@
+"""The running stacks that integration tests share: the product's, and one of throwaway functions for the machinery."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambent_toolkit.sandbox import LocalStack
+
+FIXTURES = Path(__file__).parent / "fixtures"
+# A visibility timeout of six minutes is a second here, so that a message on its way to a dead-letter queue takes five.
+RETRY_SCALE = 1 / 360
+# Tests may be in a hurry; that the plan's limits work is a test of the machinery's stack.
+UNHURRIED = {"RequestsPerSecond": "10000", "RequestBurst": "5000"}
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Return the product's template, running."""
+    state_dir = tmp_path_factory.mktemp("stack")
+    with LocalStack(state_dir, parameters=UNHURRIED, retry_scale=RETRY_SCALE, kill_grace_s=5.0) as running:
+        yield running
