@@ -33,6 +33,12 @@ demo: $(STAMP) ## train, quantize, publish and use a model through all three doo
 up: $(STAMP) ## run the local stack with the demo model until Ctrl-C
 	$(BIN)/lambent up --demo
 
+sam-local: $(STAMP) ## serve the demo model by the real `sam local start-api`; needs Docker
+	@$(BIN)/lambent sam-local check
+	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
+	$(BIN)/lambent up --demo --detach --port 0 --state .lambent/sam-local && \
+	$(BIN)/lambent sam-local start-api --state .lambent/sam-local
+
 test: $(STAMP) lint ## the whole test suite
 	$(BIN)/pytest
 
@@ -54,4 +60,4 @@ build: $(STAMP) ## build functions and layers for AWS, without Docker
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock demo up test check lint format build bench
+.PHONY: help setup lock demo up sam-local test check lint format build bench

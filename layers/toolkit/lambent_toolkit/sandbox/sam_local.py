@@ -43,9 +43,7 @@ def container_endpoint(relay_port: int) -> str:
     return f"http://{HOST_ALIAS}:{relay_port}"
 
 
-def write_files(
-    folder: Path, template: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]
-) -> SamLocalFiles:
+def write_files(folder: Path, template: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> SamLocalFiles:
     """Write `container_template` and `container_variables` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     files = SamLocalFiles(folder / "template.yaml", folder / "variables.json")
@@ -162,14 +160,13 @@ def gateway_address(engine: Any) -> str:
     return str(config.get("Gateway") or next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
-def remove_containers(engine: Any, *, endpoint: str) -> int:
-    """Remove the containers that were told of `endpoint`, and return how many; SAM CLI now and then forgets one."""
+def remove_containers(engine: Any, *, endpoint: str) -> None:
+    """Remove every container that was told of `endpoint`; SAM CLI now and then starts one twice and forgets one."""
     told = f"AWS_ENDPOINT_URL={endpoint}"
     containers = engine.containers.list(all=True, filters={"label": "sam.cli.container.type=lambda"})
-    left = [each for each in containers if told in each.attrs["Config"]["Env"]]
-    for container in left:
-        container.remove(force=True)
-    return len(left)
+    for container in containers:
+        if told in container.attrs["Config"]["Env"]:
+            container.remove(force=True)
 
 
 def event_body(event: Path) -> bytes:
