@@ -156,7 +156,7 @@ OUTCOMES = {
     "preprocess.not_an_image": Outcome(
         "preprocess",
         result("digits/event-note.png.error.json", code="image_format_unsupported", retryable=False),
-        before=put("inbox/demo/digits/event-note.png", lambda product: b"a note"),
+        before=put("inbox/demo/digits/event-note.png", lambda _: b"a note"),
     ),
     "preprocess.gone": Outcome("preprocess", result("digits/event-deleted.png.error.json", code="source_gone")),
     "preprocess.unknown_model": Outcome("preprocess", result("nobody/event.png.error.json", code="model_not_found")),

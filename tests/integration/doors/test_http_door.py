@@ -91,31 +91,51 @@ def test_the_model_is_listed_with_its_versions_and_labels(product: Any) -> None:
     assert product.http.get("/models/digits").json() == {"name": "digits", "versions": ["1"], "labels": {"live": "1"}}
 
 
-def bad_requests() -> dict[str, tuple[dict[str, Any], int, str]]:
-    png = {"Content-Type": "image/png"}
-    infer = "/v2/models/digits/infer"
-    predict = "/models/digits/predict"
-    return {
-        "unknown model": ({"url": "/v2/models/nobody/infer", "content": infer_body([0], [1, 1])}, 404, "model_not_found"),
-        "unknown version": ({"url": "/models/digits/versions/99/predict", "content": b"x", "headers": png}, 404, "model_not_found"),
-        "odd name": ({"url": "/models/Digits!/predict", "content": b"x", "headers": png}, 400, "name_invalid"),
-        "wrong shape": ({"url": infer, "content": infer_body([0] * 64, [1, 8, 8, 1])}, 422, "tensor_shape_mismatch"),
-        "too little data": ({"url": infer, "content": infer_body([0] * 3, [1, 28, 28, 1])}, 422, "tensor_shape_mismatch"),
-        "not JSON": ({"url": infer, "content": b"{not json"}, 400, "json_invalid"),
-        "not an image": ({"url": predict, "content": b"a text", "headers": png}, 415, "image_format_unsupported"),
-        "wrong type": ({"url": predict, "content": b"x", "headers": {"Content-Type": "text/html"}}, 415, "media_type_unsupported"),
-        "empty image": ({"url": predict, "content": b"", "headers": png}, 422, "source_empty"),
-        "over the door's limit": ({"url": predict, "content": bytes(4_600_000), "headers": png}, 413, "payload_too_large"),
-        "over the gateway's limit": ({"url": predict, "content": bytes(11_000_000), "headers": png}, 413, "payload_too_large"),
-        "bad top_k": ({"url": predict, "content": b"x", "headers": png, "params": {"top_k": "many"}}, 422, "request_invalid"),
-        "unknown route": ({"url": "/nowhere", "content": b""}, 404, "route_not_found"),
-        "unknown data plane route": ({"url": "/v2/nowhere", "content": b""}, 404, "route_not_found"),
-    }  # fmt: skip
+PNG = {"Content-Type": "image/png"}
+INFER = "/v2/models/digits/infer"
+PREDICT = "/models/digits/predict"
+# case → request, status, code
+BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "unknown model": (
+        {"url": "/v2/models/nobody/infer", "content": infer_body([0], [1, 1])},
+        404,
+        "model_not_found",
+    ),
+    "unknown version": (
+        {"url": "/models/digits/versions/99/predict", "content": b"x", "headers": PNG},
+        404,
+        "model_not_found",
+    ),
+    "odd name": ({"url": "/models/Digits!/predict", "content": b"x", "headers": PNG}, 400, "name_invalid"),
+    "wrong shape": ({"url": INFER, "content": infer_body([0] * 64, [1, 8, 8, 1])}, 422, "tensor_shape_mismatch"),
+    "too little data": ({"url": INFER, "content": infer_body([0] * 3, [1, 28, 28, 1])}, 422, "tensor_shape_mismatch"),
+    "not JSON": ({"url": INFER, "content": b"{not json"}, 400, "json_invalid"),
+    "not an image": ({"url": PREDICT, "content": b"a text", "headers": PNG}, 415, "image_format_unsupported"),
+    "wrong type": (
+        {"url": PREDICT, "content": b"x", "headers": {"Content-Type": "text/html"}},
+        415,
+        "media_type_unsupported",
+    ),
+    "empty image": ({"url": PREDICT, "content": b"", "headers": PNG}, 422, "source_empty"),
+    "over the door's limit": ({"url": PREDICT, "content": bytes(4_600_000), "headers": PNG}, 413, "payload_too_large"),
+    "over the gateway's limit": (
+        {"url": PREDICT, "content": bytes(11_000_000), "headers": PNG},
+        413,
+        "payload_too_large",
+    ),
+    "bad top_k": (
+        {"url": PREDICT, "content": b"x", "headers": PNG, "params": {"top_k": "many"}},
+        422,
+        "request_invalid",
+    ),
+    "unknown route": ({"url": "/nowhere", "content": b""}, 404, "route_not_found"),
+    "unknown data plane route": ({"url": "/v2/nowhere", "content": b""}, 404, "route_not_found"),
+}
 
 
-@pytest.mark.parametrize("case", bad_requests())
+@pytest.mark.parametrize("case", BAD_REQUESTS)
 def test_a_bad_request_gets_its_coded_answer(product: Any, case: str) -> None:
-    request, status, code = bad_requests()[case]
+    request, status, code = BAD_REQUESTS[case]
 
     answer = product.http.post(**request)
 

@@ -1,0 +1,103 @@
+"""What breaks underneath loses nothing that was accepted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from lambent.contracts.lines import decode_lines
+
+
+def processes(*wanted: str) -> list[int]:
+    """Return the ids of processes whose environment or command line hold all of these texts."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "environ").read_bytes() + b"\0" + (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if all(part.encode() in text for part in wanted):
+            found.append(int(folder.name))
+    return found
+
+
+def kill(pids: list[int]) -> int:
+    killed = 0
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        killed += 1
+    return killed
+
+
+def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_do_not(product: Any) -> None:
+    poison = '{"kind": "nothing of ours"}'
+    product.sqs.send_message(QueueUrl=product.info.queues["infer"], MessageBody=poison)
+    product.put("inbox/poison/digits/good.png", product.seven)
+
+    assert product.wait_for_json("results/poison/digits/good.png.json")["label"] == "7"
+    assert product.wait_for_dead_letter("infer_dead_letter", None) == poison
+
+
+def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(product: Any) -> None:
+    names = [f"{index:02d}.png" for index in range(40)]
+    functions = [product.info.functions["preprocess"], product.info.functions["infer"]]
+    killed = 0
+
+    for index, name in enumerate(names):
+        product.put(f"inbox/crash/digits/{name}", product.pictures[index][0])
+        if index % 8 == 5:
+            killed += kill(processes(f"AWS_LAMBDA_FUNCTION_NAME={functions[index % 2]}"))
+    results = [product.wait_for_json(f"results/crash/digits/{name}.json") for name in names]
+
+    right = sum(result["label"] == label for result, (_, label) in zip(results, product.pictures, strict=False))
+    assert killed >= 2
+    assert right >= 37
+    assert not [key for key in product.keys("results/crash/") if key.endswith(".error.json")]
+
+
+def test_a_batch_child_that_dies_once_is_retried_and_its_items_have_results(product: Any) -> None:
+    job_id = "dies-once"
+    manifest = product.put_batch("losses", job_id, [png for png, _ in product.pictures[:201]])
+    request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "gpu", "input": {"manifest_uri": manifest}}
+
+    product.send_batch(json.dumps(request), tenant="losses")
+    deadline = time.monotonic() + 120
+    while not kill(processes(job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")):
+        assert time.monotonic() < deadline, "the child did not start"
+        time.sleep(0.05)
+    job = product.wait_for_job(job_id, "losses", patience_s=180)
+
+    batch_job_id = product.batch_job_id(job_id, "losses")
+    (child,) = product.info.client("batch").describe_jobs(jobs=[f"{batch_job_id}:1"])["jobs"]
+    items = [
+        line["id"]
+        for shard in range(3)
+        for line in decode_lines(product.read(f"jobs/losses/{job_id}/part-{shard:05d}.jsonl"))
+    ]
+    assert (job["state"], job["done"], job["failed"]) == ("SUCCEEDED", 201, 0)
+    assert [attempt["container"].get("exitCode") for attempt in child["attempts"]] == [137, 0]
+    assert items == [f"i{index:04d}" for index in range(201)]
+
+
+def test_a_lost_last_event_is_healed_by_the_sweep(product: Any) -> None:
+    product.plan_gpu_job("swept")
+    product.put("jobs/demo/swept/part-00000.jsonl", b'{"id":"a","label":"7"}\n')
+    shard = {"pk": "JOB#demo#swept", "sk": "SHARD#00000", "shard": 0, "done": 1, "failed": 0}
+    product.table.put_item(Item={**shard, "is_finished": True, "updated_at": "2026-01-01T00:00:00.000Z"})
+    product.table.update_item(
+        Key={"pk": "JOB#demo#swept", "sk": "JOB"},
+        UpdateExpression="SET updated_at = :at",
+        ExpressionAttributeValues={":at": "2026-01-01T00:00:00.000Z"},
+    )
+
+    report = product.invoke("sweep", {})
+
+    assert report["finished"] == 1
+    assert product.job("swept")["state"] == "SUCCEEDED"
