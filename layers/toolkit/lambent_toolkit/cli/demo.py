@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from time import perf_counter
+from typing import TYPE_CHECKING
+
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure, say_failure
 from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from lambent_toolkit.sandbox import StackInfo
 
 
 def register(app: typer.Typer) -> None:
@@ -15,11 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def demo() -> None:
     """Train, quantize, publish and predict through all three doors; every step checks its own result."""
-    # Nothing heavy at the top: `lambent --help` loads this module.
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-    from time import perf_counter
-
+    # Not at the top: `lambent --help` loads this module.
     from lambent_toolkit.demo.local import own_stack
     from lambent_toolkit.demo.stage import DemoFailed, Stage
     from lambent_toolkit.demo.story import heading, play
@@ -35,5 +40,11 @@ def demo() -> None:
             try:
                 play(stage, taken_s={"local stack": started_s})
             except DemoFailed as exc:
-                say_failure(f"The demo failed in {exc}")
+                say_failure(f"The demo failed in {exc}\nThe logs of its functions are kept in {_keep_logs(stack)}")
                 raise typer.Exit(1) from exc
+
+
+def _keep_logs(stack: StackInfo) -> Path:
+    kept = Path(mkdtemp(prefix="lambent-demo-logs-"))
+    shutil.copytree(stack.logs, kept, dirs_exist_ok=True)
+    return kept

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lambent.domain.model import LIVE
+from rich.table import Table
+
+from lambent.domain.model import LIVE, ModelRef
 from lambent_toolkit.cli.tables import mistakes, plain_table, variants_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, Stage
@@ -17,11 +19,14 @@ _MIN_ACCURACY = 0.95
 def train(stage: Stage) -> None:
     """Step 1: the article's network on real handwritten digits."""
     recipe = digits.RECIPE
-    stage.say("Conv2D 32 3x3 relu → MaxPooling2D 2x2 → Flatten → Dense 10 softmax; adam; 54,410 weights")
+    stage.say("Conv2D 32 3x3 relu → MaxPooling2D 2x2 → Flatten → Dense 10 softmax; adam")
     with ConsoleWatcher(stage.console) as watcher:
-        trained = Workbench(stage.folder, watcher=watcher).train(recipe)
+        bench = Workbench(stage.folder, watcher=watcher)
+        trained = bench.train(recipe)
+    data, weights = bench.record().data, trained.model.count_params()
     first, last = trained.epochs[0], trained.epochs[-1]
-    stage.say(f"{last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.seed}, on 1,437 of 1,797 digits")
+    stage.say(f"{weights:,} weights, {last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.seed}")
+    stage.say(f"{data.train_items:,} digits to learn from, {data.test_items} held out")
     stage.check(last.loss < first.loss / 5, f"the loss fell from {first.loss:.3f} to {last.loss:.3f}", got=last.loss)
 
 
@@ -48,14 +53,19 @@ def publish(stage: Stage) -> None:
     publisher = Publisher(stage.stack)
     record = publisher.publish(stage.model)
     publisher.set_label(MODEL, LIVE, record.ref.version)
-    table = plain_table("file", "size", right=(1,))
-    for name, body in sorted(stage.model.files.items()):
-        table.add_row(name, f"{len(body) / 1000:.1f} kB")
-    stage.show(table)
-    stage.say(f"manifest sha256 {record.manifest_sha256[:16]}… written last; it pins every file")
+    stage.show(_stored_files(stage, record.ref))
+    stage.say(f"the manifest, sha256 {record.manifest_sha256[:16]}…, was written last; it pins every other file")
     answer = stage.http.get(f"/models/{MODEL}")
     stage.check(
         answer.is_success and answer.json()["labels"].get(LIVE) == str(record.ref.version),
         f"GET /models/{MODEL} tells of version {record.ref.version} with the label {LIVE}",
         got=answer.text,
     )
+
+
+def _stored_files(stage: Stage, ref: ModelRef) -> Table:
+    table = plain_table("models bucket", "size", right=(1,))
+    listed = stage.s3.list_objects_v2(Bucket=stage.stack.buckets["models"], Prefix=ref.key(""))
+    for entry in listed["Contents"]:
+        table.add_row(entry["Key"], f"{entry['Size'] / 1000:.1f} kB")
+    return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from lambent_toolkit.cli.tables import plain_table
@@ -20,7 +21,8 @@ def refuse(stage: Stage) -> None:
     table = plain_table("door", "bad input", "answer", "code")
     found = [_http(stage, table), _upload(stage, table), _queue(stage, table), _foreign(stage, table)]
     stage.show(table)
-    stage.say(f"[dim]e.g. “{found[0]['detail']}”[/]")
+    for error in found:
+        stage.say(f"[dim]{escape(error['detail'])}[/]")
     stage.proven("each got its coded answer; nothing was retried in vain")
 
 
@@ -30,7 +32,7 @@ def _http(stage: Stage, table: Table) -> dict[str, Any]:
     error: dict[str, Any] = answer.json()
     _expect(error.get("code"), "image_format_unsupported")
     _expect(answer.status_code, 415)
-    table.add_row("HTTP", "a text file sent as image/png", "415", error["code"])
+    table.add_row("HTTP", "a text file as image/png", "status 415", error["code"])
     return error
 
 
@@ -40,7 +42,7 @@ def _upload(stage: Stage, table: Table) -> dict[str, Any]:
     key = f"results/{TENANT}/{MODEL}/{name}.error.json"
     error: dict[str, Any] = json.loads(wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
     _expect(error.get("code"), "image_format_unsupported")
-    table.add_row("S3 upload", "a text file named letter.png", f"results/…/{name}.error.json", error["code"])
+    table.add_row("upload", "a text file as letter.png", f"results/…/{name}.error.json", error["code"])
     return error
 
 
@@ -49,7 +51,7 @@ def _queue(stage: Stage, table: Table) -> dict[str, Any]:
     message = wait_for(lambda: _dead_letter(stage), what="the dead letter", limit_s=_LIMIT_S)
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     _expect(attributes.get("reason_code"), "envelope_invalid")
-    table.add_row("queue", "a message that is not JSON", "dead-letter queue, with the reason", "envelope_invalid")
+    table.add_row("queue", "a message that is not JSON", "dead-letter queue, with reason", "envelope_invalid")
     return {"detail": attributes["reason"]}
 
 
@@ -59,7 +61,7 @@ def _foreign(stage: Stage, table: Table) -> dict[str, Any]:
     job = wait_for(lambda: _failed_job(stage, "demo-foreign"), what="the failed job", limit_s=_LIMIT_S)
     error: dict[str, Any] = job["error"]
     _expect(error.get("code"), "manifest_invalid")
-    table.add_row("queue", "a manifest of another tenant", "job FAILED", error["code"])
+    table.add_row("queue", "another tenant's manifest", "job FAILED", error["code"])
     return error
 
 

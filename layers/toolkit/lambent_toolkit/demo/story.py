@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.rule import Rule
+from rich.table import Table
 
+from lambent.errors import LambentError
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.demo import batch, doors, making, refusals
 from lambent_toolkit.demo.stage import DemoFailed, Stage
+from lambent_toolkit.modelkit.errors import ModelkitError
+from lambent_toolkit.sandbox import SandboxError
 
 _HINTS = (
-    ("make up", "the same stack with this model, until you stop it; the README's curl lines work at once"),
-    ("lambent train digits --out my-model", "the first of the steps above, one command each"),
-    ("make test", "the whole test suite"),
+    ("make up", "keep such a stack running, and try the README's curl lines on it"),
+    ("lambent train digits --out digits", "go through the steps above by hand"),
+    ("make test", "run the whole test suite"),
 )
+# What a step may meet when a part of the stack does not answer as it should.
+_FAILURES = (DemoFailed, LambentError, ModelkitError, SandboxError, httpx.HTTPError, BotoCoreError, ClientError)
 
 
 @dataclass(frozen=True)
@@ -40,24 +48,25 @@ STEPS = (
 )
 
 
-def play(stage: Stage, *, taken_s: dict[str, float]) -> None:
+def play(stage: Stage, *, taken_s: dict[str, float], steps: Sequence[Step] = STEPS) -> None:
     """Play all steps and show the closing table.
 
     Parameters
     ----------
     stage
+    steps
     taken_s   what took time before the first step: name → seconds; the steps' times are added
 
     Raises
     ------
     DemoFailed   a step's result is not what it must be; the message names the step
     """
-    for number, step in enumerate(STEPS, start=1):
+    for number, step in enumerate(steps, start=1):
         heading(stage.console, f"{number}  {step.heading}")
         start = perf_counter()
         try:
             step.play(stage)
-        except DemoFailed as exc:
+        except _FAILURES as exc:
             raise DemoFailed(f"step {number} ({step.name}): {exc}") from exc
         taken_s[f"{number} {step.name}"] = perf_counter() - start
     _close(stage, taken_s)
@@ -78,11 +87,9 @@ def _close(stage: Stage, taken_s: dict[str, float]) -> None:
     figures = plain_table("figure", "value")
     for name, value in stage.figures.items():
         figures.add_row(name, value)
-    beside = plain_table("", "")
-    beside.show_header = False
-    beside.padding = (0, 6, 0, 0)
+    beside = Table.grid(padding=(0, 6, 0, 0))
     beside.add_row(table, figures)
-    stage.console.print(beside)
+    stage.show(beside)
     stage.console.print()
     for command, what in _HINTS:
-        stage.console.print(f"  [bold]{command:<36}[/][dim]{what}[/]", soft_wrap=True)
+        stage.say(f"[bold]{command:<38}[/][dim]{what}[/]")

@@ -65,7 +65,7 @@ class Workbench:
         ------
         StepMissing   nothing has been trained here
         """
-        recipe = find_recipe(self._record().recipe)
+        recipe = find_recipe(self.record().recipe)
         model = from_keras_file(self._read(KERAS_FILE, step="train"))
         split = prepare(recipe)
         self._watcher.begin("quantize", total=2)
@@ -90,7 +90,7 @@ class Workbench:
         ServingCheckFailed   the layers' packages preprocess otherwise than training did, or crashed
         AgreementTooLow      the int8 file answers too many test items otherwise than the Keras model
         """
-        record = self._record()
+        record = self.record()
         recipe = find_recipe(record.recipe)
         files = {name: self._read(name, step=step) for name, step in _NEEDED.items()}
         measured = measure(recipe, prepare(recipe), files, watcher=self._watcher)
@@ -108,7 +108,8 @@ class Workbench:
         self._write(REPORT_FILE, _to_json(report))
         return report
 
-    def _record(self) -> TrainingRecord:
+    def record(self) -> TrainingRecord:
+        """Return what was trained here; raises StepMissing."""
         return msgspec.json.decode(self._read(TRAINING_FILE, step="train"), type=TrainingRecord)
 
     def _read(self, name: str, *, step: str) -> bytes:
