@@ -35,8 +35,8 @@ up: $(STAMP) ## run the local stack with the demo model until Ctrl-C
 
 sam-local: $(STAMP) ## serve the demo model by the real `sam local start-api`; needs Docker
 	@$(BIN)/lambent sam-local check
+	@$(BIN)/lambent up --demo --detach --port 0 --state .lambent/sam-local
 	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
-	$(BIN)/lambent up --demo --detach --port 0 --state .lambent/sam-local && \
 	$(BIN)/lambent sam-local start-api --state .lambent/sam-local
 
 test: $(STAMP) lint ## the whole test suite
