@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def up(
+def up(  # noqa: PLR0917 - typer passes every option by name
     state: State = STATE_DIR,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the HTTP door; 0 takes any free one.")] = 8080,
     demo: Annotated[bool, typer.Option("--demo", help="Publish the demo model, trained once and cached.")] = False,
@@ -59,9 +59,7 @@ def up(
         from lambent_toolkit.sandbox.local_stack import StackProcess, stack_options
 
         limits = {} if max_environments is None else {"max_environments": max_environments}
-        options = stack_options(
-            state, port=port, parameters=_parameters(parameter), retry_scale=retry_scale, **limits
-        )
+        options = stack_options(state, port=port, parameters=_parameters(parameter), retry_scale=retry_scale, **limits)
         with _signals_as_exit():
             process = StackProcess(options, is_linked=not detach)
             is_kept = False

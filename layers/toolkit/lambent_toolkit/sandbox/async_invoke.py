@@ -105,7 +105,7 @@ class AsyncInvoker:
         try:
             await self._aws.call("sqs", "SendMessage", payload)
         except AwsCallFailed as exc:
-            log.error("an event is lost: %s", exc)
+            log.warning("an event is lost: %s", exc)
 
 
 def _destination_record(spec: FunctionSpec, event: bytes, result: InvocationResult) -> dict[str, Any]:

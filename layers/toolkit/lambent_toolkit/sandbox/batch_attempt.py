@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +142,5 @@ class RunningAttempt:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            try:
+            with suppress(ProcessLookupError):  # it ended by itself
                 os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                pass  # it ended by itself

@@ -15,7 +15,7 @@ def main() -> None:
     from lambda_bootstrap import die_with
 
     die_with(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - a shell would stand between signals and the command
 
 
 if __name__ == "__main__":

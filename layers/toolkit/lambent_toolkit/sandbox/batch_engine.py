@@ -229,7 +229,7 @@ class BatchEngine:
             try:
                 await self._aws.call("events", "PutEvents", {"Entries": [entry]})
             except AwsCallFailed as exc:
-                log.error("a Batch event is lost: %s", exc)
+                log.warning("a Batch event is lost: %s", exc)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

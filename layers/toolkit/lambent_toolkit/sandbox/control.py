@@ -34,6 +34,7 @@ class Control:
         self._pools, self._batch, self._engine, self._invoker = pools, batch, engine, invoker
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
         body = b""
         while True:
             message = await receive()

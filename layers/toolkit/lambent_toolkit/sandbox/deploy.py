@@ -21,7 +21,9 @@ from lambent_toolkit.sandbox.template import TranslatedTemplate
 CREATED_PATH = "/_lambent/created"
 
 
-def deploy(translated: TranslatedTemplate, *, parameters: dict[str, str], endpoint: str, storage_log: Path) -> Deployment:
+def deploy(
+    translated: TranslatedTemplate, *, parameters: dict[str, str], endpoint: str, storage_log: Path
+) -> Deployment:
     """Create every resource of the template.
 
     Parameters
@@ -69,6 +71,8 @@ def _parameters(translated: TranslatedTemplate, overrides: dict[str, str]) -> li
     """Return all parameters: moto converts numbers and lists of given values only, not of defaults."""
     declared = translated.body.get("Parameters", {})
     if unknown := sorted(set(overrides) - set(declared)):
-        raise BrokenTemplate(f"the template has no parameter {', '.join(unknown)}; it has {', '.join(sorted(declared))}")
+        raise BrokenTemplate(
+            f"the template has no parameter {', '.join(unknown)}; it has {', '.join(sorted(declared))}"
+        )
     defaults = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in {**defaults, **overrides}.items()]

@@ -29,7 +29,7 @@ async def describe_stack(
         table=_first(deployment, "AWS::DynamoDB::Table"),
         topic=_first(deployment, "AWS::SNS::Topic"),
         functions=_named(deployment, "AWS::Lambda::Function", "Function"),
-        logs=str(logs.resolve()),
+        logs=str(logs),
         retry_scale=retry_scale,
         pid=os.getpid(),
         resources=deployment.physical_ids(),

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,19 +102,20 @@ class ExecutionEnvironment:
 
     def invoke(self, invocation: Invocation) -> None:
         """Hand an event to the waiting process; only for an idle environment."""
-        assert self._waiting is not None
+        connection, self._waiting = self._waiting, None
+        if connection is None:
+            raise RuntimeError("this environment is not idle")
         self._current = invocation
         invocation.started_s = time.monotonic()
         self._log.start(invocation)
         self._timer = asyncio.get_running_loop().call_later(self._spec.timeout_s, self._on_deadline)
-        connection, self._waiting = self._waiting, None
         deadline_ms = int((time.time() + self._spec.timeout_s) * 1000)
         connection.send_event(
             {
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
                 "Lambda-Runtime-Invoked-Function-Arn": self._spec.arn,
-                "Lambda-Runtime-Trace-Id": f"Root=1-{deadline_ms // 1000:08x}-{invocation.request_id[-12:]:0<24};Sampled=0",
+                "Lambda-Runtime-Trace-Id": f"Root=1-{deadline_ms // 1000:08x}-{invocation.trace_id};Sampled=0",
             },
             invocation.event,
         )
@@ -121,13 +123,11 @@ class ExecutionEnvironment:
     def kill(self) -> None:
         """End the process and everything it started, at once."""
         if self._process is not None and self._process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):  # it ended by itself in this moment
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it ended by itself in this moment
 
     def on_next(self, connection: runtime_api.RuntimeConnection) -> None:
-        """The process is ready for an event."""
+        """Give the process its next event, now or when there is one."""
         self._waiting = connection
         if not self._is_ready:
             self._is_ready = True
@@ -137,15 +137,15 @@ class ExecutionEnvironment:
         self._on_idle(self)
 
     def on_response(self, request_id: str, body: bytes) -> bool:
-        """The handler returned."""
+        """Take what the handler returned."""
         return self._finish(request_id, Outcome.RESPONSE, body)
 
     def on_error(self, request_id: str, body: bytes) -> bool:
-        """The handler raised."""
+        """Take what the handler raised."""
         return self._finish(request_id, Outcome.ERROR, body)
 
     def on_init_error(self, body: bytes) -> None:
-        """The module could not be imported; the process ends by itself after this."""
+        """Keep why the module could not be imported; the process ends by itself after this."""
         self._init_error = body
 
     def _finish(self, request_id: str, outcome: Outcome, body: bytes) -> bool:
@@ -159,12 +159,11 @@ class ExecutionEnvironment:
         return True
 
     def _report(self, invocation: Invocation) -> None:
-        assert self._process is not None
         self._log.end(
             invocation,
             duration_ms=(time.monotonic() - invocation.started_s) * 1000,
             memory_mib=self._spec.memory_mib,
-            used_mib=peak_memory_mib(self._process.pid),
+            used_mib=peak_memory_mib(self._process.pid) if self._process else 0,
             init_ms=self._init_ms,
         )
         self._init_ms = None

@@ -63,6 +63,7 @@ class Gateway:
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
         request, is_too_large = await _read(scope, receive)
         response = await self._answer(request, is_too_large)
         await _write(response, request, send)
@@ -113,7 +114,7 @@ async def _read(scope: dict[str, Any], receive: Receive) -> tuple[HttpRequest, b
     headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
     source_ip, port = scope["client"][0] if scope["client"] else "127.0.0.1", scope["server"][1]
     headers += [("X-Forwarded-For", source_ip), ("X-Forwarded-Port", str(port)), ("X-Forwarded-Proto", "http")]
-    body, is_too_large = await _read_body(scope, receive)
+    body, is_too_large = await _read_body(receive)
     request = HttpRequest(
         method=scope["method"],
         raw_path=scope["raw_path"].decode("latin-1"),
@@ -126,7 +127,7 @@ async def _read(scope: dict[str, Any], receive: Receive) -> tuple[HttpRequest, b
     return request, is_too_large
 
 
-async def _read_body(scope: dict[str, Any], receive: Receive) -> tuple[bytes, bool]:
+async def _read_body(receive: Receive) -> tuple[bytes, bool]:
     chunks: list[bytes] = []
     size = 0
     while True:

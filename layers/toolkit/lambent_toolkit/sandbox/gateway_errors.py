@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 from lambent_toolkit.sandbox.gateway_events import HttpRequest, HttpResponse
@@ -43,12 +44,14 @@ class GatewayErrors:
         """Return the answer of one response type to one request."""
         status, message, error_type = DEFAULTS[kind]
         own = {} if kind in UNNAMED else self._responses.get(kind, {})
-        family = self._responses.get("DEFAULT_4XX" if status < 500 else "DEFAULT_5XX", {})
+        family = self._responses.get("DEFAULT_4XX" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "DEFAULT_5XX", {})
         chosen = own or family
         # A family's status is for errors that carry none; every error here carries one, so only its own counts.
         status = int(own.get("statusCode", status))
         context = self._context(kind, message, request)
-        template = chosen.get("responseTemplates", {}).get("application/json", '{"message":$context.error.messageString}')
+        template = chosen.get("responseTemplates", {}).get(
+            "application/json", '{"message":$context.error.messageString}'
+        )
         text = VARIABLE.sub(lambda found: context.get(found.group(), ""), template)
         headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", error_type)]
         headers += self._parameters(chosen.get("responseParameters", {}), context)
@@ -60,7 +63,7 @@ class GatewayErrors:
             "$context.extendedRequestId": request.request_id,
             "$context.error.message": message,
             "$context.error.messageString": json.dumps(message),
-            "$context.error.responseType": kind,
+            "$context.error.responseType": "DEFAULT_5XX" if kind in UNNAMED else kind,
             "$context.stage": self._stage,
             "$context.httpMethod": request.method,
             "$context.path": request.raw_path,

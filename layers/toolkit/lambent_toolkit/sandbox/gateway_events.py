@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
 from lambent_toolkit.sandbox.routes import Match
 
+STATUSES = range(100, 600)
 RESPONSE_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 
 
@@ -190,7 +191,7 @@ def _parse_response(answer: bytes) -> dict[str, Any]:
     if not isinstance(response, dict) or set(response) - RESPONSE_KEYS:
         raise MalformedResponse("not an object of a proxy response")
     status = str(response.get("statusCode", ""))
-    if not status.isdigit() or not 100 <= int(status) <= 599:
+    if not status.isdigit() or int(status) not in STATUSES:
         raise MalformedResponse("no valid statusCode")
     if not isinstance(response.get("body") or "", str):
         raise MalformedResponse("body is not text")

@@ -55,8 +55,9 @@ class HttpServer:
     async def start(self) -> None:
         """Serve; returns when requests are taken."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
+        started = asyncio.create_task(self._server.is_listening.wait())
+        await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
 
     async def stop(self) -> None:
         """Stop serving; requests under way get a moment."""
@@ -67,6 +68,15 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell when requests are taken."""
+        await super().startup(sockets)
+        self.is_listening.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to the supervisor."""

@@ -44,6 +44,11 @@ class Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_s: float = 0.0
 
+    @property
+    def trace_id(self) -> str:
+        """The part of the trace header that names this invocation, 24 hexadecimal digits."""
+        return self.request_id.replace("-", "")[:24]
+
     def finish(self, outcome: Outcome, body: bytes) -> None:
         """Give the caller its answer, unless it went away."""
         if not self.result.done():

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,7 +43,7 @@ class StackProcess:
         options.state_dir.mkdir(parents=True, exist_ok=True)
         self._log = options.state_dir / "supervisor.log"
         with self._log.open("w") as errors:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "lambent_toolkit.sandbox.process", encode_options(options, is_linked)],
                 stdin=subprocess.PIPE if is_linked else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -59,9 +59,7 @@ class StackProcess:
         ------
         SandboxError   it could not start; the error's exit code says why
         """
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            news = json.loads(line)
+        for news in self._news():
             if "ready" in news:
                 return StackInfo(**news["ready"])
             if "error" in news:
@@ -77,13 +75,14 @@ class StackProcess:
         ------
         SandboxError   a part of it broke
         """
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            news = json.loads(line)
+        for news in self._news():
             if "error" in news:
                 self._process.wait()
                 raise _error(news["error"], news["exit_code"])
         return self._process.wait()
+
+    def _news(self) -> Iterator[dict[str, Any]]:
+        return (json.loads(line) for line in self._process.stdout or [])
 
     def stop(self) -> None:
         """End the stack and wait until all of its processes are gone."""

@@ -114,9 +114,7 @@ class QueuePoller:
 
     async def _delete(self, records: list[dict[str, Any]]) -> None:
         for entries in _entries(records):
-            await self._aws.call(
-                "sqs", "DeleteMessageBatch", {"QueueUrl": self._mapping.queue_url, "Entries": entries}
-            )
+            await self._aws.call("sqs", "DeleteMessageBatch", {"QueueUrl": self._mapping.queue_url, "Entries": entries})
 
     async def _shorten(self, records: list[dict[str, Any]], received_s: float) -> None:
         """Shorten what is left of the visibility timeout; a running invocation always had all of it."""

@@ -44,9 +44,7 @@ class FunctionPool:
         self.spec, self.log = spec, log
         self._idle_s = idle_s
         self.limit = max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
-        self._make = partial(
-            make_environment, spec, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone
-        )
+        self._make = partial(make_environment, spec, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone)
         self._tasks: dict[ExecutionEnvironment, asyncio.Task[None]] = {}
         self._idle: list[ExecutionEnvironment] = []
         self._starting: set[ExecutionEnvironment] = set()

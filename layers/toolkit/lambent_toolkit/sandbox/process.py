@@ -46,7 +46,7 @@ def _tell(news: dict[str, Any]) -> None:
         print(json.dumps(news), flush=True)
     except BrokenPipeError:
         # Whoever started a detached stack left; there is nobody to tell.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until this process ends
 
 
 async def _serve(options: StackOptions, is_linked: bool) -> int:

@@ -18,7 +18,7 @@ class Programs:
 
     def run(self, command: list[str], *, cwd: Path | None, env: Mapping[str, str]) -> tuple[int, str]:
         """Run a program in a process group of its own; return its exit code and what it said last."""
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - sam and uv with our own arguments
             command,
             cwd=cwd,
             env=dict(env),

@@ -98,5 +98,3 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
 
 def _is_true(value: Any) -> bool:
     return str(value).lower() == "true"
-
-

@@ -23,16 +23,16 @@ class RuntimeListener(Protocol):
     """What an execution environment does with the runtime client's requests."""
 
     def on_next(self, connection: RuntimeConnection) -> None:
-        """The process waits for an event; answer with `connection.send_event`, now or later."""
+        """Answer with `connection.send_event`, now or later."""
 
     def on_response(self, request_id: str, body: bytes) -> bool:
-        """The handler returned; False refuses an answer that nobody waits for."""
+        """Take what the handler returned; False refuses an answer that nobody waits for."""
 
     def on_error(self, request_id: str, body: bytes) -> bool:
-        """The handler raised; False refuses an answer that nobody waits for."""
+        """Take what the handler raised; False refuses an answer that nobody waits for."""
 
     def on_init_error(self, body: bytes) -> None:
-        """The module could not be imported."""
+        """Take why the module could not be imported."""
 
 
 class RuntimeConnection(asyncio.Protocol):
@@ -46,25 +46,31 @@ class RuntimeConnection(asyncio.Protocol):
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (asyncio)."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
+        """Parse what came (asyncio)."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.close()
 
     def on_url(self, url: bytes) -> None:
+        """Collect the path (httptools)."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Let a client that asks first send its body (httptools)."""
         if name.lower() == b"expect" and value.lower() == b"100-continue":
             self._write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
+        """Collect the body (httptools)."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        """Answer the request (httptools)."""
         url, body = self._url.decode("latin-1"), b"".join(self._body)
         self._url, self._body = b"", []
         if url == PREFIX + "invocation/next":

@@ -11,8 +11,9 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 RATE = re.compile(r"^rate\((\d+) (minute|hour|day)s?\)$")
 CRON = re.compile(r"^cron\((.+)\)$")
 UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
-MONTHS = {name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
-WEEKDAYS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
+MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = {name: number for number, name in enumerate(MONTH_NAMES, 1)}
+WEEKDAYS = {name: number for number, name in enumerate(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"], 1)}
 LAST_YEAR = 2199
 
 
@@ -66,11 +67,8 @@ def parse_schedule(expression: str) -> Rate | Cron:
     if rate := RATE.match(expression):
         return Rate(int(rate.group(1)) * UNITS[rate.group(2)])
     cron = CRON.match(expression)
-    fields = cron.group(1).split() if cron else []
-    if len(fields) != 6:
-        raise BrokenTemplate(f"{expression!r} is not a schedule that the local stack knows")
-    minute, hour, day, month, weekday, year = fields
     try:
+        minute, hour, day, month, weekday, year = cron.group(1).split() if cron else []
         return Cron(
             _values(minute, 0, 59),
             _values(hour, 0, 23),

@@ -37,8 +37,8 @@ def read_template(path: Path) -> dict[str, Any]:
 
 def source_folders(template: dict[str, Any], root: Path) -> list[Path]:
     """Return the folders that the template's functions and layers are built from, mapped ones included."""
-    folders = {value for value in _code_values(template.get("Resources", {}))}
-    folders |= {value for value in _code_values(template.get("Mappings", {}))}
+    folders = set(_code_values(template.get("Resources", {})))
+    folders |= set(_code_values(template.get("Mappings", {})))
     return sorted(root / folder for folder in folders)
 
 

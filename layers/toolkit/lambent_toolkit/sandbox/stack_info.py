@@ -56,9 +56,7 @@ class StackInfo:
         """Return a boto3 client of `service` that talks to this stack."""
         import boto3  # costs a second, and reading stack.json should not
 
-        return boto3.client(
-            service, endpoint_url=self.endpoint, region_name=self.region, **{**CREDENTIALS, **options}
-        )
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=self.region, **{**CREDENTIALS, **options})
 
     def environment(self) -> dict[str, str]:
         """Return environment variables that let any AWS SDK or CLI talk to this stack."""

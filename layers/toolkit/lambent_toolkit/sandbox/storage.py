@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from lambent_toolkit.sandbox.errors import StackFailed
@@ -37,11 +38,7 @@ class Storage:
                 stderr=output,
                 start_new_session=True,
             )
-        assert process.stdout is not None
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-        except TimeoutError:
-            line = b""
+        line = await _first_line(process)
         if not line.strip().isdigit():
             await cls(process, "").stop()
             raise StackFailed(f"the storage process did not start; see {log}")
@@ -54,11 +51,19 @@ class Storage:
     async def stop(self) -> None:
         """End the process; nothing in it is worth saving."""
         if self._process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):  # it ended by itself in this moment
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it ended by itself in this moment
             await self._process.wait()
+
+
+async def _first_line(process: asyncio.subprocess.Process) -> bytes:
+    """Return what the process says first; nothing if it ended, or took too long."""
+    if process.stdout is None:
+        return b""
+    try:
+        return await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+    except TimeoutError:
+        return b""
 
 
 def _environment() -> dict[str, str]:

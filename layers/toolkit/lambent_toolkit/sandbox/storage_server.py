@@ -65,6 +65,7 @@ class StorageApp:
         self._dynamodb_lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request (WSGI)."""
         if environ.get("PATH_INFO") == CREATED_PATH:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(self._created.as_dict()).encode()]
@@ -101,7 +102,7 @@ def tame_sqs() -> None:
     wait = sqs.Queue.wait_for_messages
 
     def wait_briefly(queue: sqs.Queue, timeout: float) -> None:
-        """A message that becomes visible again wakes nobody; look often enough."""
+        """Look often: a message that becomes visible again wakes nobody."""
         wait(queue, min(timeout, VISIBILITY_CHECK_S))  # type: ignore[arg-type]
 
     sqs.Queue.wait_for_messages = wait_briefly  # type: ignore[method-assign, assignment]
@@ -157,7 +158,9 @@ def main() -> None:
     tame_sqs()
     created = tame_cloudformation()
     tame_events(supervisor)
-    server = make_server("127.0.0.1", 0, StorageApp(supervisor, created), threaded=True, request_handler=MotoRequestHandler)
+    server = make_server(
+        "127.0.0.1", 0, StorageApp(supervisor, created), threaded=True, request_handler=MotoRequestHandler
+    )
     print(server.server_port, flush=True)
     server.serve_forever()
 

@@ -82,8 +82,7 @@ class Supervisor:
         ------
         StackFailed   always
         """
-        assert self._storage is not None
-        code = await self._storage.wait()
+        code = await self._storage.wait() if self._storage else None
         raise StackFailed(f"the storage process ended with {code}; see {self._options.state_dir / 'logs/storage.log'}")
 
     async def stop(self) -> None:
@@ -113,7 +112,7 @@ class Supervisor:
             endpoint=storage.endpoint,
             storage_log=logs / "storage.log",
         )
-        return await self._run(deployment, build, storage.endpoint, logs, control, door)
+        return await self._run(deployment, build, storage.endpoint, logs=logs, control=control, door=door)
 
     def _claim_state_dir(self) -> Path:
         """Lock the state folder, and clear what the last stack left."""
@@ -133,6 +132,8 @@ class Supervisor:
         return state_dir / "logs"
 
     def _build(self) -> tuple[Build, TranslatedTemplate]:
+        # Before the build, since the translator names what is wrong, and `sam build` shows a stack trace.
+        translate(self._options.template_path, self._options.parameters)
         build = make_build(self._options, self._say, self._programs)
         return build, translate(build.template, self._options.parameters)
 
@@ -142,13 +143,7 @@ class Supervisor:
         return self._storage
 
     async def _run(
-        self,
-        deployment: Deployment,
-        build: Build,
-        endpoint: str,
-        logs: Path,
-        control: Control,
-        door: HttpServer,
+        self, deployment: Deployment, build: Build, endpoint: str, *, logs: Path, control: Control, door: HttpServer
     ) -> StackInfo:
         options = self._options
         aws = AwsCalls(endpoint)
@@ -232,7 +227,7 @@ def _report(task: asyncio.Task[None]) -> None:
         os.kill(os.getpid(), 15)
 
 
-async def _not_ready(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def _not_ready(_scope: dict[str, Any], _receive: Any, send: Any) -> None:
     """Stand in until the gateway is there; also for a template without an API."""
     await send({"type": "http.response.start", "status": 404, "headers": []})
     await send({"type": "http.response.body", "body": b""})
