@@ -76,6 +76,7 @@ class ConsoleWatcher:
 
 def _bars(console: Console) -> Progress:
     return Progress(
+        TextColumn(""),  # the indentation of everything between two headings
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description}", table_column=Column(width=24, no_wrap=True)),
         BarColumn(bar_width=22),

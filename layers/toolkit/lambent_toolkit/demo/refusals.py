@@ -21,8 +21,8 @@ def refuse(stage: Stage) -> None:
     table = plain_table("door", "bad input", "answer", "code")
     found = [_http(stage, table), _upload(stage, table), _queue(stage, table), _foreign(stage, table)]
     stage.show(table)
-    for error in found:
-        stage.say(f"[dim]{escape(error['detail'])}[/]")
+    for detail in dict.fromkeys(error["detail"] for error in found):
+        stage.say(f"[dim]{escape(detail)}[/]")
     stage.proven("each got its coded answer; nothing was retried in vain")
 
 

@@ -20,7 +20,7 @@ from lambent_toolkit.modelkit.errors import ModelkitError
 from lambent_toolkit.sandbox import SandboxError
 
 _HINTS = (
-    ("make up", "keep such a stack running, and try the README's curl lines on it"),
+    ("make up", "keep such a stack running, for the README's curl lines"),
     ("lambent train digits --out digits", "go through the steps above by hand"),
     ("make test", "run the whole test suite"),
 )
