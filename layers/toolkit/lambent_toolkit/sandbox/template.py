@@ -67,6 +67,8 @@ def _replace_code(source: dict[str, Any], folder: Path) -> dict[str, Path]:
         value = resource.get("Properties", {}).get(key) if key else None
         if key and isinstance(value, str):
             folders[name] = (folder / value).resolve()
+        # Before a build a folder may still be a FindInMap, which the translator does not resolve here.
+        if key and (name in folders or isinstance(value, dict)):
             resource["Properties"][key] = f"s3://{ARTIFACTS_BUCKET}/{name}"
     return folders
 
