@@ -193,10 +193,10 @@ def _parse_response(answer: bytes) -> dict[str, Any]:
     status = str(response.get("statusCode", ""))
     if not status.isdigit() or int(status) not in STATUSES:
         raise MalformedResponse("no valid statusCode")
-    if not isinstance(response.get("body") or "", str):
+    if not isinstance(response.get("body"), str | None):
         raise MalformedResponse("body is not text")
     for name in ("headers", "multiValueHeaders"):
-        if not isinstance(response.get(name) or {}, dict):
+        if not isinstance(response.get(name), dict | None):
             raise MalformedResponse(f"{name} is not an object")
     return response
 

@@ -126,6 +126,7 @@ class LocalStack:
         self._say = say
         self._process: StackProcess | None = None
         self._info: StackInfo | None = None
+        self._clients: dict[tuple[str, tuple[str, ...]], Any] = {}
 
     @property
     def info(self) -> StackInfo:
@@ -140,8 +141,11 @@ class LocalStack:
         return self._info
 
     def client(self, service: str, **options: Any) -> Any:
-        """Return a boto3 client of `service` for this stack."""
-        return self.info.client(service, **options)
+        """Return a boto3 client of `service` for this stack, closed with the stack."""
+        key = (service, tuple(sorted(options)))
+        if key not in self._clients:
+            self._clients[key] = self.info.client(service, **options)
+        return self._clients[key]
 
     def __enter__(self) -> Self:
         self._process = StackProcess(self._options, is_linked=True)
@@ -156,6 +160,8 @@ class LocalStack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._info = None
+        while self._clients:
+            self._clients.popitem()[1].close()
         if self._process is not None:
             self._process.stop()
 

@@ -1,0 +1,146 @@
+"""The HTTP door of the local stack: keys, limits, errors, events."""
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lambent_toolkit.sandbox import LocalStack
+from patience import wait_for
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def http(machinery: LocalStack) -> Iterator[httpx.Client]:
+    headers = {"x-api-key": machinery.info.api_key}
+    with httpx.Client(base_url=machinery.info.url, headers=headers, timeout=60) as client:
+        yield client
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"x-api-key": "wrong"}])
+def test_no_or_wrong_key_gets_the_templates_answer(machinery: LocalStack, headers: dict[str, str]) -> None:
+    answer = httpx.post(f"{machinery.info.url}/do", json={}, headers=headers)
+
+    body = answer.json()
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/json"
+    assert (body["code"], body["detail"]) == ("no_key", "Forbidden")
+    assert body["request_id"] == answer.headers["x-amzn-requestid"]
+
+
+def test_route_without_a_key_requirement_is_open(machinery: LocalStack) -> None:
+    answer = httpx.get(f"{machinery.info.url}/open")
+
+    identity = answer.json()["event"]["requestContext"]["identity"]
+    assert answer.status_code == 200
+    assert (identity["apiKey"], identity["apiKeyId"]) == (None, None)
+
+
+def test_key_made_later_counts_once_it_is_in_the_plan(machinery: LocalStack) -> None:
+    client = machinery.client("apigateway")
+    plan = machinery.info.resources["UsagePlan"]
+    key = client.create_api_key(name="second", enabled=True)
+
+    refused = httpx.post(f"{machinery.info.url}/do", json={}, headers={"x-api-key": key["value"]})
+    client.create_usage_plan_key(usagePlanId=plan, keyId=key["id"], keyType="API_KEY")
+
+    assert refused.status_code == 403
+    wait_for(
+        lambda: httpx.post(f"{machinery.info.url}/do", json={}, headers={"x-api-key": key["value"]}).is_success,
+        what="the new key's acceptance",
+    )
+
+
+def test_unknown_path_and_unknown_method_get_the_templates_answer(http: httpx.Client) -> None:
+    answers = [http.get("/nowhere"), http.delete("/do"), http.get("/")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert [answer.json() for answer in answers] == 3 * [{"code": "no_route"}]
+
+
+def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http: httpx.Client) -> None:
+    answer = http.get("/look/a%20b?x=1&x=2&y=", headers=[("X-Many", "1"), ("X-Many", "2")])
+
+    event = answer.json()["event"]
+    assert event["resource"] == "/look/{name}"
+    assert event["path"] == "/look/a b"
+    assert event["pathParameters"] == {"name": "a b"}
+    assert event["queryStringParameters"] == {"x": "2", "y": ""}
+    assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "y": [""]}
+    assert event["multiValueHeaders"]["X-Many"] == ["1", "2"]
+    assert event["requestContext"]["identity"]["apiKeyId"] == machinery.info.api_key_id
+    assert event["requestContext"]["stage"] == "test"
+    assert event["requestContext"]["requestId"] == answer.headers["x-amzn-requestid"]
+    assert event["body"] is None
+
+
+def test_proxy_route_takes_deeper_paths_and_any_method(http: httpx.Client) -> None:
+    event = http.put("/look/a/b/c", content=b"x").json()["event"]
+
+    assert event["resource"] == "/look/{proxy+}"
+    assert event["pathParameters"] == {"proxy": "a/b/c"}
+    assert event["httpMethod"] == "PUT"
+
+
+@pytest.mark.parametrize(("media_type", "is_base64"), [("image/png", True), ("application/json", False)])
+def test_body_is_base64_for_binary_media_types_only(http: httpx.Client, media_type: str, is_base64: bool) -> None:
+    event = http.put("/look/a/b", content=b"picture", headers={"Content-Type": media_type}).json()["event"]
+
+    assert event["isBase64Encoded"] is is_base64
+    assert event["body"] == (base64.b64encode(b"picture").decode() if is_base64 else "picture")
+
+
+@pytest.mark.parametrize(("accept", "body"), [("image/png", b"\x89PNG"), ("text/plain", b"iVBORw==")])
+def test_binary_answer_is_decoded_when_accept_says_so(http: httpx.Client, accept: str, body: bytes) -> None:
+    encoded = base64.b64encode(b"\x89PNG").decode()
+    raw = {"statusCode": 201, "headers": {"Content-Type": "image/png"}, "body": encoded, "isBase64Encoded": True}
+
+    answer = http.post("/do", json={"do": "raw", "raw": raw}, headers={"Accept": accept})
+
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (201, body, "image/png")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [[1], {"body": "no status"}, {"statusCode": "ok"}, {"statusCode": 200, "body": {}}, {"statusCode": 200, "extra": 1}],
+)
+def test_malformed_function_answer_is_502(http: httpx.Client, raw: object) -> None:
+    answer = http.post("/do", json={"do": "raw", "raw": raw})
+
+    assert answer.status_code == 502
+    assert answer.json() == {"code": "DEFAULT_5XX"}
+
+
+@pytest.mark.parametrize("wish", [{"do": "exit"}, {"do": "fail"}, {"do": "sleep", "seconds": 9}])
+def test_crash_exception_and_timeout_of_a_function_are_502(http: httpx.Client, wish: dict[str, object]) -> None:
+    assert http.post("/do", json=wish).status_code == 502
+
+
+def test_answer_above_six_megabytes_is_502(http: httpx.Client) -> None:
+    assert http.post("/do", json={"do": "big", "bytes": 7 * MIB}).status_code == 502
+
+
+@pytest.mark.parametrize("size", [7 * MIB, 11 * MIB])
+def test_body_above_lambdas_or_the_gateways_limit_is_413(http: httpx.Client, size: int) -> None:
+    answer = http.put("/look/a/b", content=b"x" * size)
+
+    assert answer.status_code == 413
+
+
+def test_usage_plan_throttles_with_the_templates_header(tmp_path: Path) -> None:
+    root = Path(__file__).parent / "fixtures" / "machinery"
+
+    with LocalStack(tmp_path, root=root, parameters={"Rate": "5"}) as slow, ThreadPoolExecutor(10) as threads:
+        key = {"x-api-key": slow.info.api_key}
+        answers = list(threads.map(lambda _: httpx.post(f"{slow.info.url}/do", json={}, headers=key), range(20)))
+
+    throttled = [answer for answer in answers if answer.status_code == 429]
+    assert 1 <= len(throttled) <= 15
+    assert {answer.headers["retry-after"] for answer in throttled} == {"7"}
+    assert {answer.status_code for answer in answers} == {200, 429}
+
+
