@@ -23,6 +23,7 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 
 ROOT = Path(__file__).parents[2]
 EVENT = ROOT / "events" / "predict.png.json"
+UNTHROTTLED = {"RequestsPerSecond": "10000", "RequestBurst": "5000"}
 PROGRAM = Path(__file__).with_name("handler_program.py")
 
 
@@ -54,7 +55,7 @@ class HandlerRun:
 @contextmanager
 def demo_stack() -> Iterator[StackInfo]:
     """Run a local stack with the demo model as the live version."""
-    with own_stack() as stack:
+    with own_stack(parameters=UNTHROTTLED) as stack:
         publish_demo_model(stack)
         yield stack
 
@@ -89,6 +90,7 @@ def run_handler(stack: StackInfo, *, calls: int, bytecode: Path | None) -> Handl
             cwd=spec.task_root,
             check=True,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         return HandlerRun(**json.loads(answer.read_text()))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from lambent_toolkit.sandbox import LocalStack, StackInfo
 
@@ -15,16 +16,17 @@ def _unsaid(_text: str) -> None:
 
 
 @contextmanager
-def own_stack(say: Callable[[str], None] = _unsaid) -> Iterator[StackInfo]:
+def own_stack(say: Callable[[str], None] = _unsaid, **options: Any) -> Iterator[StackInfo]:
     """Run a stack that nobody else uses, and end it whatever happens.
 
     Parameters
     ----------
-    say   is told in one line what takes time
+    say       is told in one line what takes time
+    options   further fields of `StackOptions`
 
     Raises
     ------
     SandboxError   it cannot start
     """
-    with TemporaryDirectory(prefix="lambent-") as folder, LocalStack(Path(folder), say=say) as stack:
+    with TemporaryDirectory(prefix="lambent-") as folder, LocalStack(Path(folder), say=say, **options) as stack:
         yield stack.info
