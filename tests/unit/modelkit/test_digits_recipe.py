@@ -1,6 +1,7 @@
 """The recipe's data: real digits as PNG files, one preprocessing path, a test part that training never sees."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +83,18 @@ def test_contract_labels_are_the_ten_digits() -> None:
 def test_unknown_recipe_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RecipeUnknown, match="there are: digits"):
         find_recipe("cats")
+
+
+def test_a_python_file_with_a_recipe_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from lambent_toolkit.modelkit.recipes.digits import RECIPE")
+
+    assert find_recipe(str(path)).path == str(path)
+
+
+def test_a_python_file_without_a_recipe_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("RECIPE = 'digits'")
+
+    with pytest.raises(RecipeUnknown, match=r"mine\.py defines no RECIPE"):
+        find_recipe(str(path))

@@ -47,6 +47,7 @@ class Recipe:
     epochs, batch_size : int
     seed : int            of the split, of the weights and of the order of the batches
     test_items : int      pictures that training and calibration never see
+    path : str | None     the Python file it came from, None for built-in ones
     """
 
     name: str
@@ -57,6 +58,7 @@ class Recipe:
     batch_size: int
     seed: int
     test_items: int
+    path: str | None = None
 
 
 @dataclass(frozen=True)

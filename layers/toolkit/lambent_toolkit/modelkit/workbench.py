@@ -45,7 +45,7 @@ class Workbench:
             (self.folder / stale).unlink(missing_ok=True)
         self._write(KERAS_FILE, to_keras_file(trained.model))
         record = TrainingRecord(
-            recipe=recipe.name,
+            recipe=recipe.path or recipe.name,
             seed=recipe.seed if seed is None else seed,
             epochs=len(trained.epochs),
             training_s=round(trained.training_s, 3),
