@@ -28,6 +28,7 @@ from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tam
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
+LOSE_HOST = "/_lambent/lose-host/"
 FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type")
 VISIBILITY_CHECK_S = 0.1
 
@@ -90,6 +91,8 @@ def supervised_path(environ: dict[str, Any]) -> str | None:
     path = environ.get("PATH_INFO", "")
     if (match := BATCH_CALL.match(path)) and "/batch/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         return f"/batch/{match.group(1)}"
+    if path.startswith(LOSE_HOST):
+        return path.removeprefix("/_lambent")
     if (match := INVOKE_CALL.match(path)) and environ.get("REQUEST_METHOD") == "POST":
         return f"/invoke/{match.group('name')}"
     return None
