@@ -1,0 +1,74 @@
+"""The documents name what there is, and hold what they promise to hold."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.main import get_command
+
+from lambent.runtime import settings
+from lambent_toolkit.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SETTINGS = [kind for name, kind in vars(settings).items() if name.endswith("Settings") and name != "_Settings"]
+TOP_LEVEL = {"functions", "layers", "events", "tests"}
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("verb", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_cli_verb_is_in_the_readme(verb: str) -> None:
+    assert re.search(rf"lambent {verb}\b|make {verb}\b", README)
+
+
+@pytest.mark.parametrize(
+    "variable", sorted({field.encode_name for kind in SETTINGS for field in msgspec.structs.fields(kind)})
+)
+def test_every_setting_is_explained(variable: str) -> None:
+    assert f"`{variable}`" in (ROOT / "functions/README.md").read_text()
+
+
+@pytest.mark.parametrize("document", ["README.md", "functions/README.md", "layers/README.md", "events/README.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text())
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    named = re.findall(r"(?:functions|layers|events|tests)/[\w/.-]+\.\w+", README)
+
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_there_is_no_further_visible_folder_at_the_top() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+
+    assert folders == TOP_LEVEL
+
+
+def test_no_package_registry_stands_in_a_lock() -> None:
+    locks = [
+        *ROOT.glob("requirements*.txt"),
+        *ROOT.glob("layers/**/*requirements.txt"),
+        *ROOT.glob("functions/**/*.txt"),
+    ]
+
+    assert len(locks) >= 6
+    assert [lock.name for lock in locks if re.search(r"index-url|https?://", lock.read_text())] == []
+
+
+def test_the_worker_runs_what_the_development_environment_tests() -> None:
+    def pins(path: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", path.read_text(), re.MULTILINE))
+
+    tested = pins(ROOT / "requirements-dev.txt")
+
+    for lock in (ROOT / "functions/batch_worker/requirements.txt", ROOT / "layers/core/requirements.txt"):
+        assert {name: pin for name, pin in pins(lock).items() if tested.get(name) != pin} == {}

@@ -1,0 +1,78 @@
+"""The README's commands do what it says, on a stack of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lambent_toolkit.modelkit.demo_model import publish_demo_model
+from lambent_toolkit.sandbox import LocalStack
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text()
+
+
+def block(heading: str, language: str) -> str:
+    """Return the first code block of a language under a heading."""
+    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder like a checkout in which a stack with the demo model runs."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in (".venv", "events"):
+        (folder / name).symlink_to(ROOT / name)
+    recipe = ROOT / "layers/toolkit/lambent_toolkit/modelkit/recipes/digits.py"
+    (folder / "my_recipe.py").write_text(recipe.read_text().replace("epochs=20", "epochs=6"))
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stack(folder: Path):
+    with LocalStack(folder / ".lambent") as stack:
+        publish_demo_model(stack.info)
+        yield
+
+
+def run(folder: Path, *command: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_http_lines_get_their_answers(folder: Path) -> None:
+    said = run(folder, "bash", "-euc", block("The three doors", "bash"))
+
+    media, infer = said.replace("\r\n", "\n").split("\n\n", 1)[1].split("}{", 1)
+    assert "HTTP/1.1 200" in said
+    assert json.loads(media + "}")["predictions"][0]["label"] == "7"
+    assert json.loads("{" + infer)["model_name"] == "digits"
+
+
+def test_the_upload_and_queue_lines_print_their_results(folder: Path) -> None:
+    said = run(folder, ".venv/bin/python", "-c", block("The three doors", "python"))
+
+    upload, item = (json.loads(line) for line in said.split("\n") if line)
+    assert (upload["source"], upload["label"], upload["model"]) == ("seven.png", "7", "digits")
+    assert (item["id"], item["label"], item["model"]) == ("a", "7", "digits@1")
+
+
+def test_a_model_of_ones_own_becomes_version_2_and_live(folder: Path) -> None:
+    said = run(folder, "bash", "-euc", block("Your own model", "bash"))
+
+    assert "digits" in said
+    stack = json.loads((folder / ".lambent/stack.json").read_text())
+    answer = run(folder, "curl", "-s", f"{stack['url']}/models/digits", "-H", f"x-api-key: {stack['api_key']}")
+    assert json.loads(answer) == {"name": "digits", "versions": ["1", "2"], "labels": {"live": "2"}}
