@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from time import perf_counter
@@ -30,6 +31,7 @@ def demo() -> None:
     from lambent_toolkit.demo.story import heading, play
 
     console = screen()
+    signal.signal(signal.SIGTERM, _end)
     with ending_on_failure(), TemporaryDirectory(prefix="lambent-demo-") as folder:
         heading(console, "The local stack: the real template, deployed on this machine")
         start = perf_counter()
@@ -42,6 +44,11 @@ def demo() -> None:
             except DemoFailed as exc:
                 say_failure(f"The demo failed in {exc}\nThe logs of its functions are kept in {_keep_logs(stack)}")
                 raise typer.Exit(1) from exc
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Let SIGTERM unwind the stack's and the folders' blocks, as Ctrl-C does."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _keep_logs(stack: StackInfo) -> Path:
