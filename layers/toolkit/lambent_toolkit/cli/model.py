@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Built-in name, e.g. digits, or a Python file with a RECIPE.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="Built-in name, e.g. digits, or a Python file with a RECIPE.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model and all later steps.", show_default=False)],
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.", show_default=False)] = None,
