@@ -1,0 +1,363 @@
+"""The real handlers in this process, on moto: routes, errors, partial batches."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from builders import contract, picture
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+CONTEXT = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 20_000,
+)  # fmt: skip
+FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "sweep")
+
+
+@dataclass
+class Functions:
+    """The loaded functions and the storage beneath them."""
+
+    modules: dict[str, ModuleType]
+    s3: Any
+    sqs: Any
+    queues: dict[str, str]
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        return self.modules[function].handler(event, CONTEXT)
+
+    def http(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple[int, Any, dict]:
+        event = {
+            "path": path,
+            "httpMethod": method,
+            "headers": more.get("headers", {"content-type": "image/png"}),
+            "multiValueHeaders": {},
+            "queryStringParameters": more.get("query"),
+            "requestContext": {"requestId": "r", "identity": {"apiKeyId": more.get("key", "own-key")}},
+            "body": more.get("text", b64encode(body).decode()),
+            "isBase64Encoded": "text" not in more or more.get("is_base64", False),
+        }
+        answer = self.call(function, event)
+        headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+        return answer["statusCode"], json.loads(answer["body"]), headers
+
+    def records(self, function: str, *bodies: str, tenant: str | None = None) -> list[str]:
+        """Send SQS records; return the positions of those that came back."""
+        attribute = {"tenant": {"stringValue": tenant, "dataType": "String"}} if tenant else {}
+        records = [
+            {"messageId": str(index), "body": body, "messageAttributes": attribute, "eventSource": "aws:sqs",
+             "attributes": {"ApproximateReceiveCount": "1"}}
+            for index, body in enumerate(bodies)
+        ]  # fmt: skip
+        answer = self.call(function, {"Records": records})
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def received(self, queue: str) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(
+            QueueUrl=self.queues[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        for message in answer.get("Messages", []):
+            self.sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"])
+        return answer.get("Messages", [])
+
+
+@pytest.fixture(scope="module")
+def functions() -> Iterator[Functions]:
+    before = dict(os.environ)
+    os.environ.update(
+        AWS_DEFAULT_REGION=REGION, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
+        POWERTOOLS_TRACE_DISABLED="1", POWERTOOLS_SERVICE_NAME="lambent", POWERTOOLS_METRICS_NAMESPACE="Lambent",
+    )  # fmt: skip
+    with mock_aws():
+        yield _build()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def _build() -> Functions:
+    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    for bucket in ("models", "data"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("infer", "batch", "dead")}
+    topic = boto3.client("sns").create_topic(Name="topic")["TopicArn"]
+    _create_table()
+    os.environ.update(
+        TABLE_NAME="table", MODELS_BUCKET="models", DATA_BUCKET="data", INFER_QUEUE_URL=queues["infer"],
+        BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
+        BATCH_JOB_QUEUE="", BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
+        MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="1", MAX_BODY_BYTES="5000",
+        MAX_UPLOAD_BYTES="5000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", JOB_STUCK_AFTER_S="60",
+    )  # fmt: skip
+    modules = {name: _load(name) for name in FUNCTIONS}
+    _build_services()
+    _publish()
+    return Functions(modules, s3, sqs, queues)
+
+
+def _load(function: str) -> ModuleType:
+    """Import a function's app.py as Lambda does: its own folder first."""
+    folder = ROOT / "functions" / function
+    spec = importlib.util.spec_from_file_location(f"functions_{function}", folder / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
+    return module
+
+
+def _build_services() -> None:
+    # While the AWS variables are set: the fixture that cleans the environment runs before every test.
+    from lambent.runtime import wiring
+
+    for make in (
+        wiring.predict_service, wiring.identify_service, wiring.submit_service, wiring.show_job_service,
+        wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
+        wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
+    ):  # fmt: skip
+        make()
+    wiring.describe_service("table")
+
+
+def _publish() -> None:
+    from lambent.adapters.clients import client, table
+    from lambent.adapters.dynamodb_registry import DynamoRegistry
+    from lambent.adapters.s3 import S3ObjectStore
+    from lambent.runtime.clock import SystemClock
+    from lambent.services.publish import publish_version
+    from lambent.services.set_label import set_label
+
+    registry, clock = DynamoRegistry(table("table")), SystemClock()
+    store = S3ObjectStore(client("s3"), "models", what="model store")
+    files = {"model.tflite": (ROOT / "tests/fixtures/shade.int8.tflite").read_bytes()}
+    publish_version(files, contract(), store=store, registry=registry, clock=clock)
+    set_label("shade", "live", 1, registry=registry, clock=clock)
+
+
+def _create_table() -> None:
+    keys, index_keys = [("pk", "HASH"), ("sk", "RANGE")], [("open_pk", "HASH"), ("updated_at", "RANGE")]
+    boto3.client("dynamodb").create_table(
+        TableName="table",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys + index_keys],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "OpenJobs",
+                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in index_keys],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+
+
+def s3_event(key: str) -> str:
+    created = {"s3": {"bucket": {"name": "data"}, "object": {"key": key, "eTag": ""}}}
+    return json.dumps({"Records": [created]})
+
+
+def test_a_picture_gets_its_label_and_the_headers_tell_how(functions: Functions) -> None:
+    status, body, headers = functions.http(
+        "predict", "POST", "/models/shade/predict", picture(255), query={"top_k": "2"}
+    )
+
+    assert status == 200
+    assert [entry["label"] for entry in body["predictions"][0]["top"]] == ["bright", "dark"]
+    assert headers["Lambent-Model"] == "shade@1"
+    assert [step.split(";")[0] for step in headers["Server-Timing"].split(", ")] == [
+        "resolve", "load", "preprocess", "infer", "postprocess", "encode",
+    ]  # fmt: skip
+
+
+def test_tensors_get_tensors(functions: Functions) -> None:
+    tensor = {"name": "image", "shape": [2, 2, 2, 1], "datatype": "FP32", "data": [0] * 4 + [1] * 4}
+    body = json.dumps({"id": "mine", "inputs": [tensor]}).encode()
+
+    status, answer, _ = functions.http("predict", "POST", "/v2/models/shade/versions/live/infer", body)
+
+    assert (status, answer["id"], answer["model_version"], answer["outputs"][0]["shape"]) == (200, "mine", "1", [2, 2])
+    assert answer["outputs"][0]["data"] == pytest.approx([1, 0, 0, 1], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("/v2", "name", "lambent"),
+        ("/v2/health/live", "live", True),
+        ("/v2/health/ready", "ready", True),
+        ("/v2/models", "models", ["shade"]),
+        ("/v2/models/shade", "versions", ["1"]),
+        ("/v2/models/shade/versions/1", "platform", "tensorflow_lite"),
+        ("/v2/models/shade/ready", "ready", True),
+    ],
+)
+def test_protocol_reads(functions: Functions, path: str, field: str, value: object) -> None:
+    status, body, headers = functions.http("predict", "GET", path)
+
+    assert (status, body[field], headers["Content-Type"]) == (200, value, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more", "status", "code"),
+    [
+        ("POST", "/models/shade/predict", {"text": "not base64!", "is_base64": True}, 400, "json_invalid"),
+        ("POST", "/models/shade/predict", {"body": bytes(5001)}, 413, "payload_too_large"),
+        ("POST", "/models/shade/predict", {"body": b"text"}, 415, "image_format_unsupported"),
+        ("POST", "/models/shade/predict", {"headers": {}}, 415, "media_type_unsupported"),
+        ("POST", "/models/shade/predict", {"query": {"top_k": "0"}}, 422, "request_invalid"),
+        ("POST", "/models/nobody/predict", {}, 404, "model_not_found"),
+        ("POST", "/models/shade/versions/7/predict", {}, 404, "model_not_found"),
+        ("POST", "/models/shade/labels/beta/predict", {}, 404, "model_not_found"),
+        ("POST", "/v2/models/shade/infer", {"body": b"{"}, 400, "json_invalid"),
+        ("POST", "/v2/models/shade/infer", {"body": b"[]"}, 422, "request_invalid"),
+        ("GET", "/v2/models/shade/infer", {}, 404, "route_not_found"),
+        ("GET", "/nowhere", {}, 404, "route_not_found"),
+    ],
+)
+def test_refusals_of_the_data_plane(functions, method, path, more, status, code) -> None:
+    got, body, headers = functions.http("predict", method, path, **more)
+
+    assert (got, body["code"], body["status"], body["request_id"]) == (status, code, status, "r")
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_more_rows_than_the_contract_allows_are_refused(functions: Functions) -> None:
+    tensor = {"name": "image", "shape": [9, 2, 2, 1], "datatype": "FP32", "data": [0] * 36}
+
+    status, body, _ = functions.http(
+        "predict", "POST", "/v2/models/shade/infer", json.dumps({"inputs": [tensor]}).encode()
+    )
+
+    assert (status, body["code"], body["limit"], body["got"]) == (422, "tensor_shape_mismatch", 8, 9)
+
+
+def test_a_surprise_is_a_500_that_tells_nothing(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(_: str) -> None:
+        raise RuntimeError("secret /var/task path")
+
+    monkeypatch.setattr(functions.modules["jobs"], "describe_service", explode)
+
+    status, body, _ = functions.http("jobs", "GET", "/models")
+
+    assert (status, body["code"]) == (500, "internal_error")
+    assert "secret" not in json.dumps(body)
+
+
+def test_a_store_that_is_away_is_a_503_with_retry_after(functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lambent.errors import Unavailable
+
+    def fail(_: str) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(functions.modules["jobs"], "describe_service", fail)
+
+    status, body, headers = functions.http("jobs", "GET", "/models")
+
+    assert (status, body["retryable"], headers["Retry-After"]) == (503, True, "1")
+
+
+def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions) -> None:
+    for index, shade in enumerate((0, 255, 0)):
+        functions.s3.put_object(Bucket="data", Key=f"inputs/acme/{index}.png", Body=picture(shade))
+    lines = [json.dumps({"id": str(index), "uri": f"s3://data/inputs/acme/{index}.png"}) for index in range(3)]
+    functions.s3.put_object(Bucket="data", Key="inputs/acme/items.jsonl", Body="\n".join(lines))
+    body = json.dumps(
+        {
+            "schema_version": 1,
+            "id": "http-1",
+            "model": "shade",
+            "input": {"manifest_uri": "s3://data/inputs/acme/items.jsonl"},
+        }
+    ).encode()
+
+    status, accepted, headers = functions.http("jobs", "POST", "/jobs", body)
+    (message,) = functions.received("batch")
+    assert functions.records("dispatch", message["Body"], tenant="acme") == []
+    assert functions.records("infer", *[shard["Body"] for shard in functions.received("infer")]) == []
+    _, shown, _ = functions.http("jobs", "GET", headers["Location"])
+
+    assert (status, accepted["state"], headers["Location"]) == (202, "QUEUED", "/jobs/http-1")
+    assert (shown["state"], shown["done"], shown["failed"], shown["lane"]) == ("SUCCEEDED", 3, 0, "cpu")
+    part = functions.s3.get_object(Bucket="data", Key="jobs/acme/http-1/part-00000.jsonl")["Body"].read()
+    assert [json.loads(line)["label"] for line in part.splitlines()] == ["dark", "bright"]
+
+
+def test_jobs_reads_and_refusals(functions: Functions) -> None:
+    assert functions.http("jobs", "GET", "/models")[1] == {"models": ["shade"]}
+    assert functions.http("jobs", "GET", "/models/shade")[1]["labels"] == {"live": "1"}
+    assert functions.http("jobs", "GET", "/models/nobody")[1]["code"] == "model_not_found"
+    assert functions.http("jobs", "GET", "/jobs/none")[1]["code"] == "job_not_found"
+    assert functions.http("jobs", "POST", "/jobs", b"{")[1]["code"] == "json_invalid"
+    for key in ("foreign-key", None):
+        assert functions.http("jobs", "GET", "/jobs/none", key=key)[:2][0] == 403
+
+
+def test_an_upload_goes_through_both_functions_to_its_result(functions: Functions) -> None:
+    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/a b.png", Body=picture(255))
+
+    assert functions.records("preprocess", s3_event("inbox/acme/shade/a+b.png"), '{"Event": "s3:TestEvent"}') == []
+    assert functions.records("infer", *[message["Body"] for message in functions.received("infer")]) == []
+
+    result = json.loads(functions.s3.get_object(Bucket="data", Key="results/acme/shade/a b.png.json")["Body"].read())
+    assert (result["label"], result["source"]) == ("bright", "a b.png")
+
+
+def test_only_the_records_that_failed_come_back(functions: Functions) -> None:
+    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/bad.png", Body=b"text")
+
+    failed = functions.records("preprocess", s3_event("inbox/acme/shade/bad.png"), "not json")
+
+    assert failed == ["1"]
+    error = functions.s3.get_object(Bucket="data", Key="results/acme/shade/bad.png.error.json")["Body"].read()
+    assert json.loads(error)["code"] == "image_format_unsupported"
+
+
+def test_a_shard_whose_job_is_unknown_comes_back_and_a_lost_tensor_is_recorded(functions: Functions) -> None:
+    shard = {"kind": "shard", "schema_version": 1, "tenant": "acme", "job_id": "none", "shard": 0}
+    tensor = {
+        "kind": "tensor", "schema_version": 1, "tenant": "acme", "model": "shade", "version": 1,
+        "tensor_key": "work/acme/none.npy", "result_stem": "results/acme/shade/lost.png", "source_name": "lost.png",
+        "source_etag": "e",
+    }  # fmt: skip
+
+    assert functions.records("infer", json.dumps(shard), json.dumps(tensor)) == ["0"]
+    error = functions.s3.get_object(Bucket="data", Key="results/acme/shade/lost.png.error.json")["Body"].read()
+    assert json.loads(error)["code"] == "source_gone"
+
+
+def test_a_message_of_no_job_is_dead_with_its_reason(functions: Functions) -> None:
+    assert functions.records("dispatch", "not json", tenant="acme") == []
+    assert functions.records("dispatch", json.dumps({"schema_version": 1}), tenant=None) == []
+
+    dead = functions.received("dead")
+    assert sorted(message["Body"] for message in dead) == ["not json", '{"schema_version": 1}']
+    assert {message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead} == {"envelope_invalid"}
+
+
+def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: Functions) -> None:
+    foreign = {"detail": {"status": "FAILED", "parameters": {}}}
+    unknown = {"detail": {"status": "FAILED", "parameters": {"tenant": "acme", "job_id": "none"}}}
+
+    assert functions.call("job_events", foreign) is None
+    assert functions.call("job_events", unknown) is None
+
+
+def test_a_sweep_tells_what_it_did(functions: Functions) -> None:
+    assert functions.call("sweep", {}) == {"looked_at": 0, "finished": 0, "enqueued": 0}

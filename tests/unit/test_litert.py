@@ -1,0 +1,81 @@
+"""The interpreter adapter on real, tiny files (tests/fixtures/make_shade.py makes them)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders import contract, tell_shade
+from lambent.adapters.litert import LiteInterpreterLoader
+from lambent.contracts.model import TensorSpec
+from lambent.errors import ModelContractMismatch, ModelFormatRefused
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+FLOAT = (FIXTURES / "shade.float32.tflite").read_bytes()
+INT8 = (FIXTURES / "shade.int8.tflite").read_bytes()
+PICTURES = np.random.default_rng(3).random((5, 2, 2, 1), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("model", "tolerance"), [(FLOAT, 1e-6), (INT8, 0.02)])
+def test_float_and_int8_files_answer_in_real_numbers(model: bytes, tolerance: float) -> None:
+    interpreter = LiteInterpreterLoader().load(model, contract())
+
+    scores = interpreter.run({"image": PICTURES})["scores"]
+
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, tell_shade({"image": PICTURES})["scores"], atol=tolerance)
+
+
+@pytest.mark.parametrize("model", [FLOAT, INT8])
+def test_batches_of_changing_size_give_the_same_answers_as_single_rows(model: bytes) -> None:
+    interpreter = LiteInterpreterLoader().load(model, contract())
+
+    single = np.concatenate([interpreter.run({"image": PICTURES[row : row + 1]})["scores"] for row in range(5)])
+    together = interpreter.run({"image": PICTURES})["scores"]
+    again = interpreter.run({"image": PICTURES[:2]})["scores"]
+
+    np.testing.assert_array_equal(single, together)
+    np.testing.assert_array_equal(again, together[:2])
+
+
+def test_answers_stay_as_they_are_when_the_next_call_runs() -> None:
+    interpreter = LiteInterpreterLoader().load(FLOAT, contract())
+    first = interpreter.run({"image": PICTURES})["scores"]
+    kept = first.copy()
+
+    interpreter.run({"image": PICTURES[::-1].copy()})
+
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_values_beyond_the_quantized_range_are_clipped_not_wrapped() -> None:
+    interpreter = LiteInterpreterLoader().load(INT8, contract())
+
+    far = interpreter.run({"image": np.full((1, 2, 2, 1), 1000.0, dtype=np.float32)})["scores"]
+    edge = interpreter.run({"image": np.full((1, 2, 2, 1), 1.0, dtype=np.float32)})["scores"]
+
+    np.testing.assert_allclose(far, edge, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model at all", b"PK\x03\x04" + bytes(100), b"\x89HDF\r\n\x1a\n" + bytes(100)]
+)
+def test_what_is_no_tflite_file_is_refused_before_the_runtime_sees_it(content: bytes) -> None:
+    with pytest.raises(ModelFormatRefused):
+        LiteInterpreterLoader().load(content, contract())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": (TensorSpec(name="picture", datatype="FP32", shape=(-1, 2, 2, 1)),)},
+        {"outputs": (TensorSpec(name="labels", datatype="FP32", shape=(-1, 2)),)},
+        {"inputs": (TensorSpec(name="image", datatype="FP32", shape=(-1, 28, 28, 1)),)},
+        {"inputs": (TensorSpec(name="image", datatype="FP32", shape=(-1, 2, 2)),)},
+        {"inputs": (TensorSpec(name="image", datatype="INT32", shape=(-1, 2, 2, 1)),)},
+    ],
+    ids=["input name", "output name", "size", "rank", "datatype"],
+)
+def test_a_contract_that_is_not_the_files_is_refused(changes: dict) -> None:
+    with pytest.raises(ModelContractMismatch):
+        LiteInterpreterLoader().load(FLOAT, contract(**changes))
