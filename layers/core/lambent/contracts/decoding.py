@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -31,14 +31,6 @@ def decode_json(body: bytes | str, type_: type[T], *, what: str) -> T:
         raise _schema_error(exc, what) from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise JsonInvalid(f"The {what} is not valid JSON: {_reason(exc)}. Send one UTF-8 JSON value.") from exc
-
-
-def convert(value: Any, type_: type[T], *, what: str) -> T:
-    """Check already decoded JSON against ``type_``; errors as `decode_json`."""
-    try:
-        return msgspec.convert(value, type=type_)
-    except msgspec.ValidationError as exc:
-        raise _schema_error(exc, what) from exc
 
 
 def _schema_error(exc: msgspec.ValidationError, what: str) -> RequestInvalid:
