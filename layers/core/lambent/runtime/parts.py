@@ -1,0 +1,95 @@
+"""Building blocks that several services share; `wiring` puts them together.
+
+Imports stand inside the functions so that a function loads only what its own services need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambent.adapters.clients import client, table
+from lambent.adapters.s3 import S3ObjectStore
+from lambent.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from lambent.ports import InterpreterLoader, Queue, Registry
+    from lambent.services.finish_job import JobFinisher
+    from lambent.services.load_model import ModelCache, ModelResolver
+    from lambent.services.run_shard import ShardService
+    from lambent.services.submit_job import SubmitService
+
+CLOCK = SystemClock()
+
+
+def registry(table_name: str) -> Registry:
+    """Return the registry on a table."""
+    from lambent.adapters.dynamodb_registry import DynamoRegistry
+
+    return DynamoRegistry(table(table_name))
+
+
+def resolver(table_name: str, label_ttl_s: float) -> ModelResolver:
+    """Return names and labels to versions."""
+    from lambent.services.load_model import ModelResolver
+
+    return ModelResolver(registry(table_name), CLOCK, label_ttl_s=label_ttl_s)
+
+
+def models(table_name: str, bucket: str, loader: InterpreterLoader, *, capacity_bytes: int) -> ModelCache:
+    """Return a cache of loaded versions."""
+    from lambent.services.load_model import ModelCache, VersionFiles
+
+    return ModelCache(VersionFiles(registry(table_name), model_store(bucket)), loader, capacity_bytes=capacity_bytes)
+
+
+def lite_loader(threads: int) -> InterpreterLoader:
+    """Return the loader of .tflite files."""
+    from lambent.adapters.litert import LiteInterpreterLoader
+
+    return LiteInterpreterLoader(threads=threads)
+
+
+def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int) -> ShardService:
+    """Return the service that runs shards."""
+    from lambent.adapters.dynamodb_jobs import DynamoJobStore
+    from lambent.services.run_shard import ShardService
+
+    jobs = DynamoJobStore(table(table_name))
+    return ShardService(data=data(bucket), jobs=jobs, models=models, clock=CLOCK, batch_size=batch_size)
+
+
+def submit(table_name: str, queue_url: str, retention_days: int) -> SubmitService:
+    """Return job submission to a queue."""
+    from lambent.adapters.dynamodb_jobs import DynamoJobStore
+    from lambent.services.submit_job import SubmitService
+
+    jobs = DynamoJobStore(table(table_name))
+    return SubmitService(jobs=jobs, queue=queue(queue_url), clock=CLOCK, retention_days=retention_days)
+
+
+def finisher(table_name: str, bucket: str, topic_arn: str) -> JobFinisher:
+    """Return what ends jobs."""
+    from lambent.adapters.dynamodb_jobs import DynamoJobStore
+    from lambent.adapters.sns import SnsNotifier
+    from lambent.services.finish_job import JobFinisher
+
+    jobs = DynamoJobStore(table(table_name))
+    notifier = SnsNotifier(client("sns"), topic_arn)
+    return JobFinisher(data=data(bucket), jobs=jobs, notifier=notifier, clock=CLOCK)
+
+
+def queue(url: str) -> Queue:
+    """Return a queue."""
+    from lambent.adapters.sqs import SqsQueue
+
+    return SqsQueue(client("sqs"), url)
+
+
+def data(bucket: str) -> S3ObjectStore:
+    """Return the data bucket."""
+    return S3ObjectStore(client("s3"), bucket, what="data store")
+
+
+def model_store(bucket: str) -> S3ObjectStore:
+    """Return the models bucket."""
+    return S3ObjectStore(client("s3"), bucket, what="model store")
