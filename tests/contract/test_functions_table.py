@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile, takewhile
 from typing import Any
 
 import pytest
@@ -14,11 +15,10 @@ TEMPLATE: ExpandedTemplate = expand(SOURCE, WITH_GPU)
 
 
 def _table(path: str) -> dict[str, dict[str, str]]:
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (ROOT / path).read_text().splitlines()
-        if line.startswith("|")
-    ]
+    """Return the first table of a document."""
+    lines = dropwhile(lambda line: not line.startswith("|"), (ROOT / path).read_text().splitlines())
+    table = takewhile(lambda line: line.startswith("|"), lines)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     return {row[0].strip("`"): dict(zip(rows[0], row, strict=True)) for row in rows[2:]}
 
 
