@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import wait_for
 
 from lambent_toolkit.sandbox import LocalStack
-from patience import wait_for
 
 
 def submit(stack: LocalStack, what: str, **options: Any) -> str:

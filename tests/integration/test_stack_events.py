@@ -4,8 +4,9 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from lambent_toolkit.sandbox import LocalStack
 from patience import wait_for
+
+from lambent_toolkit.sandbox import LocalStack
 
 
 def put_event(stack: LocalStack, **detail: Any) -> None:

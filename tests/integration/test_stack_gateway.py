@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import wait_for
 
 from lambent_toolkit.sandbox import LocalStack
-from patience import wait_for
 
 MIB = 1024 * 1024
 
@@ -106,7 +106,13 @@ def test_binary_answer_is_decoded_when_accept_says_so(http: httpx.Client, accept
 
 @pytest.mark.parametrize(
     "raw",
-    [[1], {"body": "no status"}, {"statusCode": "ok"}, {"statusCode": 200, "body": {}}, {"statusCode": 200, "extra": 1}],
+    [
+        [1],
+        {"body": "no status"},
+        {"statusCode": "ok"},
+        {"statusCode": 200, "body": {}},
+        {"statusCode": 200, "extra": 1},
+    ],
 )
 def test_malformed_function_answer_is_502(http: httpx.Client, raw: object) -> None:
     answer = http.post("/do", json={"do": "raw", "raw": raw})
@@ -142,5 +148,3 @@ def test_usage_plan_throttles_with_the_templates_header(tmp_path: Path) -> None:
     assert 1 <= len(throttled) <= 15
     assert {answer.headers["retry-after"] for answer in throttled} == {"7"}
     assert {answer.status_code for answer in answers} == {200, 429}
-
-

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from patience import wait_for
 
 from lambent_toolkit.sandbox import LocalStack
-from patience import wait_for
 
 VISIBILITY_S = 12  # of WorkQueue, a fiftieth of which is waited: never less than a second
 
@@ -17,9 +17,7 @@ def send(stack: LocalStack, **wish: Any) -> str:
     wish_id = f"w{uuid4().hex[:8]}"
     body = json.dumps({"id": wish_id, **wish})
     attributes = {"who": {"DataType": "String", "StringValue": "me"}}
-    stack.client("sqs").send_message(
-        QueueUrl=stack.info.queues["work"], MessageBody=body, MessageAttributes=attributes
-    )
+    stack.client("sqs").send_message(QueueUrl=stack.info.queues["work"], MessageBody=body, MessageAttributes=attributes)
     return wish_id
 
 

@@ -20,7 +20,14 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingT
 from lambent_toolkit.sandbox.function_spec import base_interpreter
 from lambent_toolkit.sandbox.options import REGION, StackOptions
 from lambent_toolkit.sandbox.programs import Programs
-from lambent_toolkit.sandbox.sources import digest, read_template, source_folders
+from lambent_toolkit.sandbox.sources import (
+    build_parameters,
+    digest,
+    effective_parameters,
+    read_template,
+    source_folders,
+)
+from lambent_toolkit.sandbox.template import translate
 
 RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 KEPT_BUILDS = 3
@@ -36,12 +43,14 @@ class Build:
     ----------
     folder : Path        one folder per function and layer
     template : Path      the template that `sam build` wrote
+    parameters : dict    what its parameters are set to
     runtime_dir : Path   the Lambda runtime client
     bytecode_dir : Path  bytecode of this build, filled as functions start
     """
 
     folder: Path
     template: Path
+    parameters: dict[str, str]
     runtime_dir: Path
     bytecode_dir: Path
 
@@ -67,20 +76,24 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
     missing = [str(folder.relative_to(options.root)) for folder in sources if not folder.exists()]
     if missing:
         raise BrokenTemplate(f"{options.template} names folders that do not exist: {', '.join(missing)}")
+    parameters = effective_parameters(template, options.parameters)
     options.cache_dir.mkdir(exist_ok=True)
     with _only_one(options.cache_dir / "lambent.lock"):
         runtime_dir = _runtime_client(options.cache_dir, say, programs)
-        # Overrides belong to the key: they may choose which folder a layer is built from.
-        overrides = _digest_text(options.parameters)
-        folder = options.cache_dir / "lambent" / f"{digest(sources)}{overrides}"
+        # Overrides belong to the name where they choose what is built, e.g. the folder of a layer.
+        chosen = {name: parameters[name] for name in build_parameters(template) & set(parameters)}
+        folder = options.cache_dir / "lambent" / f"{digest(sources)}{_suffix(chosen)}"
         if not (folder / "template.yaml").exists():
-            _sam_build(options, folder, say, programs)
+            # First, since the translator names what is wrong with a template, and `sam build` shows a stack trace.
+            translate(options.template_path, parameters)
+            _sam_build(options, folder, parameters, say, programs)
         os.utime(folder)
         _forget_old(folder.parent)
-    return Build(folder, folder / "template.yaml", runtime_dir, folder.parent.parent / "bytecode" / folder.name)
+    bytecode_dir = options.cache_dir / "bytecode" / folder.name
+    return Build(folder, folder / "template.yaml", parameters, runtime_dir, bytecode_dir)
 
 
-def _digest_text(parameters: dict[str, str]) -> str:
+def _suffix(parameters: dict[str, str]) -> str:
     """Return a short suffix that differs for different overrides, empty without any."""
     text = "\0".join(f"{key}={value}" for key, value in sorted(parameters.items()))
     return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if text else ""
@@ -123,15 +136,15 @@ def _runtime_client(cache_dir: Path, say: Say, programs: Programs) -> Path:
     return folder
 
 
-def _sam_build(options: StackOptions, folder: Path, say: Say, programs: Programs) -> None:
+def _sam_build(options: StackOptions, folder: Path, parameters: dict[str, str], say: Say, programs: Programs) -> None:
     sam = find_tool("sam")
     say("building functions and layers (sam build)")
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     command = [sam, "build", "--template-file", str(options.template_path), "--build-dir", str(draft)]
     command += ["--cached", "--cache-dir", str(options.cache_dir / "cache"), "--parallel", "--region", REGION]
-    if options.parameters:
-        overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in options.parameters.items()]
+    if parameters:
+        overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in parameters.items()]
         command += ["--parameter-overrides", *overrides]
     _run(programs, command, cwd=options.root)
     draft.rename(folder)

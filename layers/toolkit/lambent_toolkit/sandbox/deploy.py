@@ -35,7 +35,7 @@ def deploy(
 
     Raises
     ------
-    BrokenTemplate   a parameter does not exist, or the storage cannot create a resource
+    BrokenTemplate   the storage cannot create a resource
     """
     session = Session(endpoint)
     try:
@@ -70,9 +70,5 @@ class Session:
 def _parameters(translated: TranslatedTemplate, overrides: dict[str, str]) -> list[dict[str, str]]:
     """Return all parameters: moto converts numbers and lists of given values only, not of defaults."""
     declared = translated.body.get("Parameters", {})
-    if unknown := sorted(set(overrides) - set(declared)):
-        raise BrokenTemplate(
-            f"the template has no parameter {', '.join(unknown)}; it has {', '.join(sorted(declared))}"
-        )
     defaults = {name: str(each["Default"]) for name, each in declared.items() if "Default" in each}
     return [{"ParameterKey": key, "ParameterValue": value} for key, value in {**defaults, **overrides}.items()]

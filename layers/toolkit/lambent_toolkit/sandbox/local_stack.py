@@ -19,11 +19,6 @@ from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo, is_alive
 
 STATE_DIR = ".lambent"
 STOP_TIMEOUT_S = 20.0
-# What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry.
-LOCAL_PARAMETERS = {
-    "GpuEnabled": "true",
-    "WorkerImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/lambent-worker:local",
-}
 
 Say = Callable[[str], None]
 
@@ -174,18 +169,16 @@ def stack_options(
     retry_scale: float = DEFAULT_RETRY_SCALE,
     **options: Any,
 ) -> StackOptions:
-    """Complete the options of a stack: its root, and what the product's template needs to be told.
+    """Complete the options of a stack.
 
     Raises
     ------
     BrokenTemplate   no template was found
     """
-    found = (root or find_root()).resolve()
-    local = LOCAL_PARAMETERS if root is None else {}
     return StackOptions(
-        root=found,
+        root=(root or find_root()).resolve(),
         state_dir=state_dir.resolve(),
-        parameters={**local, **(parameters or {})},
+        parameters=parameters or {},
         retry_scale=retry_scale,
         **options,
     )

@@ -11,6 +11,11 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 STACK_NAME = "lambent-local"
+# What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry.
+LOCAL_PARAMETERS = {
+    "GpuEnabled": "true",
+    "WorkerImageUri": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/lambent-worker:local",
+}
 # A minute of waiting on AWS becomes a second here; see `StackOptions.retry_scale`.
 DEFAULT_RETRY_SCALE = 1 / 60
 
@@ -25,7 +30,7 @@ class StackOptions:
     template : str                template file, relative to `root`
     state_dir : Path              where stack.json, logs and scratch folders go
     port : int                    port of the HTTP door; 0 takes any free one
-    parameters : dict             template parameters to override
+    parameters : dict             template parameters to override, beside LOCAL_PARAMETERS
     retry_scale : float           part of AWS's waiting time before a retry that is really waited: what is left
                                   of an SQS visibility timeout after a failed record, and the pause before an
                                   asynchronous invocation is tried again; 1 waits as AWS does

@@ -13,13 +13,13 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import uvloop
-
-from lambent_toolkit.sandbox.errors import SandboxError
+from lambent_toolkit.sandbox.errors import MissingTool, SandboxError
 from lambent_toolkit.sandbox.options import StackOptions
-from lambent_toolkit.sandbox.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from lambent_toolkit.sandbox.supervisor import Supervisor
 
 
 def encode_options(options: StackOptions, is_linked: bool) -> str:
@@ -50,6 +50,8 @@ def _tell(news: dict[str, Any]) -> None:
 
 
 async def _serve(options: StackOptions, is_linked: bool) -> int:
+    from lambent_toolkit.sandbox.supervisor import Supervisor
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -66,9 +68,6 @@ async def _serve(options: StackOptions, is_linked: bool) -> int:
     life.cancel()
     (outcome,) = await asyncio.gather(life, return_exceptions=True)
     await supervisor.stop()
-    if isinstance(outcome, SandboxError):
-        _tell({"error": str(outcome), "exit_code": outcome.exit_code})
-        return outcome.exit_code
     if isinstance(outcome, Exception):
         raise outcome
     return 0
@@ -84,7 +83,19 @@ def main() -> None:
     """Run one stack until a signal, or until something breaks."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     options, is_linked = _decode_options(sys.argv[1])
-    sys.exit(uvloop.run(_serve(options, is_linked)))
+    try:
+        import uvloop
+
+        sys.exit(uvloop.run(_serve(options, is_linked)))
+    except ModuleNotFoundError as exc:
+        _fail(MissingTool(f"the package {exc.name} is not installed in this Python environment; run `make setup`"))
+    except SandboxError as exc:
+        _fail(exc)
+
+
+def _fail(error: SandboxError) -> NoReturn:
+    _tell({"error": str(error), "exit_code": error.exit_code})
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

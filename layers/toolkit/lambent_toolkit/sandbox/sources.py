@@ -10,9 +10,11 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.options import LOCAL_PARAMETERS
 
 IGNORED_PARTS = {"__pycache__", ".git", ".aws-sam", ".venv"}
 CODE_PROPERTIES = ("CodeUri", "ContentUri")
+BUILD_PROPERTIES = {*CODE_PROPERTIES, "Architectures", "Runtime", "BuildMethod", "BuildArchitecture"}
 
 
 def read_template(path: Path) -> dict[str, Any]:
@@ -33,6 +35,38 @@ def read_template(path: Path) -> dict[str, Any]:
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
         raise BrokenTemplate(f"{path.name} has no Resources")
     return dict(template)
+
+
+def effective_parameters(template: dict[str, Any], overrides: dict[str, str]) -> dict[str, str]:
+    """Return what a template's parameters are set to here, beside its own defaults.
+
+    Raises
+    ------
+    BrokenTemplate   the template has no such parameter
+    """
+    declared = set(template.get("Parameters") or {})
+    if unknown := sorted(set(overrides) - declared):
+        known = ", ".join(sorted(declared)) or "none"
+        raise BrokenTemplate(f"the template has no parameter {', '.join(unknown)}; it has {known}")
+    return {name: value for name, value in LOCAL_PARAMETERS.items() if name in declared} | overrides
+
+
+def build_parameters(template: dict[str, Any]) -> set[str]:
+    """Return the parameters that a build depends on: those in a code folder's name, a runtime or an architecture."""
+    names: set[str] = set()
+
+    def look(node: Any, is_relevant: bool) -> None:
+        if isinstance(node, dict):
+            if is_relevant and isinstance(node.get("Ref"), str):
+                names.add(node["Ref"])
+            for key, value in node.items():
+                look(value, is_relevant or key in BUILD_PROPERTIES)
+        elif isinstance(node, list):
+            for value in node:
+                look(value, is_relevant)
+
+    look([template.get("Globals", {}), template.get("Resources", {})], is_relevant=False)
+    return names
 
 
 def source_folders(template: dict[str, Any], root: Path) -> list[Path]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
-from lambent_toolkit.sandbox.errors import StackFailed
+from lambent_toolkit.sandbox.errors import MissingTool, StackFailed
 
 START_TIMEOUT_S = 60
+NEEDED_PACKAGES = ("moto", "flask", "flask_cors")
 
 
 class Storage:
@@ -27,8 +29,12 @@ class Storage:
 
         Raises
         ------
+        MissingTool   a package is not installed
         StackFailed   it ended, or did not listen in time; the log tells why
         """
+        for name in NEEDED_PACKAGES:
+            if importlib.util.find_spec(name) is None:
+                raise MissingTool(f"the package {name} is not installed in this Python environment; run `make setup`")
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(os.getpid()), control_url),

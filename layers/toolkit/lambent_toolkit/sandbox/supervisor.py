@@ -10,17 +10,15 @@ import os
 import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.batch_api import BatchApi
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost
 from lambent_toolkit.sandbox.batch_engine import BatchEngine
-from lambent_toolkit.sandbox.build import Build, make_build
 from lambent_toolkit.sandbox.clock_rules import fire_on_schedule
 from lambent_toolkit.sandbox.control import Control
-from lambent_toolkit.sandbox.deploy import deploy
 from lambent_toolkit.sandbox.deployment import Deployment
 from lambent_toolkit.sandbox.describe_stack import describe_stack
 from lambent_toolkit.sandbox.environment import EnvironmentHost
@@ -35,9 +33,13 @@ from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.programs import Programs
 from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo
 from lambent_toolkit.sandbox.storage import Storage
-from lambent_toolkit.sandbox.template import TranslatedTemplate, translate
 from lambent_toolkit.sandbox.usage_plans import ApiKeys
 from lambent_toolkit.sandbox.worker_image import WorkerImage
+
+# Not at the top: the translator and boto3 take a second to import, while the storage can start already.
+if TYPE_CHECKING:
+    from lambent_toolkit.sandbox.build import Build
+    from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 WORKER_DOCKERFILE = Path("functions/batch_worker/Dockerfile")
 REAP_EVERY_S = 10.0
@@ -105,13 +107,7 @@ class Supervisor:
             asyncio.to_thread(self._build), self._start_storage(control_server.url, logs)
         )
         self._say("creating the template's resources")
-        deployment = await asyncio.to_thread(
-            deploy,
-            translated,
-            parameters=self._options.parameters,
-            endpoint=storage.endpoint,
-            storage_log=logs / "storage.log",
-        )
+        deployment = await asyncio.to_thread(self._deploy, build, translated, storage.endpoint, logs)
         return await self._run(deployment, build, storage.endpoint, logs=logs, control=control, door=door)
 
     def _claim_state_dir(self) -> Path:
@@ -132,10 +128,17 @@ class Supervisor:
         return state_dir / "logs"
 
     def _build(self) -> tuple[Build, TranslatedTemplate]:
-        # Before the build, since the translator names what is wrong, and `sam build` shows a stack trace.
-        translate(self._options.template_path, self._options.parameters)
+        from lambent_toolkit.sandbox.build import make_build
+        from lambent_toolkit.sandbox.template import translate
+
         build = make_build(self._options, self._say, self._programs)
-        return build, translate(build.template, self._options.parameters)
+        return build, translate(build.template, build.parameters)
+
+    def _deploy(self, build: Build, translated: TranslatedTemplate, endpoint: str, logs: Path) -> Deployment:
+        from lambent_toolkit.sandbox.deploy import deploy
+
+        storage_log = logs / "storage.log"
+        return deploy(translated, parameters=build.parameters, endpoint=endpoint, storage_log=storage_log)
 
     async def _start_storage(self, control_url: str, logs: Path) -> Storage:
         self._storage = await Storage.start(control_url, logs / "storage.log")

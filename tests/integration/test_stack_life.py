@@ -1,0 +1,284 @@
+"""`lambent up`, `status`, `logs` and `down` as a user runs them: readiness, several stacks, and nothing left behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from patience import wait_for
+
+from lambent_toolkit.sandbox.stack_info import StackInfo, is_alive
+
+MACHINERY = Path(__file__).parent / "fixtures" / "machinery"
+LAMBENT = Path(sys.executable).with_name("lambent")
+START_S = 120
+
+
+def lambent(*words: str, cwd: Path = MACHINERY, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LAMBENT, *words],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+
+
+@contextmanager
+def running(state: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `lambent up` in the foreground; give its process and its ready line."""
+    command = [LAMBENT, "up", "--port", "0", "--state", str(state), *words]
+    process = subprocess.Popen(command, cwd=MACHINERY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process, process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        process.stdout.close()
+
+
+def processes_of(state: Path) -> list[str]:
+    """Return the command lines of all processes that have to do with a state folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, command = (folder / "environ").read_bytes(), (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(state).encode() in environment + command and int(folder.name) != os.getpid():
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    stats = ((int(path.parent.name), path) for path in Path("/proc").glob("[0-9]*/stat"))
+    found = []
+    for child, path in stats:
+        with suppress(OSError):  # it ended meanwhile
+            found += [child] if int(path.read_text().rpartition(")")[2].split()[1]) == pid else []
+    return found
+
+
+def busy(info: StackInfo) -> list[int]:
+    """Let the stack have a function process and a Batch attempt; return its processes."""
+    use(info)
+    batch = info.client("batch")
+    names = {"jobQueue": info.resources["JobQueue"], "jobDefinition": info.resources["JobDefinition"]}
+    job_id = batch.submit_job(jobName="j", parameters={"what": "stubborn"}, **names)["jobId"]
+    wait_for(lambda: batch.describe_jobs(jobs=[job_id])["jobs"][0]["status"] == "RUNNING", what="the job's start")
+    batch.close()
+    return [info.pid, *children_of(info.pid)]
+
+
+def are_gone(pids: list[int]) -> bool:
+    return not any(map(is_alive, pids))
+
+
+def test_ready_line_and_stack_json_say_the_same_and_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, line):
+        info = StackInfo.load(tmp_path)
+        pids = busy(info)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(20)
+
+    assert line == f"ready url={info.url} key={info.api_key} endpoint={info.endpoint}\n"
+    assert code == 128 + signal.SIGTERM
+    assert len(pids) >= 4
+    assert are_gone(pids)
+    assert processes_of(tmp_path) == []
+    assert not (tmp_path / "stack.json").exists()
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "command"])
+def test_even_sigkill_leaves_no_process(tmp_path: Path, victim: str) -> None:
+    with running(tmp_path) as (process, _):
+        info = StackInfo.load(tmp_path)
+        pids = busy(info)
+        os.kill(info.pid if victim == "supervisor" else process.pid, signal.SIGKILL)
+        process.wait(20)
+
+    wait_for(lambda: are_gone(pids), what="the end of every process", patience_s=15)
+
+
+def test_ctrl_c_while_building_leaves_no_process(tmp_path: Path) -> None:
+    root, state = tmp_path / "root", tmp_path / "state"
+    shutil.copytree(MACHINERY, root, ignore=shutil.ignore_patterns(".aws-sam"))
+    command = [LAMBENT, "up", "--port", "0", "--state", str(state)]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: "sam build" in process.stderr.readline(), what="the build's start")
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(20) == 128 + signal.SIGINT
+    process.stderr.close()
+    wait_for(lambda: not processes_of(root), what="the end of every process", patience_s=10)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the state folder of a stack in the foreground, for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("state")
+    with running(folder):
+        yield folder
+
+
+def use(info: StackInfo, **wish: str) -> dict[str, object]:
+    headers = {"x-api-key": info.api_key}
+    return httpx.post(f"{info.url}/do", json=wish, headers=headers, timeout=30).raise_for_status().json()
+
+
+def test_stack_json_has_what_programs_need(state: Path) -> None:
+    written = json.loads((state / "stack.json").read_text())
+
+    assert set(written) >= {
+        "url",
+        "api_key",
+        "endpoint",
+        "region",
+        "buckets",
+        "queues",
+        "table",
+        "logs",
+        "topic",
+        "pid",
+    }
+    assert set(written["queues"]) == {"work", "work_dead_letter", "react_dead_letter", "upload"}
+    assert written["table"]
+
+
+def test_status_shows_the_address_and_the_queues(state: Path) -> None:
+    status = lambent("status", "--state", str(state))
+
+    assert StackInfo.load(state).url in status.stdout
+    assert "work_dead_letter" in status.stdout
+
+
+def test_logs_shows_one_function_and_names_the_known_ones(state: Path) -> None:
+    use(StackInfo.load(state))
+
+    known, unknown = lambent("logs", "echo", "--state", str(state)), lambent("logs", "nobody", "--state", str(state))
+    everything = lambent("logs", "--state", str(state))
+
+    assert "REPORT RequestId: " in known.stdout
+    assert "echo: REPORT RequestId: " in everything.stdout
+    assert unknown.returncode == 2
+    assert "echo" in unknown.stderr
+
+
+def test_logs_can_be_followed(state: Path) -> None:
+    info = StackInfo.load(state)
+    use(info)
+    command = [LAMBENT, "logs", "echo", "--follow", "--state", str(state)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+        line = follower.stdout.readline()
+        while not line.startswith("REPORT"):
+            line = follower.stdout.readline()
+        use(info)
+        later = follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        code = follower.wait(10)
+
+    assert later
+    assert code == 130
+
+
+def test_second_stack_in_the_same_state_folder_is_refused(state: Path) -> None:
+    again = lambent("up", "--port", "0", "--state", str(state))
+
+    assert again.returncode == 7
+    assert "already runs" in again.stderr
+    assert use(StackInfo.load(state))
+
+
+def test_two_stacks_run_side_by_side_and_share_nothing(state: Path, tmp_path: Path) -> None:
+    first = StackInfo.load(state)
+
+    with running(tmp_path, "--parameter", "Greeting=bonjour"):
+        second = StackInfo.load(tmp_path)
+        greetings = [use(info, do="inspect")["env"]["GREETING"] for info in (first, second)]
+        crossed = httpx.post(f"{first.url}/do", json={}, headers={"x-api-key": second.api_key})
+
+    assert greetings == ["hello", "bonjour"]
+    assert crossed.status_code == 403
+    assert {first.url, first.endpoint}.isdisjoint({second.url, second.endpoint})
+
+
+def test_detached_stack_stays_until_down_ends_it(tmp_path: Path) -> None:
+    started = lambent("up", "--detach", "--port", "0", "--state", str(tmp_path))
+    info = StackInfo.load(tmp_path)
+    answer = use(info)
+    ended, ended_again = lambent("down", "--state", str(tmp_path)), lambent("down", "--state", str(tmp_path))
+
+    assert started.returncode == 0
+    assert started.stdout.startswith(f"ready url={info.url} ")
+    assert "does not survive" in started.stderr
+    assert answer["pid"]
+    assert ended.returncode == 0
+    assert (ended_again.returncode, "no local stack runs" in ended_again.stderr) == (8, True)
+    assert not is_alive(info.pid)
+    assert processes_of(tmp_path) == []
+
+
+def test_port_in_use_is_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        started = time.monotonic()
+        result = lambent("up", "--port", str(port), "--state", str(tmp_path))
+
+    assert result.returncode == 6
+    assert f"port {port} is in use" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: [", "not valid YAML"),
+        ("Description: nothing", "has no Resources"),
+        (
+            "{Transform: AWS::Serverless-2016-10-31, Resources: {F: {Type: AWS::Serverless::Function}}}",
+            "[F] is invalid",
+        ),
+        ("Resources: {L: {Type: 'AWS::Serverless::LayerVersion', Properties: {ContentUri: nowhere}}}", "nowhere"),
+        ("Resources: {S: {Type: 'AWS::Scheduler::Schedule'}}", "AWS::Scheduler::Schedule"),
+    ],
+)
+def test_broken_template_is_said_with_its_reason(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "template.yaml").write_text(text)
+
+    result = lambent("up", "--port", "0", "--state", str(tmp_path / "state"), cwd=tmp_path)
+
+    assert result.returncode == 5
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_unknown_parameter_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    result = lambent("up", "--port", "0", "--state", str(tmp_path), "--parameter", "Gretting=hi")
+
+    assert result.returncode == 5
+    assert "no parameter Gretting; it has Greeting, Rate" in result.stderr
+
+
+def test_missing_package_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "samtranslator.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'samtranslator'\", name='samtranslator')"
+    )
+
+    result = lambent("up", "--port", "0", "--state", str(tmp_path / "state"), env={"PYTHONPATH": str(tmp_path)})
+
+    assert result.returncode == 3
+    assert "samtranslator is not installed" in result.stderr
+    assert "make setup" in result.stderr
