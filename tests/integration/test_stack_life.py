@@ -36,10 +36,10 @@ def lambent(*words: str, cwd: Path = MACHINERY, env: dict[str, str] | None = Non
 
 
 @contextmanager
-def running(state: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(state: Path, *words: str, errors: int = subprocess.DEVNULL) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `lambent up` in the foreground; give its process and its ready line."""
     command = [LAMBENT, "up", "--port", "0", "--state", str(state), *words]
-    process = subprocess.Popen(command, cwd=MACHINERY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, cwd=MACHINERY, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         yield process, process.stdout.readline()
     finally:
@@ -68,6 +68,10 @@ def children_of(pid: int) -> list[int]:
         with suppress(OSError):  # it ended meanwhile
             found += [child] if int(path.read_text().rpartition(")")[2].split()[1]) == pid else []
     return found
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def busy(info: StackInfo) -> list[int]:
@@ -109,6 +113,19 @@ def test_even_sigkill_leaves_no_process(tmp_path: Path, victim: str) -> None:
         process.wait(20)
 
     wait_for(lambda: are_gone(pids), what="the end of every process", patience_s=15)
+
+
+def test_stack_whose_storage_dies_ends_with_a_message(tmp_path: Path) -> None:
+    with running(tmp_path, errors=subprocess.PIPE) as (process, _):
+        info = StackInfo.load(tmp_path)
+        storage = next(pid for pid in children_of(info.pid) if "storage_server" in command_of(pid))
+        os.kill(storage, signal.SIGKILL)
+        code, said = process.wait(20), process.stderr.read()
+        process.stderr.close()
+
+    assert code == 9
+    assert "storage process ended" in said
+    assert not is_alive(info.pid)
 
 
 def test_ctrl_c_while_building_leaves_no_process(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import logging
-import os
 import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -84,6 +83,19 @@ class Supervisor:
         ------
         StackFailed   always
         """
+        storage = asyncio.create_task(self._wait_for_storage())
+        try:
+            for part in asyncio.as_completed([storage, *self._tasks]):
+                await part  # a schedule without a next time ends well; anything else raises
+        except StackFailed:
+            raise
+        except Exception as exc:
+            log.exception("a part of the stack died")
+            raise StackFailed(f"a part of the stack died: {exc!r}") from exc
+        finally:
+            storage.cancel()
+
+    async def _wait_for_storage(self) -> None:
         code = await self._storage.wait() if self._storage else None
         raise StackFailed(f"the storage process ended with {code}; see {self._options.state_dir / 'logs/storage.log'}")
 
@@ -219,15 +231,7 @@ class Supervisor:
                 pool.reap()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        task.add_done_callback(_report)
-        self._tasks.append(task)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("a part of the stack died: %r", error)
-        os.kill(os.getpid(), 15)
+        self._tasks.append(asyncio.create_task(work))
 
 
 async def _not_ready(_scope: dict[str, Any], _receive: Any, send: Any) -> None:
