@@ -6,15 +6,14 @@ Job definitions, queues and compute environments stay in the storage; jobs and t
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import UTC, datetime
 from typing import Any
 
-from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
+from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost, RunningAttempt
+from lambent_toolkit.sandbox.batch_events import BatchEvents
 from lambent_toolkit.sandbox.batch_job import BEFORE_START, Attempt, Job, now_ms
 from lambent_toolkit.sandbox.errors import BrokenTemplate
 from lambent_toolkit.sandbox.worker_image import WorkerImage
@@ -40,7 +39,7 @@ class BatchEngine:
     def __init__(
         self, *, aws: AwsCalls, host: AttemptHost, slots: int, unpack_image: Callable[[], WorkerImage]
     ) -> None:
-        self._aws, self._host, self._unpack_image = aws, host, unpack_image
+        self._host, self._unpack_image = host, unpack_image
         self._image: WorkerImage | None = None
         self._image_lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(slots)
@@ -48,8 +47,8 @@ class BatchEngine:
         self._running: dict[str, RunningAttempt] = {}
         self._waiting: dict[str, asyncio.Task[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._start(self._send_events())
+        self._events = BatchEvents(aws)
+        self._start(self._events.send())
 
     def submit(self, job: Job, array_size: int | None) -> None:
         """Take a job; `array_size` makes it the parent of as many children."""
@@ -57,9 +56,9 @@ class BatchEngine:
         if array_size is not None:
             job.children = [_child(job, index) for index in range(array_size)]
             self._jobs.update({child.job_id: child for child in job.children})
-        self._publish(job)
+        self._events.publish(job)
         for child in job.children:
-            self._publish(child)
+            self._events.publish(child)
         if job.children:
             self._start(self._run_array(job))
             for child in job.children:
@@ -210,26 +209,7 @@ class BatchEngine:
 
     def _move(self, job: Job, status: str) -> None:
         job.status = status
-        self._publish(job)
-
-    def _publish(self, job: Job) -> None:
-        self._events.put_nowait(
-            {
-                "Source": "aws.batch",
-                "DetailType": "Batch Job State Change",
-                "Detail": json.dumps(job.describe()),
-                "Resources": [job.arn],
-                "Time": datetime.now(UTC).timestamp(),
-            }
-        )
-
-    async def _send_events(self) -> None:
-        while True:
-            entry = await self._events.get()
-            try:
-                await self._aws.call("events", "PutEvents", {"Entries": [entry]})
-            except AwsCallFailed as exc:
-                log.warning("a Batch event is lost: %s", exc)
+        self._events.publish(job)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
