@@ -30,7 +30,7 @@ def main() -> int:
         return run(settings, arguments.tenant, arguments.job_id, shard)
     except LambentError as error:
         say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)
-        return EXIT_TEMPORARY if error.is_retryable else EXIT_BROKEN
+        return EXIT_BROKEN if error.is_final else EXIT_TEMPORARY
 
 
 def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int) -> int:
@@ -44,7 +44,7 @@ def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int) -> int:
     except SourceGone:
         raise
     except LambentError as error:
-        if not error.is_retryable:
+        if error.is_final:
             shards.fail(tenant, job_id, shard, error)
         raise
     say("done", job_id=job_id, shard=shard)

@@ -19,7 +19,9 @@ def record_handler(record: SQSRecord) -> None:
     except (EnvelopeInvalid, JobIdReused) as error:
         log_refusal("batch request refused", error)
         reason = {"reason_code": error.code, "reason": error.detail[:512]}
-        batch_dead_letters().send(record.body.encode(), attributes=reason)
+        # The tenant goes along, so that a redriven message still has its envelope.
+        envelope = {"tenant": tenant.string_value} if tenant and tenant.string_value else {}
+        batch_dead_letters().send(record.body.encode(), attributes={**envelope, **reason})
         return
     count(JOBS_ACCEPTED)
     logger.info("dispatched", tenant=job.tenant, job_id=job.job_id)

@@ -38,7 +38,7 @@ def run_shard(message: ShardMessage) -> None:
     try:
         shard_service().run(message.tenant, message.job_id, message.shard)
     except LambentError as error:
-        if error.is_retryable:
+        if not error.is_final:
             raise
         log_refusal("shard refused", error)
         shard_service().fail(message.tenant, message.job_id, message.shard, error)

@@ -24,6 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     change = BatchStateChange(
         tenant=parameters["tenant"],
         job_id=parameters["job_id"],
+        batch_job_id=detail["jobId"],
         status=detail["status"],
         is_child="index" in detail.get("arrayProperties", {}),
     )

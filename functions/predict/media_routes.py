@@ -47,6 +47,6 @@ def predict(model: str, version: str | None = None, label: str | None = None) ->
 def _top_k(text: str | None) -> int:
     if text is None:
         return _DEFAULT_TOP_K
-    if not text.isdigit() or not 1 <= int(text[:9]) <= _MAX_TOP_K:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= _MAX_TOP_K:
         raise RequestInvalid(f"top_k is a whole number from 1 to {_MAX_TOP_K}.", field="top_k", limit=_MAX_TOP_K)
     return int(text)

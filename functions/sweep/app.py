@@ -5,8 +5,15 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambent.domain.job import Job
+from lambent.errors import LambentError
 from lambent.runtime.observability import SWEEPS, count, logger, metrics, tracer
 from lambent.runtime.wiring import sweep_service
+
+
+def note(job: Job, error: LambentError) -> None:
+    """Log a job that could not be healed this time."""
+    logger.error("not healed", tenant=job.tenant, job_id=job.job_id, code=error.code, detail=error.detail)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -14,7 +21,7 @@ from lambent.runtime.wiring import sweep_service
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Sweep once."""
-    report = asdict(sweep_service().sweep())
+    report = asdict(sweep_service().sweep(on_error=note))
     count(SWEEPS)
     logger.info("swept", **report)
     return report

@@ -1,6 +1,8 @@
 """The documents name what there is, and hold what they promise to hold."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -72,3 +74,39 @@ def test_the_worker_runs_what_the_development_environment_tests() -> None:
 
     for lock in (ROOT / "functions/batch_worker/requirements.txt", ROOT / "layers/core/requirements.txt"):
         assert {name: pin for name, pin in pins(lock).items() if tested.get(name) != pin} == {}
+
+
+def test_everything_that_the_worker_imports_is_in_its_lock() -> None:
+    # In a process that sees the locked distributions only, as the container does.
+    program = """
+import sys
+from importlib import metadata
+from importlib.abc import MetaPathFinder
+allowed = {line.split("==")[0].lower().replace("_", "-") for line in open(sys.argv[1]) if "==" in line}
+owners = metadata.packages_distributions()
+class Locked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        top = name.split(".")[0]
+        names = {owner.lower().replace("_", "-") for owner in owners.get(top, [])}
+        if names and not names & (allowed | {"lambent", "pip", "setuptools"}):
+            raise ModuleNotFoundError(f"{name} is not in the worker's lock")
+sys.meta_path.insert(0, Locked())
+sys.path.insert(0, "functions/batch_worker")
+import main
+from lambent.runtime.settings import WorkerSettings
+from lambent.runtime.wiring import worker_shards
+names = {"table_name": "t", "models_bucket": "m", "data_bucket": "d", "keras_backend": "tensorflow"}
+worker_shards(WorkerSettings(worker_batch_size=1, **names))
+"""
+    lock = str(ROOT / "functions/batch_worker/requirements.txt")
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, lock],
+        cwd=ROOT,
+        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import pytest
 from lambent.contracts.model import Classification
 from lambent.domain import names
 from lambent.domain.job_states import JobState, outcome, states_before
-from lambent.domain.planning import GPU_MIN_ITEMS, MAX_SHARDS, choose_lane, shard_size
+from lambent.domain.planning import CPU_SHARD_ITEMS, GPU_MIN_ITEMS, MAX_SHARDS, choose_lane, shard_size
 from lambent.domain.postprocessing import label_rows
 from lambent.errors import LaneUnavailable, ModelNotFound, NameInvalid, UploadKeyInvalid
 
@@ -38,11 +38,31 @@ def test_an_upload_key_gives_tenant_model_and_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["inbox/x.png", "inbox/acme/digits/", "inbox/acme//x", "other/acme/digits/x", "inbox/../digits/x"]
+    "key",
+    [
+        "inbox/x.png",
+        "inbox/acme/digits/",
+        "inbox/acme//x",
+        "other/acme/digits/x",
+        "inbox/../digits/x",
+        "inbox/acme/digits/x.error",
+    ],
 )
 def test_other_upload_keys_are_refused(key: str) -> None:
     with pytest.raises(UploadKeyInvalid):
         names.parse_upload_key(key)
+
+
+@pytest.mark.parametrize("name", ["a" * 990, "ü" * 500, "d/" * 480 + "a"])
+def test_the_longest_legal_key_has_a_place_for_its_outcome(name: str) -> None:
+    key = f"inbox/acme/digits/{name}"
+    assert len(key.encode()) <= 1024
+
+    stems = {names.result_stem(key), names.result_stem(f"{key[:-1]}b")}
+
+    assert len(stems) == 2
+    assert all(len(f"{stem}.error.json".encode()) <= 1024 for stem in stems)
+    assert all(stem.startswith("results/acme/digits/") for stem in stems)
 
 
 def test_results_never_lie_under_the_prefix_that_triggers() -> None:
@@ -106,10 +126,11 @@ def test_a_lane_that_cannot_run_the_version_is_refused(asked, is_gpu_deployed, f
 
 @pytest.mark.parametrize("items", [1, 100, 101, 999_999, 1_000_000, 50_000_000])
 def test_no_job_has_more_shards_than_an_array_takes(items: int) -> None:
-    size = shard_size(items, 100)
+    gpu, cpu = (shard_size(items, lane=lane, preferred=100) for lane in ("gpu", "cpu"))
 
-    assert -(-items // size) <= MAX_SHARDS
-    assert size >= 100
+    assert max(-(-items // gpu), -(-items // cpu)) <= MAX_SHARDS
+    assert gpu >= 100
+    assert cpu >= CPU_SHARD_ITEMS
 
 
 def test_labels_come_in_falling_order_of_score() -> None:

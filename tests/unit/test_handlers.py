@@ -227,6 +227,8 @@ def test_protocol_reads(functions: Functions, path: str, field: str, value: obje
         ("POST", "/models/shade/labels/beta/predict", {}, 404, "model_not_found"),
         ("POST", "/v2/models/shade/infer", {"body": b"{"}, 400, "json_invalid"),
         ("POST", "/v2/models/shade/infer", {"body": b"[]"}, 422, "request_invalid"),
+        ("POST", "/v2/models/shade/infer", {"body": b'{"parameters":{"a":' + b"[" * 4000}, 400, "json_too_complex"),
+        ("POST", "/models/shade/predict", {"query": {"top_k": "\u00b2"}}, 422, "request_invalid"),
         ("GET", "/v2/models/shade/infer", {}, 404, "route_not_found"),
         ("GET", "/nowhere", {}, 404, "route_not_found"),
     ],
@@ -333,8 +335,8 @@ def test_a_shard_whose_job_is_unknown_comes_back_and_a_lost_tensor_is_recorded(f
     shard = {"kind": "shard", "schema_version": 1, "tenant": "acme", "job_id": "none", "shard": 0}
     tensor = {
         "kind": "tensor", "schema_version": 1, "tenant": "acme", "model": "shade", "version": 1,
-        "tensor_key": "work/acme/none.npy", "result_stem": "results/acme/shade/lost.png", "source_name": "lost.png",
-        "source_etag": "e",
+        "tensor_key": "work/acme/none.npy", "result_stem": "results/acme/shade/lost.png",
+        "source_key": "inbox/acme/shade/lost.png", "source_name": "lost.png", "source_etag": "e",
     }  # fmt: skip
 
     assert functions.records("infer", json.dumps(shard), json.dumps(tensor)) == ["0"]
@@ -353,11 +355,11 @@ def test_a_message_of_no_job_is_dead_with_its_reason(functions: Functions) -> No
 
 def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: Functions) -> None:
     foreign = {"detail": {"status": "FAILED", "parameters": {}}}
-    unknown = {"detail": {"status": "FAILED", "parameters": {"tenant": "acme", "job_id": "none"}}}
+    unknown = {"detail": {"status": "FAILED", "jobId": "b", "parameters": {"tenant": "acme", "job_id": "none"}}}
 
     assert functions.call("job_events", foreign) is None
     assert functions.call("job_events", unknown) is None
 
 
 def test_a_sweep_tells_what_it_did(functions: Functions) -> None:
-    assert functions.call("sweep", {}) == {"looked_at": 0, "finished": 0, "enqueued": 0}
+    assert functions.call("sweep", {}) == {"looked_at": 0, "finished": 0, "enqueued": 0, "errors": 0}

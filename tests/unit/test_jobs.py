@@ -1,6 +1,7 @@
 """Door 3: batch requests into jobs, shards into parts, parts into an end."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from builders import TENANT, World, picture, request
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.domain.job_states import JobState
-from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, ModelIntegrityFailed, Unavailable
+from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, Misconfigured, ModelIntegrityFailed, Unavailable
 from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
 from lambent.services.sweep import SweepService
@@ -44,10 +45,15 @@ def run_cpu(world: World) -> None:
 
 def track(world: World, status: str, *, is_child: bool = False) -> None:
     service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
-    service.apply(BatchStateChange(TENANT, "job-1", status, is_child))
+    batch_job_id = f"{job(world).batch_job_id}:0" if is_child else str(job(world).batch_job_id)
+    service.apply(BatchStateChange(TENANT, "job-1", batch_job_id, status, is_child))
 
 
-def sweep(world: World):
+def batch_name(world: World) -> str:
+    return str(job(world).batch_job_id).removeprefix("batch-")
+
+
+def sweep(world: World, *, after_s: float = 61, errors: list | None = None):
     submit = SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30)
     service = SweepService(
         jobs=world.jobs,
@@ -57,8 +63,8 @@ def sweep(world: World):
         clock=world.clock,
         stuck_after_s=60,
     )
-    world.clock.advance(61)
-    return service.sweep()
+    world.clock.advance(after_s)
+    return service.sweep(on_error=lambda found, error: (errors if errors is not None else []).append((found, error)))
 
 
 def test_a_cpu_batch_runs_from_request_to_results() -> None:
@@ -88,9 +94,8 @@ def test_a_gpu_batch_is_one_array_job_with_a_child_a_shard() -> None:
     world.dispatch(lane="gpu")
 
     assert world.runner.submitted == {
-        "lambent-acme-job-1": {"shards": 3, "parameters": {"tenant": "acme", "job_id": "job-1"}}
+        name: {"shards": 3, "parameters": {"tenant": "acme", "job_id": "job-1"}} for name in [batch_name(world)]
     }
-    assert job(world).batch_job_id == "batch-lambent-acme-job-1"
     assert world.infer_queue.sent == []
 
 
@@ -135,13 +140,13 @@ def test_a_crash_between_submitting_and_remembering_does_not_submit_twice() -> N
     world = ready()
     world.dispatch(lane="gpu")
     submitted = dict(world.runner.submitted)
-    world.jobs.set_batch_job(TENANT, "job-1", "")
+    world.jobs.jobs[(TENANT, "job-1")] = replace(job(world), batch_job_id=None)
     world.runner.submit = lambda *_args, **_kwargs: pytest.fail("submitted twice")  # type: ignore[method-assign]
 
     world.dispatch(lane="gpu")
 
     assert world.runner.submitted == submitted
-    assert job(world).batch_job_id == "batch-lambent-acme-job-1"
+    assert job(world).batch_job_id == f"batch-{next(iter(submitted))}"
 
 
 def test_a_finished_job_is_not_started_again_by_a_late_duplicate() -> None:
@@ -287,7 +292,7 @@ def test_events_after_the_end_and_of_unknown_jobs_change_nothing() -> None:
     for status in ("RUNNING", "SUCCEEDED", "FAILED"):
         track(world, status)
     TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock).apply(
-        BatchStateChange("other", "job-1", "FAILED", is_child=False)
+        BatchStateChange("other", "job-1", "batch-x", "FAILED", is_child=False)
     )
 
     assert job(world).state is JobState.FAILED
@@ -381,7 +386,7 @@ def test_the_sweep_finishes_a_job_whose_last_event_was_lost() -> None:
 def test_the_sweep_ends_a_job_that_the_container_service_says_has_failed() -> None:
     world = ready()
     world.dispatch(lane="gpu")
-    world.runner.statuses["batch-lambent-acme-job-1"] = "FAILED"
+    world.runner.statuses[job(world).batch_job_id] = "FAILED"
 
     sweep(world)
 
@@ -391,21 +396,144 @@ def test_the_sweep_ends_a_job_that_the_container_service_says_has_failed() -> No
 def test_the_sweep_leaves_a_running_job_alone() -> None:
     world = ready()
     world.dispatch(lane="gpu")
-    world.runner.statuses["batch-lambent-acme-job-1"] = "RUNNING"
+    world.runner.statuses[job(world).batch_job_id] = "RUNNING"
 
     report = sweep(world)
 
     assert (report.finished, report.enqueued) == (0, 0)
 
 
-def test_the_sweep_revives_a_lost_request_three_times_and_then_gives_up() -> None:
+def test_the_sweep_revives_a_lost_request_with_growing_pauses_and_then_gives_up() -> None:
     world = ready()
     SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(TENANT, request())
 
-    revived = [sweep(world).enqueued for _ in range(4)]
+    revived = [(minute, sweep(world, after_s=60.5).enqueued) for minute in range(1, 17)]
 
-    assert revived == [1, 1, 1, 0]
+    # After 1 minute, 2 more, 4 more; after 8 more it is over.
+    assert [minute for minute, count in revived if count] == [1, 3, 7]
     assert job(world).state is JobState.FAILED
+
+
+def test_a_job_that_cannot_be_healed_does_not_keep_the_sweep_from_the_next() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses[job(world).batch_job_id] = "FAILED"
+    del world.data.objects[f"{JOB}/plan.json"]
+    world.dispatch(id="job-2", lane="cpu")
+    for shard in range(3):
+        world.shards().run(TENANT, "job-2", shard)
+    errors: list = []
+
+    report = sweep(world, errors=errors)
+
+    assert (report.looked_at, report.finished, report.errors) == (2, 1, 1)
+    assert [(found.job_id, error.code) for found, error in errors] == [("job-1", "source_gone")]
+    assert world.jobs.get(TENANT, "job-2").state is JobState.SUCCEEDED
+
+
+def test_an_announcement_that_was_lost_is_repeated_by_the_sweep() -> None:
+    world = ready()
+    announce = world.notifier.announce
+    world.dispatch(lane="cpu")
+
+    def fail(*_: object) -> None:
+        raise Unavailable("away")
+
+    world.notifier.announce = fail  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        run_cpu(world)
+    world.notifier.announce = announce  # type: ignore[method-assign]
+    ended = job(world).state
+    sweep(world)
+    sweep(world)
+
+    assert ended is JobState.SUCCEEDED
+    assert len(world.notifier.announced) == 1
+
+
+def test_two_dispatchers_of_one_request_follow_the_plan_that_was_first() -> None:
+    world = ready()
+    body = msgspec.json.encode(request(lane="cpu")).decode()
+    plans = []
+    write_once = world.data.write_once
+
+    def slip_in(key: str, content: bytes, *, content_type: str) -> bool:
+        if key.endswith("plan.json") and not plans:
+            plans.append(key)
+            world.put_items(picture(0))  # the manifest changes, and another dispatcher is quicker
+            world.dispatcher().dispatch(TENANT, body)
+        return write_once(key, content, content_type=content_type)
+
+    world.data.write_once = slip_in  # type: ignore[method-assign]
+    world.dispatcher().dispatch(TENANT, body)
+    run_cpu(world)
+
+    assert (job(world).total, job(world).done, job(world).shards) == (1, 1, 1)
+    assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["total"] == 1
+
+
+def test_a_late_worker_cannot_change_the_outcome_of_a_job_that_has_ended() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.shards().run(TENANT, "job-1", 0)
+    track(world, "FAILED")
+    before = dict(world.data.objects)
+
+    world.shards().run(TENANT, "job-1", 1)
+
+    assert {key: body for key, body in world.data.objects.items() if key.startswith(JOB)} == {
+        key: body for key, body in before.items() if key.startswith(JOB)
+    }
+
+
+def test_tenants_whose_names_and_job_ids_join_to_the_same_text_have_jobs_of_their_own() -> None:
+    world = ready()
+    for tenant in ("acme", "acme-b"):
+        for key in ("items.jsonl", "0.png"):
+            world.data.objects[f"inputs/{tenant}/{key}"] = world.data.objects[f"inputs/{TENANT}/{key}"].replace(
+                f"inputs/{TENANT}/".encode(), f"inputs/{tenant}/".encode()
+            )
+        asked = request(
+            id="b-c" if tenant == "acme" else "c",
+            lane="gpu",
+            input={"manifest_uri": f"s3://fake-bucket/inputs/{tenant}/items.jsonl"},
+        )
+        world.dispatcher().dispatch(tenant, msgspec.json.encode(asked).decode())
+
+    assert len(world.runner.submitted) == 2
+
+
+def test_the_end_of_a_batch_job_that_is_not_ours_is_passed_over() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
+
+    service.apply(BatchStateChange(TENANT, "job-1", "another", "FAILED", is_child=False))
+
+    assert job(world).state is JobState.PLANNED
+
+
+def test_a_planned_gpu_job_ends_when_the_lane_is_taken_away() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.jobs.jobs[(TENANT, "job-1")] = replace(job(world), batch_job_id=None)
+
+    world.dispatcher(is_gpu_deployed=False).dispatch(TENANT, msgspec.json.encode(request(lane="gpu")).decode())
+
+    assert job(world).error["code"] == "lane_unavailable"
+
+
+def test_a_wrong_deployment_is_not_recorded_as_the_callers_fault() -> None:
+    world = ready()
+
+    def refuse(operation: str, key: str) -> None:
+        raise Misconfigured("no access")
+
+    world.data.before_call = refuse
+    with pytest.raises(Misconfigured):
+        world.dispatch()
+
+    assert job(world).state is JobState.QUEUED
 
 
 def test_a_store_that_is_away_leaves_the_job_open_for_the_next_delivery() -> None:

@@ -1,5 +1,7 @@
 """Publishing, labels, resolving, verified loading, golden vectors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_a_label_counts_its_moves_and_a_lost_race_is_told() -> None:
     assert (record.version, record.revision) == (second.version, 2)
 
     with pytest.raises(AliasConflict):
-        world.registry.set_label(record)
+        world.registry.set_label(replace(record, version=1))
 
 
 def test_a_label_cannot_point_to_what_is_not_published() -> None:
@@ -221,3 +223,25 @@ def test_golden_vectors_refuse_other_preprocessing_and_other_outputs() -> None:
         verify_golden(golden(), other, FakeInterpreter(tell_shade), output_tolerance=1.0)
     with pytest.raises(ModelContractMismatch, match="outputs"):
         verify_golden(golden(), contract(), inverted, output_tolerance=0.01)
+
+
+def test_a_publisher_that_died_before_the_registry_is_finished_by_the_same_files_under_the_same_number() -> None:
+    world = World()
+    files = {"model.tflite": b"tflite"}
+    add_version = world.registry.add_version
+
+    def die(_: object) -> None:
+        raise Unavailable("the registry is away")
+
+    world.registry.add_version = die  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        publish_first(world, files)
+    world.registry.add_version = add_version  # type: ignore[method-assign]
+    world.clock.advance(10)
+    publish_first(world, files)
+
+    assert world.models().get(ModelRef("shade", 1)).ref == ModelRef("shade", 1)
+
+
+def publish_first(world: World, files: dict[str, bytes]) -> None:
+    publish_version(files, contract(), store=world.store, registry=world.registry, clock=world.clock, version=1)

@@ -1,6 +1,7 @@
 """Each fake and its adapter (on moto) keep the same promises."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -87,6 +88,7 @@ def test_an_object_is_read_as_written_and_its_etag_changes_with_its_bytes(store)
     second = store.read("a/b c%.txt")
 
     assert (first.body, second.body) == (b"one", b"two")
+    assert (store.etag("a/b c%.txt"), store.etag("nothing")) == (second.etag, None)
     assert first.etag != second.etag
     assert '"' not in first.etag
 
@@ -118,11 +120,11 @@ def test_addresses_name_bucket_and_key(store) -> None:
 
 
 def test_versions_come_in_rising_order_and_are_added_once(registry) -> None:
-    for number in (2, 11, 1):
+    for number in (2, 11, 1, 1):  # a write whose answer was lost comes again and meets itself
         registry.add_version(version(number))
 
     with pytest.raises(VersionImmutable):
-        registry.add_version(version(2))
+        registry.add_version(replace(version(2), manifest_sha256="1" * 64))
     assert [record.ref.version for record in registry.versions("shade")] == [1, 2, 11]
     assert registry.version(ModelRef("shade", 11)) == version(11)
     assert registry.version(ModelRef("shade", 3)) is None
@@ -132,6 +134,7 @@ def test_versions_come_in_rising_order_and_are_added_once(registry) -> None:
 
 def test_a_label_moves_one_revision_at_a_time(registry) -> None:
     registry.set_label(label(1, revision=1))
+    registry.set_label(label(2, revision=2))
     registry.set_label(label(2, revision=2))
 
     for stale in (label(3, revision=1), label(3, revision=2), label(3, revision=4)):
@@ -153,15 +156,15 @@ def test_a_registered_key_has_its_tenant(table) -> None:
 
 
 def created(jobs):
-    job, expires_at_s = new_job(TENANT, request(), clock=CLOCK, retention_days=1)
-    assert jobs.create(job, expires_at_s=expires_at_s)
+    job = new_job(TENANT, request(), clock=CLOCK, retention_days=1)
+    assert jobs.create(job)
     return job
 
 
 def test_a_job_is_created_once_and_read_as_written(jobs) -> None:
     job = created(jobs)
 
-    assert not jobs.create(job, expires_at_s=0)
+    assert not jobs.create(job)
     assert jobs.get(TENANT, "job-1") == job
     assert jobs.get("other", "job-1") is None
     assert jobs.get(TENANT, "job-2") is None
@@ -190,31 +193,36 @@ def test_a_job_moves_only_from_allowed_states_and_keeps_its_fields(jobs) -> None
 def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
     created(jobs)
 
-    jobs.record_shard(TENANT, "job-1", ShardProgress(1, 10, 1, False, CLOCK.now()))
-    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 5, 0, True, CLOCK.now()))
-    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 3, 0, False, CLOCK.now()))
+    jobs.record_shard(TENANT, "job-1", ShardProgress(1, 10, 1, False, CLOCK.now()), expires_at_s=1)
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 5, 0, True, CLOCK.now()), expires_at_s=1)
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 3, 0, False, CLOCK.now()), expires_at_s=1)
 
     job = jobs.get(TENANT, "job-1")
     assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
 
 
-def test_open_jobs_are_those_without_an_end_and_without_recent_change(jobs) -> None:
+def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     job = created(jobs)
     later = FakeClock(CLOCK.at_s + 1).now()
 
     assert [found.job_id for found in jobs.open_jobs(updated_before=later)] == ["job-1"]
-    assert jobs.open_jobs(updated_before=job.updated_at) == []
+    assert list(jobs.open_jobs(updated_before=job.updated_at)) == []
     jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
-    assert jobs.open_jobs(updated_before=later) == []
+    assert [found.state for found in jobs.open_jobs(updated_before=later)] == [JobState.FAILED]
+    jobs.close(TENANT, "job-1")
+    assert list(jobs.open_jobs(updated_before=later)) == []
 
 
 def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
     created(jobs)
 
     jobs.set_batch_job(TENANT, "job-1", "batch-7")
+    jobs.set_batch_job(TENANT, "job-1", "batch-8")
+    for _ in range(3):
+        jobs.count_heal(TENANT, "job-1", at="2027-01-01T00:00:00.000Z")
 
-    assert [jobs.count_heal(TENANT, "job-1") for _ in range(3)] == [1, 2, 3]
-    assert jobs.get(TENANT, "job-1").batch_job_id == "batch-7"
+    job = jobs.get(TENANT, "job-1")
+    assert (job.batch_job_id, job.heals, job.updated_at) == ("batch-7", 3, "2027-01-01T00:00:00.000Z")
 
 
 @pytest.fixture(params=["fake", "adapter"])

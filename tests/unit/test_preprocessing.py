@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from builders import picture
 from lambent.contracts.model import ImagePreprocessing, Limits
@@ -72,17 +72,32 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     np.testing.assert_allclose(array, 128 / 255, atol=0.005)
 
 
-def test_exif_orientation_is_obeyed() -> None:
-    image = Image.new("L", (2, 1), 0)
-    image.putpixel((1, 0), 255)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_obeyed_as_pillow_does(orientation: int) -> None:
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
     exif = Image.Exif()
-    exif[0x0112] = 3  # turned by 180 degrees
+    exif[0x0112] = orientation
     buffer = BytesIO()
     image.save(buffer, format="PNG", exif=exif)
+    with Image.open(BytesIO(buffer.getvalue())) as saved:
+        expected = ImageOps.exif_transpose(saved)
 
-    array = preprocess_image(buffer.getvalue(), ImagePreprocessing(height=1, width=2, channels=1), LIMITS)
+    spec = ImagePreprocessing(height=expected.height, width=expected.width, channels=1, scale=1.0)
+    array = preprocess_image(buffer.getvalue(), spec, LIMITS)
 
-    assert array.ravel().tolist() == [1.0, 0.0]
+    np.testing.assert_array_equal(array[:, :, 0], np.asarray(expected))
+
+
+def test_an_odd_exif_tag_beside_the_orientation_does_no_harm() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x0100] = 4
+    buffer = BytesIO()
+    Image.new("L", (4, 4), 255).save(buffer, format="JPEG", exif=exif)
+    # ImageWidth as type BYTE: Pillow's own transposition fails on it when it rewrites the tags.
+    odd = buffer.getvalue().replace(b"\x01\x00\x00\x04", b"\x01\x00\x00\x01", 1)
+
+    assert preprocess_image(odd, GREY, LIMITS).max() == 1.0
 
 
 def test_empty_input_is_refused() -> None:

@@ -73,3 +73,9 @@ def test_unknown_datatype_lists_the_known_ones() -> None:
         read([1, 2, 3, 4], "FLOAT")
 
     assert "FP32" in refusal.value.limit
+
+
+@pytest.mark.parametrize("value", [1e300, -1e39])
+def test_numbers_beyond_float32_do_not_become_infinite(value: float) -> None:
+    with pytest.raises(TensorDtypeMismatch, match="outside FP32"):
+        read([value, 0, 0, 0])

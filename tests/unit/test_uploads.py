@@ -127,6 +127,38 @@ def test_a_late_event_of_an_overwritten_upload_leaves_the_newer_result_alone() -
     assert error is not None
     assert error.code == "source_changed"
     assert json.loads(world.data.objects[RESULT])["label"] == "bright"
+    assert ERROR not in world.data.objects
+
+
+def test_a_duplicate_event_after_the_upload_was_deleted_leaves_its_result_alone() -> None:
+    world = World()
+    world.publish()
+    event = upload(world, picture(255))
+    service = ingest(world)
+    service.ingest(event)
+    drain(world)
+
+    del world.data.objects[KEY]
+    service.ingest(event)
+
+    assert RESULT in world.data.objects
+    assert ERROR not in world.data.objects
+
+
+def test_a_late_inference_of_an_overwritten_upload_does_not_replace_the_newer_outcome() -> None:
+    world = World()
+    world.publish()
+    service = ingest(world)
+    service.ingest(upload(world, picture(0)))
+    late = list(world.infer_queue.sent)
+    world.infer_queue.sent.clear()
+
+    service.ingest(upload(world, b"not a picture"))
+    world.infer_queue.sent += late
+    drain(world)
+
+    assert RESULT not in world.data.objects
+    assert json.loads(world.data.objects[ERROR])["code"] == "image_format_unsupported"
 
 
 def test_a_good_upload_after_a_bad_one_of_the_same_name_replaces_its_error() -> None:

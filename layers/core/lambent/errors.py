@@ -4,6 +4,7 @@ LambentError
 ├── InvalidInput                 the caller must change the request; never retried
 │   ├── AuthInvalid              auth_invalid
 │   ├── JsonInvalid              json_invalid
+│   ├── JsonTooComplex           json_too_complex
 │   ├── NameInvalid              name_invalid
 │   ├── RequestInvalid           request_invalid
 │   ├── PayloadTooLarge          payload_too_large
@@ -38,6 +39,9 @@ LambentError
 │   └── ModelLoadFailed          model_load_failed
 └── Misconfigured                the deployment is wrong, not the request
 
+``is_final`` errors are an outcome: the same input meets them again, so a queue records them and moves on. All others
+make it deliver again, and in the end they lie in the dead-letter queue.
+
 ``code`` is part of the interface and never changes; ``detail`` says what, where, the limit, what was got and how to
 fix it, and never holds a path, a bucket, an ARN or content of the request. HTTP statuses live in
 ``runtime.http_errors`` only.
@@ -62,6 +66,7 @@ class LambentError(Exception):
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
     is_retryable: ClassVar[bool] = False
+    is_final: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -101,6 +106,7 @@ class InvalidInput(LambentError):
 
     code = "invalid_input"
     title = "Invalid input"
+    is_final = True
 
 
 class AuthInvalid(InvalidInput):
@@ -115,6 +121,13 @@ class JsonInvalid(InvalidInput):
 
     code = "json_invalid"
     title = "Not valid JSON"
+
+
+class JsonTooComplex(InvalidInput):
+    """JSON is nested deeper than any request needs."""
+
+    code = "json_too_complex"
+    title = "JSON is too complex"
 
 
 class NameInvalid(InvalidInput):
@@ -241,6 +254,7 @@ class NotFound(LambentError):
 
     code = "not_found"
     title = "Not found"
+    is_final = True
 
 
 class RouteNotFound(NotFound):
@@ -305,6 +319,7 @@ class BrokenArtifact(LambentError):
 
     code = "model_broken"
     title = "Model version cannot be served"
+    is_final = True
 
 
 class ModelIntegrityFailed(BrokenArtifact):

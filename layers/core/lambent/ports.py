@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,10 @@ class ObjectStore(Protocol):
 
     def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
         """Return the object; raises SourceGone (no such key), PayloadTooLarge (over ``max_bytes``, not downloaded)."""
+        ...
+
+    def etag(self, key: str) -> str | None:
+        """Return an object's current etag, or None if there is no such object."""
         ...
 
     def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
@@ -81,7 +85,7 @@ class Registry(Protocol):
 class JobStore(Protocol):
     """The item ledger of all jobs. All methods raise Unavailable when the table fails or throttles."""
 
-    def create(self, job: Job, *, expires_at_s: int) -> bool:
+    def create(self, job: Job) -> bool:
         """Record a new job; return False if the tenant already has one of this id."""
         ...
 
@@ -96,19 +100,23 @@ class JobStore(Protocol):
         ...
 
     def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
-        """Remember the AWS Batch job that runs this job."""
+        """Remember the AWS Batch job that runs this job; the first one remembered stays."""
         ...
 
-    def count_heal(self, tenant: str, job_id: str) -> int:
-        """Count one more attempt of the sweep to revive the job, and return how many there were."""
+    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
+        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
         ...
 
-    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+    def close(self, tenant: str, job_id: str) -> None:
+        """Take an ended and announced job off the list of open ones."""
+        ...
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
         ...
 
-    def open_jobs(self, *, updated_before: str) -> list[Job]:
-        """Return jobs that are not terminal and whose row has not changed since, oldest first, at most 100."""
+    def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         ...
 
 

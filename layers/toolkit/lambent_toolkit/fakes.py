@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import md5
 from typing import Any
@@ -52,7 +52,12 @@ class FakeObjectStore:
         body = self.objects[key]
         if max_bytes is not None and len(body) > max_bytes:
             raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
-        return StoredObject(body, md5(body, usedforsecurity=False).hexdigest())
+        return StoredObject(body, _etag(body))
+
+    def etag(self, key: str) -> str | None:
+        """Return an object's current etag, or None if there is no such object."""
+        self.before_call("etag", key)
+        return _etag(self.objects[key]) if key in self.objects else None
 
     def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
         """Write unless the key exists."""
@@ -77,6 +82,10 @@ class FakeObjectStore:
         return f"s3://{self.bucket}/{key}"
 
 
+def _etag(body: bytes) -> str:
+    return md5(body, usedforsecurity=False).hexdigest()
+
+
 @dataclass
 class FakeRegistry:
     """Versions, labels and tenants in dicts."""
@@ -96,7 +105,7 @@ class FakeRegistry:
 
     def add_version(self, record: VersionRecord) -> None:
         """Record a version."""
-        if record.ref in self.records:
+        if self.records.get(record.ref, record) != record:
             raise VersionImmutable(f"{record.ref} is already published; versions never change.")
         self.records[record.ref] = record
 
@@ -111,7 +120,7 @@ class FakeRegistry:
     def set_label(self, record: LabelRecord) -> None:
         """Move a label from the revision before."""
         known = self.label_records.get((record.name, record.label))
-        if (known.revision if known else 0) != record.revision - 1:
+        if known != record and (known.revision if known else 0) != record.revision - 1:
             raise AliasConflict(f"The label {record.label} of {record.name} was moved by somebody else; read it again.")
         self.label_records[(record.name, record.label)] = record
 
@@ -129,9 +138,9 @@ class FakeJobStore:
     """Jobs in a dict."""
 
     jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
-    heals: dict[tuple[str, str], int] = field(default_factory=dict)
+    closed: set[tuple[str, str]] = field(default_factory=set)
 
-    def create(self, job: Job, *, expires_at_s: int) -> bool:
+    def create(self, job: Job) -> bool:
         """Record a new job; return False if the tenant already has one of this id."""
         if (job.tenant, job.job_id) in self.jobs:
             return False
@@ -153,15 +162,20 @@ class FakeJobStore:
         return True
 
     def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
-        """Remember the AWS Batch job that runs this job."""
-        self.jobs[(tenant, job_id)] = replace(self.jobs[(tenant, job_id)], batch_job_id=batch_job_id)
+        """Remember the AWS Batch job that runs this job; the first one remembered stays."""
+        job = self.jobs[(tenant, job_id)]
+        self.jobs[(tenant, job_id)] = replace(job, batch_job_id=job.batch_job_id or batch_job_id)
 
-    def count_heal(self, tenant: str, job_id: str) -> int:
-        """Count one more attempt of the sweep to revive the job."""
-        self.heals[(tenant, job_id)] = self.heals.get((tenant, job_id), 0) + 1
-        return self.heals[(tenant, job_id)]
+    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
+        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
+        job = self.jobs[(tenant, job_id)]
+        self.jobs[(tenant, job_id)] = replace(job, heals=job.heals + 1, updated_at=at)
 
-    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+    def close(self, tenant: str, job_id: str) -> None:
+        """Take an ended and announced job off the list of open ones."""
+        self.closed.add((tenant, job_id))
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
         job = self.jobs[(tenant, job_id)]
         shards = {shard.shard: shard for shard in job.progress}
@@ -170,10 +184,10 @@ class FakeJobStore:
             shards[progress.shard] = progress
         self.jobs[(tenant, job_id)] = replace(job, progress=tuple(shards[index] for index in sorted(shards)))
 
-    def open_jobs(self, *, updated_before: str) -> list[Job]:
-        """Return open jobs whose row has not changed since, oldest first."""
-        jobs = [job for job in self.jobs.values() if not job.state.is_terminal and job.updated_at < updated_before]
-        return sorted(jobs, key=lambda job: job.updated_at)
+    def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]
+        yield from sorted(jobs, key=lambda job: job.updated_at)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.contracts.jobs import BatchInput, Plan
 from lambent.domain.job_states import JobState
-from lambent.domain.names import job_key, shard_file
+from lambent.domain.names import job_key
 from lambent.runtime.clock import SystemClock
 from lambent.services.show_job import view
 from lambent.services.submit_job import new_job
@@ -152,10 +152,12 @@ class Product:
         rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{EVENT_TENANT}#{job_id}"))["Items"]
         for row in rows:
             self.table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
+        for key in self.keys(f"jobs/{EVENT_TENANT}/{job_id}/"):
+            self.s3.delete_object(Bucket=self.data, Key=key)
         wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"))
-        job, expires_at_s = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
+        job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
         jobs = DynamoJobStore(self.table)
-        jobs.create(job, expires_at_s=expires_at_s)
+        jobs.create(job)
         plan = Plan(
             tenant=EVENT_TENANT,
             job_id=job_id,
@@ -165,10 +167,12 @@ class Product:
             total=1,
             shards=1,
             shard_items=1,
+            items_sha256="0" * 64,
+            expires_at_s=job.expires_at_s,
             why="test",
         )
         self.put(job_key(EVENT_TENANT, job_id, "plan.json"), msgspec.json.encode(plan))
-        self.put(job_key(EVENT_TENANT, job_id, shard_file(0)), b'{"id":"a","key":"inputs/demo/a.png","line":1}\n')
+        self.put(job_key(EVENT_TENANT, job_id, plan.shard_file(0)), b'{"id":"a","key":"inputs/demo/a.png","line":1}\n')
         jobs.transition(
             EVENT_TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=job.updated_at, total=1, shards=1
         )

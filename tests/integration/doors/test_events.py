@@ -74,7 +74,7 @@ def accepts_job(product: Any, answer: Any) -> None:
 
 
 def counts(product: Any, answer: Any) -> None:
-    assert set(answer) == {"looked_at", "finished", "enqueued"}
+    assert set(answer) == {"looked_at", "finished", "enqueued", "errors"}
 
 
 def nothing(product: Any, answer: Any) -> None:

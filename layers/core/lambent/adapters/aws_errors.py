@@ -9,8 +9,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambent.errors import Misconfigured, Unavailable
 
-# Wrong names and missing rights do not heal by retrying; everything else may.
-_PERMANENT = frozenset({"AccessDenied", "AccessDeniedException", "NoSuchBucket", "ResourceNotFoundException"})
+# Wrong names, missing rights and calls that the service refuses as such do not heal by retrying; everything else may.
+_PERMANENT = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidMessageContents",
+        "KeyTooLongError",
+        "NoSuchBucket",
+        "ResourceNotFoundException",
+        "ValidationException",
+    }
+)
 
 
 @contextmanager

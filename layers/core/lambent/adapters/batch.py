@@ -31,12 +31,13 @@ class BatchJobRunner:
 
     def find(self, name: str) -> str | None:
         """Return the id of a job submitted under this name, if there is one."""
+        filters = [{"name": "JOB_NAME", "values": [name]}]
         with translate("container service"):
-            answer = self._client.list_jobs(
-                jobQueue=self._job_queue, filters=[{"name": "JOB_NAME", "values": [name]}], maxResults=10
-            )
-        ids = [summary["jobId"] for summary in answer.get("jobSummaryList", []) if summary["jobName"] == name]
-        return str(ids[0]) if ids else None
+            for page in self._client.get_paginator("list_jobs").paginate(jobQueue=self._job_queue, filters=filters):
+                for summary in page["jobSummaryList"]:
+                    if summary["jobName"] == name:
+                        return str(summary["jobId"])
+        return None
 
     def status(self, batch_job_id: str) -> str | None:
         """Return the job's AWS Batch status, or None once the service has forgotten it."""

@@ -7,7 +7,7 @@ OpenJobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -33,14 +33,14 @@ class DynamoJobStore:
     def __init__(self, table: Any) -> None:
         self._table = table
 
-    def create(self, job: Job, *, expires_at_s: int) -> bool:
+    def create(self, job: Job) -> bool:
         """Record a new job; return False if the tenant already has one of this id."""
         row = {
             **_key(job.tenant, job.job_id),
             **{name: getattr(job, name) for name in _PLAIN_FIELDS if getattr(job, name) is not None},
             "state": job.state.value,
             "open_pk": _OPEN,
-            "expires_at": expires_at_s,
+            "expires_at": job.expires_at_s,
         }
         with translate(_WHAT):
             try:
@@ -74,31 +74,29 @@ class DynamoJobStore:
     ) -> bool:
         """Move to ``to`` and set ``fields`` if the state is one of ``allowed``; return whether it moved."""
         values = {"state": to.value, "updated_at": at, **{name: _wire(value) for name, value in fields.items()}}
-        # A terminal job leaves the index of open ones.
-        remove = " REMOVE open_pk" if to.is_terminal else ""
-        return self._update(
-            _key(tenant, job_id),
-            values,
-            condition=Attr("state").is_in([state.value for state in allowed]),
-            remove=remove,
-        )
+        condition = Attr("state").is_in([state.value for state in allowed])
+        return self._update(_key(tenant, job_id), values, condition=condition)
 
     def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
-        """Remember the AWS Batch job that runs this job."""
-        self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=Attr("pk").exists())
+        """Remember the AWS Batch job that runs this job; the first one remembered stays."""
+        condition = Attr("pk").exists() & Attr("batch_job_id").not_exists()
+        self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=condition)
 
-    def count_heal(self, tenant: str, job_id: str) -> int:
-        """Count one more attempt of the sweep to revive the job, and return how many there were."""
+    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
+        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
         with translate(_WHAT):
-            answer = self._table.update_item(
+            self._table.update_item(
                 Key=_key(tenant, job_id),
-                UpdateExpression="ADD heals :one",
-                ExpressionAttributeValues={":one": 1},
-                ReturnValues="UPDATED_NEW",
+                UpdateExpression="SET updated_at = :at ADD heals :one",
+                ExpressionAttributeValues={":one": 1, ":at": at},
             )
-        return int(answer["Attributes"]["heals"])
 
-    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress) -> None:
+    def close(self, tenant: str, job_id: str) -> None:
+        """Take an ended and announced job off the list of open ones."""
+        with translate(_WHAT):
+            self._table.update_item(Key=_key(tenant, job_id), UpdateExpression="REMOVE open_pk")
+
+    def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
         values = {
             "shard": progress.shard,
@@ -106,28 +104,33 @@ class DynamoJobStore:
             "failed": progress.failed,
             "is_finished": progress.is_finished,
             "updated_at": progress.updated_at,
+            "expires_at": expires_at_s,
         }
         key = {"pk": _pk(tenant, job_id), "sk": f"SHARD#{progress.shard:05d}"}
         self._update(key, values, condition=Attr("is_finished").not_exists() | Attr("is_finished").eq(False))
 
-    def open_jobs(self, *, updated_before: str) -> list[Job]:
-        """Return open jobs whose row has not changed since, oldest first, at most 100."""
-        with translate(_WHAT):
-            page = self._table.query(
-                IndexName="OpenJobs",
-                KeyConditionExpression=Key("open_pk").eq(_OPEN) & Key("updated_at").lt(updated_before),
-                Limit=100,
-            )
-        return [job for row in page["Items"] if (job := self.get(row["tenant"], row["job_id"])) is not None]
+    def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        arguments: dict[str, Any] = {
+            "IndexName": "OpenJobs",
+            "KeyConditionExpression": Key("open_pk").eq(_OPEN) & Key("updated_at").lt(updated_before),
+        }
+        while True:
+            with translate(_WHAT):
+                page = self._table.query(**arguments)
+            yield from (job for row in page["Items"] if (job := self.get(row["tenant"], row["job_id"])) is not None)
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _update(self, key: dict[str, str], values: dict[str, Any], *, condition: Any, remove: str = "") -> bool:
+    def _update(self, key: dict[str, str], values: dict[str, Any], *, condition: Any) -> bool:
         names = {f"#{name}": name for name in values}
         assignments = ", ".join(f"#{name} = :{name}" for name in values)
         with translate(_WHAT):
             try:
                 self._table.update_item(
                     Key=key,
-                    UpdateExpression=f"SET {assignments}{remove}",
+                    UpdateExpression=f"SET {assignments}",
                     ExpressionAttributeNames=names,
                     ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
                     ConditionExpression=condition,
@@ -157,6 +160,8 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         **{name: row.get(name) for name in _PLAIN_FIELDS},  # type: ignore[arg-type]
         **{name: int(row[name]) if row.get(name) is not None else None for name in _NUMBER_FIELDS},  # type: ignore[arg-type]
         state=JobState(row["state"]),
+        expires_at_s=int(row["expires_at"]),
+        heals=int(row.get("heals", 0)),
         error=orjson.loads(row["error"]) if row.get("error") else None,
         progress=progress,
     )

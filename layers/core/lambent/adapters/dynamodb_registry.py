@@ -43,13 +43,10 @@ class DynamoRegistry:
             "created_at": record.created_at,
         }
         with translate(_WHAT):
-            try:
-                self._table.put_item(Item=row, ConditionExpression=Attr("pk").not_exists())
-            except ClientError as exc:
-                if error_code(exc) == _LOST_RACE:
-                    raise VersionImmutable(f"{record.ref} is already published; versions never change.") from exc
-                raise
+            # The list of models first: a crash in between leaves a name without versions, never the reverse.
             self._table.put_item(Item={"pk": "MODELS", "sk": record.ref.name})
+        if not self._put_if(row, Attr("pk").not_exists()):
+            raise VersionImmutable(f"{record.ref} is already published; versions never change.")
 
     def label(self, name: str, label: str) -> LabelRecord | None:
         """Return where a label points."""
@@ -71,15 +68,8 @@ class DynamoRegistry:
         }
         is_first = record.revision == 1
         condition = Attr("pk").not_exists() if is_first else Attr("revision").eq(record.revision - 1)
-        with translate(_WHAT):
-            try:
-                self._table.put_item(Item=row, ConditionExpression=condition)
-            except ClientError as exc:
-                if error_code(exc) == _LOST_RACE:
-                    raise AliasConflict(
-                        f"The label {record.label} of {record.name} was moved by somebody else; read it again."
-                    ) from exc
-                raise
+        if not self._put_if(row, condition):
+            raise AliasConflict(f"The label {record.label} of {record.name} was moved by somebody else; read it again.")
 
     def models(self) -> list[str]:
         """Return the names of all models, sorted."""
@@ -90,9 +80,23 @@ class DynamoRegistry:
         row = self._get(f"APIKEY#{api_key_id}", "TENANT")
         return str(row["tenant"]) if row else None
 
+    def _put_if(self, row: dict[str, Any], condition: Any) -> bool:
+        """Write a row on a condition; return whether the row stands there now.
+
+        A write whose answer was lost is repeated by boto3 and then meets itself: that is a success.
+        """
+        with translate(_WHAT):
+            try:
+                self._table.put_item(Item=row, ConditionExpression=condition)
+            except ClientError as exc:
+                if error_code(exc) != _LOST_RACE:
+                    raise
+                return self._get(row["pk"], row["sk"]) == row
+        return True
+
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         with translate(_WHAT):
-            row: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}).get("Item")
+            row: dict[str, Any] | None = self._table.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return row
 
     def _query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
@@ -100,7 +104,7 @@ class DynamoRegistry:
         if sk_prefix:
             condition = condition & Key("sk").begins_with(sk_prefix)
         rows: list[dict[str, Any]] = []
-        arguments: dict[str, Any] = {"KeyConditionExpression": condition}
+        arguments: dict[str, Any] = {"KeyConditionExpression": condition, "ConsistentRead": True}
         with translate(_WHAT):
             while True:
                 page = self._table.query(**arguments)

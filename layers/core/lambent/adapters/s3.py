@@ -11,7 +11,8 @@ from lambent.errors import PayloadTooLarge, SourceGone
 from lambent.ports import StoredObject
 
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
-_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+# 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
+_TAKEN = frozenset({"PreconditionFailed", "412"})
 
 
 class S3ObjectStore:
@@ -40,6 +41,17 @@ class S3ObjectStore:
                     got=size_bytes,
                 )
             return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
+
+    def etag(self, key: str) -> str | None:
+        """Return an object's current etag, or None if there is no such object."""
+        with translate(self._what):
+            try:
+                answer = self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as exc:
+                if error_code(exc) in _GONE:
+                    return None
+                raise
+            return str(answer["ETag"]).strip('"')
 
     def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
         """Write unless the key exists; return whether this call wrote it."""

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import msgspec
 
-from lambent.errors import JsonInvalid, RequestInvalid
+from lambent.errors import JsonInvalid, JsonTooComplex, RequestInvalid
 
 T = TypeVar("T")
+_QUOTE = 120
 
 
 def decode_json(body: bytes | str, type_: type[T], *, what: str) -> T:
@@ -29,6 +30,8 @@ def decode_json(body: bytes | str, type_: type[T], *, what: str) -> T:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as exc:
         raise _schema_error(exc, what) from exc
+    except RecursionError as exc:
+        raise JsonTooComplex(f"The {what} is nested too deeply; no request needs that.") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise JsonInvalid(f"The {what} is not valid JSON: {_reason(exc)}. Send one UTF-8 JSON value.") from exc
 
@@ -36,9 +39,14 @@ def decode_json(body: bytes | str, type_: type[T], *, what: str) -> T:
 def _schema_error(exc: msgspec.ValidationError, what: str) -> RequestInvalid:
     # msgspec appends the path as " - at `$.a[0].b`"; it has no attribute for it.
     reason, _, path = str(exc).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".") or None
+    field = printable(path.rstrip("`").removeprefix("$").removeprefix(".")) or None
     where = f" at {field}" if field else ""
-    return RequestInvalid(f"The {what} does not match its schema{where}: {reason}.", field=field)
+    return RequestInvalid(f"The {what} does not match its schema{where}: {printable(reason)}.", field=field)
+
+
+def printable(text: str) -> str:
+    """Return at most 120 characters of a text that may quote the request, without control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_QUOTE])
 
 
 def _reason(exc: Exception) -> str:

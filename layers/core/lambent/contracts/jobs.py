@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from lambent.errors import RequestInvalid
 
-JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}\Z"
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
@@ -30,10 +30,10 @@ class BatchRequest(_Contract, frozen=True, kw_only=True):
 
     schema_version: Literal[1]
     id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)]
-    model: str
+    model: Annotated[str, Meta(max_length=64)]
     input: BatchInput
-    label: str | None = None
-    version: str | None = None
+    label: Annotated[str, Meta(max_length=64)] | None = None
+    version: Annotated[str, Meta(max_length=64)] | None = None
     lane: Literal["auto", "cpu", "gpu"] = "auto"
 
     def __post_init__(self) -> None:
@@ -69,7 +69,17 @@ class Plan(_Contract, frozen=True, kw_only=True):
     total: int
     shards: int
     shard_items: int
+    items_sha256: str
+    expires_at_s: int
     why: str
+
+    def shard_file(self, shard: int) -> str:
+        """Return the name of a shard's items beside the plan.
+
+        The digest keeps shards of two dispatchers that race with different manifests apart; the plan that is written
+        first names the ones that count.
+        """
+        return f"shards/{self.items_sha256[:16]}/{shard:05d}.jsonl"
 
 
 class ShardView(_Contract, frozen=True, kw_only=True):

@@ -7,12 +7,19 @@ from typing import Any
 
 import orjson
 
+from lambent.contracts.jobs import ShardItem
+
 CONTENT_TYPE = "application/x-ndjson"
 
 
 def encode_lines(lines: Iterable[Any]) -> bytes:
     """Return one JSON value a line, each line ended."""
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def error_line(item: ShardItem, error: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of an item that has no result: its id, its manifest line and the error's fields."""
+    return {"id": item.id, "line": item.line, **error}
 
 
 def decode_lines(body: bytes) -> list[dict[str, Any]]:

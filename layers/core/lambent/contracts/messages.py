@@ -20,6 +20,7 @@ class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
     version: Annotated[int, Meta(ge=1)]
     tensor_key: str
     result_stem: str
+    source_key: str
     source_name: str
     source_etag: str
 

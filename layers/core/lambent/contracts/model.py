@@ -63,7 +63,7 @@ class Limits(_Contract, frozen=True, kw_only=True):
     """What one request may hold."""
 
     max_input_bytes: PositiveInt = 4_500_000
-    max_pixels: PositiveInt = 40_000_000
+    max_pixels: PositiveInt = 16_000_000
     max_rows: PositiveInt = 1024
 
 

@@ -89,4 +89,10 @@ def _cast(loose: Array, dtype: np.dtype[Any], *, datatype: str, field: str) -> A
             raise TensorDtypeMismatch(
                 f"{field}.data holds values outside {datatype}.", field=field, limit=[int(info.min), int(info.max)]
             )
+    elif dtype.kind == "f" and loose.size and not _is_within(loose, float(np.finfo(dtype).max)):
+        raise TensorDtypeMismatch(f"{field}.data holds values outside {datatype}.", field=field)
     return loose.astype(dtype, copy=False)
+
+
+def _is_within(loose: Array, largest: float) -> bool:
+    return bool(-largest <= float(loose.min()) and float(loose.max()) <= largest)

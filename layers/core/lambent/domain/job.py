@@ -31,12 +31,14 @@ class Job:
     request_sha256: str
     created_at: str
     updated_at: str
+    expires_at_s: int
     version: int | None = None
     lane: str | None = None
     total: int | None = None
     shards: int | None = None
     why: str | None = None
     batch_job_id: str | None = None
+    heals: int = 0
     error: dict[str, Any] | None = None
     final_done: int | None = None
     final_failed: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
 
@@ -16,6 +17,8 @@ INPUTS = "inputs"
 RESULTS = "results"
 WORK = "work"
 JOBS = "jobs"
+ERROR_ENDING = ".error"
+_MAX_KEY_BYTES = 1024  # Amazon S3's limit
 
 
 def check_name(name: str, *, what: str) -> str:
@@ -43,6 +46,9 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
     if len(parts) != _UPLOAD_KEY_PARTS or parts[0] != INBOX or not parts[3] or parts[3].endswith("/"):
         raise UploadKeyInvalid("Uploads go to inbox/{tenant}/{model}/{name}.", field="key")
     _, tenant, model, name = parts
+    if name.endswith(ERROR_ENDING):
+        # Its result would lie where the error of another upload does.
+        raise UploadKeyInvalid(f"Names of uploads do not end in {ERROR_ENDING}.", field="key")
     for part in (tenant, model):
         if _NAME.fullmatch(part) is None:
             raise UploadKeyInvalid(f"Tenant and model in an upload's key are {NAME_RULE}.", field="key")
@@ -50,8 +56,15 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
 
 
 def result_stem(upload_key: str) -> str:
-    """Return the key of an upload's outcome without its ending ``.json`` or ``.error.json``: inbox/… → results/…."""
-    return f"{RESULTS}/{upload_key.removeprefix(INBOX + '/')}"
+    """Return the key of an upload's outcome without its ending ``.json`` or ``.error.json``: inbox/… → results/….
+
+    A name so long that its outcome's key would exceed 1,024 bytes is replaced by ``long-`` and its sha256.
+    """
+    stem = f"{RESULTS}/{upload_key.removeprefix(INBOX + '/')}"
+    if len(f"{stem}{ERROR_ENDING}.json".encode()) <= _MAX_KEY_BYTES:
+        return stem
+    head = "/".join(stem.split("/")[: _UPLOAD_KEY_PARTS - 1])
+    return f"{head[:200]}/long-{sha256(upload_key.encode()).hexdigest()}"
 
 
 def work_key(tenant: str, request_id: str) -> str:
@@ -67,11 +80,6 @@ def inputs_prefix(tenant: str) -> str:
 def job_key(tenant: str, job_id: str, name: str) -> str:
     """Return the key of one of a job's files."""
     return f"{JOBS}/{tenant}/{job_id}/{name}"
-
-
-def shard_file(shard: int) -> str:
-    """Return the file name of a shard's items."""
-    return f"shards/{shard:05d}.jsonl"
 
 
 def part_file(shard: int) -> str:

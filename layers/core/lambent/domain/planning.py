@@ -7,7 +7,9 @@ from typing import Literal
 
 from lambent.errors import LaneUnavailable
 
-MAX_SHARDS = 10_000  # AWS Batch's largest array
+# AWS Batch takes arrays of 10,000; one function call reads all parts when the job ends, which bounds it here.
+MAX_SHARDS = 1_000
+CPU_SHARD_ITEMS = 25
 # Starting a GPU host takes minutes; below this many items the CPU lane is done before the host is up.
 GPU_MIN_ITEMS = 10_000
 
@@ -55,6 +57,11 @@ def _insist(can: bool, lane: Literal["cpu", "gpu"], reason: str) -> LaneChoice:
     return LaneChoice(lane, "asked for by the caller")
 
 
-def shard_size(items: int, preferred: int) -> int:
-    """Return how many items a shard holds: ``preferred``, or more so that no job has over 10,000 shards."""
-    return max(preferred, -(-items // MAX_SHARDS))
+def shard_size(items: int, *, lane: Literal["cpu", "gpu"], preferred: int) -> int:
+    """Return how many items a shard holds.
+
+    ``preferred`` on the GPU lane; at most 25 on the CPU lane, whose function has minutes only; more where the job would
+    otherwise have more shards than its end can read in one go.
+    """
+    wanted = min(preferred, CPU_SHARD_ITEMS) if lane == "cpu" else preferred
+    return max(wanted, -(-items // MAX_SHARDS))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lambent.contracts.model import ImagePreprocessing, Limits
 from lambent.contracts.tensor import Array
@@ -15,6 +16,19 @@ ACCEPTED_IMAGES = ("image/jpeg", "image/png", "image/webp")
 # Pixels are checked against the model's own limit, from the header; Pillow's fixed one would come first.
 Image.MAX_IMAGE_PIXELS = None
 _PILLOW_FORMATS = ("JPEG", "PNG", "WEBP")
+# Damaged pictures make Pillow raise all of these.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
+_ORIENTATION = 0x0112
+# EXIF 2.3, tag Orientation. Pillow's own exif_transpose also rewrites the tags, and fails on odd ones.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -44,10 +58,9 @@ def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -
     try:
         with Image.open(BytesIO(picture), formats=_PILLOW_FORMATS) as image:
             _check_pixels(image, limits)
-            upright = ImageOps.exif_transpose(image)
-            pixels = _to_channels(upright, spec).resize((spec.width, spec.height), _RESAMPLING[spec.resize])
-    except (OSError, SyntaxError, ValueError) as exc:
-        # Pillow reports damage in all of these ways, and its texts may hold file names.
+            pixels = _to_input(image, spec)
+    except _DAMAGE as exc:
+        # Pillow's texts may hold file names.
         raise ImageCorrupt("The image is damaged or cut off: it cannot be decoded to its end.", field="image") from exc
     array = np.asarray(pixels, dtype=np.float32).reshape(spec.height, spec.width, spec.channels)
     return array * np.float32(spec.scale) + np.float32(spec.offset)
@@ -84,12 +97,19 @@ def _check_pixels(image: Image.Image, limits: Limits) -> None:
         )
 
 
-def _to_channels(image: Image.Image, spec: ImagePreprocessing) -> Image.Image:
+def _to_input(image: Image.Image, spec: ImagePreprocessing) -> Image.Image:
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.new("RGBA", rgba.size, (spec.background,) * 3 + (255,))
-        image.alpha_composite(rgba)
-    return image.convert("L" if spec.channels == 1 else "RGB")
+    mode = "L" if spec.channels == 1 else "RGB"
+    upright = image.convert("RGBA" if image.has_transparency_data else mode)
+    if turn is not None:
+        upright = upright.transpose(turn)
+    small = upright.resize((spec.width, spec.height), _RESAMPLING[spec.resize])
+    if small.mode == "RGBA":
+        # Laid over the background when it is small already: the memory of a large picture is paid once.
+        background = Image.new("RGBA", small.size, (spec.background,) * 3 + (255,))
+        background.alpha_composite(small)
+        small = background
+    return small.convert(mode)

@@ -10,6 +10,7 @@ from lambent.errors import LambentError
 STATUS_BY_ERROR: dict[type[LambentError], int] = {
     errors.AuthInvalid: 403,
     errors.JsonInvalid: 400,
+    errors.JsonTooComplex: 400,
     errors.NameInvalid: 400,
     errors.PayloadTooLarge: 413,
     errors.ImageTooLargeDecoded: 413,

@@ -12,10 +12,10 @@ from lambent.contracts.lines import CONTENT_TYPE, encode_lines
 from lambent.contracts.messages import ShardMessage
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import ModelChoice
-from lambent.domain.names import check_name, job_key, shard_file
+from lambent.domain.model import ModelChoice, digest
+from lambent.domain.names import check_name, job_key
 from lambent.domain.planning import choose_lane, shard_size
-from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError
+from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver, VersionFiles
@@ -75,14 +75,14 @@ class DispatchService:
         try:
             self._start(job, request)
         except LambentError as error:
-            if error.is_retryable:
+            if not error.is_final:
                 raise
             self._finisher.fail(job, error)
         return job
 
     def _accept(self, tenant: str, request: BatchRequest) -> Job:
-        job, expires_at_s = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
-        if self._jobs.create(job, expires_at_s=expires_at_s):
+        job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
+        if self._jobs.create(job):
             return job
         known = self._jobs.get(tenant, request.id)
         if known is None or known.request_sha256 != job.request_sha256:
@@ -102,11 +102,13 @@ class DispatchService:
         return decode_json(self._data.read(job_key(job.tenant, job.job_id, "plan.json")).body, Plan, what="plan")
 
     def _record_plan(self, job: Job, request: BatchRequest) -> Plan:
+        """Plan the job, unless another dispatcher of the same request was first: then its plan counts."""
         plan = self._plan(job, request)
         # Written before the job is PLANNED, so that whoever sees a planned job finds its plan.
-        self._data.write(
+        if not self._data.write_once(
             job_key(job.tenant, job.job_id, "plan.json"), msgspec.json.encode(plan), content_type="application/json"
-        )
+        ):
+            plan = self._read_plan(job)
         self._jobs.transition(
             job.tenant,
             job.job_id,
@@ -128,12 +130,9 @@ class DispatchService:
         choice = choose_lane(
             request.lane, items=len(items), is_gpu_deployed=self._runner is not None, files=frozenset(manifest.files)
         )
-        size = shard_size(len(items), self._shard_items)
-        shards = list(_cut(items, size))
-        for index, shard in enumerate(shards):
-            key = job_key(job.tenant, job.job_id, shard_file(index))
-            self._data.write(key, encode_lines(msgspec.to_builtins(shard)), content_type=CONTENT_TYPE)
-        return Plan(
+        size = shard_size(len(items), lane=choice.lane, preferred=self._shard_items)
+        shards = [encode_lines(msgspec.to_builtins(shard)) for shard in _cut(items, size)]
+        plan = Plan(
             tenant=job.tenant,
             job_id=job.job_id,
             model=ref.name,
@@ -142,8 +141,14 @@ class DispatchService:
             total=len(items),
             shards=len(shards),
             shard_items=size,
+            items_sha256=digest(b"".join(shards)),
+            expires_at_s=job.expires_at_s,
             why=choice.why,
         )
+        for index, body in enumerate(shards):
+            key = job_key(job.tenant, job.job_id, plan.shard_file(index))
+            self._data.write(key, body, content_type=CONTENT_TYPE)
+        return plan
 
     def _enqueue_shards(self, job: Job, shards: list[int]) -> None:
         self._infer_queue.send_all(
@@ -151,8 +156,10 @@ class DispatchService:
         )
 
     def _submit(self, job: Job, plan: Plan) -> None:
-        assert self._runner is not None  # noqa: S101 - choose_lane gives gpu only where a runner is
-        name = f"lambent-{job.tenant}-{job.job_id}"[:128]
+        if self._runner is None:
+            raise LaneUnavailable("The GPU lane was taken away after this job was planned for it.", field="lane")
+        # Tenant and id joined by a dash would let two tenants meet in one name.
+        name = f"lambent-{digest(f'{job.tenant}/{job.job_id}/{job.created_at}'.encode())[:40]}"
         # A crash between SubmitJob and the next line must not start the job twice.
         batch_job_id = self._runner.find(name) or self._runner.submit(
             name, shards=plan.shards, parameters={"tenant": job.tenant, "job_id": job.job_id}

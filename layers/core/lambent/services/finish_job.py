@@ -8,10 +8,10 @@ import orjson
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
+from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, outcome, states_before
-from lambent.domain.names import job_key, part_file, shard_file
+from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, Notifier, ObjectStore
 
@@ -23,7 +23,10 @@ _SHARD_FAILED = {
 
 
 class JobFinisher:
-    """Ends jobs; safe to call any number of times and from several places at once."""
+    """Ends jobs; safe to call any number of times and from several places at once.
+
+    The outcome is read from the parts alone, which are written once each: whoever finishes, finds the same.
+    """
 
     def __init__(self, *, data: ObjectStore, jobs: JobStore, notifier: Notifier, clock: Clock) -> None:
         self._data = data
@@ -46,8 +49,7 @@ class JobFinisher:
     def finish(self, job: Job) -> None:
         """End a planned job with what its shards have written; items of shards without a part count as failed."""
         plan = decode_json(self._data.read(self._key(job, "plan.json")).body, Plan, what="plan")
-        parts = [self._part(job, shard) for shard in range(plan.shards)]
-        errors = [line for part in parts for line in part if "error" in line]
+        errors = [line for shard in range(plan.shards) for line in self._errors(job, plan, shard)]
         done = plan.total - len(errors)
         state = outcome(total=plan.total, done=done)
         self._data.write(self._key(job, "errors.jsonl"), encode_lines(errors), content_type=CONTENT_TYPE)
@@ -66,22 +68,31 @@ class JobFinisher:
         self._data.write(self._key(job, "manifest.json"), orjson.dumps(manifest), content_type="application/json")
         self._end(job, state, final_done=done, final_failed=len(errors))
 
-    def _part(self, job: Job, shard: int) -> list[dict[str, Any]]:
+    def announce(self, job: Job) -> None:
+        """Tell that a job has ended, and close it; until then the sweep repeats it."""
+        message = {"tenant": job.tenant, "job_id": job.job_id, "state": job.state.value, "at": job.updated_at}
+        self._notifier.announce(f"Lambent job {job.job_id}: {job.state.value}", message)
+        self._jobs.close(job.tenant, job.job_id)
+
+    def _errors(self, job: Job, plan: Plan, shard: int) -> list[dict[str, Any]]:
+        """Return a part's error lines; a missing part is written now, so that a late worker cannot add another."""
+        key = self._key(job, part_file(shard))
         try:
-            return decode_lines(self._data.read(self._key(job, part_file(shard))).body)
+            part = self._data.read(key).body
         except SourceGone:
-            body = self._data.read(self._key(job, shard_file(shard))).body
-        items = [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
-        return [{"id": item.id, "line": item.line, **_SHARD_FAILED} for item in items]
+            body = self._data.read(self._key(job, plan.shard_file(shard))).body
+            items = [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
+            part = encode_lines(error_line(item, _SHARD_FAILED) for item in items)
+            if not self._data.write_once(key, part, content_type=CONTENT_TYPE):
+                part = self._data.read(key).body
+        return [line for line in decode_lines(part) if "error" in line]
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
-        now = self._clock.now()
-        moved = self._jobs.transition(job.tenant, job.job_id, state, allowed=states_before(state), at=now, **fields)
-        if moved:
-            self._notifier.announce(
-                f"Lambent job {job.job_id}: {state.value}",
-                {"tenant": job.tenant, "job_id": job.job_id, "state": state.value, "at": now},
-            )
+        allowed = states_before(state)
+        moved = self._jobs.transition(job.tenant, job.job_id, state, allowed=allowed, at=self._clock.now(), **fields)
+        ended = self._jobs.get(job.tenant, job.job_id) if moved else None
+        if ended is not None:
+            self.announce(ended)
 
     @staticmethod
     def _key(job: Job, name: str) -> str:

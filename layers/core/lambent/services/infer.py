@@ -30,7 +30,8 @@ class InferService:
 
         Returns
         -------
-        the permanent error that was recorded instead of a result, or None
+        the permanent error that was recorded instead of a result, or None: also for an upload that was overwritten
+        meanwhile, whose successor has an outcome of its own
 
         Raises
         ------
@@ -39,7 +40,7 @@ class InferService:
         try:
             self._infer(message)
         except LambentError as error:
-            if error.is_retryable:
+            if not error.is_final:
                 raise
             write_failure(
                 self._data,
@@ -52,6 +53,8 @@ class InferService:
         return None
 
     def _infer(self, message: TensorMessage) -> None:
+        if self._data.etag(message.source_key) not in (message.source_etag, None):
+            return
         model = self._models.get(ModelRef(message.model, message.version))
         body = self._data.read(message.tensor_key).body
         tensor = np.load(BytesIO(body), allow_pickle=False)

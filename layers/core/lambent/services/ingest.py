@@ -15,7 +15,7 @@ from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.errors import LambentError, SourceChanged, SourceEmpty
-from lambent.ports import ObjectStore, Queue
+from lambent.ports import ObjectStore, Queue, StoredObject
 from lambent.services.load_model import ModelResolver, VersionFiles
 from lambent.services.outcome import write_failure
 from lambent.services.predict import preprocess
@@ -62,7 +62,7 @@ class IngestService:
         try:
             self._enqueue(upload)
         except LambentError as error:
-            if error.is_retryable:
+            if not error.is_final:
                 raise
             name = upload.key.rpartition("/")[2]
             write_failure(self._data, result_stem(upload.key), error, source_name=name, source_etag=upload.etag)
@@ -72,10 +72,10 @@ class IngestService:
     def _enqueue(self, upload: Upload) -> None:
         tenant, model, name = parse_upload_key(upload.key)
         ref = self._resolver.resolve(ModelChoice(model))
-        picture = self._read(upload)
-        tensor = preprocess(picture, self._contract(ref))
+        stored = self._read(upload)
+        tensor = preprocess(stored.body, self._contract(ref))
         # The same event delivered twice gives the same key, hence the same object.
-        key = work_key(tenant, sha256(f"{upload.key}\n{upload.etag}\n{ref}".encode()).hexdigest()[:32])
+        key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])
         self._data.write(key, _to_npy(tensor), content_type="application/octet-stream")
         message = TensorMessage(
             tenant=tenant,
@@ -83,18 +83,19 @@ class IngestService:
             version=ref.version,
             tensor_key=key,
             result_stem=result_stem(upload.key),
+            source_key=upload.key,
             source_name=name.rpartition("/")[2],
-            source_etag=upload.etag,
+            source_etag=stored.etag,
         )
         self._queue.send(msgspec.json.encode(message))
 
-    def _read(self, upload: Upload) -> bytes:
+    def _read(self, upload: Upload) -> StoredObject:
         stored = self._data.read(upload.key, max_bytes=self._max_upload_bytes)
         if upload.etag and stored.etag != upload.etag:
             raise SourceChanged("The upload was overwritten before it was read; the newer one has its own result.")
         if not stored.body:
             raise SourceEmpty("The upload is empty (0 bytes).", got=0)
-        return stored.body
+        return stored
 
     def _contract(self, ref: ModelRef) -> ModelContract:
         if ref not in self._contracts:

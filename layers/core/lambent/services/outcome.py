@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from lambent.errors import LambentError
+from lambent.errors import LambentError, SourceChanged, SourceGone
 from lambent.ports import ObjectStore
 
 _JSON = "application/json"
@@ -19,13 +19,15 @@ def write_result(data: ObjectStore, stem: str, result: dict[str, Any]) -> None:
 
 
 def write_failure(data: ObjectStore, stem: str, error: LambentError, *, source_name: str, source_etag: str) -> None:
-    """Write ``{stem}.error.json``.
+    """Write ``{stem}.error.json``, and remove the result that an earlier upload of the same name left.
 
-    An upload that was overwritten or deleted leaves the outcome of its successor alone.
+    An upload that was overwritten or deleted meanwhile leaves any outcome alone: it is its successor's, or its own
+    from an earlier delivery of the same event.
     """
     body = orjson.dumps({"source": source_name, "source_etag": source_etag, **error.to_dict()})
-    if error.code in ("source_changed", "source_gone"):
-        data.write_once(f"{stem}.error.json", body, content_type=_JSON)
+    if isinstance(error, SourceChanged | SourceGone):
+        if data.etag(f"{stem}.json") is None:
+            data.write_once(f"{stem}.error.json", body, content_type=_JSON)
         return
     data.write(f"{stem}.error.json", body, content_type=_JSON)
     data.delete(f"{stem}.json")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, ModelContract, VersionManifest
 from lambent.domain.model import CONTRACT_FILE, MANIFEST_FILE, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
@@ -69,12 +70,11 @@ def _publish(
     if registry.version(ref) is not None:
         raise VersionImmutable(f"{ref} is already published; versions never change.", field="version", got=ref.version)
     everything = {**files, CONTRACT_FILE: msgspec.json.encode(contract)}
-    created_at = clock.now()
-    manifest = msgspec.json.format(msgspec.json.encode(_manifest(ref, everything, created_at)))
+    wanted = _manifest(ref, everything, clock.now())
     for name, body in everything.items():
         _write_new(store, ref, name, body)
-    _write_new(store, ref, MANIFEST_FILE, manifest)
-    record = VersionRecord(ref, digest(manifest), created_at)
+    manifest, body = _write_manifest(store, ref, wanted)
+    record = VersionRecord(ref, digest(body), manifest.created_at)
     registry.add_version(record)
     return record
 
@@ -89,12 +89,28 @@ def _manifest(ref: ModelRef, files: Mapping[str, bytes], created_at: str) -> Ver
     return VersionManifest(name=ref.name, version=ref.version, created_at=created_at, files=digests)
 
 
+def _write_manifest(store: ObjectStore, ref: ModelRef, wanted: VersionManifest) -> tuple[VersionManifest, bytes]:
+    body = msgspec.json.format(msgspec.json.encode(wanted))
+    if store.write_once(ref.key(MANIFEST_FILE), body, content_type=_TYPES[".json"]):
+        return wanted, body
+    # A publisher of the very same files died between its manifest and the registry: finish its work.
+    body = store.read(ref.key(MANIFEST_FILE)).body
+    found = decode_json(body, VersionManifest, what="version manifest")
+    if found.files != wanted.files:
+        raise _taken(ref)
+    return found, body
+
+
+def _taken(ref: ModelRef) -> VersionImmutable:
+    return VersionImmutable(
+        f"{ref} is taken by another publisher; publish under the next version.", field="version", got=ref.version
+    )
+
+
 def _write_new(store: ObjectStore, ref: ModelRef, name: str, body: bytes) -> None:
     ending = name[name.rfind(".") :]
     if store.write_once(ref.key(name), body, content_type=_TYPES.get(ending, "application/octet-stream")):
         return
     # The same bytes may lie there from a publisher that died before its manifest; then carry on in its place.
     if store.read(ref.key(name)).body != body:
-        raise VersionImmutable(
-            f"{ref} is taken by another publisher; publish under the next version.", field="version", got=ref.version
-        )
+        raise _taken(ref)

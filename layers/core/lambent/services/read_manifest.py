@@ -10,8 +10,8 @@ from lambent.domain.names import inputs_prefix
 from lambent.errors import LambentError, ManifestInvalid, PayloadTooLarge, SourceGone
 from lambent.ports import ObjectStore
 
-MAX_ITEMS = 1_000_000
-MAX_MANIFEST_BYTES = 100_000_000
+MAX_ITEMS = 50_000
+MAX_MANIFEST_BYTES = 25_000_000
 _REPORTED = 20
 
 

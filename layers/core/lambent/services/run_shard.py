@@ -10,12 +10,12 @@ import msgspec
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
+from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
 from lambent.contracts.tensor import Array
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef
-from lambent.domain.names import job_key, part_file, shard_file
+from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.load_model import ModelCache, ServedModel
@@ -67,7 +67,8 @@ class ShardService:
         lines = self._existing(part_key)
         if lines is None:
             lines = self._predict(plan, shard, on_progress)
-            self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
+            if not self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE):
+                lines = self._existing(part_key) or lines
         self._report(plan, shard, lines, is_finished=True)
 
     def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> None:
@@ -78,7 +79,7 @@ class ShardService:
         SourceGone, Unavailable
         """
         plan = self._plan(tenant, job_id)
-        lines = [_error_line(item, error) for item in self._items(plan, shard)]
+        lines = [error_line(item, error.to_dict()) for item in self._items(plan, shard)]
         part_key = job_key(tenant, job_id, part_file(shard))
         self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
         self._report(plan, shard, self._existing(part_key) or lines, is_finished=True)
@@ -92,7 +93,7 @@ class ShardService:
         items = self._items(plan, shard)
         lines: list[dict[str, Any]] = []
         beat = 0.0
-        for batch in _chunks(items, self._batch_size):
+        for batch in _chunks(items, min(self._batch_size, model.contract.limits.max_rows)):
             lines += self._predict_batch(model, [self._prepare(item, model) for item in batch])
             if on_progress is not None:
                 on_progress(len(lines))
@@ -102,7 +103,7 @@ class ShardService:
         return lines
 
     def _items(self, plan: Plan, shard: int) -> list[ShardItem]:
-        body = self._data.read(job_key(plan.tenant, plan.job_id, shard_file(shard))).body
+        body = self._data.read(job_key(plan.tenant, plan.job_id, plan.shard_file(shard))).body
         return [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
 
     def _prepare(self, item: ShardItem, model: ServedModel) -> _Ready:
@@ -110,7 +111,7 @@ class ShardService:
             raw = self._data.read(item.key, max_bytes=model.contract.limits.max_input_bytes).body
             return _Ready(item, preprocess(raw, model.contract), None)
         except LambentError as error:
-            if error.is_retryable:
+            if not error.is_final:
                 raise
             return _Ready(item, None, error)
 
@@ -118,7 +119,7 @@ class ShardService:
         tensors = [ready.tensor for ready in batch if ready.tensor is not None]
         predictions = iter(label_tensors(model, tensors, Timings(), top_k=_TOP_K) if tensors else [])
         return [
-            _error_line(ready.item, ready.error)
+            error_line(ready.item, ready.error.to_dict())
             if ready.error is not None
             else {"id": ready.item.id, "model": str(model.ref), **msgspec.to_builtins(next(predictions))}
             for ready in batch
@@ -133,11 +134,7 @@ class ShardService:
     def _report(self, plan: Plan, shard: int, lines: list[dict[str, Any]], *, is_finished: bool) -> None:
         failed = sum("error" in line for line in lines)
         progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
-        self._jobs.record_shard(plan.tenant, plan.job_id, progress)
-
-
-def _error_line(item: ShardItem, error: LambentError) -> dict[str, Any]:
-    return {"id": item.id, "line": item.line, **error.to_dict()}
+        self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
 
 
 def _chunks(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:

@@ -12,23 +12,25 @@ from lambent.errors import JobIdReused
 from lambent.ports import Clock, JobStore, Queue
 
 _DAY_S = 86_400
+_MARGIN_DAYS = 7
 
 
-def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days: int) -> tuple[Job, int]:
-    """Return a QUEUED job for a request, and when its record expires (seconds since 1970)."""
+def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days: int) -> Job:
+    """Return a QUEUED job for a request."""
     body = msgspec.json.encode(request)
     now = clock.now()
-    job = Job(
+    return Job(
         tenant=tenant,
         job_id=request.id,
         state=JobState.QUEUED,
-        model=request.model[:64],
+        model=request.model,
         request=body.decode(),
         request_sha256=digest(body),
         created_at=now,
         updated_at=now,
+        # The record outlives the job's objects, so that an id is not used again while old parts lie there.
+        expires_at_s=int(clock.epoch_s()) + (retention_days + _MARGIN_DAYS) * _DAY_S,
     )
-    return job, int(clock.epoch_s()) + retention_days * _DAY_S
 
 
 class SubmitService:
@@ -50,8 +52,8 @@ class SubmitService:
         JobIdReused   the id belongs to a different request
         Unavailable
         """
-        job, expires_at_s = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
-        if not self._jobs.create(job, expires_at_s=expires_at_s):
+        job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
+        if not self._jobs.create(job):
             known = self._jobs.get(tenant, request.id)
             if known is None or known.request_sha256 != job.request_sha256:
                 raise JobIdReused("This job id was used for a different request; choose a new id.", field="id")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.timestamps import to_timestamp
-from lambent.errors import Unavailable
+from lambent.errors import LambentError, Unavailable
 from lambent.ports import Clock, JobRunner, JobStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.submit_job import SubmitService
@@ -15,13 +16,14 @@ from lambent.services.submit_job import SubmitService
 _MAX_HEALS = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class SweepReport:
     """What one sweep did."""
 
-    looked_at: int
-    finished: int
-    enqueued: int
+    looked_at: int = 0
+    finished: int = 0
+    enqueued: int = 0
+    errors: int = 0
 
 
 class SweepService:
@@ -44,26 +46,44 @@ class SweepService:
         self._clock = clock
         self._stuck_after_s = stuck_after_s
 
-    def sweep(self) -> SweepReport:
-        """Finish jobs whose work has ended, and dispatch the others again, which repeats only what is missing."""
-        before = to_timestamp(self._clock.epoch_s() - self._stuck_after_s)
-        stuck = [job for job in self._jobs.open_jobs(updated_before=before) if _last_sign(job) < before]
-        finished = [job for job in stuck if self._finish(job)]
-        revived = [job for job in stuck if job not in finished and self._revive(job)]
-        return SweepReport(len(stuck), len(finished), len(revived))
+    def sweep(self, *, on_error: Callable[[Job, LambentError], None]) -> SweepReport:
+        """Finish jobs whose work has ended, and dispatch the others again, which repeats only what is missing.
 
-    def _revive(self, job: Job) -> bool:
-        if job.batch_job_id is not None:
-            return False
-        if self._jobs.count_heal(job.tenant, job.job_id) <= _MAX_HEALS:
+        Parameters
+        ----------
+        on_error   told of a job that could not be healed this time; the others are looked at all the same
+        """
+        report = SweepReport()
+        for job in self._jobs.open_jobs(updated_before=self._before(self._stuck_after_s)):
+            # The pause doubles with each attempt, so that a job that only waits its turn is left in peace.
+            if _last_sign(job) >= self._before(self._stuck_after_s * 2**job.heals):
+                continue
+            report.looked_at += 1
+            try:
+                self._heal(job, report)
+            except LambentError as error:
+                report.errors += 1
+                on_error(job, error)
+        return report
+
+    def _heal(self, job: Job, report: SweepReport) -> None:
+        if job.state.is_terminal:
+            self._finisher.announce(job)
+        elif self._finish(job):
+            report.finished += 1
+        elif job.batch_job_id is None:
+            self._revive(job, report)
+
+    def _revive(self, job: Job, report: SweepReport) -> None:
+        if job.heals < _MAX_HEALS:
+            self._jobs.count_heal(job.tenant, job.job_id, at=self._clock.now())
             self._submit.enqueue(job)
-            return True
+            report.enqueued += 1
         # Shards that kill their function every time would be revived for ever.
-        if job.shards is None:
+        elif job.shards is None:
             self._finisher.fail(job, Unavailable("The job could not be started; submit it again under a new id."))
         else:
             self._finisher.finish(job)
-        return False
 
     def _finish(self, job: Job) -> bool:
         if self._finisher.finish_if_complete(job.tenant, job.job_id):
@@ -75,6 +95,9 @@ class SweepService:
             return False
         self._finisher.finish(job)
         return True
+
+    def _before(self, seconds: int) -> str:
+        return to_timestamp(self._clock.epoch_s() - seconds)
 
 
 def _last_sign(job: Job) -> str:

@@ -11,10 +11,11 @@ from lambent.services.finish_job import JobFinisher
 
 @dataclass(frozen=True)
 class BatchStateChange:
-    """One "Batch Job State Change" event; ``is_child`` for a child of an array."""
+    """One "Batch Job State Change" event; ``is_child`` for a child of an array, whose id is ``{parent}:{index}``."""
 
     tenant: str
     job_id: str
+    batch_job_id: str
     status: str
     is_child: bool
 
@@ -36,6 +37,9 @@ class TrackService:
         """
         job = self._jobs.get(change.tenant, change.job_id)
         if job is None or job.state.is_terminal:
+            return
+        # Two dispatchers may have started the same job twice; only the one that was remembered counts.
+        if job.batch_job_id not in (None, change.batch_job_id.partition(":")[0]):
             return
         # An array's parent stays PENDING while its children run, so any running child counts.
         if change.status == "RUNNING":
