@@ -62,7 +62,7 @@ Postprocessing = Classification | RawOutputs
 class Limits(_Contract, frozen=True, kw_only=True):
     """What one request may hold."""
 
-    max_input_bytes: PositiveInt = 4_500_000
+    max_input_bytes: PositiveInt = 20_000_000
     max_pixels: PositiveInt = 16_000_000
     max_rows: PositiveInt = 1024
 
