@@ -8,6 +8,7 @@ from typing import Any
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
+DAY_S = 86_400
 # Actions that AWS grants on "*" only, by its service authorization reference.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "batch:ListJobs", "batch:DescribeJobs"}
 # AWS's own policy for the ECS agent: Batch makes and names the cluster, so it cannot be spelled out here.
@@ -91,6 +92,37 @@ def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
                 yield f"{role_name}: writes {prefix!r}, which starts the ingest again"
 
 
+def readers_can_tell_missing_from_forbidden(template: ExpandedTemplate) -> Findings:
+    """Without ListBucket, S3 answers 403 for an object that does not exist."""
+    buckets = template.of_type("S3::Bucket").keys()
+    for name, role in template.of_type("IAM::Role").items():
+        reads, lists = (
+            {bucket for bucket in buckets for resource in _resources(role, action) if bucket in resource}
+            for action in ("s3:GetObject", "s3:ListBucket")
+        )
+        yield from (f"{name}: reads {bucket} and may not list it" for bucket in reads - lists)
+
+
+def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
+    """Count both: a message waits in its queue, and then lies in the dead-letter queue until somebody redrives it."""
+    queues = template.of_type("SQS::Queue").values()
+    dead, waiting = (
+        max(queue["MessageRetentionPeriod"] for queue in queues if ("RedrivePolicy" in queue) is has_redrive)
+        for has_redrive in (False, True)
+    )
+    rules = template.of_type("S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: int(rule["ExpirationInDays"]) for rule in rules if "Prefix" in rule}
+    for prefix in ("inbox/", "inputs/", "work/"):
+        if days[prefix] * DAY_S <= dead + waiting:
+            yield f"{prefix}: gone after {days[prefix]} days"
+
+
+def _resources(role: dict[str, Any], action: str) -> Iterator[str]:
+    for statement in _role_statements(role):
+        if action in as_list(statement["Action"]):
+            yield from map(str, as_list(statement["Resource"]))
+
+
 def _trigger_prefixes(template: ExpandedTemplate) -> Iterator[str]:
     for bucket in template.of_type("S3::Bucket").values():
         for queue in bucket.get("NotificationConfiguration", {}).get("QueueConfigurations", []):
@@ -119,6 +151,8 @@ def _role_statements(role: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 RULES = [
+    readers_can_tell_missing_from_forbidden,
+    data_outlives_its_messages,
     roles_name_their_resources,
     functions_have_a_role_each,
     service_grants_name_their_source,

@@ -121,8 +121,14 @@ MUTANTS = [
     ),
     Mutant(
         access_rules.uploads_cannot_loop,
-        _statement("PreprocessRole", 7, "Resource"),
+        _statement("PreprocessRole", 8, "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/inbox/done/*"},
+    ),
+    Mutant(access_rules.readers_can_tell_missing_from_forbidden, _statement("PredictRole", 3)),
+    Mutant(
+        access_rules.data_outlives_its_messages,
+        _properties("DataBucket", "LifecycleConfiguration", "Rules", 2, "ExpirationInDays"),
+        18,
     ),
     Mutant(queue_rules.dead_letters_raise_an_alarm, _properties("InferDeadLetterAlarm", "Threshold"), 1),
     Mutant(queue_rules.dead_letters_raise_an_alarm, ("JobEventsDeadLetterAlarm",)),
