@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from io import BytesIO
 
+import boto3
 import msgspec
 import numpy as np
 from PIL import Image
@@ -139,3 +140,21 @@ class World:
     def dispatch(self, **changes: object) -> None:
         """Dispatch a request of TENANT."""
         self.dispatcher().dispatch(TENANT, msgspec.json.encode(request(**changes)).decode())
+
+
+def create_table(name: str) -> None:
+    """Create the product's table (keys and index as in template.yaml) with boto3's defaults, for moto."""
+    keys, index_keys = [("pk", "HASH"), ("sk", "RANGE")], [("open_pk", "HASH"), ("updated_at", "RANGE")]
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys],
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in keys + index_keys],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "OpenJobs",
+                "KeySchema": [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in index_keys],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from builders import contract, picture
+from builders import contract, create_table, picture
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -94,7 +94,7 @@ def _build() -> Functions:
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("infer", "batch", "dead")}
     topic = boto3.client("sns").create_topic(Name="topic")["TopicArn"]
-    _create_table()
+    create_table("table")
     os.environ.update(
         TABLE_NAME="table", MODELS_BUCKET="models", DATA_BUCKET="data", INFER_QUEUE_URL=queues["infer"],
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
@@ -149,23 +149,6 @@ def _publish() -> None:
     files = {"model.tflite": (ROOT / "tests/fixtures/shade.int8.tflite").read_bytes()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
-
-
-def _create_table() -> None:
-    keys, index_keys = [("pk", "HASH"), ("sk", "RANGE")], [("open_pk", "HASH"), ("updated_at", "RANGE")]
-    boto3.client("dynamodb").create_table(
-        TableName="table",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys + index_keys],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "OpenJobs",
-                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in index_keys],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
 
 
 def s3_event(key: str) -> str:

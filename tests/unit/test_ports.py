@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from builders import TENANT, request
+from builders import TENANT, create_table, request
 from lambent.adapters.batch import BatchJobRunner
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
@@ -36,21 +36,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def table(aws: None):
-    keys = [("pk", "HASH"), ("sk", "RANGE")]
-    index_keys = [("open_pk", "HASH"), ("updated_at", "RANGE")]
-    return boto3.resource("dynamodb").create_table(
-        TableName="table",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys + index_keys],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "OpenJobs",
-                "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in index_keys],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_table("table")
+    return boto3.resource("dynamodb").Table("table")
 
 
 @pytest.fixture(params=["fake", "adapter"])
