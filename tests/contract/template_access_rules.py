@@ -93,18 +93,17 @@ def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
 
 
 def readers_can_tell_missing_from_forbidden(template: ExpandedTemplate) -> Findings:
-    """Without ListBucket, S3 answers 403 for an object that does not exist."""
+    """Without ListBucket, which is granted on the bucket itself, S3 answers 403 for an object that does not exist."""
     buckets = template.of_type("S3::Bucket").keys()
     for name, role in template.of_type("IAM::Role").items():
-        reads, lists = (
-            {bucket for bucket in buckets for resource in _resources(role, action) if bucket in resource}
-            for action in ("s3:GetObject", "s3:ListBucket")
-        )
-        yield from (f"{name}: reads {bucket} and may not list it" for bucket in reads - lists)
+        reads = {target(each) for each in _resources(role, "s3:GetObject")} & buckets
+        lists = [each for each in _resources(role, "s3:ListBucket") if "Fn::GetAtt" in each]
+        missing = reads - {target(each) for each in lists}
+        yield from (f"{name}: reads {bucket} and may not list it" for bucket in sorted(missing))
 
 
 def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
-    """Count both: a message waits in its queue, and then lies in the dead-letter queue until somebody redrives it."""
+    """Find data that a message names and that is gone when somebody redrives it from the dead-letter queue."""
     queues = template.of_type("SQS::Queue").values()
     dead, waiting = (
         max(queue["MessageRetentionPeriod"] for queue in queues if ("RedrivePolicy" in queue) is has_redrive)
@@ -112,15 +111,16 @@ def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
     )
     rules = template.of_type("S3::Bucket")["DataBucket"]["LifecycleConfiguration"]["Rules"]
     days = {rule["Prefix"]: int(rule["ExpirationInDays"]) for rule in rules if "Prefix" in rule}
-    for prefix in ("inbox/", "inputs/", "work/"):
+    for prefix in ("inbox/", "inputs/", "work/", "jobs/"):
         if days[prefix] * DAY_S <= dead + waiting:
             yield f"{prefix}: gone after {days[prefix]} days"
 
 
-def _resources(role: dict[str, Any], action: str) -> Iterator[str]:
+def _resources(role: dict[str, Any], action: str) -> Iterator[Any]:
+    """Yield what an action is granted on whatever the request says."""
     for statement in _role_statements(role):
-        if action in as_list(statement["Action"]):
-            yield from map(str, as_list(statement["Resource"]))
+        if action in as_list(statement["Action"]) and "Condition" not in statement:
+            yield from as_list(statement["Resource"])
 
 
 def _trigger_prefixes(template: ExpandedTemplate) -> Iterator[str]:

@@ -1,0 +1,194 @@
+"""Changes of template.yaml that its rules must notice."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import template_access_rules as access_rules
+import template_gateway_rules as gateway_rules
+import template_lane_rules as lane_rules
+import template_queue_rules as queue_rules
+from template_expanded import read_source
+
+SOURCE = read_source()
+REMOVED = object()
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of the source template that one rule must notice: put ``value`` at ``path``, or remove what is there."""
+
+    rule: Any
+    path: tuple[str | int, ...]
+    value: Any = REMOVED
+
+    def template(self) -> dict[str, Any]:
+        """Return the changed template."""
+        source = copy.deepcopy(SOURCE)
+        node: Any = source["Resources"]
+        for key in self.path[:-1]:
+            node = node[key]
+        if self.value is REMOVED:
+            del node[self.path[-1]]
+        else:
+            node[self.path[-1]] = self.value
+        return source
+
+
+def _properties(name: str, *path: str | int) -> tuple[str | int, ...]:
+    return (name, "Properties", *path)
+
+
+def _statement(name: str, number: int, *path: str | int) -> tuple[str | int, ...]:
+    return _properties(name, "Policies", 0, "PolicyDocument", "Statement", number, *path)
+
+
+_GATEWAY_ERROR = ("ResponseTemplates", "application/json")
+MUTANTS = [
+    Mutant(
+        queue_rules.visibility_covers_six_timeouts_and_the_window, _properties("InferQueue", "VisibilityTimeout"), 719
+    ),
+    Mutant(
+        queue_rules.visibility_covers_six_timeouts_and_the_window,
+        _properties("PreprocessFunction", "Events", "Upload", "Properties", "MaximumBatchingWindowInSeconds"),
+        1,
+    ),
+    Mutant(
+        queue_rules.mappings_report_single_failures,
+        _properties("DispatchFunction", "Events", "Batch", "Properties", "FunctionResponseTypes"),
+    ),
+    Mutant(
+        queue_rules.mappings_limit_concurrency,
+        _properties("InferFunction", "Events", "Infer", "Properties", "ScalingConfig"),
+    ),
+    Mutant(queue_rules.queues_have_a_dead_letter_queue, _properties("UploadQueue", "RedrivePolicy")),
+    Mutant(queue_rules.messages_are_tried_five_times, _properties("BatchQueue", "RedrivePolicy", "maxReceiveCount"), 4),
+    Mutant(
+        queue_rules.dead_letters_outlive_messages,
+        _properties("InferDeadLetterQueue", "MessageRetentionPeriod"),
+        1_209_599,
+    ),
+    Mutant(queue_rules.dead_letters_outlive_messages, _properties("InferQueue", "MessageRetentionPeriod"), 1_209_600),
+    Mutant(access_rules.roles_name_their_resources, _statement("SweepRole", 3, "Resource"), "*"),
+    Mutant(access_rules.roles_name_their_resources, _statement("InferRole", 3, "Action"), "s3:Get*"),
+    Mutant(
+        access_rules.roles_name_their_resources,
+        _properties("JobsRole", "ManagedPolicyArns"),
+        ["arn:aws:iam::aws:policy/AmazonS3FullAccess"],
+    ),
+    Mutant(
+        access_rules.functions_have_a_role_each,
+        _properties("JobsFunction", "Role"),
+        {"Fn::GetAtt": ["SweepRole", "Arn"]},
+    ),
+    Mutant(
+        access_rules.service_grants_name_their_source,
+        _properties("UploadQueuePolicy", "PolicyDocument", "Statement", 0, "Condition", "StringEquals"),
+    ),
+    Mutant(
+        access_rules.service_grants_name_their_source,
+        _properties("JobEventsDeadLetterQueuePolicy", "PolicyDocument", "Statement", 0, "Condition", "ArnEquals"),
+    ),
+    Mutant(access_rules.access_is_by_tls_only, ("DataBucketPolicy",)),
+    Mutant(access_rules.access_is_by_tls_only, _properties("QueueTlsPolicy", "Queues", 1)),
+    Mutant(
+        access_rules.access_is_by_tls_only, _properties("JobTopicPolicy", "PolicyDocument", "Statement", 0, "Condition")
+    ),
+    Mutant(
+        access_rules.buckets_block_the_public,
+        _properties("ModelsBucket", "PublicAccessBlockConfiguration", "BlockPublicPolicy"),
+        False,
+    ),
+    Mutant(
+        access_rules.buckets_keep_versions,
+        _properties("ModelsBucket", "VersioningConfiguration", "Status"),
+        "Suspended",
+    ),
+    Mutant(access_rules.what_is_stored_is_encrypted, _properties("DataBucket", "BucketEncryption")),
+    Mutant(access_rules.what_is_stored_is_encrypted, _properties("InferQueue", "SqsManagedSseEnabled"), False),
+    Mutant(access_rules.what_is_stored_is_encrypted, _properties("JobTopic", "KmsMasterKeyId")),
+    Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "PointInTimeRecoverySpecification")),
+    Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "TimeToLiveSpecification")),
+    Mutant(
+        access_rules.uploads_cannot_loop,
+        _properties("DataBucket", "NotificationConfiguration", "QueueConfigurations", 0, "Filter"),
+    ),
+    Mutant(
+        access_rules.uploads_cannot_loop,
+        _statement("PreprocessRole", 8, "Resource"),
+        {"Fn::Sub": "${DataBucket.Arn}/inbox/done/*"},
+    ),
+    Mutant(access_rules.readers_can_tell_missing_from_forbidden, _statement("PredictRole", 3)),
+    Mutant(
+        access_rules.readers_can_tell_missing_from_forbidden,
+        _statement("InferRole", 4, "Resource"),
+        {"Fn::Sub": "${ModelsBucket.Arn}/*"},
+    ),
+    Mutant(
+        access_rules.readers_can_tell_missing_from_forbidden,
+        _statement("BatchJobRole", 1, "Condition"),
+        {"StringLike": {"s3:prefix": "digits/*"}},
+    ),
+    Mutant(
+        access_rules.data_outlives_its_messages,
+        _properties("DataBucket", "LifecycleConfiguration", "Rules", 2, "ExpirationInDays"),
+        18,
+    ),
+    Mutant(queue_rules.dead_letters_raise_an_alarm, _properties("InferDeadLetterAlarm", "Threshold"), 1),
+    Mutant(queue_rules.dead_letters_raise_an_alarm, ("JobEventsDeadLetterAlarm",)),
+    Mutant(queue_rules.waiting_queues_raise_an_alarm, ("BatchQueueAgeAlarm",)),
+    Mutant(lane_rules.logs_are_kept_for_a_time, _properties("SweepLogGroup", "RetentionInDays")),
+    Mutant(lane_rules.logs_are_kept_for_a_time, _properties("JobsFunction", "LoggingConfig")),
+    Mutant(
+        lane_rules.logs_are_kept_for_a_time,
+        _properties("BatchJobDefinition", "ContainerProperties", "LogConfiguration"),
+    ),
+    Mutant(lane_rules.batch_attempts_end, _properties("BatchJobDefinition", "Timeout")),
+    Mutant(
+        lane_rules.batch_retries_only_what_may_pass,
+        _properties("BatchJobDefinition", "RetryStrategy", "EvaluateOnExit", 3),
+    ),
+    Mutant(
+        lane_rules.batch_retries_only_what_may_pass,
+        _properties("BatchJobDefinition", "RetryStrategy", "EvaluateOnExit", 0),
+    ),
+    Mutant(
+        lane_rules.an_idle_gpu_lane_costs_nothing,
+        _properties("BatchComputeEnvironment", "ComputeResources", "MinvCpus"),
+        4,
+    ),
+    Mutant(
+        lane_rules.batch_events_are_ours_and_survive,
+        _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "Pattern", "detail"),
+    ),
+    Mutant(
+        lane_rules.batch_events_are_ours_and_survive,
+        _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "DeadLetterConfig"),
+    ),
+    Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),
+    Mutant(gateway_rules.every_route_needs_a_key, _properties("Api", "Auth")),
+    Mutant(
+        gateway_rules.every_route_needs_a_key,
+        _properties("JobsFunction", "Events", "GetJob", "Properties", "Auth"),
+        {"ApiKeyRequired": False},
+    ),
+    Mutant(gateway_rules.gateway_errors_look_like_ours, _properties("Api", "GatewayResponses", "THROTTLED")),
+    Mutant(
+        gateway_rules.gateway_errors_look_like_ours,
+        _properties("Api", "GatewayResponses", "DEFAULT_5XX", "StatusCode"),
+        500,
+    ),
+    Mutant(
+        gateway_rules.gateway_errors_look_like_ours,
+        _properties("Api", "GatewayResponses", "DEFAULT_4XX", *_GATEWAY_ERROR),
+        '{"message":"no"}',
+    ),
+    Mutant(
+        lane_rules.references_lead_somewhere,
+        _properties("DispatchFunction", "Environment", "Variables", "BATCH_JOB_QUEUE"),
+        {"Ref": "BatchJobQueue"},
+    ),
+    Mutant(lane_rules.references_lead_somewhere, ("JobEventsFunction", "Condition")),
+]
