@@ -117,7 +117,7 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], int, str]] = {
         "media_type_unsupported",
     ),
     "empty image": ({"url": PREDICT, "content": b"", "headers": PNG}, 422, "source_empty"),
-    "over the door's limit": ({"url": PREDICT, "content": bytes(4_600_000), "headers": PNG}, 413, "payload_too_large"),
+    "over the door's limit": ({"url": PREDICT, "content": bytes(4_660_000), "headers": PNG}, 413, "payload_too_large"),
     "over the gateway's limit": (
         {"url": PREDICT, "content": bytes(11_000_000), "headers": PNG},
         413,
