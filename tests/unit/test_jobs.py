@@ -1,70 +1,20 @@
-"""Door 3: batch requests into jobs, shards into parts, parts into an end."""
+"""Door 3: batch requests into jobs."""
 
 import json
 from dataclasses import replace
 
 import msgspec
 import pytest
+from job_steps import JOB, job, ready, run_cpu
 
-from builders import TENANT, World, picture, request
+from builders import TENANT, picture, request
 from lambent.contracts.lines import decode_lines
-from lambent.contracts.messages import InferMessage, ShardMessage
+from lambent.contracts.messages import InferMessage
 from lambent.domain.job_states import JobState
-from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, Misconfigured, ModelIntegrityFailed, Unavailable
+from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, Misconfigured, Unavailable
 from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
-from lambent.services.sweep import SweepService
-from lambent.services.track import BatchStateChange, TrackService
 from lambent_toolkit.fakes import FakeQueue
-
-JOB = f"jobs/{TENANT}/job-1"
-
-
-def ready(*pictures: bytes) -> World:
-    world = World()
-    world.publish()
-    world.put_items(*(pictures or (picture(0), picture(255), picture(0), picture(255), picture(0))))
-    return world
-
-
-def job(world: World):
-    found = world.jobs.get(TENANT, "job-1")
-    assert found is not None
-    return found
-
-
-def run_cpu(world: World) -> None:
-    shards = world.shards()
-    for body, _ in world.infer_queue.sent:
-        message = msgspec.json.decode(body, type=InferMessage)
-        assert isinstance(message, ShardMessage)
-        shards.run(message.tenant, message.job_id, message.shard)
-        world.finisher.finish_if_complete(message.tenant, message.job_id)
-    world.infer_queue.sent.clear()
-
-
-def track(world: World, status: str, *, is_child: bool = False) -> None:
-    service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
-    batch_job_id = f"{job(world).batch_job_id}:0" if is_child else str(job(world).batch_job_id)
-    service.apply(BatchStateChange(TENANT, "job-1", batch_job_id, status, is_child))
-
-
-def batch_name(world: World) -> str:
-    return str(job(world).batch_job_id).removeprefix("batch-")
-
-
-def sweep(world: World, *, after_s: float = 61, errors: list | None = None):
-    submit = SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30)
-    service = SweepService(
-        jobs=world.jobs,
-        submit=submit,
-        runner=world.runner,
-        finisher=world.finisher,
-        clock=world.clock,
-        stuck_after_s=60,
-    )
-    world.clock.advance(after_s)
-    return service.sweep(on_error=lambda found, error: (errors if errors is not None else []).append((found, error)))
 
 
 def test_a_cpu_batch_runs_from_request_to_results() -> None:
@@ -86,17 +36,6 @@ def test_a_cpu_batch_runs_from_request_to_results() -> None:
     assert world.data.objects[f"{JOB}/errors.jsonl"] == b""
     assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["state"] == "SUCCEEDED"
     assert [message["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
-
-
-def test_a_gpu_batch_is_one_array_job_with_a_child_a_shard() -> None:
-    world = ready()
-
-    world.dispatch(lane="gpu")
-
-    assert world.runner.submitted == {
-        name: {"shards": 3, "parameters": {"tenant": "acme", "job_id": "job-1"}} for name in [batch_name(world)]
-    }
-    assert world.infer_queue.sent == []
 
 
 def test_bad_items_are_named_and_the_others_have_results() -> None:
@@ -256,93 +195,6 @@ def test_a_gpu_batch_on_a_stack_without_gpu_lane_fails_and_says_so() -> None:
     assert job(world).error["code"] == "lane_unavailable"
 
 
-def test_an_array_runs_with_its_first_child_and_ends_with_its_parent() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-
-    track(world, "RUNNING", is_child=True)
-    running = job(world).state
-    for shard in range(3):
-        world.shards().run(TENANT, "job-1", shard)
-        track(world, "SUCCEEDED", is_child=True)
-    before_parent = job(world).state
-    track(world, "SUCCEEDED")
-
-    assert (running, before_parent, job(world).state) == (JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
-
-
-def test_a_failed_child_costs_only_its_own_items() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    for shard in (0, 2):
-        world.shards().run(TENANT, "job-1", shard)
-
-    track(world, "FAILED")
-
-    errors = decode_lines(world.data.objects[f"{JOB}/errors.jsonl"])
-    assert [(line["id"], line["code"]) for line in errors] == [("i2", "shard_failed"), ("i3", "shard_failed")]
-    assert (job(world).state, job(world).done, job(world).failed) == (JobState.PARTIAL, 3, 2)
-
-
-def test_events_after_the_end_and_of_unknown_jobs_change_nothing() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    track(world, "FAILED")
-
-    for status in ("RUNNING", "SUCCEEDED", "FAILED"):
-        track(world, status)
-    TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock).apply(
-        BatchStateChange("other", "job-1", "batch-x", "FAILED", is_child=False)
-    )
-
-    assert job(world).state is JobState.FAILED
-    assert len(world.notifier.announced) == 1
-
-
-def test_a_broken_version_is_the_reason_of_every_item_of_its_shard() -> None:
-    world = ready()
-    world.dispatch(lane="cpu")
-    world.store.objects["shade/1/model.tflite"] = b"tampered"
-    shards = world.shards()
-
-    with pytest.raises(ModelIntegrityFailed) as failure:
-        shards.run(TENANT, "job-1", 0)
-    shards.fail(TENANT, "job-1", 0, failure.value)
-
-    lines = decode_lines(world.data.objects[f"{JOB}/part-00000.jsonl"])
-    assert [(line["id"], line["code"]) for line in lines] == [
-        ("i0", "model_integrity_failed"),
-        ("i1", "model_integrity_failed"),
-    ]
-    assert job(world).failed == 2
-
-
-def test_a_shard_that_ran_already_keeps_its_part() -> None:
-    world = ready()
-    world.dispatch(lane="cpu")
-    world.shards().run(TENANT, "job-1", 0)
-    part = world.data.objects[f"{JOB}/part-00000.jsonl"]
-    world.data.objects[f"inputs/{TENANT}/0.png"] = picture(255)
-
-    world.shards().run(TENANT, "job-1", 0)
-
-    assert world.data.objects[f"{JOB}/part-00000.jsonl"] == part
-
-
-def test_progress_is_reported_while_a_shard_runs() -> None:
-    world = ready(*[picture(0)] * 6)
-    seen: list[int] = []
-    world.dispatcher(shard_items=6).dispatch(TENANT, msgspec.json.encode(request(lane="cpu")).decode())
-
-    def note(done: int) -> None:
-        seen.append(done)
-        world.clock.advance(2)
-
-    world.shards(batch_size=2).run(TENANT, "job-1", 0, on_progress=note)
-
-    assert seen == [2, 4, 6]
-
-
 def test_post_jobs_records_before_it_enqueues_and_repeats_are_the_same_job() -> None:
     world = ready()
     queue = FakeQueue()
@@ -371,86 +223,6 @@ def test_another_tenants_job_answers_as_an_unknown_one() -> None:
     assert show.show(TENANT, "job-1").total == 5
 
 
-def test_the_sweep_finishes_a_job_whose_last_event_was_lost() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    for shard in range(3):
-        world.shards().run(TENANT, "job-1", shard)
-
-    report = sweep(world)
-
-    assert (report.looked_at, report.finished) == (1, 1)
-    assert job(world).state is JobState.SUCCEEDED
-
-
-def test_the_sweep_ends_a_job_that_the_container_service_says_has_failed() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    world.runner.statuses[job(world).batch_job_id] = "FAILED"
-
-    sweep(world)
-
-    assert job(world).state is JobState.FAILED
-
-
-def test_the_sweep_leaves_a_running_job_alone() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    world.runner.statuses[job(world).batch_job_id] = "RUNNING"
-
-    report = sweep(world)
-
-    assert (report.finished, report.enqueued) == (0, 0)
-
-
-def test_the_sweep_revives_a_lost_request_with_growing_pauses_and_then_gives_up() -> None:
-    world = ready()
-    SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(TENANT, request())
-
-    revived = [(minute, sweep(world, after_s=60.5).enqueued) for minute in range(1, 17)]
-
-    # After 1 minute, 2 more, 4 more; after 8 more it is over.
-    assert [minute for minute, count in revived if count] == [1, 3, 7]
-    assert job(world).state is JobState.FAILED
-
-
-def test_a_job_that_cannot_be_healed_does_not_keep_the_sweep_from_the_next() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    world.runner.statuses[job(world).batch_job_id] = "FAILED"
-    del world.data.objects[f"{JOB}/plan.json"]
-    world.dispatch(id="job-2", lane="cpu")
-    for shard in range(3):
-        world.shards().run(TENANT, "job-2", shard)
-    errors: list = []
-
-    report = sweep(world, errors=errors)
-
-    assert (report.looked_at, report.finished, report.errors) == (2, 1, 1)
-    assert [(found.job_id, error.code) for found, error in errors] == [("job-1", "source_gone")]
-    assert world.jobs.get(TENANT, "job-2").state is JobState.SUCCEEDED
-
-
-def test_an_announcement_that_was_lost_is_repeated_by_the_sweep() -> None:
-    world = ready()
-    announce = world.notifier.announce
-    world.dispatch(lane="cpu")
-
-    def fail(*_: object) -> None:
-        raise Unavailable("away")
-
-    world.notifier.announce = fail  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
-        run_cpu(world)
-    world.notifier.announce = announce  # type: ignore[method-assign]
-    ended = job(world).state
-    sweep(world)
-    sweep(world)
-
-    assert ended is JobState.SUCCEEDED
-    assert len(world.notifier.announced) == 1
-
-
 def test_two_dispatchers_of_one_request_follow_the_plan_that_was_first() -> None:
     world = ready()
     body = msgspec.json.encode(request(lane="cpu")).decode()
@@ -472,20 +244,6 @@ def test_two_dispatchers_of_one_request_follow_the_plan_that_was_first() -> None
     assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["total"] == 1
 
 
-def test_a_late_worker_cannot_change_the_outcome_of_a_job_that_has_ended() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    world.shards().run(TENANT, "job-1", 0)
-    track(world, "FAILED")
-    before = dict(world.data.objects)
-
-    world.shards().run(TENANT, "job-1", 1)
-
-    assert {key: body for key, body in world.data.objects.items() if key.startswith(JOB)} == {
-        key: body for key, body in before.items() if key.startswith(JOB)
-    }
-
-
 def test_tenants_whose_names_and_job_ids_join_to_the_same_text_have_jobs_of_their_own() -> None:
     world = ready()
     for tenant in ("acme", "acme-b"):
@@ -501,16 +259,6 @@ def test_tenants_whose_names_and_job_ids_join_to_the_same_text_have_jobs_of_thei
         world.dispatcher().dispatch(tenant, msgspec.json.encode(asked).decode())
 
     assert len(world.runner.submitted) == 2
-
-
-def test_the_end_of_a_batch_job_that_is_not_ours_is_passed_over() -> None:
-    world = ready()
-    world.dispatch(lane="gpu")
-    service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
-
-    service.apply(BatchStateChange(TENANT, "job-1", "another", "FAILED", is_child=False))
-
-    assert job(world).state is JobState.PLANNED
 
 
 def test_a_planned_gpu_job_ends_when_the_lane_is_taken_away() -> None:

@@ -1,0 +1,59 @@
+"""Steps that the tests of jobs share."""
+
+import msgspec
+
+from builders import TENANT, World, picture
+from lambent.contracts.messages import InferMessage, ShardMessage
+from lambent.services.submit_job import SubmitService
+from lambent.services.sweep import SweepService
+from lambent.services.track import BatchStateChange, TrackService
+from lambent_toolkit.fakes import FakeQueue
+
+JOB = f"jobs/{TENANT}/job-1"
+
+
+def ready(*pictures: bytes) -> World:
+    world = World()
+    world.publish()
+    world.put_items(*(pictures or (picture(0), picture(255), picture(0), picture(255), picture(0))))
+    return world
+
+
+def job(world: World):
+    found = world.jobs.get(TENANT, "job-1")
+    assert found is not None
+    return found
+
+
+def run_cpu(world: World) -> None:
+    shards = world.shards()
+    for body, _ in world.infer_queue.sent:
+        message = msgspec.json.decode(body, type=InferMessage)
+        assert isinstance(message, ShardMessage)
+        shards.run(message.tenant, message.job_id, message.shard)
+        world.finisher.finish_if_complete(message.tenant, message.job_id)
+    world.infer_queue.sent.clear()
+
+
+def track(world: World, status: str, *, is_child: bool = False) -> None:
+    service = TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock)
+    batch_job_id = f"{job(world).batch_job_id}:0" if is_child else str(job(world).batch_job_id)
+    service.apply(BatchStateChange(TENANT, "job-1", batch_job_id, status, is_child))
+
+
+def batch_name(world: World) -> str:
+    return str(job(world).batch_job_id).removeprefix("batch-")
+
+
+def sweep(world: World, *, after_s: float = 61, errors: list | None = None):
+    submit = SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30)
+    service = SweepService(
+        jobs=world.jobs,
+        submit=submit,
+        runner=world.runner,
+        finisher=world.finisher,
+        clock=world.clock,
+        stuck_after_s=60,
+    )
+    world.clock.advance(after_s)
+    return service.sweep(on_error=lambda found, error: (errors if errors is not None else []).append((found, error)))

@@ -1,0 +1,90 @@
+"""What the sweep heals."""
+
+import pytest
+from job_steps import JOB, job, ready, run_cpu, sweep
+
+from builders import TENANT, request
+from lambent.domain.job_states import JobState
+from lambent.errors import Unavailable
+from lambent.services.submit_job import SubmitService
+from lambent_toolkit.fakes import FakeQueue
+
+
+def test_the_sweep_finishes_a_job_whose_last_event_was_lost() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    for shard in range(3):
+        world.shards().run(TENANT, "job-1", shard)
+
+    report = sweep(world)
+
+    assert (report.looked_at, report.finished) == (1, 1)
+    assert job(world).state is JobState.SUCCEEDED
+
+
+def test_the_sweep_ends_a_job_that_the_container_service_says_has_failed() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses[job(world).batch_job_id] = "FAILED"
+
+    sweep(world)
+
+    assert job(world).state is JobState.FAILED
+
+
+def test_the_sweep_leaves_a_running_job_alone() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses[job(world).batch_job_id] = "RUNNING"
+
+    report = sweep(world)
+
+    assert (report.finished, report.enqueued) == (0, 0)
+
+
+def test_the_sweep_revives_a_lost_request_with_growing_pauses_and_then_gives_up() -> None:
+    world = ready()
+    SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(TENANT, request())
+
+    revived = [(minute, sweep(world, after_s=60.5).enqueued) for minute in range(1, 17)]
+
+    # After 1 minute, 2 more, 4 more; after 8 more it is over.
+    assert [minute for minute, count in revived if count] == [1, 3, 7]
+    assert job(world).state is JobState.FAILED
+
+
+def test_a_job_that_cannot_be_healed_does_not_keep_the_sweep_from_the_next() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    world.runner.statuses[job(world).batch_job_id] = "FAILED"
+    del world.data.objects[f"{JOB}/plan.json"]
+    world.dispatch(id="job-2", lane="cpu")
+    for shard in range(3):
+        world.shards().run(TENANT, "job-2", shard)
+    errors: list = []
+
+    report = sweep(world, errors=errors)
+
+    assert (report.looked_at, report.finished, report.errors) == (2, 1, 1)
+    assert [(found.job_id, error.code) for found, error in errors] == [("job-1", "source_gone")]
+    assert world.jobs.get(TENANT, "job-2").state is JobState.SUCCEEDED
+
+
+def test_an_announcement_that_was_lost_is_repeated_by_the_sweep() -> None:
+    world = ready()
+    announce = world.notifier.announce
+    world.dispatch(lane="cpu")
+
+    def fail(*_: object) -> None:
+        raise Unavailable("away")
+
+    world.notifier.announce = fail  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        run_cpu(world)
+    world.notifier.announce = announce  # type: ignore[method-assign]
+    ended = job(world).state
+    sweep(world)
+    sweep(world)
+
+    assert ended is JobState.SUCCEEDED
+    assert len(world.notifier.announced) == 1
