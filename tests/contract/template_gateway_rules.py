@@ -71,6 +71,8 @@ def _wrong_answer(kind: str, answer: dict[str, Any]) -> Findings:
     status, code = NEEDED_GATEWAY_ERRORS.get(kind, (body["status"], body["code"]))
     if (body["status"], body["code"], int(answer["statusCode"])) != (status, code, status):
         yield f"{kind}: is not {status} {code}"
+    if body["type"] != f"urn:lambent:error:{body['code']}":
+        yield f"{kind}: has another type than the same error of a function"
 
 
 RULES = [

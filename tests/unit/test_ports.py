@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from builders import TENANT, create_table, request
@@ -285,3 +286,16 @@ def test_wrong_names_are_misconfiguration_and_failures_can_be_retried(aws: None)
     assert "no-such-bucket" not in str(wrong.value)
     with pytest.raises(Unavailable):
         BatchJobRunner(unreachable, job_queue="q", job_definition="d").status("id")
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("ConditionalRequestConflict", Unavailable), ("SlowDown", Unavailable), ("KeyTooLongError", Misconfigured)],
+)
+def test_a_write_that_s3_did_not_settle_does_not_count_as_existing(code: str, error: type[Exception]) -> None:
+    client = boto3.client("s3", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        stubber.add_client_error("put_object", code)
+
+        with pytest.raises(error):
+            S3ObjectStore(client, "bucket", what="data store").write_once("k", b"", content_type="text/plain")

@@ -131,3 +131,12 @@ def test_the_end_of_a_batch_job_that_is_not_ours_is_passed_over() -> None:
     service.apply(BatchStateChange(TENANT, "job-1", "another", "FAILED", is_child=False))
 
     assert job(world).state is JobState.PLANNED
+
+
+def test_batches_never_hold_more_rows_than_the_contract_allows() -> None:
+    world = ready(*[picture(0)] * 10)
+    world.dispatcher(shard_items=10).dispatch(TENANT, msgspec.json.encode(request(lane="cpu")).decode())
+
+    world.shards(batch_size=16).run(TENANT, "job-1", 0)  # the contract's max_rows is 8
+
+    assert (job(world).done, job(world).failed) == (10, 0)
