@@ -1,18 +1,17 @@
 """Open Inference Protocol v2 routes."""
 
-from uuid import uuid4
-
-from answers import predicted
+from answers import answer
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from lambent import __version__
 from lambent.adapters.litert import PLATFORM
 from lambent.contracts import oip
+from lambent.domain.call import Operation
 from lambent.domain.model import ModelChoice
-from lambent.runtime.http import json_answer, read_body
+from lambent.runtime.http import json_answer
 from lambent.runtime.wiring import describe_service, predict_service, predict_settings
-from lambent.services.predict import Timings, run_tensors
+from lambent.services.predict import Timings
 
 router = Router()
 
@@ -68,21 +67,6 @@ def model_ready(model: str, version: str | None = None) -> Response[bytes]:
 
 @router.post("/v2/models/<model>/infer")
 @router.post("/v2/models/<model>/versions/<version>/infer")
-def infer(model: str, version: str | None = None) -> Response[bytes]:
+def infer(model: str, version: str | None = None) -> Response[bytes | str]:
     """Tensors in, tensors out."""
-    timings = Timings()
-    body = read_body(router.current_event, max_bytes=predict_settings().max_body_bytes)
-    with timings.step("decode"):
-        request = oip.decode_infer(body)
-    served = predict_service().model(choose(model, version), timings)
-    inputs = oip.read_inputs(request, served.contract)
-    wanted = oip.wanted_outputs(request, served.contract)
-    outputs = run_tensors(served, inputs, timings)
-    with timings.step("encode"):
-        answer = oip.encode_answer(
-            model=served.ref.name,
-            version=served.ref.version,
-            request_id=request.id or str(uuid4()),
-            outputs={name: outputs[name] for name in wanted},
-        )
-    return predicted(answer, served, timings)
+    return answer(Operation.OIP_INFER, choose(model, version), router.current_event)

@@ -10,6 +10,7 @@ from trained import EPOCHS, FOREIGN_WARNINGS, trained_folder
 from lambent.adapters.keras_model import KerasInterpreterLoader
 from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import TensorSpec
+from lambent.domain.preprocessing import make_preprocessor
 from lambent.services.golden import GoldenVectors, verify_golden
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import ServingRefused
@@ -108,9 +109,10 @@ def test_golden_vectors_hold_in_this_environments_interpreter_and_in_the_workers
     golden = GoldenVectors.from_npz(artifact.files["golden.npz"])
     lite = LiteInterpreterLoader().load(artifact.files["model.tflite"], artifact.contract)
     keras = KerasInterpreterLoader().load(artifact.files["model.keras"], artifact.contract)
+    preprocessor = make_preprocessor(artifact.contract, {})
 
-    assert verify_golden(golden, artifact.contract, lite, output_tolerance=1 / 256) <= 1 / 256
-    assert verify_golden(golden, artifact.contract, keras, output_tolerance=INT8_TOLERANCE) > 0
+    assert verify_golden(golden, artifact.contract, preprocessor, lite, output_tolerance=1 / 256) <= 1 / 256
+    assert verify_golden(golden, artifact.contract, preprocessor, keras, output_tolerance=INT8_TOLERANCE) > 0
     assert artifact.report == report
 
 

@@ -291,7 +291,7 @@ def test_jobs_reads_and_refusals(functions: Functions) -> None:
     assert functions.http("jobs", "GET", "/jobs/none")[1]["code"] == "job_not_found"
     assert functions.http("jobs", "POST", "/jobs", b"{")[1]["code"] == "json_invalid"
     for key in ("foreign-key", None):
-        assert functions.http("jobs", "GET", "/jobs/none", key=key)[:2][0] == 403
+        assert functions.http("jobs", "GET", "/jobs/none", key=key)[:2][0] == 401
 
 
 def test_an_upload_goes_through_both_functions_to_its_result(functions: Functions) -> None:
@@ -318,7 +318,7 @@ def test_a_shard_whose_job_is_unknown_comes_back_and_a_lost_tensor_is_recorded(f
     shard = {"kind": "shard", "schema_version": 1, "tenant": "acme", "job_id": "none", "shard": 0}
     tensor = {
         "kind": "tensor", "schema_version": 1, "tenant": "acme", "model": "shade", "version": 1,
-        "tensor_key": "work/acme/none.npy", "result_stem": "results/acme/shade/lost.png",
+        "tensor_key": "work/acme/none.npz", "result_stem": "results/acme/shade/lost.png",
         "source_key": "inbox/acme/shade/lost.png", "source_name": "lost.png", "source_etag": "e",
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from builders import picture
 from lambent.contracts.model import ImagePreprocessing, Limits
-from lambent.domain.preprocessing import preprocess_image
+from lambent.domain.preprocessing.image import preprocess_image
 from lambent.errors import (
     ImageCorrupt,
     ImageFormatUnsupported,

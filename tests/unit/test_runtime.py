@@ -60,7 +60,7 @@ def test_every_error_has_a_status_and_only_retryable_ones_say_so(error: type[Lam
 
     assert 400 <= status_of(error("x")) <= 503
     assert body["error"] == body["detail"] == "What went wrong."
-    assert body["retryable"] == issubclass(error, errors.Unavailable)
+    assert body["retryable"] == issubclass(error, errors.Unavailable | errors.InProgress)
     assert {
         "type",
         "title",
@@ -79,7 +79,7 @@ def test_every_error_has_a_status_and_only_retryable_ones_say_so(error: type[Lam
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (errors.AuthInvalid, 403),
+        (errors.AuthInvalid, 401),
         (errors.JsonInvalid, 400),
         (errors.ModelNotFound, 404),
         (errors.TensorShapeMismatch, 422),

@@ -9,15 +9,23 @@ LambentError
 │   ├── RequestInvalid           request_invalid
 │   ├── PayloadTooLarge          payload_too_large
 │   ├── MediaTypeUnsupported     media_type_unsupported
+│   ├── FieldNotAllowed          field_not_allowed
+│   ├── CursorInvalid            cursor_invalid
+│   ├── UrlRefused               callback_url_refused
+│   ├── ForbiddenAction          forbidden_action
+│   ├── IdempotencyMismatch      idempotency_mismatch
 │   ├── TensorNameUnknown        tensor_name_unknown
 │   ├── TensorShapeMismatch      tensor_shape_mismatch
 │   ├── TensorDtypeMismatch      tensor_dtype_mismatch
+│   ├── ColumnInvalid            column_invalid
+│   ├── TextInvalid              text_invalid
 │   ├── ImageFormatUnsupported   image_format_unsupported
 │   ├── ImageCorrupt             image_corrupt
 │   ├── ImageTooLargeDecoded     image_too_large_decoded
 │   ├── UploadKeyInvalid         upload_key_invalid
 │   ├── SourceEmpty              source_empty
 │   ├── SourceChanged            source_changed
+│   ├── ChecksumMismatch         checksum_mismatch
 │   ├── EnvelopeInvalid          envelope_invalid
 │   ├── ManifestInvalid          manifest_invalid
 │   ├── JobIdReused              job_id_reused
@@ -29,7 +37,8 @@ LambentError
 │   └── SourceGone               source_gone
 ├── Conflict                     somebody else was first
 │   ├── VersionImmutable         version_immutable
-│   └── AliasConflict            alias_conflict
+│   ├── AliasConflict            alias_conflict
+│   └── InProgress               in_progress
 ├── Unavailable                  a dependency failed; retrying helps
 ├── BrokenArtifact               a model version cannot be served
 │   ├── ModelIntegrityFailed     model_integrity_failed
@@ -158,6 +167,41 @@ class MediaTypeUnsupported(InvalidInput):
     title = "Media type not supported"
 
 
+class FieldNotAllowed(InvalidInput):
+    """A field or parameter that this request does not have, or that only the service may set."""
+
+    code = "field_not_allowed"
+    title = "Field not allowed"
+
+
+class CursorInvalid(InvalidInput):
+    """A page cursor that this API did not make, or a page size over the limit."""
+
+    code = "cursor_invalid"
+    title = "Page cursor not valid"
+
+
+class UrlRefused(InvalidInput):
+    """An address that the service will not read from or call."""
+
+    code = "callback_url_refused"
+    title = "Address refused"
+
+
+class ForbiddenAction(InvalidInput):
+    """The caller's key lacks the scope that the action needs."""
+
+    code = "forbidden_action"
+    title = "Action not allowed"
+
+
+class IdempotencyMismatch(InvalidInput):
+    """The Idempotency-Key belongs to an earlier, different request."""
+
+    code = "idempotency_mismatch"
+    title = "Idempotency key already used"
+
+
 class TensorNameUnknown(InvalidInput):
     """A tensor that the model does not have, or one missing that it needs."""
 
@@ -177,6 +221,20 @@ class TensorDtypeMismatch(InvalidInput):
 
     code = "tensor_dtype_mismatch"
     title = "Tensor datatype does not match"
+
+
+class ColumnInvalid(InvalidInput):
+    """A table row with an unknown, missing or unusable column."""
+
+    code = "column_invalid"
+    title = "Column not valid"
+
+
+class TextInvalid(InvalidInput):
+    """A text that is empty, too long or not text."""
+
+    code = "text_invalid"
+    title = "Text not valid"
 
 
 class ImageFormatUnsupported(InvalidInput):
@@ -219,6 +277,13 @@ class SourceChanged(InvalidInput):
 
     code = "source_changed"
     title = "Upload was overwritten"
+
+
+class ChecksumMismatch(InvalidInput):
+    """The content's sha256 is not the one that was announced."""
+
+    code = "checksum_mismatch"
+    title = "Checksum does not match"
 
 
 class EnvelopeInvalid(InvalidInput):
@@ -304,6 +369,14 @@ class AliasConflict(Conflict):
 
     code = "alias_conflict"
     title = "Label was changed by somebody else"
+
+
+class InProgress(Conflict):
+    """The same request is being worked on at this moment."""
+
+    code = "in_progress"
+    title = "Already in progress"
+    is_retryable = True
 
 
 class Unavailable(LambentError):

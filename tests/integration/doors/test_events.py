@@ -120,8 +120,8 @@ def put(key: str, body: Callable[[Any], bytes]) -> Callable[[Any], None]:
 
 def put_tensor(product: Any) -> None:
     buffer = BytesIO()
-    np.save(buffer, np.zeros((28, 28, 1), dtype=np.float32))
-    product.s3.put_object(Bucket=product.data, Key="work/demo/event.npy", Body=buffer.getvalue())
+    np.savez(buffer, image=np.zeros((28, 28, 1), dtype=np.float32))
+    product.s3.put_object(Bucket=product.data, Key="work/demo/event.npz", Body=buffer.getvalue())
 
 
 def plan_tracked_job(product: Any) -> None:

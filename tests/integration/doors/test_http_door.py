@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lambent.domain.preprocessing import preprocess_image
+from lambent.domain.preprocessing.image import preprocess_image
 from lambent_toolkit.modelkit.recipes import digits
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)

@@ -14,7 +14,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
-    """One preprocessed upload; the tensor lies in the data bucket as an .npy object."""
+    """One preprocessed upload; the tensor lies in the data bucket as an .npz object of arrays by input name."""
 
     model: str
     version: Annotated[int, Meta(ge=1)]

@@ -8,7 +8,13 @@ import msgspec
 from msgspec import Meta
 
 PositiveInt = Annotated[int, Meta(ge=1)]
-Datatype = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"
+]  # fmt: skip
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -18,45 +24,119 @@ class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class TensorSpec(_Contract, frozen=True, kw_only=True):
     """A named tensor; datatype in Open Inference Protocol words; -1 in the shape is a free dimension."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: Name
     datatype: Datatype
     shape: tuple[int, ...]
 
 
 class ImagePreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="image"):
-    """How a picture becomes a float32 tensor (height, width, channels): ``pixel * scale + offset``.
+    """How a picture becomes the first input, (height, width, channels): ``pixel * scale + offset``.
 
     ``channels`` 1 is grey (ITU-R 601-2 luma), 3 is RGB. Transparent pixels are laid over ``background`` (0 to 255).
+    ``decode`` "scaled" lets libjpeg decode a large JPEG at the smallest size (n/8) that still covers height and width:
+    several times faster, slightly other pixels than "full", so it must be what the model was trained with.
+    ``fit`` "stretch" resizes both sides independently, "crop" covers and cuts the centre.
+    A first input of datatype UINT8 gets the pixels themselves: scale 1 and offset 0.
     """
 
     height: PositiveInt
     width: PositiveInt
     channels: Literal[1, 3]
     resize: Literal["nearest", "bilinear", "bicubic", "box"] = "bilinear"
+    decode: Literal["full", "scaled"] = "full"
+    fit: Literal["stretch", "crop"] = "stretch"
     scale: float = 1 / 255
     offset: float = 0.0
     background: Annotated[int, Meta(ge=0, le=255)] = 255
+
+
+class TextPreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="text"):
+    """How a text becomes token ids: by the tokenizer.json beside the contract, which the digest ties to it.
+
+    ``ids_input``, ``mask_input`` and ``types_input`` name the inputs that take the token ids, the attention mask and
+    the token types; the latter two only where the model has them. The rows of a batch are padded with ``pad_id`` to
+    ``max_tokens``, or with ``pad_to`` "longest" to the longest row. A text of more tokens is refused or cut off, as
+    ``too_long`` says.
+    """
+
+    tokenizer_sha256: Sha256
+    max_tokens: PositiveInt
+    ids_input: Name
+    mask_input: Name | None = None
+    types_input: Name | None = None
+    pad_to: Literal["max_tokens", "longest"] = "max_tokens"
+    pad_id: Annotated[int, Meta(ge=0)] = 0
+    too_long: Literal["refuse", "truncate"] = "refuse"
+    max_characters: PositiveInt = 100_000
+
+
+class NumericColumn(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
+    """A number, standardized: ``(value - mean) / std``; a missing value becomes ``missing``, None refuses it."""
+
+    name: Name
+    mean: float = 0.0
+    std: PositiveFloat = 1.0
+    missing: float | None = None
+
+
+class CategoricalColumn(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="categorical"):
+    """One of ``vocabulary``, as one-hot floats or as its index.
+
+    A value outside the vocabulary is refused, or with ``unknown`` "other" becomes all zeros (one-hot) or the index
+    ``len(vocabulary)``. A missing value becomes ``missing``, a word of the vocabulary; None refuses it.
+    """
+
+    name: Name
+    vocabulary: Annotated[tuple[str, ...], Meta(min_length=1)]
+    encoding: Literal["one_hot", "index"] = "one_hot"
+    unknown: Literal["refuse", "other"] = "refuse"
+    missing: str | None = None
+
+
+Column = NumericColumn | CategoricalColumn
+
+
+class TabularPreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="tabular"):
+    """How a row becomes tensors: its columns' numbers side by side, in this order, in the first input."""
+
+    columns: Annotated[tuple[Column, ...], Meta(min_length=1)]
 
 
 class TensorPreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="tensor"):
     """None: the caller sends the tensors themselves."""
 
 
-Preprocessing = ImagePreprocessing | TensorPreprocessing
+Preprocessing = ImagePreprocessing | TextPreprocessing | TabularPreprocessing | TensorPreprocessing
 
 
 class Classification(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="classification"):
-    """The output holds one score a label, in the order of ``labels``."""
+    """The output holds one score a label, in the order of ``labels``.
 
-    labels: tuple[str, ...]
-    activation: Literal["none", "softmax"] = "none"
+    ``activation`` is what the model leaves to do: "softmax" (one label is right) or "sigmoid" (each for itself) on its
+    logits, which are divided by ``temperature`` first. Labels that score below ``threshold`` are not answered.
+    """
+
+    labels: Annotated[tuple[str, ...], Meta(min_length=1)]
+    output: Name | None = None
+    activation: Literal["none", "softmax", "sigmoid"] = "none"
+    temperature: PositiveFloat = 1.0
+    threshold: Probability = 0.0
+
+
+class Regression(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="regression"):
+    """The output holds one number a row; the answer is ``value * scale + offset``, in ``unit``."""
+
+    output: Name | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str | None = None
 
 
 class RawOutputs(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="raw"):
     """The outputs are the answer."""
 
 
-Postprocessing = Classification | RawOutputs
+Postprocessing = Classification | Regression | RawOutputs
 
 
 class Limits(_Contract, frozen=True, kw_only=True):
@@ -70,7 +150,8 @@ class Limits(_Contract, frozen=True, kw_only=True):
 class ModelContract(_Contract, frozen=True, kw_only=True):
     """contract.json of a model version.
 
-    Preprocessing fills the first input; classification reads the first output.
+    Image and tabular preprocessing fill the first input, text those that it names. Postprocessing reads the output
+    that it names, or the first. ``golden_tolerance`` is how far (absolute) an output may lie from its golden vector.
     """
 
     schema_version: Literal[1] = 1
@@ -80,6 +161,7 @@ class ModelContract(_Contract, frozen=True, kw_only=True):
     preprocessing: Preprocessing
     postprocessing: Postprocessing
     limits: Limits = Limits()
+    golden_tolerance: Annotated[float, Meta(ge=0)] = 0.01
 
 
 class FileDigest(_Contract, frozen=True, kw_only=True):

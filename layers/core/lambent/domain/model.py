@@ -9,6 +9,7 @@ TFLITE_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
 CONTRACT_FILE = "contract.json"
 GOLDEN_FILE = "golden.npz"
+TOKENIZER_FILE = "tokenizer.json"
 REPORT_FILE = "report.json"
 MANIFEST_FILE = "manifest.json"
 

@@ -69,7 +69,7 @@ def result_stem(upload_key: str) -> str:
 
 def work_key(tenant: str, request_id: str) -> str:
     """Return the key of a preprocessed tensor."""
-    return f"{WORK}/{tenant}/{request_id}.npy"
+    return f"{WORK}/{tenant}/{request_id}.npz"
 
 
 def inputs_prefix(tenant: str) -> str:

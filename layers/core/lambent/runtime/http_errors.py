@@ -8,10 +8,12 @@ from lambent import errors
 from lambent.errors import LambentError
 
 STATUS_BY_ERROR: dict[type[LambentError], int] = {
-    errors.AuthInvalid: 403,
+    errors.AuthInvalid: 401,
+    errors.ForbiddenAction: 403,
     errors.JsonInvalid: 400,
     errors.JsonTooComplex: 400,
     errors.NameInvalid: 400,
+    errors.CursorInvalid: 400,
     errors.PayloadTooLarge: 413,
     errors.ImageTooLargeDecoded: 413,
     errors.MediaTypeUnsupported: 415,

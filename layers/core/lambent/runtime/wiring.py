@@ -24,6 +24,7 @@ from lambent.runtime.settings import (
 
 if TYPE_CHECKING:
     from lambent.ports import Queue
+    from lambent.services.answer_call import CallService
     from lambent.services.describe import DescribeService
     from lambent.services.dispatch import DispatchService
     from lambent.services.finish_job import JobFinisher
@@ -62,6 +63,14 @@ def predict_service() -> PredictService:
             capacity_bytes=settings.model_cache_bytes,
         ),
     )
+
+
+@cache
+def call_service() -> CallService:
+    """Return PredictFunction's data plane."""
+    from lambent.services.answer_call import CallService
+
+    return CallService(predict_service())
 
 
 @cache

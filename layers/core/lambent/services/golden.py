@@ -9,9 +9,9 @@ import numpy as np
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
+from lambent.domain.preprocessing import Preprocessor
 from lambent.errors import ModelContractMismatch
 from lambent.ports import Interpreter
-from lambent.services.predict import preprocess
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,12 @@ class GoldenVectors:
 
 
 def verify_golden(
-    golden: GoldenVectors, contract: ModelContract, interpreter: Interpreter, *, output_tolerance: float
+    golden: GoldenVectors,
+    contract: ModelContract,
+    preprocessor: Preprocessor,
+    interpreter: Interpreter,
+    *,
+    output_tolerance: float,
 ) -> float:
     """Prove that this place preprocesses and predicts as the place where the version was made.
 
@@ -56,7 +61,7 @@ def verify_golden(
     ------
     ModelContractMismatch   preprocessing or outputs differ
     """
-    tensors = np.stack([preprocess(item, contract) for item in golden.raw])
+    tensors = preprocessor.collate([preprocessor.prepare(item) for item in golden.raw])[contract.inputs[0].name]
     if not np.array_equal(tensors, golden.tensors):
         raise ModelContractMismatch("Preprocessing here does not give the golden tensors.", field="golden.tensors")
     outputs = interpreter.run({contract.inputs[0].name: tensors})[contract.outputs[0].name]

@@ -13,7 +13,7 @@ from lambent.errors import LambentError
 from lambent.ports import ObjectStore
 from lambent.services.load_model import ModelCache
 from lambent.services.outcome import write_failure, write_result
-from lambent.services.predict import Timings, label_tensors
+from lambent.services.predict import Timings, predict_items
 
 _TOP_K = 5
 
@@ -57,9 +57,9 @@ class InferService:
             return
         model = self._models.get(ModelRef(message.model, message.version))
         body = self._data.read(message.tensor_key).body
-        tensor = np.load(BytesIO(body), allow_pickle=False)
-        timings = Timings()
-        (prediction,) = label_tensors(model, [tensor], timings, top_k=_TOP_K)
+        with np.load(BytesIO(body), allow_pickle=False) as arrays:
+            prepared = dict(arrays)
+        (prediction,) = predict_items(model, [prepared], Timings(), top_k=_TOP_K)
         result = {
             "source": message.source_name,
             "source_etag": message.source_etag,

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from lambent.contracts.messages import TensorMessage
-from lambent.contracts.model import ModelContract
-from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.names import parse_upload_key, result_stem, work_key
+from lambent.domain.preprocessing import Preprocessor
 from lambent.errors import LambentError, SourceChanged, SourceEmpty
 from lambent.ports import ObjectStore, Queue, StoredObject
 from lambent.services.load_model import ModelResolver, VersionFiles
 from lambent.services.outcome import write_failure
-from lambent.services.predict import preprocess
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class IngestService:
         self._files = files
         self._queue = queue
         self._max_upload_bytes = max_upload_bytes
-        self._contracts: dict[ModelRef, ModelContract] = {}
+        self._preprocessors: dict[ModelRef, Preprocessor] = {}
 
     def ingest(self, upload: Upload) -> LambentError | None:
         """Preprocess an upload and enqueue its inference.
@@ -73,10 +73,10 @@ class IngestService:
         tenant, model, name = parse_upload_key(upload.key)
         ref = self._resolver.resolve(ModelChoice(model))
         stored = self._read(upload)
-        tensor = preprocess(stored.body, self._contract(ref))
+        arrays = self._preprocessor(ref).prepare(stored.body)
         # The same event delivered twice gives the same key, hence the same object.
         key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])
-        self._data.write(key, _to_npy(tensor), content_type="application/octet-stream")
+        self._data.write(key, _to_npz(arrays), content_type="application/octet-stream")
         message = TensorMessage(
             tenant=tenant,
             model=ref.name,
@@ -97,13 +97,13 @@ class IngestService:
             raise SourceEmpty("The upload is empty (0 bytes).", got=0)
         return stored
 
-    def _contract(self, ref: ModelRef) -> ModelContract:
-        if ref not in self._contracts:
-            self._contracts[ref] = self._files.contract(ref)
-        return self._contracts[ref]
+    def _preprocessor(self, ref: ModelRef) -> Preprocessor:
+        if ref not in self._preprocessors:
+            self._preprocessors[ref] = self._files.preprocessing(ref, self._files.manifest(ref))[1]
+        return self._preprocessors[ref]
 
 
-def _to_npy(tensor: Array) -> bytes:
+def _to_npz(arrays: Mapping[str, Any]) -> bytes:
     buffer = BytesIO()
-    np.save(buffer, tensor, allow_pickle=False)
+    np.savez(buffer, **arrays)
     return buffer.getvalue()

@@ -6,9 +6,19 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.model import ModelContract, VersionManifest
-from lambent.domain.model import CONTRACT_FILE, LIVE, MANIFEST_FILE, ModelChoice, ModelRef, VersionRecord, digest
+from lambent.contracts.model import ModelContract, TextPreprocessing, VersionManifest
+from lambent.domain.model import (
+    CONTRACT_FILE,
+    LIVE,
+    MANIFEST_FILE,
+    TOKENIZER_FILE,
+    ModelChoice,
+    ModelRef,
+    VersionRecord,
+    digest,
+)
 from lambent.domain.names import check_name, parse_version
+from lambent.domain.preprocessing import Preprocessor, make_preprocessor
 from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, ModelNotFound, SourceGone
 from lambent.ports import Clock, Interpreter, InterpreterLoader, ObjectStore, Registry
 
@@ -83,6 +93,14 @@ class VersionFiles:
         """Return the verified contract."""
         return decode_contract(self.file(ref, self.manifest(ref), CONTRACT_FILE))
 
+    def preprocessing(self, ref: ModelRef, manifest: VersionManifest) -> tuple[ModelContract, Preprocessor]:
+        """Return the verified contract and the preprocessing that it declares, with its verified files."""
+        contract = decode_contract(self.file(ref, manifest, CONTRACT_FILE))
+        assets: dict[str, bytes] = {}
+        if isinstance(contract.preprocessing, TextPreprocessing):
+            assets[TOKENIZER_FILE] = self.file(ref, manifest, TOKENIZER_FILE)
+        return contract, make_preprocessor(contract, assets)
+
     def _read(self, ref: ModelRef, name: str) -> bytes:
         try:
             return self._store.read(ref.key(name)).body
@@ -108,6 +126,7 @@ class ServedModel:
     ref: ModelRef
     contract: ModelContract
     interpreter: Interpreter
+    preprocessor: Preprocessor
     size_bytes: int
 
 
@@ -132,9 +151,9 @@ class ModelCache:
 
     def _load(self, ref: ModelRef) -> ServedModel:
         manifest = self._files.manifest(ref)
-        contract = decode_contract(self._files.file(ref, manifest, CONTRACT_FILE))
+        contract, preprocessor = self._files.preprocessing(ref, manifest)
         body = self._files.file(ref, manifest, self._loader.file)
-        return ServedModel(ref, contract, self._loader.load(body, contract), len(body))
+        return ServedModel(ref, contract, self._loader.load(body, contract), preprocessor, len(body))
 
     def _evict(self) -> None:
         while len(self._models) > 1 and sum(model.size_bytes for model in self._models.values()) > self._capacity_bytes:

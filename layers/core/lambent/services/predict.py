@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
-import numpy as np
-
 from lambent.contracts.media import MediaPrediction
-from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract
+from lambent.contracts.model import Classification
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice
 from lambent.domain.postprocessing import label_rows
-from lambent.domain.preprocessing import ACCEPTED_IMAGES, preprocess_image
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
 
@@ -58,25 +55,6 @@ class PredictService:
             return self._models.get(ref)
 
 
-def preprocess(raw: bytes, contract: ModelContract) -> Array:
-    """Turn one raw input into the contract's first tensor, without its batch dimension.
-
-    Raises
-    ------
-    MediaTypeUnsupported   the model has no preprocessing: it takes tensors only
-    InvalidInput           as `lambent.domain.preprocessing` says
-    """
-    spec = contract.preprocessing
-    if not isinstance(spec, ImagePreprocessing):
-        raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")
-    return preprocess_image(raw, spec, contract.limits)
-
-
-def accepted_media(contract: ModelContract) -> tuple[str, ...]:
-    """Return the content types that the model's preprocessing takes."""
-    return ACCEPTED_IMAGES if isinstance(contract.preprocessing, ImagePreprocessing) else ()
-
-
 def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timings) -> dict[str, Array]:
     """Run the interpreter on a batch; raises TensorShapeMismatch if there are more rows than the contract allows."""
     rows = len(next(iter(inputs.values())))
@@ -91,8 +69,10 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
         return model.interpreter.run(inputs)
 
 
-def label_tensors(model: ServedModel, tensors: list[Array], timings: Timings, *, top_k: int) -> list[MediaPrediction]:
-    """Run preprocessed single tensors as one batch and label each row.
+def predict_items(
+    model: ServedModel, prepared: Sequence[Mapping[str, Array]], timings: Timings, *, top_k: int
+) -> list[MediaPrediction]:
+    """Run prepared items as one batch and postprocess each row.
 
     Raises
     ------
@@ -101,6 +81,6 @@ def label_tensors(model: ServedModel, tensors: list[Array], timings: Timings, *,
     contract = model.contract
     if not isinstance(contract.postprocessing, Classification):
         raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
-    outputs = run_tensors(model, {contract.inputs[0].name: np.stack(tensors)}, timings)
+    outputs = run_tensors(model, model.preprocessor.collate(prepared), timings)
     with timings.step("postprocess"):
         return label_rows(outputs[contract.outputs[0].name], contract.postprocessing, top_k=top_k)

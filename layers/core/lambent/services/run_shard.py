@@ -19,7 +19,7 @@ from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.load_model import ModelCache, ServedModel
-from lambent.services.predict import Timings, label_tensors, preprocess
+from lambent.services.predict import Timings, predict_items
 
 _TOP_K = 5
 _HEARTBEAT_S = 1.0
@@ -27,10 +27,10 @@ _HEARTBEAT_S = 1.0
 
 @dataclass(frozen=True)
 class _Ready:
-    """An item that is a tensor now, or the error that it met on the way."""
+    """An item that is arrays now, or the error that it met on the way."""
 
     item: ShardItem
-    tensor: Array | None
+    arrays: dict[str, Array] | None
     error: LambentError | None
 
 
@@ -109,15 +109,15 @@ class ShardService:
     def _prepare(self, item: ShardItem, model: ServedModel) -> _Ready:
         try:
             raw = self._data.read(item.key, max_bytes=model.contract.limits.max_input_bytes).body
-            return _Ready(item, preprocess(raw, model.contract), None)
+            return _Ready(item, model.preprocessor.prepare(raw), None)
         except LambentError as error:
             if not error.is_final:
                 raise
             return _Ready(item, None, error)
 
     def _predict_batch(self, model: ServedModel, batch: list[_Ready]) -> list[dict[str, Any]]:
-        tensors = [ready.tensor for ready in batch if ready.tensor is not None]
-        predictions = iter(label_tensors(model, tensors, Timings(), top_k=_TOP_K) if tensors else [])
+        prepared = [ready.arrays for ready in batch if ready.arrays is not None]
+        predictions = iter(predict_items(model, prepared, Timings(), top_k=_TOP_K) if prepared else [])
         return [
             error_line(ready.item, ready.error.to_dict())
             if ready.error is not None

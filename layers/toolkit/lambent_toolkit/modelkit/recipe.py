@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
-from lambent.services.predict import preprocess
+from lambent.domain.preprocessing import make_preprocessor
 
 if TYPE_CHECKING:
     import keras
@@ -99,7 +99,8 @@ def held_out(recipe: Recipe) -> LabelledPictures:
 
 def preprocess_all(pictures: list[bytes], contract: ModelContract) -> Array:
     """Return float32 (n, …): every picture through the one preprocessing path."""
-    return np.stack([preprocess(picture, contract) for picture in pictures])
+    preprocessor = make_preprocessor(contract, {})
+    return preprocessor.collate([preprocessor.prepare(picture) for picture in pictures])[contract.inputs[0].name]
 
 
 def split_rows(

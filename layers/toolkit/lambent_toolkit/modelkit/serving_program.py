@@ -23,10 +23,10 @@ from lambent.adapters import litert
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
+from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import decode_contract
-from lambent.services.predict import preprocess
 
 TIMED_CALLS = 500
 _WARM_UP_CALLS = 50
@@ -48,7 +48,8 @@ def answer(folder: Path) -> dict[str, Any]:
     interpreter = litert.LiteInterpreterLoader(threads=1).load((folder / TFLITE_FILE).read_bytes(), contract)
     load_ms = (perf_counter() - start) * 1000
     raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
-    tensors = np.stack([preprocess(item, contract) for item in raw])
+    preprocessor = make_preprocessor(contract, {})
+    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])[contract.inputs[0].name]
     outputs = run_all(interpreter, contract, tensors)
     (folder / "answer.npz").write_bytes(GoldenVectors(raw, tensors, outputs).to_npz())
     return {"load_ms": load_ms, **latencies_ms(interpreter, contract, tensors), **place()}

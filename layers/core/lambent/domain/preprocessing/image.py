@@ -1,16 +1,29 @@
-"""Raw input into tensors: the one code path of training, calibration, Lambda and the batch worker."""
+"""Pictures into tensors."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from lambent.contracts.model import ImagePreprocessing, Limits
+from lambent.contracts.model import ImagePreprocessing, Limits, ModelContract
 from lambent.contracts.tensor import Array
-from lambent.errors import ImageCorrupt, ImageFormatUnsupported, ImageTooLargeDecoded, PayloadTooLarge, SourceEmpty
+from lambent.errors import (
+    ImageCorrupt,
+    ImageFormatUnsupported,
+    ImageTooLargeDecoded,
+    MediaTypeUnsupported,
+    Misconfigured,
+    PayloadTooLarge,
+    SourceEmpty,
+)
+
+if TYPE_CHECKING:
+    from lambent.domain.preprocessing import RawItem
 
 ACCEPTED_IMAGES = ("image/jpeg", "image/png", "image/webp")
 # Pixels are checked against the model's own limit, from the header; Pillow's fixed one would come first.
@@ -35,6 +48,29 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
 }
+
+
+class ImagePreprocessor:
+    """Fills the contract's first input with pixels."""
+
+    accepted_media = ACCEPTED_IMAGES
+
+    def __init__(self, contract: ModelContract) -> None:
+        if not isinstance(contract.preprocessing, ImagePreprocessing):
+            raise Misconfigured("An image preprocessor needs a contract with image preprocessing.")
+        self._spec = contract.preprocessing
+        self._limits = contract.limits
+        self._input = contract.inputs[0].name
+
+    def prepare(self, item: RawItem) -> dict[str, Array]:
+        """Return one picture's pixels; see `preprocess_image`."""
+        if not isinstance(item, bytes):
+            raise MediaTypeUnsupported("This model takes pictures.", limit=list(ACCEPTED_IMAGES))
+        return {self._input: preprocess_image(item, self._spec, self._limits)}
+
+    def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """Stack pictures to (n, height, width, channels)."""
+        return {self._input: np.stack([arrays[self._input] for arrays in prepared])}
 
 
 def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Array:

@@ -1,0 +1,26 @@
+"""No preprocessing: the caller sends tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lambent.errors import MediaTypeUnsupported
+
+if TYPE_CHECKING:
+    from lambent.contracts.tensor import Array
+    from lambent.domain.preprocessing import RawItem
+
+
+class TensorPreprocessor:
+    """Refuses raw items."""
+
+    accepted_media: tuple[str, ...] = ()
+
+    def prepare(self, item: RawItem) -> dict[str, Array]:  # noqa: ARG002 - the port's signature
+        """Raise MediaTypeUnsupported."""
+        raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")
+
+    def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:  # noqa: ARG002
+        """Raise MediaTypeUnsupported."""
+        raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")
