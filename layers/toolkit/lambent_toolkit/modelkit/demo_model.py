@@ -73,7 +73,11 @@ def _keep(draft: Path, folder: Path) -> None:
 def _fingerprint() -> str:
     kit = Path(__file__).parent
     core = Path(lambent.__file__).parent
-    sources = [*sorted(kit.rglob("*.py")), core / "domain/preprocessing.py", core / "contracts/model.py"]
+    sources = [
+        *sorted(kit.rglob("*.py")),
+        *sorted((core / "domain/preprocessing").glob("*.py")),
+        core / "contracts/model.py",
+    ]
     hashed = sha256()
     for source in sources:
         hashed.update(source.read_bytes())
