@@ -6,33 +6,38 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from lambent.domain.call import CALL_HEADERS, Call, CallAnswer, Operation
 from lambent.domain.model import ModelChoice
 from lambent.runtime.http import read_body
-from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, count, logger, milliseconds
+from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
 from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
 
-_invocations = 0
+_requests_seen = 0
 
 
-def begin_invocation() -> None:
-    """Count the request, and remember whether it is the first of this execution environment."""
-    global _invocations  # noqa: PLW0603 - an execution environment is one process that serves one request at a time
-    _invocations += 1
-    count(REQUESTS)
+def begin_request(request_id: str) -> None:
+    """Remember the request, and whether it is the first of this execution environment."""
+    global _requests_seen  # noqa: PLW0603 - an execution environment is one process that serves one request at a time
+    _requests_seen += 1
+    begin_invocation(request_id, is_cold_start=is_cold_start())
+
+
+def is_cold_start() -> bool:
+    """Return whether the present request is the first of this execution environment."""
+    return _requests_seen == 1
 
 
 def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Response[bytes | str]:
     """Answer a prediction of any protocol; count and log it."""
     timings = Timings()
     result = call_service().answer(_call(operation, choice, event), timings)
-    count(PREDICTIONS)
-    milliseconds(PREDICT_LATENCY, sum(timings.steps_ms.values()))
-    logger.info("predicted", model=str(result.model), **timings.rounded())
+    values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}
+    record("predicted", values, model=str(result.model), **timings.rounded())
     return _response(result, timings)
 
 
 def _call(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Call:
     body = read_body(event, max_bytes=predict_settings().max_body_bytes)
-    sent = event.headers
+    # The event has the names as the client wrote them, and may have none at all.
+    sent = {name.lower(): value for name, value in (event.raw_event.get("headers") or {}).items()}
     headers = {name: sent[name] for name in CALL_HEADERS if name in sent}
     return Call(operation, choice, body, headers, event.query_string_parameters or {})
 
@@ -40,7 +45,7 @@ def _call(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent
 def _response(result: CallAnswer, timings: Timings) -> Response[bytes | str]:
     headers = {
         "Lambent-Model": str(result.model),
-        "Lambent-Cold-Start": str(_invocations == 1).lower(),
+        "Lambent-Cold-Start": str(is_cold_start()).lower(),
         "Server-Timing": timings.header(),
         **result.headers,
     }

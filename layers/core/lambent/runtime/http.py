@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import pybase64
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
@@ -58,9 +57,9 @@ def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
     """
     text = event.body or ""
     try:
-        body = b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
-    except binascii.Error as exc:
-        raise JsonInvalid("The body is marked as base64, but it is not.") from exc
+        body = pybase64.b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
+    except ValueError as exc:
+        raise JsonInvalid("The body is marked as base64 or as text, but it is not.", field="body") from exc
     if len(body) > max_bytes:
         raise PayloadTooLarge(
             f"The body has {len(body)} bytes, this door takes at most {max_bytes}. Use the upload or batch door.",

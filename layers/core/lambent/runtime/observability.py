@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
+from lambent.domain.timestamps import to_timestamp
 from lambent.errors import LambentError
 
 logger = Logger()
@@ -21,6 +27,10 @@ UPLOADS = "Uploads"
 JOBS_ACCEPTED = "JobsAccepted"
 JOB_EVENTS = "JobEvents"
 SWEEPS = "Sweeps"
+COLD_START = "ColdStart"
+
+_UNITS = {PREDICT_LATENCY: "Milliseconds"}
+_invocation: dict[str, Any] = {}
 
 
 def count(metric: str) -> None:
@@ -34,6 +44,43 @@ def milliseconds(metric: str, value_ms: float) -> None:
 
 
 def log_refusal(message: str, error: LambentError) -> None:
-    """Log an expected error: its code and place, never the content that caused it."""
-    logger.warning(message, code=error.code, field=error.field, detail=error.detail)
-    count(REFUSED)
+    """Log and count an expected error: its code and place, never the content that caused it."""
+    record(message, {REFUSED: 1}, level="WARNING", code=error.code, field=error.field, detail=error.detail)
+
+
+def begin_invocation(request_id: str, *, is_cold_start: bool) -> None:
+    """Put what every line of an invocation carries into the log records that follow."""
+    _invocation.update(function_request_id=request_id, cold_start=is_cold_start)
+    logger.append_keys(**_invocation)
+
+
+def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **fields: Any) -> None:
+    """Write one line that is both the log record and the metrics of an invocation (CloudWatch embedded metric format).
+
+    Powertools' logger and metrics write two lines and take eight times as long (0.06 against 0.007 ms), half of what
+    a small model's whole prediction takes; this is for the one line that every prediction writes.
+
+    Parameters
+    ----------
+    values : Mapping   metric name → value; a count unless the metric is listed with another unit
+    fields             further fields of the log record; JSON values
+
+    Source: docs.aws.amazon.com, "CloudWatch embedded metric format specification"
+    """
+    now_s = time.time()
+    metric_set = {
+        "Namespace": metrics.namespace,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values],
+    }
+    line = {
+        "level": level,
+        "message": message,
+        "timestamp": to_timestamp(now_s),
+        "service": logger.service,
+        **_invocation,
+        **fields,
+        **values,
+        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": [metric_set]},
+    }
+    print(orjson.dumps(line).decode(), flush=True)
