@@ -50,6 +50,6 @@ def _response(result: CallAnswer, timings: Timings) -> Response[bytes | str]:
         **result.headers,
     }
     # Text travels as it is; only bytes are base64 to API Gateway.
-    is_text = result.content_type.startswith(("application/json", "text/"))
+    is_text = result.content_type.startswith(("application/json", "text/")) and "Content-Encoding" not in headers
     body = result.body.decode() if is_text else result.body
     return Response(200, result.content_type, body, headers=headers)

@@ -9,6 +9,7 @@ LambentError
 │   ├── RequestInvalid           request_invalid
 │   ├── PayloadTooLarge          payload_too_large
 │   ├── MediaTypeUnsupported     media_type_unsupported
+│   ├── ContentCodingInvalid     content_encoding_invalid
 │   ├── FieldNotAllowed          field_not_allowed
 │   ├── CursorInvalid            cursor_invalid
 │   ├── UrlRefused               callback_url_refused
@@ -165,6 +166,13 @@ class MediaTypeUnsupported(InvalidInput):
 
     code = "media_type_unsupported"
     title = "Media type not supported"
+
+
+class ContentCodingInvalid(InvalidInput):
+    """A body that is not compressed the way its Content-Encoding says."""
+
+    code = "content_encoding_invalid"
+    title = "Content encoding not valid"
 
 
 class FieldNotAllowed(InvalidInput):

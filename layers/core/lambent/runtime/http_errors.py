@@ -13,6 +13,7 @@ STATUS_BY_ERROR: dict[type[LambentError], int] = {
     errors.JsonInvalid: 400,
     errors.JsonTooComplex: 400,
     errors.NameInvalid: 400,
+    errors.ContentCodingInvalid: 400,
     errors.CursorInvalid: 400,
     errors.PayloadTooLarge: 413,
     errors.ImageTooLargeDecoded: 413,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
+from lambent.contracts.content_coding import choose_coding, decode_content, encode_content
 from lambent.domain.call import Call, CallAnswer, Operation
 from lambent.services.predict import PredictService, Timings
 
@@ -18,8 +20,20 @@ class CallService:
         self._predict = predict
 
     def answer(self, call: Call, timings: Timings) -> CallAnswer:
-        """Answer one call; raises whatever is wrong with it or with its model, see `lambent.errors`."""
-        return _answerer(call.operation)(call, self._predict, timings)
+        """Answer one call; raises whatever is wrong with it or with its model, see `lambent.errors`.
+
+        A compressed body is decoded here, and a large answer compressed for a client that takes it, for all protocols.
+        """
+        if "content-encoding" in call.headers:
+            with timings.step("decode"):
+                call = replace(call, body=decode_content(call.body, call.headers["content-encoding"]))
+        answer = _answerer(call.operation)(call, self._predict, timings)
+        coding = choose_coding(answer.body, call.headers.get("accept-encoding"))
+        if coding is None:
+            return answer
+        with timings.step("encode"):
+            headers = {**answer.headers, "Content-Encoding": coding, "Vary": "Accept-Encoding"}
+            return replace(answer, body=encode_content(answer.body, coding), headers=headers)
 
 
 @cache
