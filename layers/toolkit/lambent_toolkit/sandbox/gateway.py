@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+import orjson
 
 from lambent_toolkit.sandbox.gateway_errors import GatewayErrors
 from lambent_toolkit.sandbox.gateway_events import (
@@ -90,7 +91,7 @@ class Gateway:
         return ApiIdentity(self._api_id, self._stage, value, key.key_id), self._meter.refuse(key, time.time())
 
     async def _invoke(self, request: HttpRequest, match: Match, identity: ApiIdentity) -> HttpResponse:
-        event = json.dumps(proxy_event(request, match, identity, self._binary)).encode()
+        event = orjson.dumps(proxy_event(request, match, identity, self._binary))
         if len(event) > MAX_EVENT_BYTES:
             return self._errors.answer("REQUEST_TOO_LARGE", request)
         try:

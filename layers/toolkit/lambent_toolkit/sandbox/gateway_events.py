@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 import uuid
 from collections.abc import Iterable
@@ -11,6 +9,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+import orjson
+import pybase64
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
 from lambent_toolkit.sandbox.routes import Match
@@ -115,7 +116,7 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str
 def _event_body(body: bytes, is_binary: bool) -> str | None:
     if not body:
         return None
-    return base64.b64encode(body).decode() if is_binary else body.decode("utf-8", errors="replace")
+    return pybase64.b64encode_as_string(body) if is_binary else body.decode("utf-8", errors="replace")
 
 
 def _request_context(
@@ -185,7 +186,7 @@ def http_response(answer: bytes, *, accept: str | None, binary: BinaryTypes) -> 
 
 def _parse_response(answer: bytes) -> dict[str, Any]:
     try:
-        response = json.loads(answer)
+        response = orjson.loads(answer)
     except ValueError as exc:
         raise MalformedResponse("not JSON") from exc
     if not isinstance(response, dict) or set(response) - RESPONSE_KEYS:
@@ -203,6 +204,6 @@ def _parse_response(answer: bytes) -> dict[str, Any]:
 
 def _decode(body: str) -> bytes:
     try:
-        return base64.b64decode(body, validate=True)
+        return pybase64.b64decode(body, validate=True)
     except ValueError as exc:
         raise MalformedResponse("body is not base64") from exc
