@@ -2,14 +2,11 @@
 
 from itertools import permutations
 
-import numpy as np
 import pytest
 
-from lambent.contracts.model import Classification
 from lambent.domain import names
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.planning import CPU_SHARD_ITEMS, GPU_MIN_ITEMS, MAX_SHARDS, choose_lane, shard_size
-from lambent.domain.postprocessing import label_rows
 from lambent.errors import LaneUnavailable, ModelNotFound, NameInvalid, UploadKeyInvalid
 
 BOTH = frozenset({"model.tflite", "model.keras"})
@@ -131,30 +128,3 @@ def test_no_job_has_more_shards_than_an_array_takes(items: int) -> None:
     assert max(-(-items // gpu), -(-items // cpu)) <= MAX_SHARDS
     assert gpu >= 100
     assert cpu >= CPU_SHARD_ITEMS
-
-
-def test_labels_come_in_falling_order_of_score() -> None:
-    spec = Classification(labels=("a", "b", "c"))
-
-    (row,) = label_rows(np.array([[0.2, 0.5, 0.3]], dtype=np.float32), spec, top_k=2)
-
-    assert (row.label, row.score) == ("b", 0.5)
-    assert [(entry.label, entry.score) for entry in row.top] == [("b", 0.5), ("c", 0.3)]
-
-
-def test_equal_scores_keep_the_order_of_the_labels() -> None:
-    spec = Classification(labels=("a", "b", "c"))
-
-    (row,) = label_rows(np.full((1, 3), 1 / 3, dtype=np.float32), spec, top_k=5)
-
-    assert [entry.label for entry in row.top] == ["a", "b", "c"]
-
-
-def test_softmax_turns_logits_into_scores_that_sum_to_one() -> None:
-    spec = Classification(labels=("a", "b"), activation="softmax")
-
-    rows = label_rows(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]), spec, top_k=2)
-
-    assert rows[0].score == 0.5
-    assert rows[1].label == "b"
-    assert rows[1].score == 0.75

@@ -1,4 +1,4 @@
-"""The answer that a person reads: labels and scores."""
+"""The answer that a person reads: labels and scores, or a number with its unit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,25 @@ class LabelScore(msgspec.Struct, frozen=True):
     score: float
 
 
-class MediaPrediction(msgspec.Struct, frozen=True):
-    """The best label of one item, and the next ones in falling order of score."""
+class ClassPrediction(msgspec.Struct, frozen=True):
+    """The best label of one item, and the best ones in falling order of score.
 
-    label: str
-    score: float
+    ``label`` and ``score`` are null, and ``top`` is empty, where no label reaches the contract's threshold.
+    """
+
+    label: str | None
+    score: float | None
     top: list[LabelScore]
+
+
+class ValuePrediction(msgspec.Struct, frozen=True):
+    """The number of one item, in the contract's unit; null where it has none."""
+
+    value: float
+    unit: str | None
+
+
+Prediction = ClassPrediction | ValuePrediction
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -32,5 +45,5 @@ class MediaAnswer(msgspec.Struct, frozen=True):
 
     model: str
     version: str
-    predictions: list[MediaPrediction]
+    predictions: list[Prediction]
     usage: Usage

@@ -1,36 +1,108 @@
-"""Scores into labels."""
+"""Outputs into answers: labels with scores, or a number with its unit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from lambent.contracts.media import LabelScore, MediaPrediction
-from lambent.contracts.model import Classification
+from lambent.contracts.media import ClassPrediction, LabelScore, Prediction, ValuePrediction
+from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression
 from lambent.contracts.tensor import Array
+from lambent.errors import ModelContractMismatch
+
+_DIGITS = 6
 
 
-def label_rows(scores: Array, spec: Classification, *, top_k: int) -> list[MediaPrediction]:
+def postprocess(outputs: Mapping[str, Array], contract: ModelContract, *, top_k: int) -> list[Prediction]:
+    """Return each row's answer, as the contract's postprocessing declares it.
+
+    Parameters
+    ----------
+    outputs       the interpreter's, by name
+    contract      of classification or regression
+    top_k : int   how many labels to answer a row, from 1
+
+    Raises
+    ------
+    ModelContractMismatch   the model answered a number that is not finite, or the contract declares no postprocessing
+    """
+    spec = contract.postprocessing
+    if isinstance(spec, RawOutputs):
+        raise ModelContractMismatch("The contract declares neither labels nor a number.", field="postprocessing")
+    rows = outputs[spec.output or contract.outputs[0].name]
+    rows = rows.reshape(len(rows), -1)
+    if isinstance(spec, Classification):
+        return [*classify_rows(rows, spec, top_k=top_k)]
+    return [*scale_rows(rows, spec)]
+
+
+def classify_rows(rows: Array, spec: Classification, *, top_k: int) -> list[ClassPrediction]:
     """Return the best labels of each row.
 
     Parameters
     ----------
-    scores : ndarray    float, shape (rows, labels): probabilities, or logits if ``spec.activation`` is softmax
-    spec                the contract's classification
-    top_k : int         how many labels to return a row, from 1
+    rows : ndarray   float, shape (rows, labels): scores, or logits where ``spec.activation`` is left to do
+    spec             the contract's classification
+    top_k : int      how many labels to answer a row, from 1
 
     Returns
     -------
-    list of MediaPrediction, one a row, ``top`` in falling order of score
+    one prediction a row; ``top`` in falling order of score, equal scores in the order of the labels; scores rounded to
+    six digits, which is also what the threshold is held against
+
+    Raises
+    ------
+    ModelContractMismatch   a score is not finite
     """
-    rows = scores.reshape(len(scores), -1).astype(np.float64)
-    if spec.activation == "softmax":
-        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
-        rows /= rows.sum(axis=1, keepdims=True)
-    return [_label_row(row, spec.labels, min(top_k, len(spec.labels))) for row in rows]
+    scores = activate(rows, spec)
+    _check_finite(scores)
+    return [_best(row, spec, min(top_k, len(spec.labels))) for row in scores]
 
 
-def _label_row(row: Array, labels: tuple[str, ...], top_k: int) -> MediaPrediction:
-    # Stable, so that equal scores keep the order of the labels everywhere.
-    order = np.argsort(-row, kind="stable")[:top_k]
-    top = [LabelScore(labels[index], round(float(row[index]), 6)) for index in order]
-    return MediaPrediction(top[0].label, top[0].score, top)
+def activate(rows: Array, spec: Classification) -> Array:
+    """Return scores of logits: float64 where there is an activation to do, else ``rows`` themselves."""
+    if spec.activation == "none":
+        return rows
+    logits = rows.astype(np.float64) / spec.temperature
+    if spec.activation == "sigmoid":
+        # The same function without the overflow of exp(-logit) for a very negative logit.
+        sigmoid: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
+        return sigmoid
+    powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def scale_rows(rows: Array, spec: Regression) -> list[ValuePrediction]:
+    """Return the number of each row, shape (rows, 1), in the contract's unit; raises ModelContractMismatch."""
+    values = rows[:, 0].astype(np.float64) * spec.scale + spec.offset
+    _check_finite(values)
+    return [ValuePrediction(value, spec.unit) for value in values.tolist()]
+
+
+def _best(row: Array, spec: Classification, top_k: int) -> ClassPrediction:
+    # The threshold sees what the caller sees: 0.7 as FP32 lies a little below 0.7.
+    scored = ((index, round(score, _DIGITS)) for index, score in _largest(row, top_k))
+    top = [LabelScore(spec.labels[index], score) for index, score in scored if score >= spec.threshold]
+    return ClassPrediction(top[0].label, top[0].score, top) if top else ClassPrediction(None, None, top)
+
+
+def _largest(row: Array, top_k: int) -> list[tuple[int, float]]:
+    """Return indices and values of the ``top_k`` largest, without sorting the rest; equal ones by rising index."""
+    if top_k < len(row):
+        # All that are not smaller than the k-th largest: argpartition would choose among equal ones as it likes.
+        last = np.partition(row, -top_k)[-top_k]
+        candidates = np.flatnonzero(row >= last)
+    else:
+        candidates = np.arange(len(row))
+    found = row[candidates]
+    order = np.argsort(-found, kind="stable")[:top_k]
+    return list(zip(candidates[order].tolist(), found[order].tolist(), strict=True))
+
+
+def _check_finite(values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise ModelContractMismatch(
+            "The model answered a number that is not finite (NaN or infinity) for this input.", field="outputs"
+        )

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from lambent.contracts.media import MediaPrediction
-from lambent.contracts.model import Classification
+from lambent.contracts.media import Prediction
+from lambent.contracts.model import RawOutputs
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice
-from lambent.domain.postprocessing import label_rows
+from lambent.domain.postprocessing import postprocess
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
 
@@ -83,16 +83,27 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
 
 def predict_items(
     model: ServedModel, prepared: Sequence[Mapping[str, Array]], timings: Timings, *, top_k: int
-) -> list[MediaPrediction]:
+) -> list[Prediction]:
     """Run prepared items as one batch and postprocess each row.
+
+    Parameters
+    ----------
+    prepared    what the model's preprocessor made of each item, at least one
+    top_k       how many labels to answer an item; a regression has one number
+
+    Returns
+    -------
+    one prediction an item, in their order
 
     Raises
     ------
-    MediaTypeUnsupported   the contract has no labels
+    MediaTypeUnsupported    the contract's outputs are the answer, they have neither labels nor a unit
+    TensorShapeMismatch     more items than the contract allows
+    ModelContractMismatch   the model answered a score or number that is not finite
     """
     contract = model.contract
-    if not isinstance(contract.postprocessing, Classification):
+    if isinstance(contract.postprocessing, RawOutputs):
         raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
     outputs = run_tensors(model, model.preprocessor.collate(prepared), timings)
     with timings.step("postprocess"):
-        return label_rows(outputs[contract.outputs[0].name], contract.postprocessing, top_k=top_k)
+        return postprocess(outputs, contract, top_k=top_k)

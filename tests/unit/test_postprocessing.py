@@ -1,0 +1,126 @@
+"""Outputs into labels and numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from builders import World, contract
+from lambent.contracts.model import Classification, RawOutputs, Regression, TensorSpec
+from lambent.domain.postprocessing import activate, classify_rows, postprocess, scale_rows
+from lambent.errors import MediaTypeUnsupported, ModelContractMismatch
+from lambent.services.predict import Timings, predict_items
+
+ABC = ("a", "b", "c")
+SCORES = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 4), st.integers(1, 40)), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+)
+
+
+def classify(rows: object, *, top_k: int = 5, **spec: object):
+    return classify_rows(np.asarray(rows), Classification(**{"labels": ABC, **spec}), top_k=top_k)
+
+
+def test_labels_come_in_falling_order_of_score() -> None:
+    (row,) = classify(np.array([[0.2, 0.5, 0.3]], dtype=np.float32), top_k=2)
+
+    assert (row.label, row.score) == ("b", 0.5)
+    assert [(entry.label, entry.score) for entry in row.top] == [("b", 0.5), ("c", 0.3)]
+
+
+def test_equal_scores_keep_the_order_of_the_labels() -> None:
+    (row,) = classify(np.full((1, 3), 1 / 3, dtype=np.float32))
+
+    assert [entry.label for entry in row.top] == ["a", "b", "c"]
+
+
+@given(scores=SCORES, top_k=st.integers(1, 50))
+def test_the_best_k_are_those_of_a_stable_full_sort(scores: np.ndarray, top_k: int) -> None:
+    labels = tuple(map(str, range(scores.shape[1])))
+
+    rows = classify_rows(scores, Classification(labels=labels), top_k=top_k)
+
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    assert [[entry.label for entry in row.top] for row in rows] == order.astype(str).tolist()
+
+
+def test_softmax_turns_logits_into_scores_that_sum_to_one() -> None:
+    rows = classify(np.array([[1000.0, 1000.0], [0.0, np.log(3)]]), labels=("a", "b"), activation="softmax")
+
+    assert rows[0].score == 0.5
+    assert (rows[1].label, rows[1].score) == ("b", 0.75)
+
+
+def test_sigmoid_scores_each_label_for_itself_and_does_not_overflow() -> None:
+    (row,) = classify(np.array([[0.0, -5000.0, 5000.0]], dtype=np.float32), activation="sigmoid")
+
+    assert {entry.label: entry.score for entry in row.top} == {"a": 0.5, "b": 0.0, "c": 1.0}
+
+
+@given(logits=hnp.arrays(np.float32, (2, 5), elements=st.floats(-30, 30, width=32)), temperature=st.floats(0.1, 10))
+def test_activations_follow_their_textbook_formulas(logits: np.ndarray, temperature: float) -> None:
+    labels = tuple("abcde")
+    divided = logits.astype(np.float64) / temperature
+
+    soft = activate(logits, Classification(labels=labels, activation="softmax", temperature=temperature))
+    each = activate(logits, Classification(labels=labels, activation="sigmoid", temperature=temperature))
+
+    shifted = np.exp(divided - divided.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(soft, shifted / shifted.sum(axis=1, keepdims=True), atol=1e-12)
+    np.testing.assert_allclose(each, 1 / (1 + np.exp(-divided)), atol=1e-12)
+
+
+def test_a_higher_temperature_makes_scores_more_even_and_keeps_their_order() -> None:
+    logits = np.array([[0.0, 2.0, 1.0]], dtype=np.float32)
+
+    (sure,) = classify(logits, activation="softmax")
+    (even,) = classify(logits, activation="softmax", temperature=4.0)
+
+    assert even.score < sure.score
+    assert [entry.label for entry in even.top] == [entry.label for entry in sure.top]
+
+
+def test_labels_under_the_threshold_are_not_answered() -> None:
+    rows = classify(np.array([[0.1, 0.7, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32), threshold=0.7)
+
+    assert [entry.label for entry in rows[0].top] == ["b"]
+    assert (rows[1].label, rows[1].score, rows[1].top) == (None, None, [])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_or_number_that_is_not_finite_is_the_models_fault(bad: float) -> None:
+    with pytest.raises(ModelContractMismatch):
+        classify(np.array([[0.1, bad, 0.2]], dtype=np.float32))
+    with pytest.raises(ModelContractMismatch):
+        scale_rows(np.array([[bad]], dtype=np.float32), Regression())
+
+
+def test_regression_answers_the_scaled_number_with_its_unit() -> None:
+    spec = Regression(scale=10.0, offset=-3.0, unit="EUR")
+
+    rows = scale_rows(np.array([[1.5], [-2.0]], dtype=np.float32), spec)
+
+    assert [(row.value, row.unit) for row in rows] == [(12.0, "EUR"), (-23.0, "EUR")]
+
+
+def test_the_output_that_the_contract_names_is_read() -> None:
+    outputs = {
+        "boxes": np.zeros((1, 4), dtype=np.float32),
+        "scores": np.array([[0.1, 0.9]], dtype=np.float32),
+        "price": np.array([[7.0]], dtype=np.float32),
+    }
+    specs = tuple(TensorSpec(name=name, datatype="FP32", shape=(-1, array.shape[1])) for name, array in outputs.items())
+    labelled = contract(outputs=specs, postprocessing=Classification(labels=("dark", "bright"), output="scores"))
+    priced = contract(outputs=specs, postprocessing=Regression(output="price"))
+
+    assert postprocess(outputs, labelled, top_k=1)[0].label == "bright"
+    assert postprocess(outputs, priced, top_k=1)[0].value == 7.0
+
+
+def test_a_model_whose_outputs_are_the_answer_has_no_labels() -> None:
+    world = World()
+    served = world.models().get(world.publish(postprocessing=RawOutputs()))
+
+    with pytest.raises(MediaTypeUnsupported):
+        predict_items(served, [{"image": np.zeros((2, 2, 1), dtype=np.float32)}], Timings(), top_k=1)
