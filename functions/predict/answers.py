@@ -4,7 +4,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from lambent.domain.call import CALL_HEADERS, Call, CallAnswer, Operation
+from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
+from lambent.runtime.callers import check_scope
 from lambent.runtime.http import read_body
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
 from lambent.runtime.wiring import call_service, predict_settings
@@ -27,6 +29,7 @@ def is_cold_start() -> bool:
 
 def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Response[bytes | str]:
     """Answer a prediction of any protocol; count and log it."""
+    check_scope(event, Scope.PREDICT)
     timings = Timings()
     result = call_service().answer(_call(operation, choice, event), timings)
     values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}

@@ -8,6 +8,8 @@ from typing import Any
 from template_expanded import ExpandedTemplate
 from template_references import Findings
 
+from lambent.runtime.http_errors import CHALLENGE
+
 ERROR_FIELDS = {
     "type",
     "title",
@@ -22,7 +24,7 @@ ERROR_FIELDS = {
     "retryable",
 }
 NEEDED_GATEWAY_ERRORS = {
-    "INVALID_API_KEY": (403, "auth_invalid"),
+    "INVALID_API_KEY": (401, "auth_invalid"),
     "MISSING_AUTHENTICATION_TOKEN": (404, "route_not_found"),
     "REQUEST_TOO_LARGE": (413, "payload_too_large"),
     "THROTTLED": (429, "rate_limited"),
@@ -56,6 +58,15 @@ def gateway_errors_look_like_ours(template: ExpandedTemplate) -> Findings:
             yield from _wrong_answer(kind, answer)
 
 
+def a_missing_key_is_told_how_to_authenticate(template: ExpandedTemplate) -> Findings:
+    """Compare the challenge of the gateway's 401 with the functions'."""
+    for api in template.of_type("ApiGateway::RestApi").values():
+        answer = api["Body"]["x-amazon-apigateway-gateway-responses"].get("INVALID_API_KEY", {})
+        sent = answer.get("responseParameters", {}).get("gatewayresponse.header.WWW-Authenticate")
+        if sent != f"'{CHALLENGE}'":
+            yield f"INVALID_API_KEY: its challenge is {sent}"
+
+
 def _wrong_answer(kind: str, answer: dict[str, Any]) -> Findings:
     if list(answer["responseTemplates"]) != ["application/json"]:
         yield f"{kind}: is not exactly application/json"
@@ -79,4 +90,5 @@ RULES = [
     binary_bodies_pass,
     every_route_needs_a_key,
     gateway_errors_look_like_ours,
+    a_missing_key_is_told_how_to_authenticate,
 ]

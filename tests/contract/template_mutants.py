@@ -176,6 +176,10 @@ MUTANTS = [
     ),
     Mutant(gateway_rules.gateway_errors_look_like_ours, _properties("Api", "GatewayResponses", "THROTTLED")),
     Mutant(
+        gateway_rules.a_missing_key_is_told_how_to_authenticate,
+        _properties("Api", "GatewayResponses", "INVALID_API_KEY", "ResponseParameters"),
+    ),
+    Mutant(
         gateway_rules.gateway_errors_look_like_ours,
         _properties("Api", "GatewayResponses", "DEFAULT_5XX", "StatusCode"),
         500,

@@ -290,8 +290,35 @@ def test_jobs_reads_and_refusals(functions: Functions) -> None:
     assert functions.http("jobs", "GET", "/models/nobody")[1]["code"] == "model_not_found"
     assert functions.http("jobs", "GET", "/jobs/none")[1]["code"] == "job_not_found"
     assert functions.http("jobs", "POST", "/jobs", b"{")[1]["code"] == "json_invalid"
-    for key in ("foreign-key", None):
-        assert functions.http("jobs", "GET", "/jobs/none", key=key)[:2][0] == 401
+    assert functions.http("jobs", "GET", "/models", key=None)[1]["code"] == "auth_invalid"
+
+
+@pytest.mark.parametrize(
+    ("function", "path", "key"),
+    [
+        ("jobs", "/jobs/none", "foreign-key"),
+        ("jobs", "/jobs/none", None),
+        ("predict", "/models/shade/predict", "foreign-key"),
+    ],
+)
+def test_a_key_of_nobody_is_refused_with_a_challenge(functions: Functions, function, path, key) -> None:
+    method = "GET" if function == "jobs" else "POST"
+
+    status, body, headers = functions.http(function, method, path, picture(0), key=key)
+
+    assert (status, body["code"]) == (401, "auth_invalid")
+    assert headers["WWW-Authenticate"] == 'ApiKey realm="lambent", header="x-api-key"'
+
+
+def test_a_key_is_held_to_its_scopes(functions: Functions) -> None:
+    row = {"pk": "APIKEY#jobs-only", "sk": "TENANT", "tenant": "acme", "scopes": ["jobs"]}
+    boto3.resource("dynamodb", region_name=REGION).Table("table").put_item(Item=row)
+
+    refused = functions.http("predict", "POST", "/models/shade/predict", picture(0), key="jobs-only")
+    allowed = functions.http("jobs", "POST", "/jobs", b"{", key="jobs-only")
+
+    assert (refused[0], refused[1]["code"], refused[1]["limit"]) == (403, "forbidden_action", "predict")
+    assert allowed[1]["code"] == "json_invalid"
 
 
 def test_an_upload_goes_through_both_functions_to_its_result(functions: Functions) -> None:

@@ -133,14 +133,25 @@ def test_a_label_moves_one_revision_at_a_time(registry) -> None:
     assert registry.label("shade", "canary") is None
 
 
-def test_unknown_keys_have_no_tenant(registry) -> None:
-    assert registry.tenant_of("key-1") is None
+def test_unknown_keys_stand_for_nobody(registry) -> None:
+    assert registry.caller_of("key-1") is None
 
 
-def test_a_registered_key_has_its_tenant(table) -> None:
-    table.put_item(Item={"pk": "APIKEY#key-1", "sk": "TENANT", "tenant": "acme"})
+@pytest.mark.parametrize(
+    ("stored", "scopes"),
+    [
+        ({}, {"predict", "jobs"}),
+        ({"scopes": ["predict"]}, {"predict"}),
+        ({"scopes": {"operator", "jobs"}}, {"operator", "jobs"}),
+        ({"scopes": ["fly"]}, set()),
+    ],
+)
+def test_a_registered_key_has_its_tenant_and_its_scopes(table, stored: dict, scopes: set[str]) -> None:
+    table.put_item(Item={"pk": "APIKEY#key-1", "sk": "TENANT", "tenant": "acme", **stored})
 
-    assert DynamoRegistry(table).tenant_of("key-1") == "acme"
+    caller = DynamoRegistry(table).caller_of("key-1")
+
+    assert (caller.tenant, caller.scopes) == ("acme", scopes)
 
 
 def created(jobs):

@@ -17,6 +17,8 @@ PREDICT = {
     "LABEL_TTL_S": "2.5",
     "INTERPRETER_THREADS": "1",
     "MAX_BODY_BYTES": "10",
+    "API_KEY_ID": "own-key",
+    "DEFAULT_TENANT": "acme",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
+    from lambent.domain.caller import Caller
     from lambent.domain.job import Job, ShardProgress
     from lambent.domain.job_states import JobState
     from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
@@ -120,11 +121,11 @@ class JobStore(Protocol):
         ...
 
 
-class TenantDirectory(Protocol):
-    """API keys and the tenants they stand for."""
+class CallerDirectory(Protocol):
+    """API keys and whom they stand for."""
 
-    def tenant_of(self, api_key_id: str) -> str | None:
-        """Return the tenant of a key id; raises Unavailable."""
+    def caller_of(self, api_key_id: str) -> Caller | None:
+        """Return the tenant and the scopes of a key id; raises Unavailable."""
         ...
 
 

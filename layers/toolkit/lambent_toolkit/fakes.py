@@ -9,6 +9,7 @@ from typing import Any
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
+from lambent.domain.caller import Caller
 from lambent.domain.job import Job, ShardProgress
 from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionRecord
@@ -88,11 +89,11 @@ def _etag(body: bytes) -> str:
 
 @dataclass
 class FakeRegistry:
-    """Versions, labels and tenants in dicts."""
+    """Versions, labels and callers in dicts."""
 
     records: dict[ModelRef, VersionRecord] = field(default_factory=dict)
     label_records: dict[tuple[str, str], LabelRecord] = field(default_factory=dict)
-    tenants: dict[str, str] = field(default_factory=dict)
+    callers: dict[str, Caller] = field(default_factory=dict)
 
     def versions(self, name: str) -> list[VersionRecord]:
         """Return all versions in rising order."""
@@ -128,9 +129,9 @@ class FakeRegistry:
         """Return the names of all models, sorted."""
         return sorted({ref.name for ref in self.records})
 
-    def tenant_of(self, api_key_id: str) -> str | None:
-        """Return the tenant of a key id."""
-        return self.tenants.get(api_key_id)
+    def caller_of(self, api_key_id: str) -> Caller | None:
+        """Return the tenant and the scopes of a key id."""
+        return self.callers.get(api_key_id)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from lambent.domain.preprocessing.image import preprocess_image
+from lambent.runtime.http_errors import CHALLENGE
 from lambent_toolkit.modelkit.recipes import digits
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
@@ -163,8 +164,9 @@ def test_a_truncated_image_is_told_apart_from_what_is_none(product: Any) -> None
 def test_no_or_a_wrong_key_is_refused_in_the_same_shape(product: Any, headers: dict[str, str]) -> None:
     answer = httpx.get(f"{product.info.url}/v2/models/digits", headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (403, "auth_invalid")
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth_invalid")
     assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["www-authenticate"] == CHALLENGE
 
 
 def test_a_job_over_http_runs_and_is_shown(product: Any) -> None:

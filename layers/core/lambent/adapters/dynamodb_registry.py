@@ -1,4 +1,4 @@
-"""Registry and TenantDirectory on Amazon DynamoDB.
+"""Registry and CallerDirectory on Amazon DynamoDB.
 
 Rows: ``MODELS / {name}``, ``MODEL#{name} / VERSION#000007``, ``MODEL#{name} / LABEL#live``, ``APIKEY#{id} / TENANT``.
 """
@@ -11,6 +11,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
+from lambent.domain.caller import DEFAULT_SCOPES, Caller, read_scopes
 from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
 from lambent.errors import AliasConflict, VersionImmutable
 
@@ -75,10 +76,12 @@ class DynamoRegistry:
         """Return the names of all models, sorted."""
         return [str(row["sk"]) for row in self._query("MODELS", "")]
 
-    def tenant_of(self, api_key_id: str) -> str | None:
-        """Return the tenant of a key id."""
+    def caller_of(self, api_key_id: str) -> Caller | None:
+        """Return the tenant and the scopes of a key id; a row without scopes has the default ones."""
         row = self._get(f"APIKEY#{api_key_id}", "TENANT")
-        return str(row["tenant"]) if row else None
+        if row is None:
+            return None
+        return Caller(str(row["tenant"]), read_scopes(row["scopes"]) if "scopes" in row else DEFAULT_SCOPES)
 
     def _put_if(self, row: dict[str, Any], condition: Any) -> bool:
         """Write a row on a condition; return whether the row stands there now.

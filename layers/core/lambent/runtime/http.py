@@ -11,12 +11,11 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from lambent.errors import JsonInvalid, LambentError, PayloadTooLarge, RouteNotFound
-from lambent.runtime.http_errors import problem, status_of
+from lambent.runtime.http_errors import headers_of, problem, status_of
 from lambent.runtime.observability import log_refusal, logger
 
 # Exactly this: KServe's client does not accept a charset suffix.
 JSON = "application/json"
-_RETRY_AFTER_S = "1"
 
 
 def make_resolver() -> APIGatewayRestResolver:
@@ -76,6 +75,5 @@ def content_type(event: APIGatewayProxyEvent) -> str:
 
 
 def _error_answer(error: LambentError, event: APIGatewayProxyEvent) -> Response[bytes]:
-    headers = {"Retry-After": _RETRY_AFTER_S} if error.is_retryable else {}
     body = problem(error, request_id=event.request_context.request_id or "")
-    return json_answer(body, status=status_of(error), headers=headers)
+    return json_answer(body, status=status_of(error), headers=headers_of(error))

@@ -7,6 +7,10 @@ from typing import Any
 from lambent import errors
 from lambent.errors import LambentError
 
+# What a 401 must name; API Gateway's own 401 in template.yaml says the same.
+CHALLENGE = 'ApiKey realm="lambent", header="x-api-key"'
+_RETRY_AFTER_S = "1"
+
 STATUS_BY_ERROR: dict[type[LambentError], int] = {
     errors.AuthInvalid: 401,
     errors.ForbiddenAction: 403,
@@ -33,6 +37,12 @@ STATUS_BY_ERROR: dict[type[LambentError], int] = {
 def status_of(error: LambentError) -> int:
     """Return the HTTP status of an error: that of its nearest listed ancestor."""
     return next(STATUS_BY_ERROR[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS_BY_ERROR)
+
+
+def headers_of(error: LambentError) -> dict[str, str]:
+    """Return the header fields that an error's status asks for (RFC 9110, 10.2.3 and 11.6.1)."""
+    headers = {"Retry-After": _RETRY_AFTER_S} if error.is_retryable else {}
+    return headers | ({"WWW-Authenticate": CHALLENGE} if isinstance(error, errors.AuthInvalid) else {})
 
 
 def problem(error: LambentError, *, request_id: str) -> dict[str, Any]:

@@ -17,7 +17,14 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     table_name: str
 
 
-class PredictSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+class CallerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Who calls over HTTP. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
+
+    api_key_id: str
+    default_tenant: str
+
+
+class PredictSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper):
     """HTTP data plane. ``label_ttl_s``: for how long a label's target is remembered."""
 
     models_bucket: str
@@ -27,12 +34,10 @@ class PredictSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     max_body_bytes: int
 
 
-class JobsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
-    """HTTP jobs and registry reads. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
+class JobsSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper):
+    """HTTP jobs and registry reads."""
 
     batch_queue_url: str
-    api_key_id: str
-    default_tenant: str
     job_retention_days: int
 
 

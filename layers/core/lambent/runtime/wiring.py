@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lambent.adapters.clients import client, table
 from lambent.runtime import parts
 from lambent.runtime.settings import (
+    CallerSettings,
     DispatchSettings,
     InferSettings,
     JobEventsSettings,
@@ -89,13 +90,17 @@ def jobs_settings() -> JobsSettings:
 
 @cache
 def identify_service() -> IdentifyService:
-    """Return JobsFunction's caller identification."""
+    """Return the caller identification of the functions behind HTTP."""
     from lambent.adapters.dynamodb_registry import DynamoRegistry
     from lambent.services.identify import IdentifyService
 
-    settings = jobs_settings()
-    directory = DynamoRegistry(table(settings.table_name))
-    return IdentifyService(directory, own_key_id=settings.api_key_id, default_tenant=settings.default_tenant)
+    settings = load_settings(CallerSettings)
+    return IdentifyService(
+        DynamoRegistry(table(settings.table_name)),
+        parts.CLOCK,
+        own_key_id=settings.api_key_id,
+        default_tenant=settings.default_tenant,
+    )
 
 
 @cache

@@ -1,31 +1,46 @@
-"""Who calls: an API key is a tenant."""
+"""Who calls: an API key is a tenant with some scopes."""
 
 from __future__ import annotations
 
+from lambent.domain.caller import ALL_SCOPES, Caller
 from lambent.errors import AuthInvalid
-from lambent.ports import TenantDirectory
+from lambent.ports import CallerDirectory, Clock
+
+_REMEMBERED_S = 60.0
 
 
 class IdentifyService:
-    """Key ids to tenants; the stack's own key belongs to the default tenant."""
+    """Key ids to callers; the stack's own key belongs to the default tenant and has every scope.
 
-    def __init__(self, directory: TenantDirectory, *, own_key_id: str, default_tenant: str) -> None:
+    A directory's answer is remembered for a minute, which is how long a withdrawn key or scope may still count.
+    """
+
+    def __init__(self, directory: CallerDirectory, clock: Clock, *, own_key_id: str, default_tenant: str) -> None:
         self._directory = directory
-        self._known = {own_key_id: default_tenant}
+        self._clock = clock
+        self._own_key_id = own_key_id
+        self._owner = Caller(default_tenant, ALL_SCOPES)
+        self._known: dict[str, tuple[float, Caller]] = {}
 
-    def tenant(self, api_key_id: str | None) -> str:
-        """Return the tenant of a key id.
+    def caller(self, api_key_id: str | None) -> Caller:
+        """Return who a key id stands for; the stack's own key needs no look-up.
 
         Raises
         ------
         AuthInvalid   no key, or one that stands for no tenant
         Unavailable
         """
+        if api_key_id == self._own_key_id:
+            return self._owner
         if not api_key_id:
-            raise AuthInvalid("An API key is needed: send it as x-api-key.")
-        if api_key_id not in self._known:
-            tenant = self._directory.tenant_of(api_key_id)
-            if tenant is None:
-                raise AuthInvalid("This API key is not registered for a tenant.")
-            self._known[api_key_id] = tenant
-        return self._known[api_key_id]
+            raise AuthInvalid("An API key is needed: send it as x-api-key.", field="x-api-key")
+        until_s, caller = self._known.get(api_key_id, (0.0, self._owner))
+        return caller if self._clock.epoch_s() < until_s else self._look_up(api_key_id)
+
+    def _look_up(self, api_key_id: str) -> Caller:
+        caller = self._directory.caller_of(api_key_id)
+        if caller is None:
+            self._known.pop(api_key_id, None)
+            raise AuthInvalid("This API key is not registered for a tenant.", field="x-api-key")
+        self._known[api_key_id] = (self._clock.epoch_s() + _REMEMBERED_S, caller)
+        return caller

@@ -119,7 +119,7 @@ def _announce(port: int, state: Path) -> None:
         (_folder(state) / name).write_bytes(event_body(find_root() / "events" / event))
     url, folder = f"http://127.0.0.1:{port}", state / "sam-local"
     screen().print(
-        f"ready url={url}  (sam local asks for no API key and passes none on, so /jobs answers 403 here)\n"
+        f"ready url={url}  (sam local asks for no API key and passes none on, so /jobs answers 401 here)\n"
         f"  curl {url}/models\n"
         f"  curl -H 'Content-Type: image/png' --data-binary @{folder}/predict.png {url}/models/digits/predict\n"
         f"  curl -H 'Content-Type: application/json' -d @{folder}/infer.json {url}/v2/models/digits/infer",

@@ -1,0 +1,45 @@
+"""Who calls, and what the caller may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lambent.errors import ForbiddenAction
+
+
+class Scope(StrEnum):
+    """What an API key may be used for."""
+
+    PREDICT = "predict"
+    JOBS = "jobs"
+    OPERATOR = "operator"
+
+
+DEFAULT_SCOPES = frozenset({Scope.PREDICT, Scope.JOBS})
+ALL_SCOPES = frozenset(Scope)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A tenant, and the scopes of the key that it called with."""
+
+    tenant: str
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
+
+    def require(self, scope: Scope) -> None:
+        """Raise ForbiddenAction unless the key has this scope."""
+        if scope not in self.scopes:
+            raise ForbiddenAction(
+                f"This API key lacks the scope {scope.value!r}, which this route needs; use a key that has it.",
+                field="x-api-key",
+                limit=scope.value,
+                got=sorted(self.scopes),
+            )
+
+
+def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
+    """Return the scopes of these names; names that this release does not know grant nothing."""
+    known = {scope.value: scope for scope in Scope}
+    return frozenset(known[name] for name in names if name in known)
