@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
+CLIENTS := .venv-clients/bin
+CLIENTS_STAMP := .venv-clients/.installed
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
 LAMBDA := --python-platform x86_64-manylinux2014
 
@@ -19,6 +21,11 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	$(BIN)/uv --no-config pip install --python $(BIN)/python --quiet --no-deps --editable .
 	@touch $@
 
+$(CLIENTS_STAMP): tests/clients/requirements.txt $(STAMP)
+	$(PYTHON) -m venv .venv-clients
+	$(BIN)/uv --no-config pip install --python $(CLIENTS)/python --quiet --require-hashes --requirement $<
+	@touch $@
+
 lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) pyproject.toml --group dev -o requirements-dev.txt
 	$(UV_COMPILE) $(LAMBDA) --group core -c requirements-dev.txt -o layers/core/requirements.txt
@@ -26,6 +33,7 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) $(LAMBDA) --group tflite-runtime -o layers/numeric/tflite_runtime/requirements.txt
 	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
 	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
+	$(UV_COMPILE) --group clients -o tests/clients/requirements.txt
 
 demo: $(STAMP) ## train, quantize, publish and use a model through all three doors
 	$(BIN)/lambent demo
@@ -39,8 +47,12 @@ sam-local: $(STAMP) ## serve the demo model by the real `sam local start-api`; n
 	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
 	$(BIN)/lambent sam-local start-api --state .lambent/sam-local
 
-test: $(STAMP) lint ## the whole test suite
+test: $(STAMP) $(CLIENTS_STAMP) lint ## the whole test suite
 	$(BIN)/pytest
+	$(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
+
+clients: $(STAMP) $(CLIENTS_STAMP) ## the tests with clients that others wrote, on a local stack
+	$(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
 
 check: $(STAMP) lint ## what to run before every commit: lint, types, unit and contract tests
 	$(BIN)/pytest tests/unit tests/contract
@@ -60,4 +72,4 @@ build: $(STAMP) ## build functions and layers for AWS, without Docker
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock demo up sam-local test check lint format build bench
+.PHONY: help setup lock demo up sam-local test clients check lint format build bench

@@ -78,6 +78,13 @@ def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http
     assert event["body"] is None
 
 
+def test_the_stages_name_may_lead_the_path_as_in_awss_own_address(http: httpx.Client) -> None:
+    event = http.get("/test/look/a").json()["event"]
+
+    assert event["path"] == "/look/a"
+    assert event["requestContext"]["path"] == "/test/look/a"
+
+
 def test_proxy_route_takes_deeper_paths_and_any_method(http: httpx.Client) -> None:
     event = http.put("/look/a/b/c", content=b"x").json()["event"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -70,6 +71,7 @@ class Gateway:
         await _write(response, request, send)
 
     async def _answer(self, request: HttpRequest, is_too_large: bool) -> HttpResponse:
+        request = self._below_stage(request)
         match = self._routes.find(request.method, request.raw_path)
         if match is None:
             return self._errors.answer("MISSING_AUTHENTICATION_TOKEN", request)
@@ -79,6 +81,13 @@ class Gateway:
         if refusal is not None:
             return self._errors.answer(refusal, request)
         return await self._invoke(request, match, identity)
+
+    def _below_stage(self, request: HttpRequest) -> HttpRequest:
+        """Accept a path under the stage's name, as AWS's own address has it, beside one without, as a custom domain."""
+        prefix = f"/{self._stage}"
+        if request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/"):
+            return replace(request, raw_path=request.raw_path.removeprefix(prefix) or "/")
+        return request
 
     async def _identify(self, request: HttpRequest, match: Match) -> tuple[ApiIdentity, str | None]:
         identity = ApiIdentity(self._api_id, self._stage)

@@ -1,0 +1,96 @@
+"""The HTTP door of the product on a local stack; nothing of Lambent is imported here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from tritonclient._plugin import InferenceServerClientPlugin
+from tritonclient._request import Request
+from tritonclient.http import InferenceServerClient
+
+ROOT = Path(__file__).parents[2]
+# Tests may be in a hurry; the plan's limits have their own tests.
+UNHURRIED = ("--parameter", "RequestsPerSecond=10000", "--parameter", "RequestBurst=5000")
+START_S = 150
+STOP_S = 20
+
+
+@dataclass(frozen=True)
+class Door:
+    """The HTTP door of a running stack with the digits model live.
+
+    Parameters
+    ----------
+    url : str    without a path
+    key : str    the stack's own API key, which may do everything
+    """
+
+    url: str
+    key: str
+
+    @property
+    def address(self) -> str:
+        """Return host:port, as tritonclient wants it."""
+        return self.url.removeprefix("http://")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-api-key": self.key}
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=self.headers, timeout=30)
+
+
+class ApiKey(InferenceServerClientPlugin):
+    """Sends the key with every request: tritonclient's own way to add a header."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: Request) -> None:
+        request.headers["x-api-key"] = self._key
+
+
+@contextmanager
+def triton(door: Door, base_path: str = "", *, concurrency: int = 1) -> Iterator[InferenceServerClient]:
+    """Return a client of the door."""
+    with InferenceServerClient(door.address + base_path, concurrency=concurrency) as client:
+        client.register_plugin(ApiKey(door.key))
+        yield client
+
+
+@contextmanager
+def running_stack(state: Path) -> Iterator[Door]:
+    """Run the product with the demo model in a process of the main environment."""
+    command = [ROOT / ".venv/bin/lambent", "up", "--demo", "--port", "0", "--state", state, *UNHURRIED]
+    with (state / "up.log").open("w") as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process:
+        try:
+            _wait_until_ready(process, state / "up.log")
+            yield read_door(state)
+        finally:
+            process.terminate()
+            process.wait(STOP_S)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(START_S * 10):
+        if "ready url=" in log.read_text():
+            return
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise AssertionError(f"the local stack did not start:\n{log.read_text()}")
+
+
+def read_door(state: Path) -> Door:
+    """Return the door of the stack with this state folder."""
+    stack = json.loads((state / "stack.json").read_text())
+    return Door(stack["url"], stack["api_key"])

@@ -1,0 +1,52 @@
+"""tritonclient over HTTP: everything it asks about a server and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from door import Door, triton
+from tritonclient.http import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+
+@pytest.fixture
+def client(door: Door) -> Iterator[InferenceServerClient]:
+    with triton(door) as client:
+        yield client
+
+
+def test_the_server_is_live_and_ready(client: InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+
+
+@pytest.mark.parametrize("version", ["", "1", "live"])
+def test_the_model_is_ready_by_name_number_and_label(client: InferenceServerClient, version: str) -> None:
+    assert client.is_model_ready("digits", version)
+
+
+def test_an_unknown_model_is_not_ready(client: InferenceServerClient) -> None:
+    assert not client.is_model_ready("nobody")
+
+
+@pytest.mark.parametrize("version", ["", "1", "live"])
+def test_metadata_tell_the_tensors(client: InferenceServerClient, version: str) -> None:
+    metadata = client.get_model_metadata("digits", version)
+
+    (image,), (scores,) = metadata["inputs"], metadata["outputs"]
+    assert metadata["name"] == "digits"
+    assert metadata["versions"] == ["1"]
+    assert (image["name"], image["datatype"], image["shape"]) == ("image", "FP32", [-1, 28, 28, 1])
+    assert (scores["datatype"], scores["shape"]) == ("FP32", [-1, 10])
+
+
+def test_a_missing_key_is_an_exception_with_our_text(door: Door) -> None:
+    with InferenceServerClient(door.address) as client, pytest.raises(InferenceServerException, match="x-api-key"):
+        client.get_server_metadata()
+
+
+@pytest.mark.parametrize("base_path", ["/dev"])
+def test_a_stage_in_the_address_works_as_on_aws(door: Door, base_path: str) -> None:
+    with triton(door, base_path) as client:
+        assert client.is_model_ready("digits")
