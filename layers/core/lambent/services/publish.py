@@ -8,6 +8,7 @@ import msgspec
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, ModelContract, VersionManifest
+from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, MANIFEST_FILE, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
 from lambent.errors import VersionImmutable
@@ -39,11 +40,13 @@ def publish_version(
 
     Raises
     ------
-    NameInvalid        the contract's name is not allowed
-    VersionImmutable   the version exists, or somebody publishes it at this moment
+    NameInvalid             the contract's name is not allowed
+    ModelContractMismatch   the contract contradicts itself
+    VersionImmutable        the version exists, or somebody publishes it at this moment
     Unavailable
     """
     check_name(contract.name, what="model")
+    check_contract(contract)
     if version is not None:
         return _publish(files, contract, ModelRef(contract.name, version), store=store, registry=registry, clock=clock)
     first = _next_version(registry, contract.name)

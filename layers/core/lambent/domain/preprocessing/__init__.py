@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lambent.contracts.model import ImagePreprocessing, ModelContract
+from lambent.contracts.model import ImagePreprocessing, ModelContract, TabularPreprocessing, TextPreprocessing
+from lambent.domain.contract_check import check_contract
+from lambent.errors import InvalidInput
 
 if TYPE_CHECKING:
     from lambent.contracts.tensor import Array
@@ -26,6 +28,11 @@ class Preprocessor(Protocol):
         """Content types of which one body is one item; empty if the model takes tensors only."""
         ...
 
+    @property
+    def item_name(self) -> str:
+        """What errors of one item call it: their ``field`` is this name, or begins with it (``row.alcohol``)."""
+        ...
+
     def prepare(self, item: RawItem) -> dict[str, Array]:
         """Return one item's arrays by input name, without batch dimension; raises InvalidInput.
 
@@ -39,7 +46,29 @@ class Preprocessor(Protocol):
         ...
 
 
-def make_preprocessor(contract: ModelContract, assets: Mapping[str, bytes]) -> Preprocessor:  # noqa: ARG001 - for texts
+def prepare_all(preprocessor: Preprocessor, items: Sequence[RawItem], *, field: str) -> list[dict[str, Array]]:
+    """Prepare all items of one request; the first bad one refuses it.
+
+    Parameters
+    ----------
+    field   where the items stand in the request, e.g. ``rows``: an error names ``rows[2]``, and ``rows[2].alcohol``
+            where it knows the column
+
+    Raises
+    ------
+    InvalidInput   as `Preprocessor.prepare`
+    """
+    prepared = []
+    for index, item in enumerate(items):
+        try:
+            prepared.append(preprocessor.prepare(item))
+        except InvalidInput as error:
+            error.field = f"{field}[{index}]{(error.field or '').removeprefix(preprocessor.item_name)}"
+            raise
+    return prepared
+
+
+def make_preprocessor(contract: ModelContract, assets: Mapping[str, bytes]) -> Preprocessor:
     """Return a version's preprocessing.
 
     Parameters
@@ -47,12 +76,25 @@ def make_preprocessor(contract: ModelContract, assets: Mapping[str, bytes]) -> P
     contract
     assets     verified files that the contract's preprocessing needs, by name
 
+    Raises
+    ------
+    ModelContractMismatch   the contract contradicts itself, or the assets are not those that it was made with
+
     Imports stand inside, so that a function loads only what its models need.
     """
+    check_contract(contract)
     if isinstance(contract.preprocessing, ImagePreprocessing):
         from lambent.domain.preprocessing.image import ImagePreprocessor
 
         return ImagePreprocessor(contract)
+    if isinstance(contract.preprocessing, TextPreprocessing):
+        from lambent.domain.preprocessing.text import TextPreprocessor
+
+        return TextPreprocessor(contract, assets)
+    if isinstance(contract.preprocessing, TabularPreprocessing):
+        from lambent.domain.preprocessing.tabular import TabularPreprocessor
+
+        return TabularPreprocessor(contract)
     from lambent.domain.preprocessing.tensor import TensorPreprocessor
 
     return TensorPreprocessor()

@@ -54,6 +54,7 @@ class ImagePreprocessor:
     """Fills the contract's first input with pixels."""
 
     accepted_media = ACCEPTED_IMAGES
+    item_name = "image"
 
     def __init__(self, contract: ModelContract) -> None:
         if not isinstance(contract.preprocessing, ImagePreprocessing):

@@ -16,6 +16,7 @@ class TensorPreprocessor:
     """Refuses raw items."""
 
     accepted_media: tuple[str, ...] = ()
+    item_name = "item"
 
     def prepare(self, item: RawItem) -> dict[str, Array]:  # noqa: ARG002 - the port's signature
         """Raise MediaTypeUnsupported."""
