@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from lambent import __version__
 from lambent.adapters.litert import PLATFORM
-from lambent.contracts import oip
+from lambent.contracts import oip_answers
 from lambent.domain.call import Operation
 from lambent.domain.model import ModelChoice
 from lambent.runtime.http import json_answer
@@ -54,7 +54,7 @@ def metadata(model: str, version: str | None = None) -> Response[bytes]:
     """Tell the inputs and outputs of a model."""
     served = predict_service().model(choose(model, version), Timings())
     versions = describe_service(predict_settings().table_name).versions(model)
-    return json_answer(oip.metadata(served.contract, versions=versions, platform=PLATFORM))
+    return json_answer(oip_answers.metadata(served.contract, versions=versions, platform=PLATFORM))
 
 
 @router.get("/v2/models/<model>/ready")

@@ -44,7 +44,7 @@ class Functions:
         event = {
             "path": path,
             "httpMethod": method,
-            "headers": more.get("headers", {"content-type": "image/png"}),
+            "headers": more.get("headers", {"content-type": "image/png"} if path.startswith("/models/") else {}),
             "multiValueHeaders": {},
             "queryStringParameters": more.get("query"),
             "requestContext": {"requestId": "r", "identity": {"apiKeyId": more.get("key", "own-key")}},

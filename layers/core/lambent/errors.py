@@ -18,6 +18,7 @@ LambentError
 │   ├── TensorNameUnknown        tensor_name_unknown
 │   ├── TensorShapeMismatch      tensor_shape_mismatch
 │   ├── TensorDtypeMismatch      tensor_dtype_mismatch
+│   ├── OutputNotJson            output_not_json
 │   ├── ColumnInvalid            column_invalid
 │   ├── TextInvalid              text_invalid
 │   ├── ImageFormatUnsupported   image_format_unsupported
@@ -229,6 +230,13 @@ class TensorDtypeMismatch(InvalidInput):
 
     code = "tensor_dtype_mismatch"
     title = "Tensor datatype does not match"
+
+
+class OutputNotJson(InvalidInput):
+    """An output that JSON has no form for; the caller can ask for it as a binary tensor."""
+
+    code = "output_not_json"
+    title = "Output has no JSON form"
 
 
 class ColumnInvalid(InvalidInput):

@@ -1,7 +1,9 @@
-"""Arrays to wire tensors and back: the one place for datatype names (Open Inference Protocol v2, Tensor Data)."""
+"""Numbers to arrays and back: the one place for datatype names (Open Inference Protocol v2, Tensor Data)."""
 
 from __future__ import annotations
 
+from array import array as buffer
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -22,27 +24,73 @@ DTYPE_BY_DATATYPE: dict[str, np.dtype[Any]] = {
     "INT16": np.dtype(np.int16),
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
 }
 DATATYPE_BY_DTYPE = {dtype: name for name, dtype in DTYPE_BY_DATATYPE.items()}
+_JSON_KINDS = {str: "strings", bool: "booleans", type(None): "null", dict: "objects", list: "lists"}
 
 
-def array_from_json(data: Any, *, datatype: str, shape: tuple[int, ...], field: str) -> Array:
-    """Turn nested or flat row-major JSON numbers into an array of exactly ``shape``.
+def array_from_json(data: list[Any], *, datatype: str, shape: tuple[int, ...], field: str) -> Array:
+    """Turn nested or flat row-major JSON numbers into an array of exactly ``shape``, or say what is wrong with them.
+
+    Integers are never rounded on the way: INT64, UINT64 and FP64 get every bit.
 
     Parameters
     ----------
-    data             list, nested or flat
-    datatype : str   Open Inference Protocol name, e.g. FP32
+    data : list      decoded JSON, nested or flat
+    datatype : str   Open Inference Protocol name, e.g. FP32; BOOL takes true, false, 1 and 0
     shape            declared shape, every dimension at least 1
     field : str      where the tensor stands in the request, for messages
 
     Raises
     ------
-    TensorDtypeMismatch   unknown datatype, or a value that is no such number
+    TensorDtypeMismatch   unknown datatype, or a value that it cannot hold
     TensorShapeMismatch   ragged data, or its element count is not the product of ``shape``
     """
+    dtype = dtype_of(datatype, field=field)
+    values = _flatten(data, field=field)
+    check_count(len(values), shape, field=field)
+    kinds = set(map(type, values))
+    allowed = {bool, int} if dtype.kind == "b" else {int, float}
+    if not kinds <= allowed:
+        found = ", ".join(sorted(_JSON_KINDS.get(kind, "numbers") for kind in kinds - allowed))
+        takes = "true, false, 1 and 0" if dtype.kind == "b" else "numbers"
+        raise TensorDtypeMismatch(
+            f"{field}.data must hold {takes} only, as its datatype is {datatype}; it holds {found}.",
+            field=f"{field}.data",
+            limit=datatype,
+        )
+    cast = {"b": _booleans, "f": _reals}.get(dtype.kind, _integers)
+    return cast(values, dtype, datatype=datatype, field=f"{field}.data").reshape(shape)
+
+
+def array_from_numbers(values: list[int] | list[float], *, datatype: str, shape: tuple[int, ...], field: str) -> Array:
+    """Turn flat numbers of the datatype's own kind into an array of exactly ``shape``; `array_from_json`, but fast.
+
+    Parameters
+    ----------
+    values   only ``int`` for an integer datatype, only ``float`` for FP32 and FP64
+    """
+    dtype = dtype_of(datatype, field=field)
+    check_count(len(values), shape, field=field)
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            array = np.fromiter(values, dtype, len(values))
+        if np.isfinite(array).all():
+            return array.reshape(shape)
+    else:
+        try:
+            # The standard library's typed buffers check the range of each value, NumPy does not.
+            return np.frombuffer(buffer(dtype.char, values), dtype).reshape(shape)
+        except OverflowError:
+            pass
+    return array_from_json(values, datatype=datatype, shape=shape, field=field)
+
+
+def dtype_of(datatype: str, *, field: str) -> np.dtype[Any]:
+    """Return the NumPy type of a datatype; raises TensorDtypeMismatch for an unknown one."""
     dtype = DTYPE_BY_DATATYPE.get(datatype)
     if dtype is None:
         raise TensorDtypeMismatch(
@@ -50,16 +98,19 @@ def array_from_json(data: Any, *, datatype: str, shape: tuple[int, ...], field: 
             field=f"{field}.datatype",
             limit=list(DTYPE_BY_DATATYPE),
         )
-    loose = _loose_array(data, field=field)
-    if loose.size != prod(shape) or any(dim < 1 for dim in shape):
+    return dtype
+
+
+def check_count(count: int, shape: tuple[int, ...], *, field: str) -> None:
+    """Raise TensorShapeMismatch unless ``shape`` holds ``count`` elements and no dimension is below 1."""
+    if count != prod(shape) or any(dim < 1 for dim in shape):
         raise TensorShapeMismatch(
-            f"{field} declares shape {list(shape)} = {prod(shape)} elements, but its data holds {loose.size}. "
-            "Send as many numbers as the shape says, row-major.",
+            f"{field} declares shape {list(shape)} = {prod(shape)} elements, but its data holds {count}. "
+            "Send as many values as the shape says, row-major.",
             field=f"{field}.data",
             limit=prod(shape),
-            got=int(loose.size),
+            got=count,
         )
-    return _cast(loose, dtype, datatype=datatype, field=field).reshape(shape)
 
 
 def array_to_json(array: Array) -> Array:
@@ -67,32 +118,59 @@ def array_to_json(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1)
 
 
-def _loose_array(data: Any, *, field: str) -> Array:
-    try:
-        loose = np.asarray(data)
-    except (ValueError, OverflowError) as exc:
-        raise TensorShapeMismatch(
-            f"{field}.data is ragged: rows of one level must all have the same length.", field=f"{field}.data"
-        ) from exc
-    if loose.dtype == object or loose.dtype.kind not in "biuf":
-        raise TensorDtypeMismatch(f"{field}.data must hold numbers only.", field=f"{field}.data")
-    return loose
-
-
-def _cast(loose: Array, dtype: np.dtype[Any], *, datatype: str, field: str) -> Array:
-    if dtype.kind in "iu":
-        if loose.dtype.kind == "f" and not (np.isfinite(loose).all() and np.array_equal(loose, np.rint(loose))):
-            raise TensorDtypeMismatch(f"{field}.data holds fractions, but its datatype is {datatype}.", field=field)
-        info = np.iinfo(dtype)
-        # Compared as Python integers: 2**63 as a float equals the largest INT64 to NumPy.
-        if loose.size and (int(loose.min()) < info.min or int(loose.max()) > info.max):
-            raise TensorDtypeMismatch(
-                f"{field}.data holds values outside {datatype}.", field=field, limit=[int(info.min), int(info.max)]
+def _flatten(data: list[Any], *, field: str) -> list[Any]:
+    rows = data
+    while rows and type(rows[0]) is list:
+        if set(map(type, rows)) != {list} or len(set(map(len, rows))) != 1:
+            raise TensorShapeMismatch(
+                f"{field}.data is ragged: lists of one level must all have the same length.", field=f"{field}.data"
             )
-    elif dtype.kind == "f" and loose.size and not _is_within(loose, float(np.finfo(dtype).max)):
-        raise TensorDtypeMismatch(f"{field}.data holds values outside {datatype}.", field=field)
-    return loose.astype(dtype, copy=False)
+        rows = list(chain.from_iterable(rows))
+    if list in map(type, rows):
+        raise TensorShapeMismatch(
+            f"{field}.data is ragged: numbers and lists must not stand side by side.", field=f"{field}.data"
+        )
+    return rows
 
 
-def _is_within(loose: Array, largest: float) -> bool:
-    return bool(-largest <= float(loose.min()) and float(loose.max()) <= largest)
+def _booleans(values: list[Any], dtype: np.dtype[Any], *, datatype: str, field: str) -> Array:
+    if not set(values) <= {0, 1}:
+        raise TensorDtypeMismatch(
+            f"{field} holds values outside {datatype}: it takes true, false, 1 and 0.", field=field, limit=[0, 1]
+        )
+    return np.array(values, dtype)
+
+
+def _integers(values: list[Any], dtype: np.dtype[Any], *, datatype: str, field: str) -> Array:
+    if any(type(value) is float and not value.is_integer() for value in values):
+        raise TensorDtypeMismatch(
+            f"{field} holds fractions, but its datatype is {datatype}.", field=field, limit=datatype
+        )
+    integers = list(map(int, values))
+    info = np.iinfo(dtype)
+    low, high = min(integers), max(integers)
+    if low < info.min or high > info.max:
+        raise TensorDtypeMismatch(
+            f"{field} holds values outside {datatype}, which takes {info.min} to {info.max}.",
+            field=field,
+            limit=[int(info.min), int(info.max)],
+        )
+    return np.array(integers, dtype)
+
+
+def _reals(values: list[Any], dtype: np.dtype[Any], *, datatype: str, field: str) -> Array:
+    try:
+        reals = np.array(values, np.float64)
+    except OverflowError:  # an integer beyond the largest double
+        reals = np.array([np.inf])
+        is_infinite = True
+    else:
+        with np.errstate(over="ignore"):
+            array = reals.astype(dtype)
+        is_infinite = bool((np.isinf(array) & np.isfinite(reals)).any())
+    if is_infinite:
+        largest = float(np.finfo(dtype).max)
+        raise TensorDtypeMismatch(
+            f"{field} holds values outside {datatype}, whose largest is {largest:.7g}.", field=field, limit=largest
+        )
+    return array

@@ -1,30 +1,80 @@
-"""Open Inference Protocol: tensors in, tensors out."""
+"""Open Inference Protocol: tensors, or raw items, in; tensors out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from lambent.contracts import oip
+from lambent.contracts import oip, oip_answers
+from lambent.contracts.oip_raw import read_raw_items
 from lambent.domain.call import Call, CallAnswer
+from lambent.errors import InvalidInput, MediaTypeUnsupported
 from lambent.services.predict import PredictService, Timings, run_tensors
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lambent.contracts.tensor import Array
+    from lambent.services.load_model import ServedModel
+
 _JSON = "application/json"
+_BINARY = "application/octet-stream"
+_HEADER_LENGTH = "Inference-Header-Content-Length"
+# Clients of this protocol send no type at all, or what curl says by itself: the body tells what it is.
+_ACCEPTED_TYPES = ("", _JSON, _BINARY, "application/x-www-form-urlencoded")
 
 
 def answer_infer(call: Call, predict: PredictService, timings: Timings) -> CallAnswer:
     """Answer POST …/infer."""
+    _check_media_type(call.headers.get("content-type", ""))
     with timings.step("decode"):
-        request = oip.decode_infer(call.body)
+        sent = oip.decode_infer(call.body, call.headers.get(_HEADER_LENGTH.lower()))
     served = predict.model(call.choice, timings)
     with timings.step("decode"):
-        inputs = oip.read_inputs(request, served.contract)
-        wanted = oip.wanted_outputs(request, served.contract)
-    outputs = run_tensors(served, inputs, timings)
+        choices = oip_answers.choose_outputs(sent.request, served.contract)
+    outputs = run_tensors(served, _inputs(sent, served, timings), timings)
     with timings.step("encode"):
-        body = oip.encode_answer(
-            model=served.ref.name,
+        answer = oip_answers.encode_answer(
+            served.contract,
             version=served.ref.version,
-            request_id=request.id or str(uuid4()),
-            outputs={name: outputs[name] for name in wanted},
+            request_id=sent.request.id or str(uuid4()),
+            outputs=outputs,
+            choices=choices,
         )
-    return CallAnswer(body, _JSON, served.ref)
+    if answer.json_length is None:
+        return CallAnswer(answer.body, _JSON, served.ref)
+    return CallAnswer(answer.body, _BINARY, served.ref, {_HEADER_LENGTH: str(answer.json_length)})
+
+
+def _inputs(sent: oip.InferCall, served: ServedModel, timings: Timings) -> Mapping[str, Array]:
+    """Return the tensors of a request, or what preprocessing makes of its raw items."""
+    with timings.step("decode"):
+        items = read_raw_items(sent, served.contract)
+        if items is None:
+            return oip.read_inputs(sent, served.contract)
+    return _preprocess(served, items, timings)
+
+
+def _preprocess(served: ServedModel, items: Sequence[bytes | str], timings: Timings) -> Mapping[str, Array]:
+    """Return the batch of the items; an item's error names its place in the request."""
+    prepared = []
+    with timings.step("preprocess"):
+        for row, item in enumerate(items):
+            try:
+                prepared.append(served.preprocessor.prepare(item))
+            except InvalidInput as exc:
+                exc.field = f"inputs[0].data[{row}]"
+                raise
+        return served.preprocessor.collate(prepared)
+
+
+def _check_media_type(content_type: str) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in _ACCEPTED_TYPES:
+        raise MediaTypeUnsupported(
+            f"Set Content-Type to {_JSON}, to {_BINARY} for a body with binary tensors, or leave it out.",
+            field="Content-Type",
+            limit=[_JSON, _BINARY],
+            got=media_type[:64],
+        )

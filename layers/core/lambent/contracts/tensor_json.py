@@ -1,0 +1,85 @@
+"""JSON text of a tensor's data into an array, without nested Python lists where the text proves its own structure."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from typing import Any
+
+import msgspec
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.tensor import Array, array_from_json, array_from_numbers, check_count
+from lambent.errors import RequestInvalid, TensorDtypeMismatch
+
+_FLOATS: msgspec.json.Decoder[list[float]] = msgspec.json.Decoder(list[float])
+_INTEGERS: msgspec.json.Decoder[list[int]] = msgspec.json.Decoder(list[int])
+_NESTED = re.compile(rb"\s*\[\s*\[")
+_BRACKETS = b"[]"
+_ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b"[],"))
+
+
+def array_from_json_text(data: bytes, *, datatype: str, shape: tuple[int, ...], field: str) -> Array:
+    """Turn the JSON text of nested or flat numbers into an array of exactly ``shape``.
+
+    The text of nested data without its values is a skeleton of brackets and commas, which ``shape`` alone determines.
+    If the two are equal, the text without its inner brackets is the same data, flat. Whatever does not match (another
+    regular nesting, a fraction among integers, a mistake) is decoded into lists and judged by `array_from_json`.
+
+    Parameters
+    ----------
+    data : bytes   one valid JSON value
+
+    Raises
+    ------
+    RequestInvalid                             not a list
+    TensorDtypeMismatch, TensorShapeMismatch   see `array_from_json`
+    """
+    if datatype != "BOOL":
+        text = _without_nesting(data, shape)
+        if text is not None:
+            try:
+                values: list[Any] = (_FLOATS if datatype in {"FP32", "FP64"} else _INTEGERS).decode(text)
+            except msgspec.DecodeError:  # strings, null, fractions for integers: the exact way tells
+                pass
+            else:
+                return array_from_numbers(values, datatype=datatype, shape=shape, field=field)
+    return array_from_json(_decode_list(data, field=field), datatype=datatype, shape=shape, field=field)
+
+
+def strings_from_json_text(data: bytes, *, shape: tuple[int, ...], field: str) -> list[str]:
+    """Return the strings of a BYTES tensor, row-major; raises as `array_from_json_text` does."""
+    values = _decode_list(data, field=field)
+    while values and all(type(value) is list for value in values):
+        values = [each for value in values for each in value]
+    if not all(type(value) is str for value in values):
+        raise TensorDtypeMismatch(
+            f"{field}.data must hold strings only, as its datatype is BYTES.", field=f"{field}.data", limit="BYTES"
+        )
+    check_count(len(values), shape, field=field)
+    return values
+
+
+def _decode_list(data: bytes, *, field: str) -> list[Any]:
+    values = decode_json(data, object, what=f"data of {field}")
+    if not isinstance(values, list):
+        raise RequestInvalid(f"{field}.data must be a list, flat or nested.", field=f"{field}.data")
+    return values
+
+
+def _without_nesting(data: bytes, shape: tuple[int, ...]) -> bytes | None:
+    """Return the text of the same values as one flat list, or None if it is not nested as ``shape`` says."""
+    if _NESTED.match(data) is None:
+        return data
+    # An element takes a character at least: the skeleton of a shape that the text cannot fill is never built.
+    if prod(shape) > len(data) or data.translate(None, _ALL_BUT_STRUCTURE) != _skeleton(shape):
+        return None
+    return b"[%b]" % data.translate(None, _BRACKETS)
+
+
+def _skeleton(shape: tuple[int, ...]) -> bytes:
+    """Return brackets and commas of nested lists of this shape."""
+    text = b"[%b]" % (b"," * (shape[-1] - 1))
+    for dim in reversed(shape[:-1]):
+        text = b"[%b]" % b",".join([text] * dim)
+    return text
