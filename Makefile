@@ -17,7 +17,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Lambent needs $(PYTHON) on the PATH (or: make PYTHON=/path/to/python3.11)" >&2; exit 3; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements-dev.txt)"
-	$(BIN)/uv --no-config pip install --python $(BIN)/python --require-hashes --requirement requirements-dev.txt
+	$(BIN)/uv --no-config pip install --python $(BIN)/python --no-deps --require-hashes --requirement requirements-dev.txt
 	$(BIN)/uv --no-config pip install --python $(BIN)/python --quiet --no-deps --editable .
 	@touch $@
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.errors import EnvelopeInvalid, JobIdReused
-from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics, tracer
+from lambent.runtime.observability import JOBS_ACCEPTED, count, log_refusal, logger, metrics
 from lambent.runtime.records import process_records
 from lambent.runtime.wiring import batch_dead_letters, dispatch_service
 
@@ -29,7 +29,6 @@ def record_handler(record: SQSRecord) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
     return process_records(event, context, record_handler)

@@ -15,7 +15,6 @@ from lambent.runtime.observability import (
     log_refusal,
     logger,
     metrics,
-    tracer,
 )
 from lambent.runtime.records import process_records
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
@@ -48,7 +47,6 @@ def run_shard(message: ShardMessage) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
     return process_records(event, context, record_handler)

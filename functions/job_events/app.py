@@ -5,14 +5,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambent.runtime.observability import JOB_EVENTS, count, logger, metrics, tracer
+from lambent.runtime.observability import JOB_EVENTS, count, logger, metrics
 from lambent.runtime.wiring import track_service
 from lambent.services.track import BatchStateChange
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Apply one "Batch Job State Change"; jobs of others on the same queue carry no tenant and are passed over."""
     detail = EventBridgeEvent(event).detail

@@ -11,7 +11,7 @@ from lambent.contracts.jobs import BatchRequest
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import json_answer, make_resolver, read_body
-from lambent.runtime.observability import REQUESTS, count, logger, metrics, tracer
+from lambent.runtime.observability import REQUESTS, count, logger, metrics
 from lambent.runtime.wiring import describe_service, jobs_settings, show_job_service, submit_service
 from lambent.services.show_job import view
 
@@ -51,7 +51,6 @@ def model(model: str) -> Response[bytes]:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     count(REQUESTS)

@@ -17,7 +17,7 @@ app.include_router(media_routes.router)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request.
 
-    No decorators of the logger, metrics and tracer as on the other functions: see `observability.record`.
+    No decorators of the logger and metrics as on the other functions: see `observability.record`.
     """
     begin_request(context.aws_request_id)
     return app.resolve(event, context)

@@ -14,7 +14,6 @@ from lambent.runtime.observability import (
     log_refusal,
     logger,
     metrics,
-    tracer,
 )
 from lambent.runtime.records import process_records
 from lambent.runtime.wiring import ingest_service
@@ -39,7 +38,6 @@ def ingest(created: S3EventRecord) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
     return process_records(event, context, record_handler)

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.domain.job import Job
 from lambent.errors import LambentError
-from lambent.runtime.observability import SWEEPS, count, logger, metrics, tracer
+from lambent.runtime.observability import SWEEPS, count, logger, metrics
 from lambent.runtime.wiring import sweep_service
 
 
@@ -18,7 +18,6 @@ def note(job: Job, error: LambentError) -> None:
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Sweep once."""
     report = asdict(sweep_service().sweep(on_error=note))

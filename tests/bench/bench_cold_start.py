@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from harness import HandlerRun, demo_stack, run_handler
 
@@ -18,17 +16,15 @@ ROUNDS = 9
 def main() -> None:
     """Run every round in a process of its own and print the table."""
     console = screen()
-    with demo_stack() as stack, TemporaryDirectory() as kept, ConsoleWatcher(console) as watcher:
-        run_handler(stack, calls=0, bytecode=Path(kept))  # fills the folder
-        watcher.begin("cold starts", total=2 * ROUNDS)
-        runs: dict[str, list[HandlerRun]] = {"compiled": [], "not compiled": []}
+    with demo_stack() as stack, ConsoleWatcher(console) as watcher:
+        watcher.begin("cold starts", total=ROUNDS)
+        runs: list[HandlerRun] = []
         for _ in range(ROUNDS):
-            for kind, folder in (("compiled", Path(kept)), ("not compiled", None)):
-                runs[kind].append(run_handler(stack, calls=0, bytecode=folder))
-                watcher.advance(f"{runs[kind][-1].cold_ms:.0f} ms, {kind}")
-    table = plain_table("part", "bytecode there", "no bytecode", right=(1, 2))
-    for part in _parts(runs["compiled"]):
-        table.add_row(part, *(f"{_parts(of_kind)[part]:.1f} ms" for of_kind in runs.values()))
+            runs.append(run_handler(stack, calls=0))
+            watcher.advance(f"{runs[-1].cold_ms:.0f} ms")
+    table = plain_table("part", "median", right=(1,))
+    for part, taken_ms in _parts(runs).items():
+        table.add_row(part, f"{taken_ms:.1f} ms")
     console.print(table)
 
 

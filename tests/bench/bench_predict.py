@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import httpx
@@ -24,9 +22,9 @@ WARM_UP_CALLS = 50
 def main() -> None:
     """Measure the three and print the table."""
     artifact = build_demo_model(default_cache_dir())
-    with demo_stack() as stack, TemporaryDirectory() as folder:
+    with demo_stack() as stack:
         http = percentiles(http_ms(stack))
-        handler = percentiles(run_handler(stack, calls=WARM_UP_CALLS + CALLS, bytecode=Path(folder)).warm_ms[-CALLS:])
+        handler = percentiles(run_handler(stack, calls=WARM_UP_CALLS + CALLS).warm_ms[-CALLS:])
     bare = serve(artifact.files["model.tflite"], artifact.contract, [picture()])
     table = plain_table("one digit, PNG in, label out", "p50", "p99", right=(1, 2))
     table.add_row(f"through HTTP on the local stack, {CALLS} calls", *_cells(http))

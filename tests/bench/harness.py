@@ -65,21 +65,19 @@ def build() -> Build:
     return make_build(stack_options(ROOT / ".lambent"), print)
 
 
-def run_handler(stack: StackInfo, *, calls: int, bytecode: Path | None) -> HandlerRun:
+def run_handler(stack: StackInfo, *, calls: int) -> HandlerRun:
     """Call PredictFunction's handler in a process of its own, with the environment that Lambda would give it.
 
     Parameters
     ----------
-    stack      where the handler finds its table and bucket
-    calls      warm calls after the first
-    bytecode   folder with compiled modules; None compiles every module anew, as Lambda does with a layer that
-               holds none
+    stack   where the handler finds its table and bucket
+    calls   warm calls after the first
     """
     built = build()
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         spec = _predict_spec(stack, built)
-        paths = RuntimePaths(built.runtime_dir, bytecode or Path(folder), Path(folder))
+        paths = RuntimePaths(built.runtime_dir, Path(folder))
         environment = process_environment(
             spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=Path(folder)
         )

@@ -105,7 +105,6 @@ WIRING = {
 }
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
-    "POWERTOOLS_TRACE_DISABLED": "1",
     "POWERTOOLS_SERVICE_NAME": "lambent",
     "POWERTOOLS_METRICS_NAMESPACE": "Lambent",
     **dict.fromkeys(

@@ -61,7 +61,7 @@ class Stage:
 
 def pool_of(stage: Stage, folder: Path, *, limit: int = 3, reserved: int | None = None) -> FunctionPool:
     spec = FunctionSpec("F", "f", "app.handler", NOWHERE, (), 3, 128, {}, reserved_concurrency=reserved)
-    host = EnvironmentHost(RuntimePaths(NOWHERE, NOWHERE, NOWHERE), "http://nowhere", 1.0)
+    host = EnvironmentHost(RuntimePaths(NOWHERE, NOWHERE), "http://nowhere", 1.0)
     log = FunctionLog(folder / "f.log")
     return FunctionPool(spec, host=host, log=log, max_environments=limit, idle_s=60.0, make_environment=stage.make)
 

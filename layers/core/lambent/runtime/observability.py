@@ -1,4 +1,4 @@
-"""The one logger, tracer and metrics of a function."""
+"""The one logger and metrics of a function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambent.domain.timestamps import to_timestamp
@@ -15,7 +15,6 @@ from lambent.errors import LambentError
 
 logger = Logger()
 metrics = Metrics()
-tracer = Tracer()
 
 REQUESTS = "Requests"
 MESSAGES = "Messages"

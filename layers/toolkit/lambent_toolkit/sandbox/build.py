@@ -45,14 +45,12 @@ class Build:
     template : Path      the template that `sam build` wrote
     parameters : dict    what its parameters are set to
     runtime_dir : Path   the Lambda runtime client
-    bytecode_dir : Path  bytecode of this build, filled as functions start
     """
 
     folder: Path
     template: Path
     parameters: dict[str, str]
     runtime_dir: Path
-    bytecode_dir: Path
 
 
 def make_build(options: StackOptions, say: Say, programs: Programs | None = None) -> Build:
@@ -89,8 +87,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
             _sam_build(options, folder, parameters, say, programs)
         os.utime(folder)
         _forget_old(folder.parent)
-    bytecode_dir = options.cache_dir / "bytecode" / folder.name
-    return Build(folder, folder / "template.yaml", parameters, runtime_dir, bytecode_dir)
+    return Build(folder, folder / "template.yaml", parameters, runtime_dir)
 
 
 def _suffix(parameters: dict[str, str]) -> str:
@@ -130,7 +127,7 @@ def _runtime_client(cache_dir: Path, say: Say, programs: Programs) -> Path:
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     command = [sys.executable, "-m", "uv", "--no-config", "pip", "install", "--quiet", "--python", base_interpreter()]
-    command += ["--target", str(draft), "--require-hashes", "--requirement", str(RUNTIME_LOCK)]
+    command += ["--target", str(draft), "--compile-bytecode", "--require-hashes", "--requirement", str(RUNTIME_LOCK)]
     _run(programs, command, cwd=None)
     draft.rename(folder)
     return folder
@@ -164,8 +161,7 @@ def _run(programs: Programs, command: list[str], cwd: Path | None) -> None:
 
 
 def _forget_old(builds: Path) -> None:
-    """Delete all but the newest builds and the bytecode of the deleted ones."""
+    """Delete all but the newest builds."""
     by_age = sorted((path for path in builds.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for folder in by_age[:-KEPT_BUILDS]:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(builds.parent / "bytecode" / folder.name, ignore_errors=True)

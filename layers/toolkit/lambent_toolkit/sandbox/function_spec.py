@@ -71,12 +71,10 @@ class RuntimePaths:
     Parameters
     ----------
     runtime_dir : Path     holds `awslambdaric`, the stand-in for AWS's /var/runtime
-    bytecode_dir : Path    where bytecode is kept, so that only the first start compiles
     scratch_dir : Path     parent of the private /tmp of each environment
     """
 
     runtime_dir: Path
-    bytecode_dir: Path
     scratch_dir: Path
 
 
@@ -97,10 +95,10 @@ def process_environment(
         "HOME": str(home),
         "TMPDIR": str(home),
         "PYTHONPATH": ":".join(map(str, python_path)),
-        "PYTHONPYCACHEPREFIX": str(paths.bytecode_dir),
+        # As on Lambda, where /var/task and /opt are read-only: bytecode is there when it was built.
+        "PYTHONDONTWRITEBYTECODE": "1",
         # One BLAS thread: others would reserve memory that RLIMIT_DATA counts.
         "OPENBLAS_NUM_THREADS": "1",
-        "POWERTOOLS_TRACE_DISABLED": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
         **dict(spec.environment),
         **_lambda_variables(spec, runtime_api),

@@ -36,8 +36,8 @@ class StackOptions:
                                   asynchronous invocation is tried again; 1 waits as AWS does
     max_environments : int        execution environments of one function without reserved concurrency
     idle_s : float                seconds after which an idle environment is reaped (one stays warm)
-    init_timeout_s : float        limit of an environment's start; 10 on AWS, longer here because the first
-                                  start compiles the bytecode
+    init_timeout_s : float        limit of an environment's start; 10 on AWS, longer here because many
+                                  functions may start at once on few processors
     batch_slots : int             AWS Batch attempts that run at once
     kill_grace_s : float          seconds from SIGTERM to SIGKILL for a Batch attempt (30 on AWS)
     """

@@ -14,7 +14,7 @@ from lambent_toolkit.sandbox.options import LOCAL_PARAMETERS
 
 IGNORED_PARTS = {"__pycache__", ".git", ".aws-sam", ".venv"}
 CODE_PROPERTIES = ("CodeUri", "ContentUri")
-BUILD_PROPERTIES = {*CODE_PROPERTIES, "Architectures", "Runtime", "BuildMethod", "BuildArchitecture"}
+BUILD_PROPERTIES = {*CODE_PROPERTIES, "Architectures", "Runtime", "BuildMethod", "BuildArchitecture", "ContextPath"}
 
 
 def read_template(path: Path) -> dict[str, Any]:

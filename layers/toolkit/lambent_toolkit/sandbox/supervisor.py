@@ -184,7 +184,7 @@ class Supervisor:
 
     def _make_pools(self, deployment: Deployment, build: Build, endpoint: str, logs: Path) -> None:
         options = self._options
-        paths = RuntimePaths(build.runtime_dir, build.bytecode_dir, options.state_dir / "scratch")
+        paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
         host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
         for spec in deployment.functions():
             pool = FunctionPool(
