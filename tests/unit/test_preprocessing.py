@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 
 from builders import picture
 from lambent.contracts.model import ImagePreprocessing, Limits
-from lambent.domain.preprocessing.image import preprocess_image
+from lambent.contracts.tensor import Array
+from lambent.domain.preprocessing.image import decode_image, scale_pixels
 from lambent.errors import (
     ImageCorrupt,
     ImageFormatUnsupported,
@@ -22,6 +23,10 @@ from lambent.errors import (
 GREY = ImagePreprocessing(height=2, width=3, channels=1)
 RGB = ImagePreprocessing(height=2, width=3, channels=3)
 LIMITS = Limits(max_input_bytes=100_000, max_pixels=10_000)
+
+
+def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Array:
+    return scale_pixels(decode_image(picture, spec, limits), spec)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lambent.contracts.model import ImagePreprocessing, Limits, ModelContract
 from lambent.contracts.tensor import Array
+from lambent.domain.preprocessing.image_kinds import ACCEPTED_KINDS, image_kind
 from lambent.errors import (
     ImageCorrupt,
     ImageFormatUnsupported,
@@ -42,16 +43,18 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = frozenset({5, 6, 7, 8})
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
 }
+_Size = tuple[int, int]
 
 
 class ImagePreprocessor:
-    """Fills the contract's first input with pixels."""
+    """Fills the contract's first input with pixels: UINT8 as they are, FP32 scaled."""
 
     accepted_media = ACCEPTED_IMAGES
     item_name = "image"
@@ -62,30 +65,42 @@ class ImagePreprocessor:
         self._spec = contract.preprocessing
         self._limits = contract.limits
         self._input = contract.inputs[0].name
+        self._is_scaled = contract.inputs[0].datatype != "UINT8"
 
     def prepare(self, item: RawItem) -> dict[str, Array]:
-        """Return one picture's pixels; see `preprocess_image`."""
+        """Return one picture as (height, width, channels); raises as `decode_image`, and MediaTypeUnsupported."""
         if not isinstance(item, bytes):
             raise MediaTypeUnsupported("This model takes pictures.", limit=list(ACCEPTED_IMAGES))
-        return {self._input: preprocess_image(item, self._spec, self._limits)}
+        pixels = decode_image(item, self._spec, self._limits)
+        return {self._input: scale_pixels(pixels, self._spec) if self._is_scaled else pixels}
 
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """Stack pictures to (n, height, width, channels)."""
+        """Stack pictures to (n, height, width, channels); a single one is not copied."""
+        if len(prepared) == 1:
+            return {self._input: prepared[0][self._input][np.newaxis]}
         return {self._input: np.stack([arrays[self._input] for arrays in prepared])}
 
 
-def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Array:
-    """Turn an encoded picture into the model's input.
+def scale_pixels(pixels: Array, spec: ImagePreprocessing) -> Array:
+    """Return ``pixel * scale + offset`` as float32, rounded after each of the two."""
+    scaled: Array = pixels.astype(np.float32)
+    np.multiply(scaled, np.float32(spec.scale), out=scaled)
+    np.add(scaled, np.float32(spec.offset), out=scaled)
+    return scaled
+
+
+def decode_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Array:
+    """Turn an encoded picture into the pixels that the model sees.
 
     Parameters
     ----------
-    picture : bytes            JPEG, PNG or WebP, at most ``limits.max_input_bytes``
-    spec : ImagePreprocessing  size in pixels, channels, scale and offset
-    limits : Limits            bytes and pixels; pixels are checked from the header, before decoding
+    picture : bytes            JPEG, PNG or WebP, at most ``limits.max_input_bytes``; of an animation, the first frame
+    spec : ImagePreprocessing  size in pixels, channels, how to decode and to fit
+    limits : Limits            bytes and pixels; pixels (of all frames) are checked from the header, before decoding
 
     Returns
     -------
-    ndarray  float32, shape (height, width, channels), RGB or grey, ``pixel * scale + offset``
+    ndarray  uint8, shape (height, width, channels), RGB or grey, upright as EXIF says; may be read-only
 
     Raises
     ------
@@ -95,12 +110,14 @@ def preprocess_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -
     try:
         with Image.open(BytesIO(picture), formats=_PILLOW_FORMATS) as image:
             _check_pixels(image, limits)
-            pixels = _to_input(image, spec)
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            pixels = _decode_scaled(picture, image, spec, orientation) if spec.decode == "scaled" else None
+            if pixels is None:
+                pixels = _decode_fully(image, spec, orientation)
     except _DAMAGE as exc:
         # Pillow's texts may hold file names.
         raise ImageCorrupt("The image is damaged or cut off: it cannot be decoded to its end.", field="image") from exc
-    array = np.asarray(pixels, dtype=np.float32).reshape(spec.height, spec.width, spec.channels)
-    return array * np.float32(spec.scale) + np.float32(spec.offset)
+    return np.asarray(pixels).reshape(spec.height, spec.width, spec.channels)
 
 
 def _check_bytes(picture: bytes, limits: Limits) -> None:
@@ -113,40 +130,76 @@ def _check_bytes(picture: bytes, limits: Limits) -> None:
             limit=limits.max_input_bytes,
             got=len(picture),
         )
-    is_known = (
-        picture.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
-        or (picture.startswith(b"RIFF") and picture[8:12] == b"WEBP")
-    )  # fmt: skip
-    if not is_known:
+    kind = image_kind(picture)
+    if kind not in ACCEPTED_KINDS:
+        what = f"looks like {kind}" if kind else "is of no known image format"
         raise ImageFormatUnsupported(
-            "The content is not a JPEG, PNG or WebP image.", field="image", limit=list(ACCEPTED_IMAGES)
+            f"The content {what}; send a JPEG, PNG or WebP image.", field="image", limit=list(ACCEPTED_IMAGES), got=kind
         )
 
 
 def _check_pixels(image: Image.Image, limits: Limits) -> None:
-    pixels = image.width * image.height
+    # A JPEG's further "frames" are a phone's other shots (MPO), which are never decoded.
+    frames = 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+    pixels = image.width * image.height * frames
     if pixels > limits.max_pixels:
+        times = f" in {frames} frames" if frames > 1 else ""
         raise ImageTooLargeDecoded(
-            f"The image has {image.width} x {image.height} pixels, at most {limits.max_pixels} are taken.",
+            f"The image has {image.width} x {image.height} pixels{times}, at most {limits.max_pixels} are taken.",
             field="image",
             limit=limits.max_pixels,
             got=pixels,
         )
 
 
-def _to_input(image: Image.Image, spec: ImagePreprocessing) -> Image.Image:
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+def _decode_scaled(
+    picture: bytes, image: Image.Image, spec: ImagePreprocessing, orientation: int
+) -> Image.Image | None:
+    """Return a JPEG's pixels by way of its scaled decoding, or None where only the full way is left.
+
+    Other formats, CMYK, and JPEGs that libjpeg warns about (a few stray bytes are common) are decoded fully.
+    """
+    if image.mode not in {"L", "RGB"} or image.format not in {"JPEG", "MPO"}:
+        return None
+    import simplejpeg  # only where the contract asks for it
+
+    height, width = (spec.width, spec.height) if orientation in _SIDEWAYS else (spec.height, spec.width)
+    try:
+        decoded = simplejpeg.decode_jpeg(
+            picture, "GRAY" if spec.channels == 1 else "RGB", min_height=height, min_width=width
+        )
+    except ValueError:
+        return None
+    small = _fit(Image.fromarray(decoded[:, :, 0] if spec.channels == 1 else decoded), (width, height), spec)
+    turn = _TURNS.get(orientation)
+    return small if turn is None else small.transpose(turn)
+
+
+def _decode_fully(image: Image.Image, spec: ImagePreprocessing, orientation: int) -> Image.Image:
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     mode = "L" if spec.channels == 1 else "RGB"
     upright = image.convert("RGBA" if image.has_transparency_data else mode)
+    turn = _TURNS.get(orientation)
     if turn is not None:
         upright = upright.transpose(turn)
-    small = upright.resize((spec.width, spec.height), _RESAMPLING[spec.resize])
+    small = _fit(upright, (spec.width, spec.height), spec)
     if small.mode == "RGBA":
         # Laid over the background when it is small already: the memory of a large picture is paid once.
         background = Image.new("RGBA", small.size, (spec.background,) * 3 + (255,))
         background.alpha_composite(small)
         small = background
-    return small.convert(mode)
+    return small if small.mode == mode else small.convert(mode)
+
+
+def _fit(image: Image.Image, size: _Size, spec: ImagePreprocessing) -> Image.Image:
+    """Return ``image`` in ``size`` (width, height): stretched, or the largest centred part of the same proportions."""
+    resampling = _RESAMPLING[spec.resize]
+    if spec.fit == "stretch":
+        return image.resize(size, resampling)
+    scale = min(image.width / size[0], image.height / size[1])
+    left, top = (image.width - size[0] * scale) / 2, (image.height - size[1] * scale) / 2
+    # Rounding may lie a hair outside of the picture, which Pillow refuses.
+    right, bottom = min(left + size[0] * scale, image.width), min(top + size[1] * scale, image.height)
+    return image.resize(size, resampling, box=(max(left, 0.0), max(top, 0.0), right, bottom))
