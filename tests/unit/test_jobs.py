@@ -103,11 +103,11 @@ def test_a_finished_job_is_not_started_again_by_a_late_duplicate() -> None:
     ("tenant", "body", "field"),
     [
         (None, msgspec.json.encode(request()).decode(), "tenant"),
-        ("acme", "not json", None),
-        ("acme", "{}", None),
+        ("acme", "not json", "line 1, column 1"),
+        ("acme", "{}", "schema_version"),
         ("../acme", msgspec.json.encode(request()).decode(), "tenant"),
         ("acme", '{"schema_version": 2}', "schema_version"),
-        ("acme", msgspec.json.encode({**msgspec.to_builtins(request()), "tenant": "other"}).decode(), None),
+        ("acme", msgspec.json.encode({**msgspec.to_builtins(request()), "tenant": "other"}).decode(), "tenant"),
         (
             "acme",
             msgspec.json.encode({**msgspec.to_builtins(request()), "label": "a", "version": "1"}).decode(),
@@ -179,7 +179,7 @@ def test_bad_manifest_lines_are_listed_with_their_numbers_up_to_twenty() -> None
     assert error["got"] == 34
     assert len(error["errors"]) == 20
     assert [(entry["line"], entry["code"], entry["field"]) for entry in error["errors"][:4]] == [
-        (2, "json_invalid", None),
+        (2, "json_invalid", "line 1, column 2"),
         (3, "manifest_invalid", "uri"),
         (4, "manifest_invalid", "id"),
         (5, "request_invalid", "id"),

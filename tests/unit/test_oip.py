@@ -88,8 +88,8 @@ def test_a_missing_field_is_named() -> None:
     with pytest.raises(RequestInvalid) as refusal:
         oip.decode_infer(b'{"inputs": [{"name": "image", "datatype": "FP32"}]}')
 
-    assert refusal.value.field == "inputs[0]"
-    assert "shape" in refusal.value.detail
+    assert refusal.value.field == "inputs[0].shape"
+    assert "lacks the field inputs[0].shape" in refusal.value.detail
 
 
 @pytest.mark.parametrize("tensor", [binary(None, parameters={}), binary(16, data=[1])])

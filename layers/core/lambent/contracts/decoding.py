@@ -1,55 +1,62 @@
-"""JSON bytes into typed contracts, with errors that name the field."""
+"""JSON bytes into typed contracts, with errors that say where and why."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 import msgspec
+import orjson
 
-from lambent.errors import JsonInvalid, JsonTooComplex, RequestInvalid
+from lambent.contracts.schema_errors import schema_error
+from lambent.contracts.strict_json import check_json, json_invalid
+from lambent.errors import JsonInvalid, RequestInvalid
 
 T = TypeVar("T")
-_QUOTE = 120
 
 
-def decode_json(body: bytes | str, type_: type[T], *, what: str) -> T:
+def decode_json(body: bytes | memoryview | str, type_: type[T], *, what: str) -> T:
     """Decode JSON into ``type_``.
+
+    What is not JSON is reported before what does not fit the type, wherever the two stand in the body.
 
     Parameters
     ----------
-    body : bytes or str     UTF-8 JSON
-    type_                   a msgspec Struct or any type msgspec understands
-    what : str              what the caller sent, for the message: "request body", "manifest line 3"
+    body          UTF-8 JSON
+    type_         a msgspec Struct or any type msgspec understands
+    what : str    what the caller sent, for the message: "request body", "manifest line 3"
 
     Raises
     ------
-    JsonInvalid       not JSON
+    JsonInvalid       not JSON, or JSON that decoders understand differently, see `strict_json`
+    JsonTooComplex    too deep, too many values, or a number that is too long
+    FieldNotAllowed   a field that a strict Struct does not have; ``field`` is its path
     RequestInvalid    JSON of another form; ``field`` is its path
     """
+    text = check_json(body, what=what)
     try:
-        return msgspec.json.decode(body, type=type_)
+        return msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError as exc:
-        raise _schema_error(exc, what) from exc
-    except RecursionError as exc:
-        raise JsonTooComplex(f"The {what} is nested too deeply; no request needs that.") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise JsonInvalid(f"The {what} is not valid JSON: {_reason(exc)}. Send one UTF-8 JSON value.") from exc
+        check_grammar(text, what=what)
+        raise schema_error(exc, type_, what=what) from exc
+    except RequestInvalid:
+        check_grammar(text, what=what)
+        raise
+    except msgspec.DecodeError as exc:
+        raise malformed(text, what=what) from exc
 
 
-def _schema_error(exc: msgspec.ValidationError, what: str) -> RequestInvalid:
-    # msgspec appends the path as " - at `$.a[0].b`"; it has no attribute for it.
-    reason, _, path = str(exc).partition(" - at `")
-    field = printable(path.rstrip("`").removeprefix("$").removeprefix(".")) or None
-    where = f" at {field}" if field else ""
-    return RequestInvalid(f"The {what} does not match its schema{where}: {printable(reason)}.", field=field)
+def check_grammar(text: bytes, *, what: str) -> None:
+    """Raise JsonInvalid if a text that `check_json` passed is not JSON."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError as exc:
+        raise malformed(text, what=what) from exc
 
 
-def printable(text: str) -> str:
-    """Return at most 120 characters of a text that may quote the request, without control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text[:_QUOTE])
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, UnicodeDecodeError):
-        return f"invalid UTF-8 at byte {exc.start}"
-    return str(exc).removeprefix("JSON is malformed: ")
+def malformed(text: bytes, *, what: str) -> JsonInvalid:
+    """Return the error of a text that a decoder has refused as malformed."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        return json_invalid(exc.msg, line=exc.lineno, column=exc.colno, what=what)
+    return json_invalid("it breaks the grammar of RFC 8259", line=1, column=1, what=what)

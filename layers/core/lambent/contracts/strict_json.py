@@ -1,0 +1,233 @@
+"""What every JSON body must be before anybody decodes it: UTF-8, keys once, bounded in depth, values and numbers.
+
+The JSON grammar allows what decoders treat differently, and what differs between two decoders of one request is a way
+around checks (RFC 8259, sections 4, 6 and 8; RFC 7493). The grammar itself is the decoder's part, see `decoding`.
+
+Most bytes of a large request are one array of numbers. So the text is cut at its quotes, and what lies between two
+strings is looked at by `bytes` methods only: 450 KB of numbers take 0.2 ms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+
+import msgspec
+
+from lambent.errors import JsonInvalid, JsonTooComplex
+
+MAX_DEPTH = 64
+MAX_VALUES = 1_000_000
+# The exact decimal form of the smallest positive double has 1,076 characters; no number needs more.
+MAX_NUMBER_CHARACTERS = 1_100
+
+_BOM = b"\xef\xbb\xbf"
+_SMALL_BYTES = 16_384
+_FIRST_QUOTES = 256
+_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+_NUMBER = rb"[-+.0-9eE]"
+# The look-behind keeps the search linear: a run is tried at its first character only.
+_LONG_NUMBER = re.compile(rb"(?<!%b)%b{%d}" % (_NUMBER, _NUMBER, MAX_NUMBER_CHARACTERS + 1))
+_EMPTY = re.compile(rb"[\[{][ \t\r\n]*[\]}]")
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("]"): -1}
+
+
+def check_json(body: bytes | memoryview | str, *, what: str) -> bytes:
+    """Return the body's bytes if its JSON is one that all decoders understand alike and at bounded cost.
+
+    Bare ``NaN`` and ``Infinity`` pass, as TensorFlow Serving's form of JSON has them: whether they are taken is the
+    decoder's choice.
+
+    Parameters
+    ----------
+    body          the whole JSON text
+    what : str    what the caller sent, for the message: "request body", "manifest line 3"
+
+    Raises
+    ------
+    JsonInvalid      a byte order mark, not UTF-8, or a key that stands twice in one object
+    JsonTooComplex   more than MAX_DEPTH levels, MAX_VALUES values or MAX_NUMBER_CHARACTERS in a number
+    """
+    text = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+    _check_encoding(text, what=what)
+    pieces = _cut(text)
+    _check_numbers(pieces, what=what)
+    if len(text) > 2 * MAX_VALUES:  # a value and what separates it from the next take two bytes
+        _check_values(pieces, what=what)
+    if _has_brackets(text, MAX_DEPTH):
+        _check_depth(pieces, what=what)
+    _check_keys(text, pieces, what=what)
+    return text
+
+
+def invalid_at(text: bytes, offset: int, reason: str, *, what: str) -> JsonInvalid:
+    """Return the error that says where, in lines and characters from 1, and why a text is not accepted as JSON."""
+    before = text[:offset]
+    line = before.count(b"\n") + 1
+    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+    return json_invalid(reason, line=line, column=column, what=what)
+
+
+def json_invalid(reason: str, *, line: int, column: int, what: str) -> JsonInvalid:
+    """Return the error of a text that is not accepted as JSON."""
+    where = f"line {line}, column {column}"
+    return JsonInvalid(
+        f"The {what} is not valid JSON at {where}: {reason}. Send one JSON value, encoded as UTF-8.", field=where
+    )
+
+
+def _check_encoding(text: bytes, *, what: str) -> None:
+    if text.isascii():
+        return
+    if text.startswith(_BOM):
+        raise invalid_at(text, 0, "it begins with a byte order mark", what=what)
+    try:
+        text.decode()
+    except UnicodeDecodeError as exc:
+        raise invalid_at(text, exc.start, "the bytes are not UTF-8", what=what) from exc
+
+
+def _cut(text: bytes) -> list[bytes]:
+    """Cut at the quotes: even places hold what is between strings, odd places the strings, still escaped."""
+    if b"\\" in text:
+        return list(_cut_escaped(text))
+    if len(text) < _SMALL_BYTES:
+        return text.split(b'"')
+    # A search for one byte is faster than a split where strings are few and far between.
+    pieces: list[bytes] = []
+    start = 0
+    for _ in range(_FIRST_QUOTES):
+        quote = text.find(b'"', start)
+        if quote < 0:
+            return [*pieces, text[start:]]
+        pieces.append(text[start:quote])
+        start = quote + 1
+    return pieces + text[start:].split(b'"')
+
+
+def _cut_escaped(text: bytes) -> Iterator[bytes]:
+    start = 0
+    for string in _STRING.finditer(text):
+        yield text[start : string.start()]
+        yield string[1]
+        start = string.end()
+    yield text[start:]
+
+
+def _check_numbers(pieces: list[bytes], *, what: str) -> None:
+    for piece in pieces[::2]:
+        if len(piece) > MAX_NUMBER_CHARACTERS and _has_long_number(piece):
+            raise JsonTooComplex(
+                f"The {what} holds a number of more than {MAX_NUMBER_CHARACTERS} characters; no number type needs that "
+                "many. Round it.",
+                limit=MAX_NUMBER_CHARACTERS,
+                got=_longest_number(piece),
+            )
+
+
+def _has_long_number(piece: bytes) -> bool:
+    # No number reaches over a comma, so only stretches without one are searched.
+    start, window = 0, MAX_NUMBER_CHARACTERS + 1
+    while len(piece) - start >= window:
+        comma = piece.rfind(b",", start, start + window)
+        if comma < 0:
+            comma = piece.find(b",", start)
+            end = len(piece) if comma < 0 else comma
+            if _LONG_NUMBER.search(piece, start, end):
+                return True
+            comma = end
+        start = comma + 1
+    return False
+
+
+def _longest_number(piece: bytes) -> int:
+    return max(len(run[0]) for run in re.finditer(_NUMBER + b"+", piece))
+
+
+def _check_values(pieces: list[bytes], *, what: str) -> None:
+    """Count values: one, and one more for each comma and each array or object that is not empty."""
+    count = 1
+    for piece in pieces[::2]:
+        count += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+        count -= sum(1 for _ in _EMPTY.finditer(piece))
+    if count > MAX_VALUES:
+        raise JsonTooComplex(
+            f"The {what} holds {count} values, JSON may hold {MAX_VALUES} here. Split it, or send binary tensors.",
+            limit=MAX_VALUES,
+            got=count,
+        )
+
+
+def _has_brackets(text: bytes, more_than: int) -> bool:
+    """Tell whether more than so many brackets are opened, counting those inside strings too."""
+    found = 0
+    for bracket in (b"[", b"{"):
+        at = text.find(bracket)
+        while at >= 0:
+            found += 1
+            if found > more_than:
+                return True
+            at = text.find(bracket, at + 1)
+    return False
+
+
+def _check_depth(pieces: list[bytes], *, what: str) -> None:
+    brackets = b"".join(pieces[::2]).translate(_BRACES_AS_BRACKETS, _ALL_BUT_BRACKETS)
+    if _vanishes(brackets):
+        return
+    depth = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    if depth > MAX_DEPTH:
+        raise JsonTooComplex(
+            f"The {what} is nested {depth} levels deep, JSON may have {MAX_DEPTH} here. Flatten it.",
+            limit=MAX_DEPTH,
+            got=depth,
+        )
+
+
+def _vanishes(brackets: bytes) -> bool:
+    """Tell whether nothing is left after the innermost pair was taken away MAX_DEPTH times."""
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")
+    return not brackets
+
+
+def _check_keys(text: bytes, pieces: list[bytes], *, what: str) -> None:
+    """Refuse an object that has a key twice, however the two are escaped."""
+    is_escaped = b"\\" in text
+    open_objects: list[set[bytes]] = [set()]
+    _follow_braces(pieces[0], open_objects)
+    for place, (string, after) in enumerate(zip(pieces[1::2], pieces[2::2], strict=False)):
+        if after[:1] == b":" or after.lstrip()[:1] == b":":
+            key, keys = _unescaped(string) if is_escaped else string, open_objects[-1]
+            if key in keys:
+                offset = sum(len(piece) + 1 for piece in pieces[: 2 * place + 1]) - 1
+                raise invalid_at(text, offset, "an object has the same key twice", what=what)
+            keys.add(key)
+        if b"{" in after or b"}" in after:
+            _follow_braces(after, open_objects)
+
+
+def _follow_braces(piece: bytes, open_objects: list[set[bytes]]) -> None:
+    opening, closing = piece.find(b"{"), piece.find(b"}")
+    while opening >= 0 or closing >= 0:
+        if closing < 0 or 0 <= opening < closing:
+            open_objects.append(set())
+            opening = piece.find(b"{", opening + 1)
+        else:
+            # Not the last one: malformed JSON may close more than it opens.
+            del open_objects[max(1, len(open_objects) - 1) :]
+            closing = piece.find(b"}", closing + 1)
+
+
+def _unescaped(key: bytes) -> bytes:
+    if b"\\" not in key:
+        return key
+    try:
+        return msgspec.json.decode(b'"%b"' % key, type=str).encode()
+    except msgspec.DecodeError:
+        return key
