@@ -66,6 +66,13 @@ def test_what_is_not_json_is_refused_with_its_place_and_reason(body: bytes | str
     assert "Send one JSON value, encoded as UTF-8." in error.detail
 
 
+def test_of_a_large_text_the_offset_is_told() -> None:
+    error = refused(b"[" + b"0.5," * 300_000 + b"x]")
+
+    assert type(error) is JsonInvalid
+    assert "invalid character (byte 1200001)" in error.detail
+
+
 @pytest.mark.parametrize(
     ("body", "limit", "got"),
     [

@@ -12,6 +12,7 @@ from lambent.contracts.strict_json import check_json, json_invalid
 from lambent.errors import JsonInvalid, RequestInvalid
 
 T = TypeVar("T")
+_LOCATED_BYTES = 1_000_000
 
 
 def decode_json(body: bytes | memoryview | str, type_: type[T], *, what: str) -> T:
@@ -32,31 +33,38 @@ def decode_json(body: bytes | memoryview | str, type_: type[T], *, what: str) ->
     FieldNotAllowed   a field that a strict Struct does not have; ``field`` is its path
     RequestInvalid    JSON of another form; ``field`` is its path
     """
-    text = check_json(body, what=what)
+    return decode_checked(check_json(body, what=what), type_, what=what)
+
+
+def decode_checked(text: bytes, type_: type[T], *, what: str) -> T:
+    """Decode what `check_json` has passed; raises as `decode_json` does."""
     try:
         return msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError as exc:
-        check_grammar(text, what=what)
+        _check_grammar(text, what=what)
         raise schema_error(exc, type_, what=what) from exc
     except RequestInvalid:
-        check_grammar(text, what=what)
+        _check_grammar(text, what=what)
         raise
     except msgspec.DecodeError as exc:
-        raise malformed(text, what=what) from exc
+        raise _malformed(exc, text, what=what) from exc
 
 
-def check_grammar(text: bytes, *, what: str) -> None:
-    """Raise JsonInvalid if a text that `check_json` passed is not JSON."""
+def _check_grammar(text: bytes, *, what: str) -> None:
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except msgspec.DecodeError as exc:
-        raise malformed(text, what=what) from exc
+        raise _malformed(exc, text, what=what) from exc
 
 
-def malformed(text: bytes, *, what: str) -> JsonInvalid:
-    """Return the error of a text that a decoder has refused as malformed."""
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
-        return json_invalid(exc.msg, line=exc.lineno, column=exc.colno, what=what)
-    return json_invalid("it breaks the grammar of RFC 8259", line=1, column=1, what=what)
+def _malformed(exc: msgspec.DecodeError, text: bytes, *, what: str) -> JsonInvalid:
+    """Return the error of a text that msgspec has refused.
+
+    orjson tells the place more exactly, but builds objects up to there; of a large text msgspec's offset is enough.
+    """
+    if len(text) <= _LOCATED_BYTES:
+        try:
+            orjson.loads(text)
+        except orjson.JSONDecodeError as located:
+            return json_invalid(located.msg, line=located.lineno, column=located.colno, what=what)
+    return JsonInvalid(f"The {what} is not valid JSON: {exc}. Send one JSON value, encoded as UTF-8.")

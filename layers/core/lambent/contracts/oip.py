@@ -13,8 +13,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from lambent.contracts.decoding import decode_json
+from lambent.contracts.decoding import decode_checked
 from lambent.contracts.model import ModelContract, TensorSpec
+from lambent.contracts.strict_json import check_json
 from lambent.contracts.tensor import Array, array_from_numbers
 from lambent.contracts.tensor_binary import array_from_bytes
 from lambent.contracts.tensor_json import array_from_json_text
@@ -22,6 +23,7 @@ from lambent.errors import RequestInvalid, TensorDtypeMismatch, TensorNameUnknow
 
 BINARY_DATA_SIZE = "binary_data_size"
 BYTES = "BYTES"
+_WHAT = "request body"
 _MAX_LENGTH_DIGITS = 9
 # No body that this door takes holds more elements; a larger product of dimensions is a mistake or an attack.
 _MAX_ELEMENTS = 2**31
@@ -106,13 +108,13 @@ def decode_infer(body: bytes, header_length: str | None = None) -> InferCall:
     JsonInvalid, JsonTooComplex
     RequestInvalid   fields are missing or of another type, or the header's length and the tensors' sizes do not add up
     """
+    length = _json_length(header_length, len(body))
+    text = check_json(body if length == len(body) else body[:length], what=_WHAT)
     if header_length is None:
-        typed = _decode_typed(body)
+        typed = _decode_typed(text)
         if typed is not None:
             return InferCall(typed, [None] * len(typed.inputs))
-    length = _json_length(header_length, len(body))
-    text = body if length == len(body) else body[:length]
-    request = decode_json(text, InferRequest[AnyTensor], what="request body")
+    request = decode_checked(text, InferRequest[AnyTensor], what=_WHAT)
     return InferCall(request, _chunks(request.inputs, memoryview(body)[length:]))
 
 
@@ -120,7 +122,7 @@ def _decode_typed(body: bytes) -> InferRequest[Any] | None:
     for decoder in _TYPED:
         try:
             return decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except msgspec.DecodeError:
             continue
     return None
 

@@ -17,7 +17,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 _VALUE = re.compile(r"Invalid (?:enum )?value .*", re.DOTALL)
 _GOT = re.compile(r", got `([a-z]+)`")
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .%()-]{0,63}")
 _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _LIMITS = ("values", "max_length", "min_length", "le", "ge", "lt", "gt", "pattern")
 
@@ -50,9 +50,16 @@ def schema_error(exc: msgspec.ValidationError, type_: Any, *, what: str) -> Lamb
     )
 
 
+def shown_name(name: str) -> str:
+    """Return the name of a field or column that a request brought, or "?" if it does not look like one.
+
+    Whatever else stands in a name's place may be content, which errors never repeat.
+    """
+    return name if _NAME.fullmatch(name) else "?"
+
+
 def _not_allowed(name: str, path: str, expected: inspect.Type | None, *, what: str) -> FieldNotAllowed:
-    # Only what looks like a field's name is shown: anything else may be content.
-    shown = _join(path, name if _NAME.fullmatch(name) else "?")
+    shown = _join(path, shown_name(name))
     known = [field.encode_name for field in expected.fields] if isinstance(expected, inspect.StructType) else None
     allowed = f" Allowed here: {', '.join(known)}." if known else ""
     return FieldNotAllowed(f"The {what} has a field {shown} that is not allowed; leave it out.{allowed}", field=shown,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lambent.contracts.decoding import decode_json
+from lambent.contracts.decoding import decode_checked
 from lambent.contracts.tensor import Array, array_from_json, array_from_numbers, check_count
 from lambent.errors import RequestInvalid, TensorDtypeMismatch
 
@@ -28,7 +28,7 @@ def array_from_json_text(data: bytes, *, datatype: str, shape: tuple[int, ...], 
 
     Parameters
     ----------
-    data : bytes   one valid JSON value
+    data : bytes   one valid JSON value, out of a text that `check_json` passed
 
     Raises
     ------
@@ -61,7 +61,7 @@ def strings_from_json_text(data: bytes, *, shape: tuple[int, ...], field: str) -
 
 
 def _decode_list(data: bytes, *, field: str) -> list[Any]:
-    values = decode_json(data, object, what=f"data of {field}")
+    values = decode_checked(data, object, what=f"data of {field}")
     if not isinstance(values, list):
         raise RequestInvalid(f"{field}.data must be a list, flat or nested.", field=f"{field}.data")
     return values

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lambent.contracts.decoding import decode_json, printable
+from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import CategoricalColumn, Limits, ModelContract, NumericColumn, TabularPreprocessing
+from lambent.contracts.schema_errors import shown_name
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.errors import ColumnInvalid, MediaTypeUnsupported, Misconfigured, PayloadTooLarge
 
@@ -55,7 +56,7 @@ class TabularPreprocessor:
             if name not in self._encoders:
                 raise ColumnInvalid(
                     "The row has a column that the model does not know.",
-                    field=f"{_FIELD}.{printable(str(name))}",
+                    field=f"{_FIELD}.{shown_name(str(name))}",
                     limit=list(self._encoders)[:_NAMED],
                 )
         numbers: list[float] = []
