@@ -6,11 +6,11 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from lambent import __version__
 from lambent.adapters.litert import PLATFORM
-from lambent.contracts import oip_answers
+from lambent.contracts import oip_metadata
 from lambent.domain.call import Operation
 from lambent.domain.model import ModelChoice
 from lambent.runtime.http import json_answer
-from lambent.runtime.wiring import describe_service, predict_service, predict_settings
+from lambent.runtime.wiring import call_service, describe_service, predict_service, predict_settings
 from lambent.services.predict import Timings
 
 router = Router()
@@ -26,7 +26,7 @@ def choose(model: str, version: str | None) -> ModelChoice:
 @router.get("/v2")
 def server() -> Response[bytes]:
     """Server metadata."""
-    return json_answer({"name": "lambent", "version": __version__, "extensions": []})
+    return json_answer({"name": "lambent", "version": __version__, "extensions": oip_metadata.EXTENSIONS})
 
 
 @router.get("/v2/health/live")
@@ -54,7 +54,30 @@ def metadata(model: str, version: str | None = None) -> Response[bytes]:
     """Tell the inputs and outputs of a model."""
     served = predict_service().model(choose(model, version), Timings())
     versions = describe_service(predict_settings().table_name).versions(model)
-    return json_answer(oip_answers.metadata(served.contract, versions=versions, platform=PLATFORM))
+    return json_answer(oip_metadata.metadata(served.contract, versions=versions, platform=PLATFORM))
+
+
+@router.get("/v2/models/<model>/config")
+@router.get("/v2/models/<model>/versions/<version>/config")
+def configuration(model: str, version: str | None = None) -> Response[bytes]:
+    """Tell a model's configuration, in Triton's words."""
+    served = predict_service().model(choose(model, version), Timings())
+    return json_answer(oip_metadata.configuration(served.contract, platform=PLATFORM))
+
+
+@router.get("/v2/models/stats")
+def statistics() -> Response[bytes]:
+    """Tell counts and durations of the versions that this execution environment has answered with."""
+    return json_answer(call_service().statistics.describe())
+
+
+@router.get("/v2/models/<model>/stats")
+@router.get("/v2/models/<model>/versions/<version>/stats")
+def model_statistics(model: str, version: str | None = None) -> Response[bytes]:
+    """Tell counts and durations of a model in this execution environment."""
+    describe = describe_service(predict_settings().table_name)
+    refs = describe.refs(model) if version is None else [describe.ref(choose(model, version))]
+    return json_answer(call_service().statistics.describe(refs))
 
 
 @router.get("/v2/models/<model>/ready")

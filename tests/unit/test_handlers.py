@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
+import struct
 import sys
-from base64 import b64encode
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +44,10 @@ class Functions:
         return self.modules[function].handler(event, CONTEXT)
 
     def http(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple[int, Any, dict]:
+        status, answer, headers = self.http_bytes(function, method, path, body, **more)
+        return status, json.loads(answer), headers
+
+    def http_bytes(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple:
         event = {
             "path": path,
             "httpMethod": method,
@@ -53,7 +60,8 @@ class Functions:
         }
         answer = self.call(function, event)
         headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-        return answer["statusCode"], json.loads(answer["body"]), headers
+        encoded = answer["body"].encode()
+        return answer["statusCode"], b64decode(encoded) if answer["isBase64Encoded"] else encoded, headers
 
     def records(self, function: str, *bodies: str, tenant: str | None = None) -> list[str]:
         """Send SQS records; return the positions of those that came back."""
@@ -128,7 +136,8 @@ def _build_services() -> None:
     from lambent.runtime import wiring
 
     for make in (
-        wiring.predict_service, wiring.identify_service, wiring.submit_service, wiring.show_job_service,
+        wiring.predict_service, wiring.repository_service,
+        wiring.identify_service, wiring.submit_service, wiring.show_job_service,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
     ):  # fmt: skip
@@ -149,6 +158,7 @@ def _publish() -> None:
     files = {"model.tflite": (ROOT / "tests/fixtures/shade.int8.tflite").read_bytes()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
+    table("table").put_item(Item={"pk": "APIKEY#plain", "sk": "TENANT", "tenant": "acme"})
 
 
 def s3_event(key: str) -> str:
@@ -373,3 +383,185 @@ def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: F
 
 def test_a_sweep_tells_what_it_did(functions: Functions) -> None:
     assert functions.call("sweep", {}) == {"looked_at": 0, "finished": 0, "enqueued": 0, "errors": 0}
+
+
+INFER = "/v2/models/shade/infer"
+IMAGE_TENSOR = {"name": "image", "shape": [2, 2, 2, 1], "datatype": "FP32"}
+
+
+def binary_infer(**outputs: Any) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers as tritonclient sends them: no Content-Type, binary in and out."""
+    tensor = {**IMAGE_TENSOR, "parameters": {"binary_data_size": 32}}
+    header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}, **outputs}).encode()
+    pixels = struct.pack("<8f", *[0] * 4, *[1] * 4)
+    return header + pixels, {"Inference-Header-Content-Length": str(len(header))}
+
+
+def test_binary_tensors_get_binary_tensors(functions: Functions) -> None:
+    body, sent = binary_infer()
+
+    status, answer, headers = functions.http_bytes("predict", "POST", INFER, body, headers=sent)
+
+    length = int(headers["Inference-Header-Content-Length"])
+    (tensor,) = json.loads(answer[:length])["outputs"]
+    assert (status, headers["Content-Type"]) == (200, "application/octet-stream")
+    assert tensor["parameters"]["binary_data_size"] == len(answer) - length == 16
+    assert struct.unpack("<4f", answer[length:]) == pytest.approx([1, 0, 0, 1], abs=0.02)
+
+
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_counts_decompressed(functions: Functions, coding: str, compress: Any) -> None:
+    body, sent = binary_infer()
+
+    status, _, _ = functions.http_bytes(
+        "predict", "POST", INFER, compress(body), headers={**sent, "Content-Encoding": coding}
+    )
+
+    assert status == 200
+
+
+def test_best_classes_instead_of_numbers(functions: Functions) -> None:
+    body, sent = binary_infer(outputs=[{"name": "scores", "parameters": {"classification": 1, "binary_data": False}}])
+
+    _, answer, _ = functions.http("predict", "POST", INFER, body, headers=sent)
+
+    (tensor,) = answer["outputs"]
+    assert (tensor["datatype"], tensor["shape"]) == ("BYTES", [2, 1])
+    assert [each.split(":")[1:] for each in tensor["data"]] == [["0", "dark"], ["1", "bright"]]
+
+
+def test_pictures_instead_of_tensors(functions: Functions) -> None:
+    pictures = [b64encode(picture(shade)).decode() for shade in (255, 0)]
+    raw = {"name": "image", "shape": [2], "datatype": "BYTES", "data": pictures}
+
+    _, answer, headers = functions.http("predict", "POST", INFER, json.dumps({"inputs": [raw]}).encode())
+
+    assert answer["outputs"][0]["data"] == pytest.approx([0, 1, 1, 0], abs=0.02)
+    assert "preprocess" in headers["Server-Timing"]
+
+
+def test_a_bad_picture_among_good_ones_is_named(functions: Functions) -> None:
+    pictures = [b64encode(each).decode() for each in (picture(255), b"text")]
+    raw = {"name": "image", "shape": [2], "datatype": "BYTES", "data": pictures}
+
+    status, body, _ = functions.http("predict", "POST", INFER, json.dumps({"inputs": [raw]}).encode())
+
+    assert (status, body["code"], body["field"]) == (415, "image_format_unsupported", "inputs[0].data[1]")
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "image/png"])
+def test_a_body_that_cannot_be_the_protocols_is_refused_by_its_type(functions: Functions, content_type: str) -> None:
+    status, body, _ = functions.http("predict", "POST", INFER, b"{}", headers={"content-type": content_type})
+
+    assert (status, body["code"]) == (415, "media_type_unsupported")
+
+
+def test_the_servers_extensions_are_those_that_exist(functions: Functions) -> None:
+    for path in ("/v2", "/v2/"):
+        _, body, _ = functions.http("predict", "GET", path)
+
+        assert body["extensions"] == [
+            "binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics",
+        ]  # fmt: skip
+
+
+def test_a_models_configuration_in_tritons_words(functions: Functions) -> None:
+    _, body, _ = functions.http("predict", "GET", "/v2/models/shade/config")
+
+    assert body == {
+        "name": "shade",
+        "platform": "tensorflow_lite",
+        "backend": "tensorflow_lite",
+        "max_batch_size": 8,
+        "input": [{"name": "image", "data_type": "TYPE_FP32", "dims": [2, 2, 1]}],
+        "output": [{"name": "scores", "data_type": "TYPE_FP32", "dims": [2]}],
+    }
+
+
+def test_an_unknown_name_is_told_the_names_like_it(functions: Functions) -> None:
+    for path in ("/v2/models/shde/infer", "/v2/models/shde/versions/1/infer"):
+        _, body, _ = functions.http("predict", "POST", path, json.dumps({"inputs": []}).encode())
+
+        assert (body["code"], body["limit"]) == ("model_not_found", ["shade"])
+        assert "shade" in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/v2/models/shade/versions/9", ["1"]), ("/v2/models/shade/versions/beta/stats", ["live"])]
+)
+def test_an_unknown_version_or_label_is_told_those_that_exist(functions: Functions, path: str, limit: list) -> None:
+    status, body, _ = functions.http("predict", "GET", path)
+
+    assert (status, body["code"], body["limit"]) == (404, "model_not_found", limit)
+
+
+def test_statistics_count_rows_calls_and_nanoseconds(functions: Functions) -> None:
+    def look(path: str) -> dict[str, Any]:
+        (entry,) = functions.http("predict", "GET", path)[1]["model_stats"]
+        return entry
+
+    body, sent = binary_infer()
+    functions.http_bytes("predict", "POST", INFER, body, headers=sent)
+    before = look("/v2/models/shade/versions/1/stats")
+    functions.http_bytes("predict", "POST", INFER, body, headers=sent)
+    functions.http_bytes("predict", "POST", INFER, body[:-1], headers=sent)  # refused before any model is named
+    functions.http("predict", "POST", INFER, json.dumps({"inputs": []}).encode())
+
+    after = look("/v2/models/shade/versions/live/stats")
+    assert look("/v2/models/stats") == look("/v2/models/shade/stats") == after
+    assert (after["name"], after["version"]) == ("shade", "1")
+    assert after["inference_count"] - before["inference_count"] == 2
+    assert after["execution_count"] - before["execution_count"] == 1
+    assert after["inference_stats"]["fail"]["count"] - before["inference_stats"]["fail"]["count"] == 1
+    assert after["inference_stats"]["success"]["ns"] > before["inference_stats"]["success"]["ns"]
+    assert {"queue", "compute_input", "compute_infer", "compute_output"} <= set(after["inference_stats"])
+    assert [batch["compute_infer"]["ns"] > 0 for batch in after["batch_stats"] if batch["batch_size"] == 2] == [True]
+
+
+def test_an_unloaded_model_answers_nobody_until_it_is_loaded(functions: Functions) -> None:
+    body, sent = binary_infer()
+    index = "/v2/repository/index"
+
+    unloaded = functions.http("predict", "POST", "/v2/repository/models/shade/unload")
+    refused = functions.http("predict", "POST", INFER, body, headers=sent)
+    not_ready = functions.http("predict", "GET", "/v2/models/shade/ready")
+    shown = functions.http("predict", "POST", index)[1]
+    shown_ready = functions.http("predict", "POST", index, b'{"ready": true}')[1]
+    loaded = functions.http("predict", "POST", "/v2/repository/models/shade/load", b"{}")
+    answered = functions.http_bytes("predict", "POST", INFER, body, headers=sent)
+
+    assert (unloaded[:2], loaded[:2]) == ((200, {}), (200, {}))
+    assert (refused[0], refused[1]["code"], refused[1]["retryable"]) == (503, "model_not_ready", False)
+    assert (not_ready[0], not_ready[1]["code"]) == (503, "model_not_ready")
+    assert [(each["name"], each["version"], each["state"]) for each in shown] == [("shade", "1", "UNAVAILABLE")]
+    assert shown[0]["reason"].startswith("unloaded at 20")
+    assert shown_ready == []
+    assert answered[0] == 200
+    assert functions.http("predict", "POST", index)[1] == [
+        {"name": "shade", "version": "1", "state": "READY", "reason": ""}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v2/repository/models/nobody/load", b"", 404, "model_not_found"),
+        ("/v2/repository/models/nobody/unload", b"", 404, "model_not_found"),
+        ("/v2/repository/models/Odd!/unload", b"", 400, "name_invalid"),
+        ("/v2/repository/models/shade/load", b'{"parameters": {"config": "{}"}}', 422, "field_not_allowed"),
+        ("/v2/repository/models/shade/unload", b'{"parameters": {"x": 1}}', 422, "field_not_allowed"),
+        ("/v2/repository/models/shade/unload", b"{", 400, "json_invalid"),
+        ("/v2/repository/index", b'{"ready": 1}', 422, "request_invalid"),
+    ],
+)
+def test_refusals_of_the_repository(functions: Functions, path: str, body: bytes, status: int, code: str) -> None:
+    got, answer, _ = functions.http("predict", "POST", path, body)
+
+    assert (got, answer["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+def test_only_an_operator_loads_and_unloads(functions: Functions, verb: str) -> None:
+    status, body, _ = functions.http("predict", "POST", f"/v2/repository/models/shade/{verb}", key="plain")
+
+    assert (status, body["code"], body["limit"]) == (403, "forbidden_action", "operator")

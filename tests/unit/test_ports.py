@@ -107,6 +107,16 @@ def test_addresses_name_bucket_and_key(store) -> None:
     assert store.uri("a/b") == "s3://fake-bucket/a/b"
 
 
+def test_a_model_is_served_until_it_is_unloaded_and_again_once_it_is_loaded(registry) -> None:
+    seen = [registry.unloaded_at("shade")]
+    for at in ("2026-11-23T00:00:00.000Z", None):
+        registry.set_unloaded("shade", at)
+        seen.append(registry.unloaded_at("shade"))
+
+    assert seen == [None, "2026-11-23T00:00:00.000Z", None]
+    assert registry.unloaded_at("other") is None
+
+
 def test_versions_come_in_rising_order_and_are_added_once(registry) -> None:
     for number in (2, 11, 1, 1):  # a write whose answer was lost comes again and meets itself
         registry.add_version(version(number))

@@ -42,6 +42,7 @@ LambentError
 │   ├── AliasConflict            alias_conflict
 │   └── InProgress               in_progress
 ├── Unavailable                  a dependency failed; retrying helps
+├── ModelNotReady                model_not_ready
 ├── BrokenArtifact               a model version cannot be served
 │   ├── ModelIntegrityFailed     model_integrity_failed
 │   ├── ModelFormatRefused       model_format_refused
@@ -401,6 +402,14 @@ class Unavailable(LambentError):
     code = "unavailable"
     title = "Temporarily unavailable"
     is_retryable = True
+
+
+class ModelNotReady(LambentError):
+    """An operator has unloaded the model; it answers again once it is loaded."""
+
+    code = "model_not_ready"
+    title = "Model is not ready"
+    is_final = True
 
 
 class BrokenArtifact(LambentError):

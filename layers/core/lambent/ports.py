@@ -82,6 +82,14 @@ class Registry(Protocol):
         """Return the names of all models, sorted."""
         ...
 
+    def unloaded_at(self, name: str) -> str | None:
+        """Return when an operator unloaded a model, None while it is served."""
+        ...
+
+    def set_unloaded(self, name: str, at: str | None) -> None:
+        """Record that a model is unloaded since ``at``, or with None that it is served."""
+        ...
+
 
 class JobStore(Protocol):
     """The item ledger of all jobs. All methods raise Unavailable when the table fails or throttles."""

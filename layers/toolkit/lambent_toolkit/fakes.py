@@ -93,6 +93,7 @@ class FakeRegistry:
 
     records: dict[ModelRef, VersionRecord] = field(default_factory=dict)
     label_records: dict[tuple[str, str], LabelRecord] = field(default_factory=dict)
+    unloaded: dict[str, str | None] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
 
     def versions(self, name: str) -> list[VersionRecord]:
@@ -128,6 +129,14 @@ class FakeRegistry:
     def models(self) -> list[str]:
         """Return the names of all models, sorted."""
         return sorted({ref.name for ref in self.records})
+
+    def unloaded_at(self, name: str) -> str | None:
+        """Return when an operator unloaded a model, None while it is served."""
+        return self.unloaded.get(name)
+
+    def set_unloaded(self, name: str, at: str | None) -> None:
+        """Record that a model is unloaded since ``at``, or with None that it is served."""
+        self.unloaded[name] = at
 
     def caller_of(self, api_key_id: str) -> Caller | None:
         """Return the tenant and the scopes of a key id."""

@@ -1,6 +1,7 @@
 """Registry and CallerDirectory on Amazon DynamoDB.
 
-Rows: ``MODELS / {name}``, ``MODEL#{name} / VERSION#000007``, ``MODEL#{name} / LABEL#live``, ``APIKEY#{id} / TENANT``.
+Rows: ``MODELS / {name}``, ``MODEL#{name} / VERSION#000007``, ``MODEL#{name} / LABEL#live``, ``APIKEY#{id} / TENANT``,
+``SERVING / {name}``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
 from lambent.errors import AliasConflict, VersionImmutable
 
 _WHAT = "registry"
+# A partition of its own: the role of the function that writes it may write nothing else.
+_SERVING = "SERVING"
 _LOST_RACE = "ConditionalCheckFailedException"
 
 
@@ -75,6 +78,16 @@ class DynamoRegistry:
     def models(self) -> list[str]:
         """Return the names of all models, sorted."""
         return [str(row["sk"]) for row in self._query("MODELS", "")]
+
+    def unloaded_at(self, name: str) -> str | None:
+        """Return when an operator unloaded a model, None while it is served."""
+        row = self._get(_SERVING, name)
+        return row.get("unloaded_at") if row else None
+
+    def set_unloaded(self, name: str, at: str | None) -> None:
+        """Record that a model is unloaded since ``at``, or with None that it is served."""
+        with translate(_WHAT):
+            self._table.put_item(Item={"pk": _SERVING, "sk": name, "unloaded_at": at})
 
     def caller_of(self, api_key_id: str) -> Caller | None:
         """Return the tenant and the scopes of a key id; a row without scopes has the default ones."""

@@ -1,4 +1,4 @@
-"""Open Inference Protocol v2, answers: outputs in JSON, as binary tensors or as best classes; metadata."""
+"""Open Inference Protocol v2, answers: outputs in JSON, as binary tensors or as best classes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from lambent.contracts.model import Classification, ModelContract, TensorSpec
+from lambent.contracts.model import Classification, ModelContract
 from lambent.contracts.oip import BINARY_DATA_SIZE, BYTES, InferRequest, RequestedOutput
-from lambent.contracts.oip_raw import raw_input_name
 from lambent.contracts.tensor import DATATYPE_BY_DTYPE, Array, array_to_json
 from lambent.contracts.tensor_binary import array_to_bytes, join_byte_strings
 from lambent.errors import OutputNotJson, RequestInvalid, TensorNameUnknown
@@ -148,22 +147,3 @@ def _labels(contract: ModelContract, output: str) -> tuple[str, ...]:
     if isinstance(spec, Classification) and output == (spec.output or contract.outputs[0].name):
         return spec.labels
     return ()
-
-
-def metadata(contract: ModelContract, *, versions: list[int], platform: str) -> dict[str, Any]:
-    """Return the model metadata object; ``parameters`` tells what else the model takes than its tensors."""
-
-    def tensors(specs: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
-        return [{"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)} for spec in specs]
-
-    body: dict[str, Any] = {
-        "name": contract.name,
-        "versions": [str(version) for version in versions],
-        "platform": platform,
-        "inputs": tensors(contract.inputs),
-        "outputs": tensors(contract.outputs),
-    }
-    raw = raw_input_name(contract)
-    if raw is not None:
-        body["parameters"] = {"raw_inputs": [{"name": raw, "datatype": BYTES, "shape": [-1]}]}
-    return body

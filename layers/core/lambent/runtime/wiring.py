@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from lambent.services.identify import IdentifyService
     from lambent.services.infer import InferService
     from lambent.services.ingest import IngestService
-    from lambent.services.load_model import ModelCache
+    from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.predict import PredictService
+    from lambent.services.repository import RepositoryService
     from lambent.services.run_shard import ShardService
     from lambent.services.show_job import ShowJobService
     from lambent.services.submit_job import SubmitService
@@ -54,16 +55,16 @@ def predict_service() -> PredictService:
     """Return PredictFunction's service."""
     from lambent.services.predict import PredictService
 
-    settings = predict_settings()
-    return PredictService(
-        parts.resolver(settings.table_name, settings.label_ttl_s),
-        parts.models(
-            settings.table_name,
-            settings.models_bucket,
-            parts.lite_loader(settings.interpreter_threads),
-            capacity_bytes=settings.model_cache_bytes,
-        ),
-    )
+    return PredictService(_predict_resolver(), _predict_models())
+
+
+@cache
+def repository_service() -> RepositoryService:
+    """Return PredictFunction's say in what is served."""
+    from lambent.services.repository import RepositoryService
+
+    registry = parts.registry(predict_settings().table_name)
+    return RepositoryService(registry, _predict_resolver(), _predict_models(), parts.CLOCK)
 
 
 @cache
@@ -230,6 +231,19 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
 
     models = parts.models(settings.table_name, settings.models_bucket, KerasInterpreterLoader(), capacity_bytes=0)
     return parts.shards(settings.table_name, settings.data_bucket, models, batch_size=settings.worker_batch_size)
+
+
+@cache
+def _predict_resolver() -> ModelResolver:
+    settings = predict_settings()
+    return parts.resolver(settings.table_name, settings.label_ttl_s)
+
+
+@cache
+def _predict_models() -> ModelCache:
+    settings = predict_settings()
+    loader = parts.lite_loader(settings.interpreter_threads)
+    return parts.models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
 
 
 @cache

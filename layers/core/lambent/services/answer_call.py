@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from time import perf_counter_ns
 
 from lambent.contracts.content_coding import choose_coding, decode_content, encode_content
 from lambent.domain.call import Call, CallAnswer, Operation
 from lambent.services.predict import PredictService, Timings
+from lambent.services.statistics import Statistics
 
 Answerer = Callable[[Call, PredictService, Timings], CallAnswer]
 
@@ -17,6 +19,7 @@ class CallService:
     """Answers calls of all protocols with the same models."""
 
     def __init__(self, predict: PredictService) -> None:
+        self.statistics = Statistics()
         self._predict = predict
 
     def answer(self, call: Call, timings: Timings) -> CallAnswer:
@@ -24,6 +27,16 @@ class CallService:
 
         A compressed body is decoded here, and a large answer compressed for a client that takes it, for all protocols.
         """
+        start_ns = perf_counter_ns()
+        try:
+            answer = self._answer(call, timings)
+        except Exception:
+            self.statistics.failed(timings, total_ns=perf_counter_ns() - start_ns)
+            raise
+        self.statistics.succeeded(timings, total_ns=perf_counter_ns() - start_ns)
+        return answer
+
+    def _answer(self, call: Call, timings: Timings) -> CallAnswer:
         if "content-encoding" in call.headers:
             with timings.step("decode"):
                 call = replace(call, body=decode_content(call.body, call.headers["content-encoding"]))

@@ -19,8 +19,12 @@ from lambent.domain.model import (
 )
 from lambent.domain.names import check_name, parse_version
 from lambent.domain.preprocessing import Preprocessor, make_preprocessor
-from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, ModelNotFound, SourceGone
+from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, ModelNotReady, SourceGone
 from lambent.ports import Clock, Interpreter, InterpreterLoader, ObjectStore, Registry
+from lambent.services.not_found import no_such_label, no_such_version
+
+# Callers choose the names that are looked up: no more than this many are remembered.
+_MOST_NAMES = 10_000
 
 
 class ModelResolver:
@@ -31,15 +35,19 @@ class ModelResolver:
         self._clock = clock
         self._label_ttl_s = label_ttl_s
         self._labels: dict[tuple[str, str], tuple[float, ModelRef]] = {}
+        self._served_until_s: dict[str, float] = {}
 
-    def resolve(self, choice: ModelChoice) -> ModelRef:
+    def resolve(self, choice: ModelChoice, *, is_unloaded_allowed: bool = False) -> ModelRef:
         """Return the version that a choice names now.
 
         Raises
         ------
         NameInvalid, ModelNotFound, Unavailable
+        ModelNotReady   an operator has unloaded the model, ``label_ttl_s`` ago or longer
         """
         check_name(choice.name, what="model")
+        if not is_unloaded_allowed:
+            self._check_served(choice.name)
         if choice.version is not None:
             return ModelRef(choice.name, parse_version(choice.version))
         label = check_name(choice.label or LIVE, what="label")
@@ -48,10 +56,30 @@ class ModelResolver:
             return known[1]
         return self._look_up(choice.name, label)
 
+    def forget(self, name: str) -> None:
+        """Look a model up again at the next call, because something about it was changed here."""
+        self._served_until_s.pop(name, None)
+        for known in [key for key in self._labels if key[0] == name]:
+            del self._labels[known]
+
+    def _check_served(self, name: str) -> None:
+        now_s = self._clock.epoch_s()
+        if now_s < self._served_until_s.get(name, 0.0):
+            return
+        unloaded_at = self._registry.unloaded_at(name)
+        if unloaded_at is not None:
+            raise ModelNotReady(
+                f"An operator unloaded this model at {unloaded_at}; POST /v2/repository/models/{name}/load loads it.",
+                field="model",
+            )
+        if len(self._served_until_s) >= _MOST_NAMES:
+            self._served_until_s.clear()
+        self._served_until_s[name] = now_s + self._label_ttl_s
+
     def _look_up(self, name: str, label: str) -> ModelRef:
         record = self._registry.label(name, label)
         if record is None:
-            raise ModelNotFound("There is no such model or label here. GET /models lists the models.", field="model")
+            raise no_such_label(name, self._registry)
         ref = ModelRef(name, record.version)
         self._labels[(name, label)] = (self._clock.epoch_s() + self._label_ttl_s, ref)
         return ref
@@ -68,7 +96,7 @@ class VersionFiles:
         """Return the registry's record; raises ModelNotFound."""
         record = self._registry.version(ref)
         if record is None:
-            raise ModelNotFound("There is no such version of this model.", field="version")
+            raise no_such_version(ref.name, self._registry)
         return record
 
     def manifest(self, ref: ModelRef) -> VersionManifest:

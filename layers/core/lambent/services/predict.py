@@ -9,7 +9,7 @@ from time import perf_counter
 from lambent.contracts.media import Prediction
 from lambent.contracts.model import RawOutputs
 from lambent.contracts.tensor import Array
-from lambent.domain.model import ModelChoice
+from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.postprocessing import postprocess
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
@@ -35,9 +35,11 @@ class _Step:
 
 @dataclass
 class Timings:
-    """Milliseconds by step, in the order of the steps."""
+    """Milliseconds by step, in the order of the steps; which version they were spent on, and for how many rows."""
 
     steps_ms: dict[str, float] = field(default_factory=dict)
+    model: ModelRef | None = None
+    rows: int = 0
 
     def step(self, name: str) -> _Step:
         """Return a context manager that measures one step."""
@@ -64,12 +66,14 @@ class PredictService:
         with timings.step("resolve"):
             ref = self._resolver.resolve(choice)
         with timings.step("load"):
-            return self._models.get(ref)
+            served = self._models.get(ref)
+        timings.model = ref
+        return served
 
 
 def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timings) -> dict[str, Array]:
     """Run the interpreter on a batch; raises TensorShapeMismatch if there are more rows than the contract allows."""
-    rows = len(next(iter(inputs.values())))
+    timings.rows = rows = len(next(iter(inputs.values())))
     if rows > model.contract.limits.max_rows:
         raise TensorShapeMismatch(
             f"A request may hold {model.contract.limits.max_rows} rows; split it or use the batch door.",

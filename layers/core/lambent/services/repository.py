@@ -1,0 +1,58 @@
+"""Which models are served, as an operator decides for all doors and environments (Triton's model repository extension).
+
+Every published version can be served, so nothing has to be copied: to unload a model is to note that it is not to be
+called, which every environment learns within the time that it remembers a label for.
+"""
+
+from __future__ import annotations
+
+from lambent.domain.model import ModelChoice
+from lambent.domain.names import check_name
+from lambent.ports import Clock, Registry
+from lambent.services.load_model import ModelCache, ModelResolver
+from lambent.services.not_found import no_such_model
+
+READY = "READY"
+UNAVAILABLE = "UNAVAILABLE"
+
+
+class RepositoryService:
+    """Index, load and unload."""
+
+    def __init__(self, registry: Registry, resolver: ModelResolver, models: ModelCache, clock: Clock) -> None:
+        self._registry = registry
+        self._resolver = resolver
+        self._models = models
+        self._clock = clock
+
+    def index(self, *, is_ready_only: bool = False) -> list[dict[str, str]]:
+        """Return every version with its state, READY or UNAVAILABLE, and the reason if it is not ready."""
+        entries = [entry for name in self._registry.models() for entry in self._entries(name)]
+        return [entry for entry in entries if entry["state"] == READY or not is_ready_only]
+
+    def _entries(self, name: str) -> list[dict[str, str]]:
+        unloaded_at = self._registry.unloaded_at(name)
+        state = READY if unloaded_at is None else UNAVAILABLE
+        reason = "" if unloaded_at is None else f"unloaded at {unloaded_at}"
+        return [
+            {"name": name, "version": str(record.ref.version), "state": state, "reason": reason}
+            for record in self._registry.versions(name)
+        ]
+
+    def load(self, name: str) -> None:
+        """Serve a model again, once its live version has proven to load here.
+
+        Raises
+        ------
+        NameInvalid, ModelNotFound, BrokenArtifact, Unavailable   the model stays as it was
+        """
+        self._models.get(self._resolver.resolve(ModelChoice(name), is_unloaded_allowed=True))
+        self._registry.set_unloaded(name, None)
+        self._resolver.forget(name)
+
+    def unload(self, name: str) -> None:
+        """Stop serving a model; its versions and labels stay; raises NameInvalid, ModelNotFound."""
+        if not self._registry.versions(check_name(name, what="model")):
+            raise no_such_model(name, self._registry)
+        self._registry.set_unloaded(name, self._clock.now())
+        self._resolver.forget(name)
