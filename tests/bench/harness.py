@@ -93,6 +93,38 @@ def run_handler(stack: StackInfo, *, calls: int) -> HandlerRun:
         return HandlerRun(**json.loads(answer.read_text()))
 
 
+def run_program(stack: StackInfo, program: Path, plan: dict[str, Any]) -> Any:
+    """Run a benchmark's program with nothing but PredictFunction's code, layers and environment.
+
+    Parameters
+    ----------
+    stack     where the handler finds its table and bucket
+    program   takes two files: the plan, as JSON, and where it leaves its answer, as JSON
+    """
+    built = build()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "plan.json").write_text(json.dumps(plan))
+        spec = _predict_spec(stack, built)
+        paths = RuntimePaths(built.runtime_dir, folder, folder)
+        environment = process_environment(
+            spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=folder
+        )
+        files = [str(folder / "plan.json"), str(folder / "answer.json")]
+        done = subprocess.run(
+            [base_interpreter(), "-S", "-s", "-P", str(program), *files],
+            env=environment,
+            cwd=spec.task_root,
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(done.stderr[-2000:])
+        return json.loads((folder / "answer.json").read_text())
+
+
 def percentiles(values_ms: Sequence[float]) -> tuple[float, float]:
     """Return p50 and p99."""
     p50, p99 = np.percentile(values_ms, (50, 99))
