@@ -34,7 +34,7 @@ def main() -> None:
     with demo_stack() as stack, TemporaryDirectory() as name:
         for model in {work.model for work in chosen}:
             publish_bench_model(stack, model)
-        entries = [work.write(Path(name)) for work in chosen]
+        entries = [work.write(Path(name), api_key_id=stack.api_key_id) for work in chosen]
         figures = run_program(stack, PROGRAM, {"works": entries, "calls": CALLS})
         http = {work.name: http_ms(stack, work) for work in chosen}
         screen().print(latency_table(chosen, figures, http))

@@ -39,11 +39,11 @@ class Work:
     body: bytes
     bare: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, folder: Path) -> dict[str, Any]:
+    def write(self, folder: Path, *, api_key_id: str) -> dict[str, Any]:
         """Leave the work's files in a folder; return its entry for `data_plane_program`."""
         stem = "".join(character if character.isalnum() else "_" for character in self.name)
         event_file = folder / f"{stem}.json"
-        event_file.write_text(json.dumps(self._event()))
+        event_file.write_text(json.dumps(self._event(api_key_id)))
         entry = {"name": self.name, "event_file": str(event_file)}
         entry["model_file"] = str(bench_model(self.model) / "model.tflite")
         for name, value in self.bare.items():
@@ -57,7 +57,7 @@ class Work:
                 entry[name] = value
         return entry
 
-    def _event(self) -> dict[str, Any]:
+    def _event(self, api_key_id: str) -> dict[str, Any]:
         event = json.loads(EVENT.read_text())
         path, _, query = self.path.partition("?")
         event["path"] = path
@@ -66,6 +66,7 @@ class Work:
         event["multiValueHeaders"] = {name: [value] for name, value in event["headers"].items()}
         event["body"] = base64.b64encode(self.body).decode()
         event["isBase64Encoded"] = True
+        event["requestContext"]["identity"]["apiKeyId"] = api_key_id
         return event
 
 
