@@ -11,7 +11,8 @@ import pytest
 from builders import contract
 from lambent.contracts.model import TensorPreprocessing, TensorSpec
 from lambent.contracts.oip import AnyTensor, InferRequest
-from lambent.contracts.oip_answers import OutputChoice, best_classes, choose_outputs, encode_answer, metadata
+from lambent.contracts.oip_answers import OutputChoice, best_classes, choose_outputs, encode_answer
+from lambent.contracts.oip_metadata import metadata
 from lambent.contracts.tensor_binary import byte_strings
 from lambent.errors import OutputNotJson, RequestInvalid, TensorNameUnknown
 
