@@ -420,6 +420,17 @@ def test_a_compressed_body_counts_decompressed(functions: Functions, coding: str
     assert status == 200
 
 
+def test_a_large_answer_is_compressed_for_a_client_that_takes_it(functions: Functions) -> None:
+    tensor = {**IMAGE_TENSOR, "data": [0] * 4 + [1] * 4}
+    body = gzip.compress(json.dumps({"id": "x" * 20_000, "inputs": [tensor]}).encode())
+    sent = {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
+
+    status, answer, headers = functions.http_bytes("predict", "POST", INFER, body, headers=sent)
+
+    assert (status, headers["Content-Type"], headers["Content-Encoding"]) == (200, "application/json", "gzip")
+    assert len(json.loads(gzip.decompress(answer))["id"]) == 20_000
+
+
 def test_best_classes_instead_of_numbers(functions: Functions) -> None:
     body, sent = binary_infer(outputs=[{"name": "scores", "parameters": {"classification": 1, "binary_data": False}}])
 

@@ -137,6 +137,15 @@ class Product:
         attributes = {"tenant": {"DataType": "String", "StringValue": tenant}} if tenant else {}
         self.sqs.send_message(QueueUrl=self.info.queues["batch"], MessageBody=body, MessageAttributes=attributes)
 
+    def wait_for_status(self, path: str, status: int, **request: Any) -> httpx.Response:
+        """Post until every answer of ten in a row has this status: labels are remembered for a while."""
+
+        def answers() -> httpx.Response | None:
+            got = [self.http.post(path, **request) for _ in range(10)]
+            return got[-1] if all(answer.status_code == status for answer in got) else None
+
+        return wait_for(answers, what=f"status {status} of {path}")
+
     def put_batch(self, tenant: str, name: str, pictures: list[bytes]) -> str:
         """Write pictures and their manifest; return the manifest's address. Ids are i0000, i0001 and so on."""
         lines = []

@@ -20,7 +20,7 @@ JSON = "application/json"
 
 def make_resolver() -> APIGatewayRestResolver:
     """Return a resolver that answers every error in Lambent's one shape."""
-    app = APIGatewayRestResolver()
+    app = APIGatewayRestResolver(serializer=_as_it_is)
 
     @app.exception_handler(LambentError)  # type: ignore[untyped-decorator]
     def refuse(error: LambentError) -> Response[bytes]:
@@ -38,6 +38,11 @@ def make_resolver() -> APIGatewayRestResolver:
         return _error_answer(RouteNotFound("There is no such path and method here."), app.current_event)
 
     return app
+
+
+def _as_it_is(body: Any) -> Any:
+    """Keep the resolver from encoding JSON that a route has encoded, and perhaps compressed, already."""
+    return body
 
 
 def json_answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
