@@ -12,6 +12,7 @@ from builders import TENANT, create_table, request
 from lambent.adapters.batch import BatchJobRunner
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
@@ -38,7 +39,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def table(aws: None):
     create_table("table")
-    return boto3.resource("dynamodb").Table("table")
+    return DynamoTable(boto3.client("dynamodb"), "table")
 
 
 @pytest.fixture(params=["fake", "adapter"])

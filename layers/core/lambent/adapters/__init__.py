@@ -1,1 +1,1 @@
-"""The only places that know boto3 and model interpreters."""
+"""The only places that know the AWS SDK and model interpreters."""

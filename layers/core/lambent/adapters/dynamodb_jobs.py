@@ -7,11 +7,10 @@ OpenJobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
@@ -44,7 +43,7 @@ class DynamoJobStore:
         }
         with translate(_WHAT):
             try:
-                self._table.put_item(Item=row, ConditionExpression=Attr("pk").not_exists())
+                self._table.put_item(Item=row, ConditionExpression="attribute_not_exists(pk)")
             except ClientError as exc:
                 if error_code(exc) == _LOST_RACE:
                     return False
@@ -55,7 +54,8 @@ class DynamoJobStore:
         """Return the job with its shards' progress."""
         rows: list[dict[str, Any]] = []
         arguments: dict[str, Any] = {
-            "KeyConditionExpression": Key("pk").eq(_pk(tenant, job_id)),
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": _pk(tenant, job_id)},
             "ConsistentRead": True,
         }
         with translate(_WHAT):
@@ -74,12 +74,13 @@ class DynamoJobStore:
     ) -> bool:
         """Move to ``to`` and set ``fields`` if the state is one of ``allowed``; return whether it moved."""
         values = {"state": to.value, "updated_at": at, **{name: _wire(value) for name, value in fields.items()}}
-        condition = Attr("state").is_in([state.value for state in allowed])
-        return self._update(_key(tenant, job_id), values, condition=condition)
+        states = {f":allowed{number}": state.value for number, state in enumerate(allowed)}
+        condition = f"#state IN ({', '.join(states)})"  # a reserved word of DynamoDB, which _update gives its name back
+        return self._update(_key(tenant, job_id), values, condition=condition, operands=states)
 
     def set_batch_job(self, tenant: str, job_id: str, batch_job_id: str) -> None:
         """Remember the AWS Batch job that runs this job; the first one remembered stays."""
-        condition = Attr("pk").exists() & Attr("batch_job_id").not_exists()
+        condition = "attribute_exists(pk) AND attribute_not_exists(batch_job_id)"
         self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=condition)
 
     def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
@@ -106,14 +107,16 @@ class DynamoJobStore:
             "updated_at": progress.updated_at,
             "expires_at": expires_at_s,
         }
+        unfinished = "attribute_not_exists(is_finished) OR is_finished = :unfinished"
         key = {"pk": _pk(tenant, job_id), "sk": f"SHARD#{progress.shard:05d}"}
-        self._update(key, values, condition=Attr("is_finished").not_exists() | Attr("is_finished").eq(False))
+        self._update(key, values, condition=unfinished, operands={":unfinished": False})
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         arguments: dict[str, Any] = {
             "IndexName": "OpenJobs",
-            "KeyConditionExpression": Key("open_pk").eq(_OPEN) & Key("updated_at").lt(updated_before),
+            "KeyConditionExpression": "open_pk = :open AND updated_at < :before",
+            "ExpressionAttributeValues": {":open": _OPEN, ":before": updated_before},
         }
         while True:
             with translate(_WHAT):
@@ -123,16 +126,25 @@ class DynamoJobStore:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _update(self, key: dict[str, str], values: dict[str, Any], *, condition: Any) -> bool:
+    def _update(
+        self,
+        key: dict[str, str],
+        values: dict[str, Any],
+        *,
+        condition: str,
+        operands: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Set ``values`` on a condition, in which ``operands`` stand; return whether it held."""
         names = {f"#{name}": name for name in values}
         assignments = ", ".join(f"#{name} = :{name}" for name in values)
+        assigned = {f":{name}": value for name, value in values.items()}
         with translate(_WHAT):
             try:
                 self._table.update_item(
                     Key=key,
                     UpdateExpression=f"SET {assignments}",
                     ExpressionAttributeNames=names,
-                    ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+                    ExpressionAttributeValues={**assigned, **(operands or {})},
                     ConditionExpression=condition,
                 )
             except ClientError as exc:

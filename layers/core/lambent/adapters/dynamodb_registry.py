@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
@@ -49,7 +48,7 @@ class DynamoRegistry:
         with translate(_WHAT):
             # The list of models first: a crash in between leaves a name without versions, never the reverse.
             self._table.put_item(Item={"pk": "MODELS", "sk": record.ref.name})
-        if not self._put_if(row, Attr("pk").not_exists()):
+        if not self._put_if(row, "attribute_not_exists(pk)"):
             raise VersionImmutable(f"{record.ref} is already published; versions never change.")
 
     def label(self, name: str, label: str) -> LabelRecord | None:
@@ -70,9 +69,11 @@ class DynamoRegistry:
             "revision": record.revision,
             "updated_at": record.updated_at,
         }
-        is_first = record.revision == 1
-        condition = Attr("pk").not_exists() if is_first else Attr("revision").eq(record.revision - 1)
-        if not self._put_if(row, condition):
+        if record.revision == 1:
+            is_moved = self._put_if(row, "attribute_not_exists(pk)")
+        else:
+            is_moved = self._put_if(row, "revision = :before", {":before": record.revision - 1})
+        if not is_moved:
             raise AliasConflict(f"The label {record.label} of {record.name} was moved by somebody else; read it again.")
 
     def models(self) -> list[str]:
@@ -96,14 +97,15 @@ class DynamoRegistry:
             return None
         return Caller(str(row["tenant"]), read_scopes(row["scopes"]) if "scopes" in row else DEFAULT_SCOPES)
 
-    def _put_if(self, row: dict[str, Any], condition: Any) -> bool:
+    def _put_if(self, row: dict[str, Any], condition: str, values: dict[str, Any] | None = None) -> bool:
         """Write a row on a condition; return whether the row stands there now.
 
-        A write whose answer was lost is repeated by boto3 and then meets itself: that is a success.
+        A write whose answer was lost is repeated by the SDK and then meets itself: that is a success.
         """
+        arguments = {"ExpressionAttributeValues": values} if values else {}
         with translate(_WHAT):
             try:
-                self._table.put_item(Item=row, ConditionExpression=condition)
+                self._table.put_item(Item=row, ConditionExpression=condition, **arguments)
             except ClientError as exc:
                 if error_code(exc) != _LOST_RACE:
                     raise
@@ -116,11 +118,15 @@ class DynamoRegistry:
         return row
 
     def _query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        condition: Any = Key("pk").eq(pk)
+        condition, values = "pk = :pk", {":pk": pk}
         if sk_prefix:
-            condition = condition & Key("sk").begins_with(sk_prefix)
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": sk_prefix}
         rows: list[dict[str, Any]] = []
-        arguments: dict[str, Any] = {"KeyConditionExpression": condition, "ConsistentRead": True}
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+        }
         with translate(_WHAT):
             while True:
                 page = self._table.query(**arguments)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.domain.model import LabelRecord, VersionRecord
 from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
 from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.sandbox.stack_info import CREDENTIALS, StackInfo
+from lambent_toolkit.sandbox.stack_info import StackInfo
 
 
 class Publisher:
@@ -25,12 +25,7 @@ class Publisher:
     @cached_property
     def registry(self) -> DynamoRegistry:
         """The stack's registry."""
-        import boto3  # half a second of imports
-
-        resource: Any = boto3.resource(
-            "dynamodb", endpoint_url=self._stack.endpoint, region_name=self._stack.region, **CREDENTIALS
-        )
-        return DynamoRegistry(resource.Table(self._stack.table))
+        return DynamoRegistry(DynamoTable(self._stack.client("dynamodb"), self._stack.table))
 
     def publish(self, artifact: Artifact) -> VersionRecord:
         """Publish as the next version; raises VersionImmutable (somebody else took the number), Unavailable."""
