@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -13,8 +14,10 @@ from PIL import Image
 from lambent.contracts.jobs import BatchInput, BatchRequest
 from lambent.contracts.model import Classification, ImagePreprocessing, Limits, ModelContract, TensorSpec
 from lambent.domain.model import LIVE, ModelRef
+from lambent.domain.preprocessing import make_preprocessor
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
+from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import ModelCache, ModelResolver, VersionFiles
 from lambent.services.publish import publish_version
 from lambent.services.run_shard import ShardService
@@ -51,6 +54,14 @@ def tell_shade(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Score brightness: the mean of the pixels."""
     bright = inputs["image"].mean(axis=(1, 2, 3))
     return {"scores": np.stack([1 - bright, bright], axis=1).astype(np.float32)}
+
+
+def golden_vectors(declared: ModelContract, answer: Callable[..., dict[str, np.ndarray]]) -> GoldenVectors:
+    """Return the golden vectors of a dark and a bright picture, for a model that answers as ``answer`` does."""
+    raw = [picture(0), picture(200)]
+    preprocessor = make_preprocessor(declared, {})
+    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
+    return GoldenVectors(raw, tensors, answer(tensors))
 
 
 def picture(

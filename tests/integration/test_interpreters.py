@@ -83,7 +83,7 @@ def test_each_place_has_its_own_interpreter_behind_the_same_adapter(
 def test_int8_model_gives_the_same_answers_under_both(
     under_tflite_runtime: ServingRun, under_litert: ServingRun
 ) -> None:
-    old, new = under_tflite_runtime.golden.outputs, under_litert.golden.outputs
+    old, new = under_tflite_runtime.golden.outputs["scores"], under_litert.golden.outputs["scores"]
 
     # Kernels may round a half the other way: one step of the output's 1/256.
     assert np.abs(old - new).max() <= 1 / 256
@@ -91,7 +91,7 @@ def test_int8_model_gives_the_same_answers_under_both(
 
 
 def test_both_preprocess_to_the_same_bits(under_tflite_runtime: ServingRun, under_litert: ServingRun) -> None:
-    assert np.array_equal(under_tflite_runtime.golden.tensors, under_litert.golden.tensors)
+    assert np.array_equal(under_tflite_runtime.golden.tensors["image"], under_litert.golden.tensors["image"])
 
 
 def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
@@ -106,7 +106,7 @@ def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
     assert caught.value.code == "model_operator_unsupported"
     assert "Interpreter=litert" in caught.value.detail
     assert "full int8" in caught.value.detail
-    assert accepted.golden.outputs.shape == (1, 10)
+    assert accepted.golden.outputs["scores"].shape == (1, 10)
 
 
 def _file(name: str) -> bytes:

@@ -101,7 +101,7 @@ def test_serving_check_loads_the_layers_packages_and_no_others(serving_run: Serv
 def test_layers_preprocess_to_the_same_bits_as_training(serving_run: ServingRun) -> None:
     expected = prepare(digits.RECIPE).test.tensors[: len(serving_run.golden.raw)]
 
-    assert np.array_equal(serving_run.golden.tensors, expected)
+    assert np.array_equal(serving_run.golden.tensors["image"], expected)
 
 
 def test_golden_vectors_hold_in_this_environments_interpreter_and_in_the_workers(folder: Path, report: Report) -> None:

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from builders import World, contract, picture, tell_shade
+from builders import World, contract
 from lambent.domain.model import LIVE, ModelChoice, ModelRef
-from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import (
     AliasConflict,
-    ModelContractMismatch,
     ModelFormatRefused,
     ModelIntegrityFailed,
     ModelNotFound,
@@ -17,10 +15,8 @@ from lambent.errors import (
     Unavailable,
     VersionImmutable,
 )
-from lambent.services.golden import GoldenVectors, verify_golden
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
-from lambent_toolkit.fakes import FakeInterpreter
 
 
 def test_versions_are_numbered_from_one() -> None:
@@ -197,38 +193,6 @@ def test_a_version_is_loaded_once_and_the_least_recently_used_one_is_dropped() -
 
     models.get(second)
     assert world.loader.loads == 4
-
-
-def verify(vectors: GoldenVectors, declared, interpreter, **tolerance: float) -> float:
-    return verify_golden(vectors, declared, make_preprocessor(declared, {}), interpreter, **tolerance)
-
-
-def golden() -> GoldenVectors:
-    raw = [picture(0), picture(200)]
-    preprocessor = make_preprocessor(contract(), {})
-    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])["image"]
-    return GoldenVectors(raw, tensors, tell_shade({"image": tensors})["scores"])
-
-
-def test_golden_vectors_survive_their_file_and_prove_agreement() -> None:
-    back = GoldenVectors.from_npz(golden().to_npz())
-
-    difference = verify_golden(
-        back, contract(), make_preprocessor(contract(), {}), FakeInterpreter(tell_shade), output_tolerance=0.0
-    )
-
-    assert back.raw == golden().raw
-    assert difference == 0.0
-
-
-def test_golden_vectors_refuse_other_preprocessing_and_other_outputs() -> None:
-    other = contract(preprocessing=contract().preprocessing.__class__(height=2, width=2, channels=1, scale=1.0))
-    inverted = FakeInterpreter(lambda inputs: {"scores": tell_shade(inputs)["scores"][:, ::-1]})
-
-    with pytest.raises(ModelContractMismatch, match="Preprocessing"):
-        verify(golden(), other, FakeInterpreter(tell_shade), output_tolerance=1.0)
-    with pytest.raises(ModelContractMismatch, match="outputs"):
-        verify(golden(), contract(), inverted, output_tolerance=0.01)
 
 
 def test_a_publisher_that_died_before_the_registry_is_finished_by_the_same_files_under_the_same_number() -> None:

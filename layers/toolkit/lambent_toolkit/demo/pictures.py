@@ -44,11 +44,12 @@ class TestDigit:
 def golden_digits(golden: bytes) -> list[TestDigit]:
     """Return the digits of golden.npz, which are the first of the held-out part, one of each kind at most."""
     vectors = GoldenVectors.from_npz(golden)
+    tensors, scores = vectors.tensors["image"], vectors.outputs["scores"]
     labels = [str(number) for number in held_out(digits.RECIPE).classes[: len(vectors.raw)]]
     kinds: dict[str, TestDigit] = {}
     for row, label in enumerate(labels):
         name = f"digit-{row:02d}"
-        kinds.setdefault(label, TestDigit(name, vectors.raw[row], label, vectors.tensors[row], vectors.outputs[row]))
+        kinds.setdefault(label, TestDigit(name, vectors.raw[row], label, tensors[row], scores[row]))
     return list(kinds.values())
 
 

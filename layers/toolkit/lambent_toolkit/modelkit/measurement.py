@@ -57,15 +57,15 @@ def measure(recipe: Recipe, split: Split, files: Mapping[str, bytes], *, watcher
     for variant, file in (("float32", FLOAT_FILE), ("int8", TFLITE_FILE)):
         runs[variant] = serve(files[file], recipe.contract, split.test.pictures)
         watcher.advance(f"{variant} in {runs[variant].runtime}")
-    _check_preprocessing(split, runs["int8"])
+    _check_preprocessing(recipe, split, runs["int8"])
     variants = {
         "keras": _keras_figures(keras_scores, split, size_bytes=len(files[KERAS_FILE])),
-        "float32": _figures(runs["float32"], keras_scores, split, size_bytes=len(files[FLOAT_FILE])),
-        "int8": _figures(runs["int8"], keras_scores, split, size_bytes=len(files[TFLITE_FILE])),
+        "float32": _figures(runs["float32"], recipe, keras_scores, split, size_bytes=len(files[FLOAT_FILE])),
+        "int8": _figures(runs["int8"], recipe, keras_scores, split, size_bytes=len(files[TFLITE_FILE])),
     }
     _check_agreement(variants["int8"])
     golden = runs["int8"].golden
-    counts = confusion(golden.outputs, split.test.classes).tolist()
+    counts = confusion(_scores(runs["int8"], recipe), split.test.classes).tolist()
     return Measurement(variants, counts, golden, runs["int8"].versions)
 
 
@@ -84,10 +84,15 @@ def _keras_figures(scores: Array, split: Split, *, size_bytes: int) -> VariantFi
     return VariantFigures(accuracy=right, agreement=1.0, size_bytes=size_bytes, runtime="tensorflow")
 
 
-def _figures(run: ServingRun, keras_scores: Array, split: Split, *, size_bytes: int) -> VariantFigures:
+def _scores(run: ServingRun, recipe: Recipe) -> Array:
+    return run.golden.outputs[recipe.contract.outputs[0].name]
+
+
+def _figures(run: ServingRun, recipe: Recipe, keras_scores: Array, split: Split, *, size_bytes: int) -> VariantFigures:
+    scores = _scores(run, recipe)
     return VariantFigures(
-        accuracy=accuracy(run.golden.outputs, split.test.classes),
-        agreement=agreement(run.golden.outputs, keras_scores),
+        accuracy=accuracy(scores, split.test.classes),
+        agreement=agreement(scores, keras_scores),
         size_bytes=size_bytes,
         runtime=f"{run.runtime} {run.versions[run.runtime]}",
         load_ms=round(run.load_ms, 3),
@@ -96,8 +101,8 @@ def _figures(run: ServingRun, keras_scores: Array, split: Split, *, size_bytes: 
     )
 
 
-def _check_preprocessing(split: Split, run: ServingRun) -> None:
-    if not np.array_equal(split.test.tensors, run.golden.tensors):
+def _check_preprocessing(recipe: Recipe, split: Split, run: ServingRun) -> None:
+    if not np.array_equal(split.test.tensors, run.golden.tensors[recipe.contract.inputs[0].name]):
         raise ServingCheckFailed("The layers' packages preprocess the test pictures otherwise than training did.")
 
 

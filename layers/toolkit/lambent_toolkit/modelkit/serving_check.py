@@ -12,10 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
-import numpy as np
 
 from lambent.contracts.model import ModelContract
-from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingCheckFailed, ServingRefused
@@ -25,7 +23,6 @@ from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
 
 PROGRAM = Path(__file__).with_name("serving_program.py")
 TIMEOUT_S = 120
-_NOTHING: Array = np.zeros((0,), dtype=np.float32)
 LAYERS = ("NumericLayer", "CoreLayer")
 
 
@@ -75,7 +72,7 @@ def serve(
         folder = Path(name)
         (folder / TFLITE_FILE).write_bytes(model)
         (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
-        (folder / "request.npz").write_bytes(GoldenVectors(list(pictures), _NOTHING, _NOTHING).to_npz())
+        (folder / "request.npz").write_bytes(GoldenVectors(list(pictures), {}, {}).to_npz())
         _run(folder, paths)
         figures = json.loads((folder / "figures.json").read_text())
         if "refused" in figures:

@@ -28,6 +28,7 @@ from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import decode_contract
 
+Tensors = dict[str, Array]
 TIMED_CALLS = 500
 _WARM_UP_CALLS = 50
 
@@ -49,28 +50,37 @@ def answer(folder: Path) -> dict[str, Any]:
     load_ms = (perf_counter() - start) * 1000
     raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
     preprocessor = make_preprocessor(contract, {})
-    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])[contract.inputs[0].name]
+    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
     outputs = run_all(interpreter, contract, tensors)
     (folder / "answer.npz").write_bytes(GoldenVectors(raw, tensors, outputs).to_npz())
-    return {"load_ms": load_ms, **latencies_ms(interpreter, contract, tensors), **place()}
+    return {"load_ms": load_ms, **latencies_ms(interpreter, tensors), **place()}
 
 
-def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Array) -> Array:
-    """Return the first output for all rows, as many rows at once as one request may hold."""
+def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Tensors) -> Tensors:
+    """Return the outputs for all rows, as many rows at once as one request may hold."""
     step = contract.limits.max_rows
-    name, output = contract.inputs[0].name, contract.outputs[0].name
-    parts = [interpreter.run({name: tensors[at : at + step]})[output] for at in range(0, len(tensors), step)]
-    return np.concatenate(parts)
+    parts = [interpreter.run(rows(tensors, at, at + step)) for at in range(0, count(tensors), step)]
+    return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in contract.outputs}
 
 
-def latencies_ms(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Array) -> dict[str, float]:
+def rows(tensors: Tensors, start: int, stop: int) -> Tensors:
+    """Return some rows of a batch."""
+    return {name: array[start:stop] for name, array in tensors.items()}
+
+
+def count(tensors: Tensors) -> int:
+    """Return how many rows a batch has."""
+    return len(next(iter(tensors.values())))
+
+
+def latencies_ms(interpreter: litert.LiteInterpreter, tensors: Tensors) -> dict[str, float]:
     """Return p50 and p99 of predicting a single row, in milliseconds."""
-    name = contract.inputs[0].name
     taken_ms = []
     for call in range(_WARM_UP_CALLS + TIMED_CALLS):
-        row = tensors[call % len(tensors)][np.newaxis]
+        at = call % count(tensors)
+        row = rows(tensors, at, at + 1)
         start = perf_counter()
-        interpreter.run({name: row})
+        interpreter.run(row)
         taken_ms.append((perf_counter() - start) * 1000)
     p50, p99 = np.percentile(taken_ms[_WARM_UP_CALLS:], (50, 99))
     return {"p50_ms": float(p50), "p99_ms": float(p99)}

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, REPORT_FILE, TFLITE_FILE
-from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import StepMissing
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
@@ -104,7 +103,7 @@ class Workbench:
             tools={name: version(name) for name in _TOOLS}
             | {f"serving {name}": number for name, number in measured.serving_versions.items()},
         )
-        self._write(GOLDEN_FILE, _first(measured.golden, GOLDEN_ITEMS).to_npz())
+        self._write(GOLDEN_FILE, measured.golden.first(GOLDEN_ITEMS).to_npz())
         self._write(REPORT_FILE, _to_json(report))
         return report
 
@@ -136,7 +135,3 @@ def _to_json(value: msgspec.Struct) -> bytes:
 
 def _data_figures(split: Split) -> DataFigures:
     return DataFigures(train_items=len(split.train.classes), test_items=len(split.test.classes), sha256=split.sha256)
-
-
-def _first(golden: GoldenVectors, items: int) -> GoldenVectors:
-    return GoldenVectors(golden.raw[:items], golden.tensors[:items], golden.outputs[:items])
