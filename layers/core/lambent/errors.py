@@ -36,6 +36,8 @@ LambentError
 │   ├── RouteNotFound            route_not_found
 │   ├── ModelNotFound            model_not_found
 │   ├── JobNotFound              job_not_found
+│   ├── UploadNotFound           upload_not_found
+│   ├── ResultNotFound           result_not_found
 │   └── SourceGone               source_gone
 ├── Conflict                     somebody else was first
 │   ├── VersionImmutable         version_immutable
@@ -61,6 +63,7 @@ fix it, and never holds a path, a bucket, an ARN or content of the request. HTTP
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -360,6 +363,20 @@ class JobNotFound(NotFound):
     title = "Job not found"
 
 
+class UploadNotFound(NotFound):
+    """No such upload of this tenant."""
+
+    code = "upload_not_found"
+    title = "Upload not found"
+
+
+class ResultNotFound(NotFound):
+    """A job without a single answer, or one whose answer has expired."""
+
+    code = "result_not_found"
+    title = "Result not found"
+
+
 class SourceGone(NotFound):
     """The object was deleted before it was read."""
 
@@ -460,3 +477,21 @@ class Misconfigured(LambentError):
 
     code = "misconfigured"
     title = "Service is misconfigured"
+
+
+def restore_error(fields: dict[str, Any]) -> LambentError:
+    """Return the error that `LambentError.to_dict` made these fields of; one of an unknown code is the base's."""
+    classes = {found.code: found for found in _subclasses(LambentError)}
+    return classes.get(fields["code"], LambentError)(
+        fields["detail"],
+        field=fields.get("field"),
+        limit=fields.get("limit"),
+        got=fields.get("got"),
+        errors=fields.get("errors"),
+    )
+
+
+def _subclasses(parent: type[LambentError]) -> Iterator[type[LambentError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from lambent.domain.job import Job, ShardProgress
     from lambent.domain.job_states import JobState
     from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+    from lambent.domain.uploads import UploadGrant
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's bytes and the tag that changes with them."""
+    """An object's bytes, the tag that changes with them, its Content-Type and when it was written (since 1970)."""
 
     body: bytes
     etag: str
+    content_type: str
+    written_at_s: float
 
 
 class ObjectStore(Protocol):
@@ -98,6 +101,10 @@ class JobStore(Protocol):
         """Record a new job; return False if the tenant already has one of this id."""
         ...
 
+    def claim(self, tenant: str, name: str, job_id: str, *, expires_at_s: int) -> str:
+        """Tie a name to a job id unless it is tied already; return the id that it is tied to."""
+        ...
+
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
         ...
@@ -126,6 +133,32 @@ class JobStore(Protocol):
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        ...
+
+
+class GrantStore(Protocol):
+    """Grants to upload. All methods raise Unavailable when the table fails or throttles."""
+
+    def add(self, grant: UploadGrant, *, forget_at_s: int) -> None:
+        """Record a new grant, which may be forgotten at a time (seconds since 1970)."""
+        ...
+
+    def get(self, tenant: str, upload_id: str) -> UploadGrant | None:
+        """Return a grant of this tenant."""
+        ...
+
+
+class LinkMaker(Protocol):
+    """Signed requests to one bucket, for those who have no rights of their own there."""
+
+    def read_link(self, key: str, *, content_type: str, content_encoding: str | None, expires_s: int) -> str:
+        """Return the address of an object, answered with these header fields."""
+        ...
+
+    def upload_form(
+        self, key: str, *, fields: Mapping[str, str], size_range: tuple[int, int], expires_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return address and fields of a form for one object: this key, these fields, a size in this range."""
         ...
 
 

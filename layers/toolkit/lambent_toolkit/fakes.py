@@ -14,6 +14,7 @@ from lambent.domain.job import Job, ShardProgress
 from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionRecord
 from lambent.domain.timestamps import to_timestamp
+from lambent.domain.uploads import UploadGrant
 from lambent.errors import AliasConflict, PayloadTooLarge, SourceGone, VersionImmutable
 from lambent.ports import StoredObject
 
@@ -43,6 +44,8 @@ class FakeObjectStore:
 
     bucket: str = "fake-bucket"
     objects: dict[str, bytes] = field(default_factory=dict)
+    content_types: dict[str, str] = field(default_factory=dict)
+    clock: FakeClock = field(default_factory=FakeClock)
     before_call: Callable[[str, str], None] = lambda operation, key: None
 
     def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
@@ -53,7 +56,7 @@ class FakeObjectStore:
         body = self.objects[key]
         if max_bytes is not None and len(body) > max_bytes:
             raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
-        return StoredObject(body, _etag(body))
+        return StoredObject(body, _etag(body), self.content_types.get(key, ""), self.clock.epoch_s())
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
@@ -66,12 +69,14 @@ class FakeObjectStore:
         if key in self.objects:
             return False
         self.objects[key] = body
+        self.content_types[key] = content_type
         return True
 
     def write(self, key: str, body: bytes, *, content_type: str) -> None:
         """Write, replacing what was there."""
         self.before_call("write", key)
         self.objects[key] = body
+        self.content_types[key] = content_type
 
     def delete(self, key: str) -> None:
         """Delete; a key that does not exist is fine."""
@@ -149,13 +154,16 @@ class FakeJobStore:
 
     jobs: dict[tuple[str, str], Job] = field(default_factory=dict)
     closed: set[tuple[str, str]] = field(default_factory=set)
+    claims: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def create(self, job: Job) -> bool:
         """Record a new job; return False if the tenant already has one of this id."""
-        if (job.tenant, job.job_id) in self.jobs:
-            return False
-        self.jobs[(job.tenant, job.job_id)] = job
-        return True
+        mine = replace(job)
+        return self.jobs.setdefault((job.tenant, job.job_id), mine) is mine
+
+    def claim(self, tenant: str, name: str, job_id: str, *, expires_at_s: int) -> str:
+        """Tie a name to a job id unless it is tied already; return the id that it is tied to."""
+        return self.claims.setdefault((tenant, name), job_id)
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
@@ -198,6 +206,37 @@ class FakeJobStore:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]
         yield from sorted(jobs, key=lambda job: job.updated_at)
+
+
+@dataclass
+class FakeGrantStore:
+    """Grants in a dict."""
+
+    grants: dict[tuple[str, str], UploadGrant] = field(default_factory=dict)
+
+    def add(self, grant: UploadGrant, *, forget_at_s: int) -> None:
+        """Record a new grant."""
+        self.grants[(grant.tenant, grant.upload_id)] = grant
+
+    def get(self, tenant: str, upload_id: str) -> UploadGrant | None:
+        """Return a grant of this tenant."""
+        return self.grants.get((tenant, upload_id))
+
+
+@dataclass
+class FakeLinkMaker:
+    """Links that say what they were made of; nobody answers them."""
+
+    def read_link(self, key: str, *, content_type: str, content_encoding: str | None, expires_s: int) -> str:
+        """Return the address of an object."""
+        return f"https://fake-bucket.example/{key}?type={content_type}&coding={content_encoding}&expires_s={expires_s}"
+
+    def upload_form(
+        self, key: str, *, fields: Mapping[str, str], size_range: tuple[int, int], expires_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return address and fields of a form."""
+        limits = {"range": f"{size_range[0]}-{size_range[1]}", "expires_s": str(expires_s)}
+        return "https://fake-bucket.example", {"key": key, **fields, **limits}
 
 
 @dataclass

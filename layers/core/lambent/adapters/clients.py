@@ -12,6 +12,8 @@ from lambent.adapters.dynamodb_table import DynamoTable
 
 # Standard mode retries throttling with back-off; short timeouts leave room for a retry inside a function's deadline.
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
+# Links to S3 must be signed by Signature Version 4; left to itself the SDK takes an older one for some regions.
+_CONFIGS = {"s3": _CONFIG.merge(Config(signature_version="s3v4"))}
 
 
 @cache
@@ -22,7 +24,7 @@ def _session() -> Session:
 @cache
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
-    return _session().create_client(service, config=_CONFIG)
+    return _session().create_client(service, config=_CONFIGS.get(service, _CONFIG))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 Rows of a job share one partition, so one query reads the job and its shards:
 ``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index
-OpenJobs.
+OpenJobs. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
-from lambent.domain.job import Job, ShardProgress
+from lambent.domain.job import Job, JobKind, ShardProgress
 from lambent.domain.job_states import JobState
 
 _WHAT = "job ledger"
@@ -36,7 +36,8 @@ class DynamoJobStore:
         """Record a new job; return False if the tenant already has one of this id."""
         row = {
             **_key(job.tenant, job.job_id),
-            **{name: getattr(job, name) for name in _PLAIN_FIELDS if getattr(job, name) is not None},
+            **{name: getattr(job, name) for name in _PLAIN_FIELDS + _NUMBER_FIELDS if getattr(job, name) is not None},
+            "kind": job.kind.value,
             "state": job.state.value,
             "open_pk": _OPEN,
             "expires_at": job.expires_at_s,
@@ -49,6 +50,18 @@ class DynamoJobStore:
                     return False
                 raise
         return True
+
+    def claim(self, tenant: str, name: str, job_id: str, *, expires_at_s: int) -> str:
+        """Tie a name to a job id unless it is tied already; return the id that it is tied to."""
+        with translate(_WHAT):
+            # One call decides: what stands there already stays.
+            answer = self._table.update_item(
+                Key={"pk": f"CLAIM#{tenant}#{name}", "sk": "CLAIM"},
+                UpdateExpression="SET job_id = if_not_exists(job_id, :id), expires_at = if_not_exists(expires_at, :at)",
+                ExpressionAttributeValues={":id": job_id, ":at": expires_at_s},
+                ReturnValues="ALL_NEW",
+            )
+        return str(answer["Attributes"]["job_id"])
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
@@ -172,6 +185,7 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         **{name: row.get(name) for name in _PLAIN_FIELDS},  # type: ignore[arg-type]
         **{name: int(row[name]) if row.get(name) is not None else None for name in _NUMBER_FIELDS},  # type: ignore[arg-type]
         state=JobState(row["state"]),
+        kind=JobKind(row.get("kind", JobKind.BATCH)),
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
         error=orjson.loads(row["error"]) if row.get("error") else None,

@@ -40,7 +40,12 @@ class S3ObjectStore:
                     limit=max_bytes,
                     got=size_bytes,
                 )
-            return StoredObject(answer["Body"].read(), answer["ETag"].strip('"'))
+            return StoredObject(
+                answer["Body"].read(),
+                answer["ETag"].strip('"'),
+                answer.get("ContentType", ""),
+                answer["LastModified"].timestamp(),
+            )
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""

@@ -22,14 +22,8 @@ class BatchInput(_Contract, frozen=True, kw_only=True):
     manifest_uri: Annotated[str, Meta(max_length=2048)]
 
 
-class BatchRequest(_Contract, frozen=True, kw_only=True):
-    """One batch. The tenant is never in it: the door knows who asks.
-
-    ``id`` names the job within its tenant, so that sending the same request again is harmless.
-    """
-
+class _Batch(_Contract, frozen=True, kw_only=True):
     schema_version: Literal[1]
-    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)]
     model: Annotated[str, Meta(max_length=64)]
     input: BatchInput
     label: Annotated[str, Meta(max_length=64)] | None = None
@@ -40,6 +34,21 @@ class BatchRequest(_Contract, frozen=True, kw_only=True):
         """Refuse a request that names both a version and a label."""
         if self.label is not None and self.version is not None:
             raise RequestInvalid("Name a version or a label, not both.", field="version")
+
+
+class BatchRequest(_Batch, frozen=True, kw_only=True):
+    """One batch. The tenant is never in it: the door knows who asks.
+
+    ``id`` names the job within its tenant, so that sending the same request again is harmless.
+    """
+
+    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)]
+
+
+class BatchSubmission(_Batch, frozen=True, kw_only=True):
+    """A batch as POST /jobs takes it: an Idempotency-Key can stand for the id."""
+
+    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)] | None = None
 
 
 class ManifestItem(_Contract, frozen=True, kw_only=True):
@@ -92,9 +101,10 @@ class ShardView(_Contract, frozen=True, kw_only=True):
 
 
 class JobView(_Contract, frozen=True, kw_only=True):
-    """GET /jobs/{id}."""
+    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one."""
 
     id: str
+    kind: str
     state: str
     model: str
     version: str | None
@@ -107,3 +117,4 @@ class JobView(_Contract, frozen=True, kw_only=True):
     updated_at: str
     why: str | None
     error: dict[str, Any] | None
+    result: str | None

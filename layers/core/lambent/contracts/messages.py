@@ -32,4 +32,10 @@ class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):
     shard: Annotated[int, Meta(ge=0)]
 
 
-InferMessage = TensorMessage | ShardMessage
+class CallMessage(_Message, frozen=True, kw_only=True, tag="call"):
+    """One stored call of the data plane; the job's record says where its body lies."""
+
+    job_id: str
+
+
+InferMessage = TensorMessage | ShardMessage | CallMessage

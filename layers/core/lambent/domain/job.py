@@ -1,11 +1,22 @@
-"""Batch jobs inside the program."""
+"""Jobs inside the program: batches, and calls that are answered later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from lambent.domain.job_states import JobState
+
+_DAY_S = 86_400
+_MARGIN_DAYS = 7
+
+
+class JobKind(StrEnum):
+    """A batch of items, planned into shards; or one stored call of the data plane."""
+
+    BATCH = "batch"
+    CALL = "call"
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Job:
     created_at: str
     updated_at: str
     expires_at_s: int
+    kind: JobKind = JobKind.BATCH
     version: int | None = None
     lane: str | None = None
     total: int | None = None
@@ -54,7 +66,32 @@ class Job:
         """Items with a recorded failure: so far, or in the end."""
         return self.final_failed if self.final_failed is not None else sum(shard.failed for shard in self.progress)
 
+    def as_accepted(self) -> Job:
+        """Return the job as it was recorded at first, so that a repeated request has the same answer."""
+        first = replace(
+            self,
+            state=JobState.QUEUED,
+            updated_at=self.created_at,
+            batch_job_id=None,
+            heals=0,
+            error=None,
+            final_done=None,
+            final_failed=None,
+            progress=(),
+        )
+        # What a batch's plan decides later, a call knows from the start.
+        is_planned_later = self.kind is JobKind.BATCH
+        return replace(first, version=None, lane=None, total=None, shards=None, why=None) if is_planned_later else first
+
     @property
     def finished_shards(self) -> frozenset[int]:
         """Shards whose part is written."""
         return frozenset(shard.shard for shard in self.progress if shard.is_finished)
+
+
+def expiry_of(now_s: float, *, retention_days: int) -> int:
+    """Return when a job's record may go, in seconds since 1970.
+
+    The record outlives the job's objects, so that an id is not used again while old parts lie there.
+    """
+    return int(now_s) + (retention_days + _MARGIN_DAYS) * _DAY_S

@@ -17,6 +17,7 @@ INPUTS = "inputs"
 RESULTS = "results"
 WORK = "work"
 JOBS = "jobs"
+ANSWERS = "answers"
 ERROR_ENDING = ".error"
 _MAX_KEY_BYTES = 1024  # Amazon S3's limit
 
@@ -55,6 +56,13 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
     return tenant, model, name
 
 
+def upload_key(tenant: str, model: str, name: str) -> str:
+    """Return the key of an upload, which `parse_upload_key` takes apart; raises UploadKeyInvalid."""
+    key = f"{INBOX}/{tenant}/{model}/{name}"
+    parse_upload_key(key)
+    return key
+
+
 def result_stem(upload_key: str) -> str:
     """Return the key of an upload's outcome without its ending ``.json`` or ``.error.json``: inbox/… → results/….
 
@@ -80,6 +88,24 @@ def inputs_prefix(tenant: str) -> str:
 def job_key(tenant: str, job_id: str, name: str) -> str:
     """Return the key of one of a job's files."""
     return f"{JOBS}/{tenant}/{job_id}/{name}"
+
+
+CALL_OUTCOME_FILE = "outcome.json"
+
+
+def call_body_file(request_sha256: str) -> str:
+    """Return the file name of a stored call's body."""
+    return f"body-{request_sha256[:16]}"
+
+
+def call_answer_file(body_sha256: str) -> str:
+    """Return the file name of a stored call's answer."""
+    return f"answer-{body_sha256[:16]}"
+
+
+def answer_key(tenant: str, answer_id: str) -> str:
+    """Return the key of an answer that was too large to be returned."""
+    return f"{ANSWERS}/{tenant}/{answer_id}"
 
 
 def part_file(shard: int) -> str:

@@ -12,11 +12,10 @@ from lambent.adapters.s3 import S3ObjectStore
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from lambent.ports import InterpreterLoader, Queue, Registry
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.run_shard import ShardService
-    from lambent.services.submit_job import SubmitService
 
 CLOCK = SystemClock()
 
@@ -51,31 +50,32 @@ def lite_loader(threads: int) -> InterpreterLoader:
 
 def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int) -> ShardService:
     """Return the service that runs shards."""
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
     from lambent.services.run_shard import ShardService
 
-    jobs = DynamoJobStore(table(table_name))
-    return ShardService(data=data(bucket), jobs=jobs, models=models, clock=CLOCK, batch_size=batch_size)
-
-
-def submit(table_name: str, queue_url: str, retention_days: int) -> SubmitService:
-    """Return job submission to a queue."""
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
-    from lambent.services.submit_job import SubmitService
-
-    jobs = DynamoJobStore(table(table_name))
-    return SubmitService(jobs=jobs, queue=queue(queue_url), clock=CLOCK, retention_days=retention_days)
+    return ShardService(data=data(bucket), jobs=jobs(table_name), models=models, clock=CLOCK, batch_size=batch_size)
 
 
 def finisher(table_name: str, bucket: str, topic_arn: str) -> JobFinisher:
     """Return what ends jobs."""
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
     from lambent.adapters.sns import SnsNotifier
     from lambent.services.finish_job import JobFinisher
 
-    jobs = DynamoJobStore(table(table_name))
     notifier = SnsNotifier(client("sns"), topic_arn)
-    return JobFinisher(data=data(bucket), jobs=jobs, notifier=notifier, clock=CLOCK)
+    return JobFinisher(data=data(bucket), jobs=jobs(table_name), notifier=notifier, clock=CLOCK)
+
+
+def jobs(table_name: str) -> JobStore:
+    """Return the job ledger on a table."""
+    from lambent.adapters.dynamodb_jobs import DynamoJobStore
+
+    return DynamoJobStore(table(table_name))
+
+
+def links(bucket: str) -> LinkMaker:
+    """Return presigned requests to a bucket."""
+    from lambent.adapters.s3_links import S3Links
+
+    return S3Links(client("s3"), bucket)
 
 
 def queue(url: str) -> Queue:

@@ -24,21 +24,30 @@ class CallerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     default_tenant: str
 
 
-class PredictSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper):
+class AroundSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper):
+    """What stands around a prediction over HTTP: jobs, uploads, answers too large to be returned."""
+
+    data_bucket: str
+    job_retention_days: int
+    max_upload_bytes: int
+    max_answer_bytes: int
+
+
+class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
     """HTTP data plane. ``label_ttl_s``: for how long a label's target is remembered."""
 
     models_bucket: str
+    infer_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
     max_body_bytes: int
 
 
-class JobsSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper):
-    """HTTP jobs and registry reads."""
+class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
+    """HTTP jobs, uploads and registry reads."""
 
     batch_queue_url: str
-    job_retention_days: int
 
 
 class PreprocessSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -89,6 +98,7 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     data_bucket: str
     job_topic_arn: str
     batch_queue_url: str
+    infer_queue_url: str
     job_stuck_after_s: int
 
 

@@ -107,28 +107,37 @@ def identify_service() -> IdentifyService:
 @cache
 def submit_service() -> SubmitService:
     """Return JobsFunction's job submission."""
+    from lambent.services.submit_job import SubmitService
+
     settings = jobs_settings()
-    return parts.submit(settings.table_name, settings.batch_queue_url, settings.job_retention_days)
+    return SubmitService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        queue=parts.queue(settings.batch_queue_url),
+        clock=parts.CLOCK,
+        retention_days=settings.job_retention_days,
+    )
 
 
 @cache
 def show_job_service() -> ShowJobService:
     """Return JobsFunction's job reads."""
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
     from lambent.services.show_job import ShowJobService
 
-    return ShowJobService(DynamoJobStore(table(jobs_settings().table_name)))
+    return ShowJobService(parts.jobs(jobs_settings().table_name))
 
 
 @cache
 def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
+    from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
     from lambent.services.load_model import VersionFiles
 
     settings = load_settings(PreprocessSettings)
     return IngestService(
         data=parts.data(settings.data_bucket),
+        grants=DynamoGrantStore(table(settings.table_name)),
         resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
         files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
         queue=parts.queue(settings.infer_queue_url),
@@ -158,6 +167,16 @@ def shard_service() -> ShardService:
 
 
 @cache
+def call_service_of_queue() -> CallService:
+    """Return InferFunction's data plane, for stored calls."""
+    from lambent.services.answer_call import CallService
+    from lambent.services.predict import PredictService
+
+    settings = infer_settings()
+    return CallService(PredictService(parts.resolver(settings.table_name, settings.label_ttl_s), _infer_models()))
+
+
+@cache
 def infer_finisher() -> JobFinisher:
     """Return InferFunction's job finisher."""
     settings = infer_settings()
@@ -168,7 +187,6 @@ def infer_finisher() -> JobFinisher:
 def dispatch_service() -> DispatchService:
     """Return DispatchFunction's service."""
     from lambent.adapters.batch import BatchJobRunner
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
     from lambent.services.dispatch import DispatchService
     from lambent.services.load_model import VersionFiles
 
@@ -178,7 +196,7 @@ def dispatch_service() -> DispatchService:
     )
     return DispatchService(
         data=parts.data(settings.data_bucket),
-        jobs=DynamoJobStore(table(settings.table_name)),
+        jobs=parts.jobs(settings.table_name),
         resolver=parts.resolver(settings.table_name, 0.0),
         files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
         infer_queue=parts.queue(settings.infer_queue_url),
@@ -199,25 +217,24 @@ def batch_dead_letters() -> Queue:
 @cache
 def track_service() -> TrackService:
     """Return JobEventsFunction's service."""
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
     from lambent.services.track import TrackService
 
     settings = load_settings(JobEventsSettings)
     finisher = parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn)
-    return TrackService(jobs=DynamoJobStore(table(settings.table_name)), finisher=finisher, clock=parts.CLOCK)
+    return TrackService(jobs=parts.jobs(settings.table_name), finisher=finisher, clock=parts.CLOCK)
 
 
 @cache
 def sweep_service() -> SweepService:
     """Return SweepFunction's service."""
     from lambent.adapters.batch import BatchJobRunner
-    from lambent.adapters.dynamodb_jobs import DynamoJobStore
+    from lambent.services.send_job import JobSender
     from lambent.services.sweep import SweepService
 
     settings = load_settings(SweepSettings)
     return SweepService(
-        jobs=DynamoJobStore(table(settings.table_name)),
-        submit=parts.submit(settings.table_name, settings.batch_queue_url, retention_days=0),
+        jobs=parts.jobs(settings.table_name),
+        sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
         runner=BatchJobRunner(client("batch"), job_queue="", job_definition=""),
         finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
         clock=parts.CLOCK,

@@ -9,7 +9,7 @@ import orjson
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
 from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
-from lambent.domain.job import Job
+from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
@@ -36,7 +36,14 @@ class JobFinisher:
 
     def fail(self, job: Job, error: LambentError) -> None:
         """End a job that cannot run at all."""
-        self._end(job, JobState.FAILED, error=error.to_dict())
+        self._end(job, JobState.FAILED, error=error.to_dict(), **_counts(job, failed=1))
+
+    def end_call(self, job: Job, *, error: dict[str, Any] | None) -> None:
+        """End a stored call with its outcome: an answer, or the error object that it met."""
+        if error is None:
+            self._end(job, JobState.SUCCEEDED, **_counts(job, done=1))
+        else:
+            self._end(job, JobState.FAILED, error=error, **_counts(job, failed=1))
 
     def finish_if_complete(self, tenant: str, job_id: str) -> bool:
         """End a planned job if all its shards are finished; return whether they are."""
@@ -97,3 +104,8 @@ class JobFinisher:
     @staticmethod
     def _key(job: Job, name: str) -> str:
         return job_key(job.tenant, job.job_id, name)
+
+
+def _counts(job: Job, *, done: int = 0, failed: int = 0) -> dict[str, int]:
+    """Return the item counts of a call, which is one item; a batch's come from its parts."""
+    return {"final_done": done, "final_failed": failed} if job.kind is JobKind.CALL else {}

@@ -15,8 +15,9 @@ from lambent.contracts.messages import TensorMessage
 from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.domain.preprocessing import Preprocessor
-from lambent.errors import LambentError, SourceChanged, SourceEmpty
-from lambent.ports import ObjectStore, Queue, StoredObject
+from lambent.domain.uploads import UploadGrant, granted_upload_id
+from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
+from lambent.ports import GrantStore, ObjectStore, Queue, StoredObject
 from lambent.services.load_model import ModelResolver, VersionFiles
 from lambent.services.outcome import write_failure
 
@@ -36,12 +37,14 @@ class IngestService:
         self,
         *,
         data: ObjectStore,
+        grants: GrantStore,
         resolver: ModelResolver,
         files: VersionFiles,
         queue: Queue,
         max_upload_bytes: int,
     ) -> None:
         self._data = data
+        self._grants = grants
         self._resolver = resolver
         self._files = files
         self._queue = queue
@@ -71,8 +74,11 @@ class IngestService:
 
     def _enqueue(self, upload: Upload) -> None:
         tenant, model, name = parse_upload_key(upload.key)
-        ref = self._resolver.resolve(ModelChoice(model))
+        grant = self._grant(tenant, upload.key)
+        ref = self._resolver.resolve(grant.choice if grant is not None else ModelChoice(model))
         stored = self._read(upload)
+        if grant is not None:
+            grant.check(upload.key, stored.body, content_type=stored.content_type, written_at_s=stored.written_at_s)
         arrays = self._preprocessor(ref).prepare(stored.body)
         # The same event delivered twice gives the same key, hence the same object.
         key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])
@@ -88,6 +94,16 @@ class IngestService:
             source_etag=stored.etag,
         )
         self._queue.send(msgspec.json.encode(message))
+
+    def _grant(self, tenant: str, key: str) -> UploadGrant | None:
+        """Return the grant that made a key; None for the keys of those who have rights of their own on the bucket."""
+        upload_id = granted_upload_id(key)
+        if upload_id is None:
+            return None
+        grant = self._grants.get(tenant, upload_id)
+        if grant is None:
+            raise UploadKeyInvalid("The key is one of a grant that does not exist; ask for one again.", field="key")
+        return grant
 
     def _read(self, upload: Upload) -> StoredObject:
         stored = self._data.read(upload.key, max_bytes=self._max_upload_bytes)

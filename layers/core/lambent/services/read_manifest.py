@@ -7,12 +7,13 @@ from typing import Any
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import ManifestItem, ShardItem
 from lambent.domain.names import inputs_prefix
-from lambent.errors import LambentError, ManifestInvalid, PayloadTooLarge, SourceGone
+from lambent.errors import LambentError, ManifestInvalid, PayloadTooLarge, SourceGone, UrlRefused
 from lambent.ports import ObjectStore
 
 MAX_ITEMS = 50_000
 MAX_MANIFEST_BYTES = 25_000_000
 _REPORTED = 20
+_URI_FIELD = "input.manifest_uri"
 
 
 def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[ShardItem]:
@@ -28,12 +29,11 @@ def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[
 
     Raises
     ------
-    ManifestInvalid   missing, empty, too long, foreign, or with bad lines: up to 20 of them in ``errors``, and how many
+    UrlRefused        not an address that this tenant's batches may name
+    ManifestInvalid   missing, empty, too long, or with bad lines: up to 20 of them in ``errors``, and how many
     Unavailable
     """
-    home = data.uri(inputs_prefix(tenant))
-    if not manifest_uri.startswith(home):
-        raise ManifestInvalid("The manifest must lie in your own inputs/ prefix of the data bucket.", field="input")
+    home = check_manifest_uri(data, manifest_uri, tenant=tenant)
     lines = _read(data, manifest_uri.removeprefix(data.uri("")))
     if not lines:
         raise ManifestInvalid(
@@ -46,13 +46,32 @@ def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[
     return _check_lines(lines, home=home, root=data.uri(""))
 
 
+def check_manifest_uri(data: ObjectStore, manifest_uri: str, *, tenant: str) -> str:
+    """Return the address of the tenant's inputs, under which a manifest and its items must lie.
+
+    Raises
+    ------
+    UrlRefused   the address breaks a rule, which the text names
+    """
+    home = data.uri(inputs_prefix(tenant))
+    if not manifest_uri.startswith("s3://"):
+        rule = "it begins with s3://; no other kind of address is read"
+    elif not manifest_uri.startswith(data.uri("")):
+        rule = "it names the data bucket of this stack"
+    elif not manifest_uri.startswith(home) or manifest_uri == home:
+        rule = "it lies under the prefix inputs/ of your own tenant"
+    else:
+        return home
+    raise UrlRefused(f"The manifest's address breaks a rule: {rule}.", field=_URI_FIELD, limit=rule)
+
+
 def _read(data: ObjectStore, key: str) -> list[tuple[int, bytes]]:
     try:
         body = data.read(key, max_bytes=MAX_MANIFEST_BYTES).body
     except SourceGone as exc:
-        raise ManifestInvalid("The manifest does not exist.", field="input.manifest_uri") from exc
+        raise ManifestInvalid("The manifest does not exist.", field=_URI_FIELD) from exc
     except PayloadTooLarge as exc:
-        raise ManifestInvalid(f"The manifest is too large. {exc.detail}", field="input.manifest_uri") from exc
+        raise ManifestInvalid(f"The manifest is too large. {exc.detail}", field=_URI_FIELD) from exc
     return [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
 
 

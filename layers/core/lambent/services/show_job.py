@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lambent.contracts.jobs import JobView, ShardView
-from lambent.domain.job import Job
+from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore
 
@@ -26,6 +26,7 @@ def view(job: Job) -> JobView:
     """Return the job as the API shows it."""
     return JobView(
         id=job.job_id,
+        kind=job.kind.value,
         state=job.state.value,
         model=job.model,
         version=str(job.version) if job.version is not None else None,
@@ -46,4 +47,5 @@ def view(job: Job) -> JobView:
         updated_at=job.updated_at,
         why=job.why,
         error=job.error,
+        result=f"/jobs/{job.job_id}/result" if job.kind is JobKind.CALL and job.state.is_terminal else None,
     )

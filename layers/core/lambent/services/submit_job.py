@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from lambent.contracts.jobs import BatchRequest
-from lambent.domain.job import Job
+from lambent.contracts.jobs import BatchRequest, BatchSubmission
+from lambent.domain.idempotency import check_same_request, job_id_of
+from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
-from lambent.errors import JobIdReused
-from lambent.ports import Clock, JobStore, Queue
+from lambent.errors import InProgress, JobIdReused, RequestInvalid
+from lambent.ports import Clock, JobStore, ObjectStore, Queue
+from lambent.services.read_manifest import check_manifest_uri
+from lambent.services.send_job import send_batch
 
-_DAY_S = 86_400
-_MARGIN_DAYS = 7
+_ROUTE = "POST /jobs"
 
 
 def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days: int) -> Job:
@@ -28,41 +30,82 @@ def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days:
         request_sha256=digest(body),
         created_at=now,
         updated_at=now,
-        # The record outlives the job's objects, so that an id is not used again while old parts lie there.
-        expires_at_s=int(clock.epoch_s()) + (retention_days + _MARGIN_DAYS) * _DAY_S,
+        expires_at_s=expiry_of(clock.epoch_s(), retention_days=retention_days),
     )
 
 
 class SubmitService:
     """Accepts batch requests over HTTP."""
 
-    def __init__(self, *, jobs: JobStore, queue: Queue, clock: Clock, retention_days: int) -> None:
+    def __init__(self, *, data: ObjectStore, jobs: JobStore, queue: Queue, clock: Clock, retention_days: int) -> None:
+        self._data = data
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
         self._retention_days = retention_days
 
-    def submit(self, tenant: str, request: BatchRequest) -> Job:
+    def submit(
+        self, tenant: str, submission: BatchSubmission | BatchRequest, *, idempotency_key: str | None = None
+    ) -> Job:
         """Record and enqueue a job; the same request again returns the same job.
 
         The record comes first: if the enqueueing is lost, the sweep finds the record and repeats it.
 
+        Returns
+        -------
+        Job   as it was accepted, also for a request that came before
+
         Raises
         ------
-        JobIdReused   the id belongs to a different request
+        RequestInvalid        no id and no key, or a key that is not visible ASCII
+        UrlRefused            the manifest lies where the tenant may not read
+        JobIdReused           the id belongs to a different request
+        IdempotencyMismatch   the key belongs to a different request
+        InProgress            the job of the id or key was removed in this moment
         Unavailable
         """
-        job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
+        check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
+        job = new_job(
+            tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
+        )
+        if idempotency_key is not None:
+            self._claim(job, idempotency_key)
         if not self._jobs.create(job):
-            known = self._jobs.get(tenant, request.id)
-            if known is None or known.request_sha256 != job.request_sha256:
-                raise JobIdReused("This job id was used for a different request; choose a new id.", field="id")
-            if known.state is not JobState.QUEUED:
-                return known
-            job = known
-        self.enqueue(job)
-        return job
+            job = self._known(job, is_keyed=idempotency_key is not None)
+        if job.state is JobState.QUEUED:
+            send_batch(self._queue, job)
+        return job.as_accepted()
 
-    def enqueue(self, job: Job) -> None:
-        """Put a recorded job's request on the queue."""
-        self._queue.send(job.request.encode(), attributes={"tenant": job.tenant})
+    def _claim(self, job: Job, key: str) -> None:
+        """Tie the key to the job's id; a key that names another job came with another request."""
+        holder = self._jobs.claim(job.tenant, job_id_of(_ROUTE, key), job.job_id, expires_at_s=job.expires_at_s)
+        if holder != job.job_id:
+            check_same_request(self._get(job.tenant, holder), job.request_sha256)
+
+    def _known(self, job: Job, *, is_keyed: bool) -> Job:
+        known = self._get(job.tenant, job.job_id)
+        if is_keyed:
+            check_same_request(known, job.request_sha256)
+        elif known.request_sha256 != job.request_sha256:
+            raise JobIdReused("This job id was used for a different request; choose a new id.", field="id")
+        return known
+
+    def _get(self, tenant: str, job_id: str) -> Job:
+        known = self._jobs.get(tenant, job_id)
+        if known is None:
+            # Claimed by a racer that has not recorded its job yet, or expired between two reads.
+            raise InProgress("The first request with this id or key is not recorded yet; try again.")
+        return known
+
+
+def _named(submission: BatchSubmission | BatchRequest, key: str | None) -> BatchRequest:
+    """Return the request under its id, which the key makes up if the body has none."""
+    job_id = submission.id
+    if job_id is None:
+        if key is None:
+            raise RequestInvalid(
+                "Name the job, so that sending it again is harmless: by `id`, or by the header Idempotency-Key.",
+                field="id",
+            )
+        job_id = job_id_of(_ROUTE, key)
+    return BatchRequest(**{**msgspec.structs.asdict(submission), "id": job_id})

@@ -11,7 +11,7 @@ from lambent.domain.timestamps import to_timestamp
 from lambent.errors import LambentError, Unavailable
 from lambent.ports import Clock, JobRunner, JobStore
 from lambent.services.finish_job import JobFinisher
-from lambent.services.submit_job import SubmitService
+from lambent.services.send_job import JobSender
 
 _MAX_HEALS = 3
 
@@ -33,14 +33,14 @@ class SweepService:
         self,
         *,
         jobs: JobStore,
-        submit: SubmitService,
+        sender: JobSender,
         runner: JobRunner,
         finisher: JobFinisher,
         clock: Clock,
         stuck_after_s: int,
     ) -> None:
         self._jobs = jobs
-        self._submit = submit
+        self._sender = sender
         self._runner = runner
         self._finisher = finisher
         self._clock = clock
@@ -77,7 +77,7 @@ class SweepService:
     def _revive(self, job: Job, report: SweepReport) -> None:
         if job.heals < _MAX_HEALS:
             self._jobs.count_heal(job.tenant, job.job_id, at=self._clock.now())
-            self._submit.enqueue(job)
+            self._sender.send(job)
             report.enqueued += 1
         # Shards that kill their function every time would be revived for ever.
         elif job.shards is None:

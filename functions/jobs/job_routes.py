@@ -1,0 +1,46 @@
+"""Jobs: submitted, shown, and the answers of calls that were accepted for later."""
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.jobs import BatchSubmission
+from lambent.domain.caller import Scope
+from lambent.domain.idempotency import HEADER
+from lambent.runtime.callers import caller_of
+from lambent.runtime.http import json_answer, read_body, refer_to_answer
+from lambent.runtime.wiring_jobs import show_job_service, show_result_service, submit_service
+from lambent.services.show_job import view
+
+router = Router()
+_MAX_REQUEST_BYTES = 65_536
+
+
+@router.post("/jobs")
+def submit() -> Response[bytes]:
+    """Accept a batch; 202 once it is durable."""
+    caller = caller_of(router.current_event, scope=Scope.JOBS)
+    body = read_body(router.current_event, max_bytes=_MAX_REQUEST_BYTES)
+    submission = decode_json(body, BatchSubmission, what="batch request")
+    key = router.current_event.headers.get(HEADER)
+    job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
+    return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})
+
+
+@router.get("/jobs/<job_id>")
+def show(job_id: str) -> Response[bytes]:
+    """One job with its progress."""
+    caller = caller_of(router.current_event)
+    return json_answer(msgspec.json.encode(show_job_service().show(caller.tenant, job_id)))
+
+
+@router.get("/jobs/<job_id>/result")
+def result(job_id: str) -> Response[bytes]:
+    """Answer a call as the door would have answered it: its body, a link to it, or its error."""
+    caller = caller_of(router.current_event)
+    shown = show_result_service().show(caller.tenant, job_id)
+    if shown.reference is not None:
+        return refer_to_answer(shown.reference)
+    headers = {"Lambent-Model": shown.stored.model, **shown.stored.headers}
+    return Response(200, shown.stored.content_type, shown.body, headers=headers)

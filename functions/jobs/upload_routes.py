@@ -1,0 +1,31 @@
+"""Uploads: a grant to send one object to the data bucket, and what became of it."""
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.uploads import UploadRequest
+from lambent.domain.caller import Scope
+from lambent.runtime.callers import caller_of
+from lambent.runtime.http import json_answer, read_body
+from lambent.runtime.wiring_jobs import grant_upload_service, show_upload_service
+
+router = Router()
+_MAX_REQUEST_BYTES = 8_192
+
+
+@router.post("/uploads")
+def grant() -> Response[bytes]:
+    """Grant one upload: a form to send to the data bucket."""
+    caller = caller_of(router.current_event, scope=Scope.PREDICT)
+    body = read_body(router.current_event, max_bytes=_MAX_REQUEST_BYTES)
+    granted = grant_upload_service().grant(caller.tenant, decode_json(body, UploadRequest, what="upload request"))
+    return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
+
+
+@router.get("/uploads/<upload_id>")
+def show(upload_id: str) -> Response[bytes]:
+    """One upload, with its result or error once there is one."""
+    caller = caller_of(router.current_event)
+    return json_answer(msgspec.json.encode(show_upload_service().show(caller.tenant, upload_id)))

@@ -1,0 +1,82 @@
+"""What a prediction's door does besides answering at once: later, by reference, or by showing the upload door."""
+
+from hashlib import sha256
+
+import msgspec
+import pybase64
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+from lambent.contracts.uploads import NextRequest, UploadRequest
+from lambent.domain.call import Call, CallAnswer, Operation
+from lambent.domain.caller import Scope
+from lambent.domain.idempotency import HEADER
+from lambent.domain.model import ModelChoice
+from lambent.errors import PayloadTooLarge
+from lambent.runtime.callers import caller_of
+from lambent.runtime.http import json_answer, refer_to_answer
+from lambent.runtime.wiring import predict_settings
+from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
+from lambent.services.show_job import view
+
+_RESPOND_ASYNC = "respond-async"
+
+
+def is_wanted(prefer: str) -> bool:
+    """Return whether a Prefer header (RFC 7240) asks for an answer later; other preferences are ignored, as it says."""
+    preferences = (each.partition(";")[0].partition("=")[0].strip().lower() for each in prefer.split(","))
+    return _RESPOND_ASYNC in preferences
+
+
+def accept(call: Call, event: APIGatewayProxyEvent) -> Response[bytes | str]:
+    """Accept a call for later; 202 once it is durable."""
+    caller = caller_of(event, scope=Scope.PREDICT)
+    job = answer_later_service().accept(caller.tenant, call, idempotency_key=event.headers.get(HEADER))
+    headers = {
+        "Location": f"/jobs/{job.job_id}",
+        "Preference-Applied": _RESPOND_ASYNC,
+        "Lambent-Model": f"{job.model}@{job.version}",
+    }
+    return json_answer(msgspec.json.encode(view(job)), status=202, headers=headers)  # type: ignore[return-value]
+
+
+def refer(answer: CallAnswer, event: APIGatewayProxyEvent) -> Response[bytes | str]:
+    """Store an answer that is too large to be returned, and answer where it lies."""
+    caller = caller_of(event, scope=Scope.PREDICT)
+    headers = {"Lambent-Model": str(answer.model), **answer.headers}
+    reference = refer_answer_service().store(
+        caller.tenant, answer.body, content_type=answer.content_type, headers=headers
+    )
+    return refer_to_answer(reference)  # type: ignore[return-value]
+
+
+def show_upload_door(
+    error: PayloadTooLarge, operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent
+) -> PayloadTooLarge:
+    """Return the error with the request to send next and, for a known caller, a grant to upload this very body.
+
+    Only a single raw item can take the upload door; tensors and rows are told to come in smaller requests.
+    """
+    body = _raw_body(event)
+    content_type = (event.headers.get("Content-Type") or "").partition(";")[0].strip()
+    if operation is not Operation.MEDIA_PREDICT or len(body) > predict_settings().max_upload_bytes or not content_type:
+        return error
+    request = UploadRequest(
+        model=choice.name,
+        version=choice.version,
+        label=choice.label,
+        content_type=content_type,
+        sha256=sha256(body).hexdigest(),
+        size_bytes=len(body),
+    )
+    named = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
+    error.upload = {"request": msgspec.to_builtins(NextRequest(method="POST", path="/uploads", body=named))}
+    if event.request_context.identity.api_key_id is not None:
+        caller = caller_of(event, scope=Scope.PREDICT)
+        error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
+    return error
+
+
+def _raw_body(event: APIGatewayProxyEvent) -> bytes:
+    text = event.body or ""
+    return bytes(pybase64.b64decode(text)) if event.is_base64_encoded else text.encode()

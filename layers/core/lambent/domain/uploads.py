@@ -1,0 +1,96 @@
+"""Grants to upload one object each, and what of it is checked again once it is there."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+
+from lambent.domain.model import ModelChoice, digest
+from lambent.errors import ChecksumMismatch, MediaTypeUnsupported, PayloadTooLarge, UploadKeyInvalid
+
+GRANT_S = 900
+# S3 takes the last byte of a form that began in time; the clocks of signer and store differ a little.
+_LATE_S = 300
+_UPLOAD_ID = re.compile(r"up-[0-9a-f]{32}")
+_ID_PART = 3
+
+
+@dataclass(frozen=True)
+class UploadGrant:
+    """What a caller may put where, until when.
+
+    Parameters
+    ----------
+    key                    the one key of the data bucket
+    choice                 the model that shall answer
+    content_type, sha256   exactly as announced; sha256 in lower-case hex
+    min_bytes, max_bytes   equal where the size was announced
+    expires_at_s           end of the grant, seconds since 1970
+    """
+
+    tenant: str
+    upload_id: str
+    key: str
+    choice: ModelChoice
+    content_type: str
+    sha256: str
+    min_bytes: int
+    max_bytes: int
+    created_at: str
+    expires_at_s: int
+
+    @property
+    def form_fields(self) -> dict[str, str]:
+        """Fields that an upload must carry; S3 stores the type and compares the checksum with the content."""
+        return {
+            "Content-Type": self.content_type,
+            "x-amz-checksum-algorithm": "SHA256",
+            "x-amz-checksum-sha256": b64encode(bytes.fromhex(self.sha256)).decode(),
+        }
+
+    def check(self, key: str, body: bytes, *, content_type: str, written_at_s: float) -> None:
+        """Hold an object to its grant, whatever the store has let in.
+
+        Raises
+        ------
+        UploadKeyInvalid       another key, or written after the grant had ended
+        PayloadTooLarge        more bytes than granted
+        MediaTypeUnsupported   another Content-Type than announced
+        ChecksumMismatch       other bytes than announced
+        """
+        if key != self.key:
+            raise UploadKeyInvalid("The grant of this upload is for another key; use its form as it is.", field="key")
+        if written_at_s > self.expires_at_s + _LATE_S:
+            raise UploadKeyInvalid(
+                f"The upload came after its grant had ended; a grant is good for {GRANT_S} seconds.", field="key"
+            )
+        if len(body) > self.max_bytes:
+            raise PayloadTooLarge(
+                f"The upload has {len(body)} bytes, its grant allows {self.max_bytes}.",
+                field="size_bytes",
+                limit=self.max_bytes,
+                got=len(body),
+            )
+        if content_type != self.content_type:
+            raise MediaTypeUnsupported(
+                "The upload has another Content-Type than was announced.",
+                field="content_type",
+                limit=self.content_type,
+                got=content_type[:64],
+            )
+        if digest(body) != self.sha256:
+            raise ChecksumMismatch(
+                f"The upload's {len(body)} bytes are not those that were announced.",
+                field="sha256",
+                limit=self.sha256[:12],
+                got=digest(body)[:12],
+            )
+
+
+def granted_upload_id(key: str) -> str | None:
+    """Return the upload id in ``inbox/{tenant}/{model}/{upload id}/{name}``; None for a key that no grant has made."""
+    parts = key.split("/")
+    if len(parts) == _ID_PART + 2 and _UPLOAD_ID.fullmatch(parts[_ID_PART]):
+        return parts[_ID_PART]
+    return None

@@ -1,0 +1,103 @@
+"""Composition of what stands around the data plane: calls for later, uploads, stored answers; see `wiring`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lambent.adapters.clients import table
+from lambent.runtime import parts
+from lambent.runtime.settings import AroundSettings, PredictSettings, load_settings
+from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_settings
+
+if TYPE_CHECKING:
+    from lambent.services.answer_later import AnswerLaterService
+    from lambent.services.grant_upload import GrantUploadService
+    from lambent.services.refer_answer import ReferAnswerService
+    from lambent.services.run_call import RunCallService
+    from lambent.services.show_result import ShowResultService
+    from lambent.services.show_upload import ShowUploadService
+
+
+@cache
+def answer_later_service() -> AnswerLaterService:
+    """Return PredictFunction's service for ``Prefer: respond-async``."""
+    from lambent.services.answer_later import AnswerLaterService
+    from lambent.services.load_model import VersionFiles
+
+    settings = load_settings(PredictSettings)
+    return AnswerLaterService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        queue=parts.queue(settings.infer_queue_url),
+        resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
+        files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
+        clock=parts.CLOCK,
+        retention_days=settings.job_retention_days,
+    )
+
+
+@cache
+def run_call_service() -> RunCallService:
+    """Return InferFunction's service for stored calls."""
+    from lambent.services.run_call import RunCallService
+
+    settings = infer_settings()
+    return RunCallService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        calls=call_service_of_queue(),
+        finisher=infer_finisher(),
+        clock=parts.CLOCK,
+    )
+
+
+@cache
+def refer_answer_service() -> ReferAnswerService:
+    """Return the service of the functions behind HTTP for answers that are too large."""
+    from lambent.services.refer_answer import ReferAnswerService
+
+    settings = load_settings(AroundSettings)
+    return ReferAnswerService(data=parts.data(settings.data_bucket), links=parts.links(settings.data_bucket))
+
+
+@cache
+def show_result_service() -> ShowResultService:
+    """Return JobsFunction's reads of stored answers."""
+    from lambent.services.show_result import ShowResultService
+
+    settings = load_settings(AroundSettings)
+    return ShowResultService(
+        jobs=parts.jobs(settings.table_name),
+        data=parts.data(settings.data_bucket),
+        refer=refer_answer_service(),
+        max_answer_bytes=settings.max_answer_bytes,
+    )
+
+
+@cache
+def grant_upload_service() -> GrantUploadService:
+    """Return the upload grants of the functions behind HTTP."""
+    from lambent.adapters.dynamodb_grants import DynamoGrantStore
+    from lambent.services.grant_upload import GrantUploadService
+
+    settings = load_settings(AroundSettings)
+    return GrantUploadService(
+        grants=DynamoGrantStore(table(settings.table_name)),
+        links=parts.links(settings.data_bucket),
+        registry=parts.registry(settings.table_name),
+        clock=parts.CLOCK,
+        max_upload_bytes=settings.max_upload_bytes,
+        retention_days=settings.job_retention_days,
+    )
+
+
+@cache
+def show_upload_service() -> ShowUploadService:
+    """Return JobsFunction's reads of uploads."""
+    from lambent.adapters.dynamodb_grants import DynamoGrantStore
+    from lambent.services.show_upload import ShowUploadService
+
+    settings = load_settings(AroundSettings)
+    grants = DynamoGrantStore(table(settings.table_name))
+    return ShowUploadService(grants=grants, data=parts.data(settings.data_bucket))

@@ -1,0 +1,103 @@
+"""The second half of ``Prefer: respond-async``: a stored call becomes its one outcome."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lambent.contracts.calls import CallOutcome, StoredAnswer, StoredCall
+from lambent.contracts.decoding import decode_json
+from lambent.domain.call import Call, CallAnswer, Operation
+from lambent.domain.job import Job
+from lambent.domain.job_states import JobState, states_before
+from lambent.domain.model import ModelChoice, digest
+from lambent.domain.names import CALL_OUTCOME_FILE, call_answer_file, job_key
+from lambent.errors import JobNotFound, LambentError, SourceGone
+from lambent.ports import Clock, JobStore, ObjectStore
+from lambent.services.answer_call import CallService
+from lambent.services.finish_job import JobFinisher
+from lambent.services.predict import Timings
+
+_JSON = "application/json"
+
+
+class RunCallService:
+    """Answers stored calls by the services that answer at the door."""
+
+    def __init__(
+        self, *, data: ObjectStore, jobs: JobStore, calls: CallService, finisher: JobFinisher, clock: Clock
+    ) -> None:
+        self._data = data
+        self._jobs = jobs
+        self._calls = calls
+        self._finisher = finisher
+        self._clock = clock
+
+    def run(self, tenant: str, job_id: str) -> CallOutcome | None:
+        """Answer one stored call and end its job; a call that has an outcome is only ended again.
+
+        Returns
+        -------
+        the call's outcome, an answer or the permanent error that it met; None for a job that had ended before
+
+        Raises
+        ------
+        JobNotFound   the message belongs to no job
+        Unavailable   and any other retryable error; the message must be delivered again
+        """
+        job = self._jobs.get(tenant, job_id)
+        if job is None:
+            raise JobNotFound("The message belongs to no job.", field="job_id")
+        if job.state.is_terminal:
+            return None
+        self._jobs.transition(
+            tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
+        )
+        outcome = self._existing(job) or self._decide(job)
+        self._finisher.end_call(job, error=outcome.error)
+        return outcome
+
+    def _decide(self, job: Job) -> CallOutcome:
+        """Write the outcome, unless another delivery of the message was first: then that one counts."""
+        outcome = self._answer(job)
+        key = job_key(job.tenant, job.job_id, CALL_OUTCOME_FILE)
+        if self._data.write_once(key, msgspec.json.encode(outcome), content_type=_JSON):
+            return outcome
+        return self._existing(job) or outcome
+
+    def _answer(self, job: Job) -> CallOutcome:
+        stored = decode_json(job.request, StoredCall, what="stored call")
+        try:
+            answer = self._calls.answer(self._call(stored), Timings())
+        except LambentError as error:
+            if not error.is_final:
+                raise
+            return CallOutcome(error=error.to_dict())
+        return CallOutcome(answer=self._store(job, answer))
+
+    def _call(self, stored: StoredCall) -> Call:
+        return Call(
+            Operation(stored.operation),
+            ModelChoice(stored.model, version=str(stored.version)),
+            self._data.read(stored.body_key).body,
+            stored.headers,
+            stored.query,
+        )
+
+    def _store(self, job: Job, answer: CallAnswer) -> StoredAnswer:
+        # Named by its bytes: two deliveries may answer with other ids, and the outcome names the one that counts.
+        key = job_key(job.tenant, job.job_id, call_answer_file(digest(answer.body)))
+        self._data.write(key, answer.body, content_type=answer.content_type)
+        return StoredAnswer(
+            body_key=key,
+            content_type=answer.content_type,
+            size_bytes=len(answer.body),
+            model=str(answer.model),
+            headers=dict(answer.headers),
+        )
+
+    def _existing(self, job: Job) -> CallOutcome | None:
+        try:
+            body = self._data.read(job_key(job.tenant, job.job_id, CALL_OUTCOME_FILE)).body
+        except SourceGone:
+            return None
+        return decode_json(body, CallOutcome, what="outcome")
