@@ -24,6 +24,7 @@ from lambent.services.run_shard import ShardService
 from lambent.services.set_label import set_label
 from lambent_toolkit.fakes import (
     FakeClock,
+    FakeGrantStore,
     FakeInterpreterLoader,
     FakeJobRunner,
     FakeJobStore,
@@ -93,6 +94,7 @@ class World:
     store: FakeObjectStore = field(default_factory=FakeObjectStore)
     data: FakeObjectStore = field(default_factory=FakeObjectStore)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    grants: FakeGrantStore = field(default_factory=FakeGrantStore)
     jobs: FakeJobStore = field(default_factory=FakeJobStore)
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)

@@ -6,8 +6,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.messages import InferMessage, ShardMessage
-from lambent.errors import LambentError
+from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
+from lambent.errors import LambentError, restore_error
 from lambent.runtime.observability import (
     PREDICTIONS,
     RECORDED_FAILURES,
@@ -18,18 +18,30 @@ from lambent.runtime.observability import (
 )
 from lambent.runtime.records import process_records
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
+from lambent.runtime.wiring_jobs import run_call_service
 
 
 def record_handler(record: SQSRecord) -> None:
-    """Run one message of either kind."""
+    """Run one message of any kind."""
     message = decode_json(record.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
         run_shard(message)
+        return
+    if isinstance(message, CallMessage):
+        run_call(message)
         return
     error = infer_service().infer(message)
     count(PREDICTIONS if error is None else RECORDED_FAILURES)
     if error is not None:
         log_refusal("inference refused", error)
+
+
+def run_call(message: CallMessage) -> None:
+    """Answer a stored call; an error that it met is its outcome and not retried."""
+    outcome = run_call_service().run(message.tenant, message.job_id)
+    if outcome is not None and outcome.error is not None:
+        log_refusal("call refused", restore_error(outcome.error))
+    count(PREDICTIONS if outcome is None or outcome.error is None else RECORDED_FAILURES)
 
 
 def run_shard(message: ShardMessage) -> None:

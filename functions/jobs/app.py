@@ -8,7 +8,7 @@ import upload_routes
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.runtime.http import make_resolver
-from lambent.runtime.observability import REQUESTS, count, logger, metrics, tracer
+from lambent.runtime.observability import REQUESTS, count, logger, metrics
 
 app = make_resolver()
 app.include_router(job_routes.router)
@@ -18,7 +18,6 @@ app.include_router(registry_routes.router)
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     count(REQUESTS)

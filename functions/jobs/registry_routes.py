@@ -15,13 +15,11 @@ router = Router()
 
 @router.get("/models")
 def models() -> Response[bytes]:
-    """A page of the models' names."""
+    """List the models, a page at a time."""
     caller = caller_of(router.current_event)
     query = router.current_event.query_string_parameters or {}
     names = describe_service(jobs_settings().table_name).models()
-    page = cut_page(
-        names, scope=f"{caller.tenant}/models", limit=query.get("limit"), cursor=query.get("cursor")
-    )
+    page = cut_page(names, scope=f"{caller.tenant}/models", limit=query.get("limit"), cursor=query.get("cursor"))
     body: dict[str, Any] = {"models": page.names}
     return json_answer(body if page.next_cursor is None else {**body, "next_cursor": page.next_cursor})
 

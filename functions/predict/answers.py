@@ -1,11 +1,15 @@
 """From an API Gateway event to a call, and from the call's answer back to HTTP."""
 
+from types import ModuleType
+
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from lambent.domain.call import CALL_HEADERS, Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
+from lambent.domain.preferences import is_later_wanted
+from lambent.errors import PayloadTooLarge
 from lambent.runtime.callers import check_scope
 from lambent.runtime.http import read_body
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
@@ -13,6 +17,7 @@ from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
 
 _requests_seen = 0
+_MAX_TEXT_BYTES = 3_000_000
 
 
 def begin_request(request_id: str) -> None:
@@ -30,17 +35,32 @@ def is_cold_start() -> bool:
 def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Response[bytes | str]:
     """Answer a prediction of any protocol; count and log it."""
     check_scope(event, Scope.PREDICT)
+    # The event has the names as the client wrote them, and may have none at all.
+    sent = {name.lower(): value for name, value in (event.raw_event.get("headers") or {}).items()}
+    call = _call(operation, choice, event, sent)
+    if "prefer" in sent and is_later_wanted(sent["prefer"]):
+        return _later().accept(call, event, sent.get("idempotency-key"))
     timings = Timings()
-    result = call_service().answer(_call(operation, choice, event), timings)
+    result = call_service().answer(call, timings)
     values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}
     record("predicted", values, model=str(result.model), **timings.rounded())
+    if len(result.body) > predict_settings().max_answer_bytes:
+        return _later().refer(result, event)
     return _response(result, timings)
 
 
-def _call(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Call:
-    body = read_body(event, max_bytes=predict_settings().max_body_bytes)
-    # The event has the names as the client wrote them, and may have none at all.
-    sent = {name.lower(): value for name, value in (event.raw_event.get("headers") or {}).items()}
+def _later() -> ModuleType:
+    """Return what only few requests need; a cold start does without it."""
+    from lambent.runtime import http_later
+
+    return http_later
+
+
+def _call(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent, sent: dict[str, str]) -> Call:
+    try:
+        body = read_body(event, max_bytes=predict_settings().max_body_bytes)
+    except PayloadTooLarge as error:
+        raise _later().show_upload_door(error, operation, choice, event, sent.get("content-type", "")) from error
     headers = {name: sent[name] for name in CALL_HEADERS if name in sent}
     return Call(operation, choice, body, headers, event.query_string_parameters or {})
 
@@ -54,5 +74,7 @@ def _response(result: CallAnswer, timings: Timings) -> Response[bytes | str]:
     }
     # Text travels as it is; only bytes are base64 to API Gateway.
     is_text = result.content_type.startswith(("application/json", "text/")) and "Content-Encoding" not in headers
+    # Inside the JSON that Lambda returns each quotation mark becomes two bytes, three bytes of base64 always four.
+    is_text = is_text and len(result.body) <= _MAX_TEXT_BYTES
     body = result.body.decode() if is_text else result.body
     return Response(200, result.content_type, body, headers=headers)

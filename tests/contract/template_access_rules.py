@@ -84,9 +84,16 @@ def table_can_be_restored_and_forgets(template: ExpandedTemplate) -> Findings:
 
 
 def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
-    """No role may write where a write starts the ingest."""
+    """No role of what an upload sets off may write where a write starts the ingest.
+
+    The functions behind HTTP may: a form that they sign for an upload has their rights, and nothing starts them but a
+    request.
+    """
     triggers = list(_trigger_prefixes(template))
+    behind_http = _roles_behind_http_only(template)
     for role_name, role in template.of_type("IAM::Role").items():
+        if role_name in behind_http:
+            continue
         for prefix in _written_prefixes(role):
             if any(prefix.startswith(each) or each.startswith(prefix) for each in triggers):
                 yield f"{role_name}: writes {prefix!r}, which starts the ingest again"
@@ -121,6 +128,16 @@ def _resources(role: dict[str, Any], action: str) -> Iterator[Any]:
     for statement in _role_statements(role):
         if action in as_list(statement["Action"]) and "Condition" not in statement:
             yield from as_list(statement["Resource"])
+
+
+def _roles_behind_http_only(template: ExpandedTemplate) -> set[str]:
+    """Return the roles of functions that no queue, event or schedule starts."""
+    permissions = template.of_type("Lambda::Permission").values()
+    callers = {(target(each["FunctionName"]), each["Principal"]) for each in permissions}
+    queued = {target(each["FunctionName"]) for each in template.of_type("Lambda::EventSourceMapping").values()}
+    functions = template.of_type("Lambda::Function")
+    started_otherwise = queued | {name for name, caller in callers if caller != "apigateway.amazonaws.com"}
+    return {target(each["Role"]) for name, each in functions.items() if name not in started_otherwise}
 
 
 def _trigger_prefixes(template: ExpandedTemplate) -> Iterator[str]:

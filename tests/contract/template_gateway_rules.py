@@ -23,6 +23,8 @@ ERROR_FIELDS = {
     "request_id",
     "retryable",
 }
+# A request that is too large is shown the upload door.
+MORE_FIELDS = {"REQUEST_TOO_LARGE": {"upload"}}
 NEEDED_GATEWAY_ERRORS = {
     "INVALID_API_KEY": (401, "auth_invalid"),
     "MISSING_AUTHENTICATION_TOKEN": (404, "route_not_found"),
@@ -76,7 +78,11 @@ def _wrong_answer(kind: str, answer: dict[str, Any]) -> Findings:
     except ValueError:
         yield f"{kind}: is not JSON"
         return
-    if body.keys() != ERROR_FIELDS or body["error"] != body["detail"] or body["request_id"] != "$context.requestId":
+    if (
+        body.keys() != ERROR_FIELDS | MORE_FIELDS.get(kind, set())
+        or body["error"] != body["detail"]
+        or body["request_id"] != "$context.requestId"
+    ):
         yield f"{kind}: lacks a field of the error body"
         return
     status, code = NEEDED_GATEWAY_ERRORS.get(kind, (body["status"], body["code"]))

@@ -85,9 +85,9 @@ import sys
 sys.modules["numpy"] = sys.modules["PIL"] = sys.modules["ai_edge_litert"] = None
 sys.path.insert(0, "functions/{function}")
 import app
-from lambent.runtime import wiring
+from lambent.runtime import wiring, wiring_jobs
 for make in {WIRING[function]!r}:
-    getattr(wiring, make)()
+    (getattr(wiring, make, None) or getattr(wiring_jobs, make))()
 """
 
     done = subprocess.run(
@@ -98,7 +98,14 @@ for make in {WIRING[function]!r}:
 
 
 WIRING = {
-    "jobs": ["identify_service", "submit_service", "show_job_service"],
+    "jobs": [
+        "identify_service",
+        "submit_service",
+        "show_job_service",
+        "show_result_service",
+        "grant_upload_service",
+        "show_upload_service",
+    ],
     "dispatch": ["dispatch_service", "batch_dead_letters"],
     "job_events": ["track_service"],
     "sweep": ["sweep_service"],
@@ -114,7 +121,9 @@ ENVIRONMENT = {
         ],
         "x",
     ),
-    **dict.fromkeys(["SHARD_ITEMS", "JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S"], "1"),
+    **dict.fromkeys(
+        ["SHARD_ITEMS", "JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES"], "1"
+    ),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import msgspec
 
 from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, ShardMessage
-from lambent.services.submit_job import SubmitService
+from lambent.services.send_job import JobSender
 from lambent.services.sweep import SweepService
 from lambent.services.track import BatchStateChange, TrackService
 from lambent_toolkit.fakes import FakeQueue
@@ -46,10 +46,10 @@ def batch_name(world: World) -> str:
 
 
 def sweep(world: World, *, after_s: float = 61, errors: list | None = None):
-    submit = SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30)
+    sender = JobSender(batches=FakeQueue(), calls=world.infer_queue)
     service = SweepService(
         jobs=world.jobs,
-        submit=submit,
+        sender=sender,
         runner=world.runner,
         finisher=world.finisher,
         clock=world.clock,

@@ -108,7 +108,8 @@ def _build() -> Functions:
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
         BATCH_JOB_QUEUE="", BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="1", MAX_BODY_BYTES="5000",
-        MAX_UPLOAD_BYTES="5000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", JOB_STUCK_AFTER_S="60",
+        MAX_UPLOAD_BYTES="5000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
+        JOB_STUCK_AFTER_S="60",
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
     _build_services()
@@ -133,11 +134,13 @@ def _load(function: str) -> ModuleType:
 
 def _build_services() -> None:
     # While the AWS variables are set: the fixture that cleans the environment runs before every test.
-    from lambent.runtime import wiring
+    from lambent.runtime import wiring, wiring_jobs
 
     for make in (
         wiring.predict_service, wiring.repository_service,
-        wiring.identify_service, wiring.submit_service, wiring.show_job_service,
+        wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.show_job_service,
+        wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
+        wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
     ):  # fmt: skip
@@ -247,7 +250,7 @@ def test_a_surprise_is_a_500_that_tells_nothing(functions: Functions, monkeypatc
     def explode(_: str) -> None:
         raise RuntimeError("secret /var/task path")
 
-    monkeypatch.setattr(functions.modules["jobs"], "describe_service", explode)
+    monkeypatch.setattr(sys.modules["registry_routes"], "describe_service", explode)
 
     status, body, _ = functions.http("jobs", "GET", "/models")
 
@@ -261,7 +264,7 @@ def test_a_store_that_is_away_is_a_503_with_retry_after(functions, monkeypatch: 
     def fail(_: str) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(functions.modules["jobs"], "describe_service", fail)
+    monkeypatch.setattr(sys.modules["registry_routes"], "describe_service", fail)
 
     status, body, headers = functions.http("jobs", "GET", "/models")
 

@@ -139,8 +139,8 @@ def test_a_job_id_used_for_another_request_is_refused() -> None:
         ({"model": "nobody"}, "model_not_found"),
         ({"version": "9"}, "model_not_found"),
         ({"input": {"manifest_uri": "s3://fake-bucket/inputs/acme/missing.jsonl"}}, "manifest_invalid"),
-        ({"input": {"manifest_uri": "s3://fake-bucket/inputs/other/items.jsonl"}}, "manifest_invalid"),
-        ({"input": {"manifest_uri": "s3://another/inputs/acme/items.jsonl"}}, "manifest_invalid"),
+        ({"input": {"manifest_uri": "s3://fake-bucket/inputs/other/items.jsonl"}}, "callback_url_refused"),
+        ({"input": {"manifest_uri": "s3://another/inputs/acme/items.jsonl"}}, "callback_url_refused"),
     ],
 )
 def test_a_request_that_cannot_run_is_a_failed_job_with_its_reason(changes: dict, code: str) -> None:
@@ -198,7 +198,7 @@ def test_a_gpu_batch_on_a_stack_without_gpu_lane_fails_and_says_so() -> None:
 def test_post_jobs_records_before_it_enqueues_and_repeats_are_the_same_job() -> None:
     world = ready()
     queue = FakeQueue()
-    submit = SubmitService(jobs=world.jobs, queue=queue, clock=world.clock, retention_days=30)
+    submit = SubmitService(data=world.data, jobs=world.jobs, queue=queue, clock=world.clock, retention_days=30)
 
     first = submit.submit(TENANT, request())
     again = submit.submit(TENANT, request())

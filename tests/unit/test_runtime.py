@@ -19,6 +19,11 @@ PREDICT = {
     "MAX_BODY_BYTES": "10",
     "API_KEY_ID": "own-key",
     "DEFAULT_TENANT": "acme",
+    "DATA_BUCKET": "d",
+    "INFER_QUEUE_URL": "q",
+    "JOB_RETENTION_DAYS": "1",
+    "MAX_UPLOAD_BYTES": "20",
+    "MAX_ANSWER_BYTES": "10",
 }
 
 

@@ -44,7 +44,9 @@ def test_the_sweep_leaves_a_running_job_alone() -> None:
 
 def test_the_sweep_revives_a_lost_request_with_growing_pauses_and_then_gives_up() -> None:
     world = ready()
-    SubmitService(jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(TENANT, request())
+    SubmitService(data=world.data, jobs=world.jobs, queue=FakeQueue(), clock=world.clock, retention_days=30).submit(
+        TENANT, request()
+    )
 
     revived = [(minute, sweep(world, after_s=60.5).enqueued) for minute in range(1, 17)]
 

@@ -18,7 +18,12 @@ ERROR = f"results/{TENANT}/shade/a.png.error.json"
 
 def ingest(world: World) -> IngestService:
     return IngestService(
-        data=world.data, resolver=world.resolver(), files=world.files, queue=world.infer_queue, max_upload_bytes=5_000
+        data=world.data,
+        grants=world.grants,
+        resolver=world.resolver(),
+        files=world.files,
+        queue=world.infer_queue,
+        max_upload_bytes=5_000,
     )
 
 

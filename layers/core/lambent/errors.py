@@ -164,6 +164,12 @@ class PayloadTooLarge(InvalidInput):
 
     code = "payload_too_large"
     title = "Payload too large"
+    # The request that takes the same bytes by the upload door, and a grant where the caller is known.
+    upload: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error's fields, and how to upload instead where that helps."""
+        return super().to_dict() | ({"upload": self.upload} if self.upload is not None else {})
 
 
 class MediaTypeUnsupported(InvalidInput):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 import pybase64
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
+from lambent.contracts.answers import AnswerReference
 from lambent.errors import JsonInvalid, LambentError, PayloadTooLarge, RouteNotFound
 from lambent.runtime.http_errors import headers_of, problem, status_of
 from lambent.runtime.observability import log_refusal, logger
 
 # Exactly this: KServe's client does not accept a charset suffix.
 JSON = "application/json"
+_OF_THE_BODY = frozenset({"Content-Encoding", "Inference-Header-Content-Length"})
 
 
 def make_resolver() -> APIGatewayRestResolver:
@@ -51,6 +54,14 @@ def json_answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | No
     return Response(status, JSON, encoded.decode(), headers=dict(headers or {}))  # type: ignore[arg-type]
 
 
+def refer_to_answer(reference: AnswerReference) -> Response[bytes]:
+    """Return 303 See Other (RFC 9110, 15.4.4): the answer to the request is what a GET of the address gives."""
+    headers = {**reference.headers, "Location": reference.url}
+    # They describe the answer, not this body.
+    own = {name: value for name, value in headers.items() if name not in _OF_THE_BODY}
+    return json_answer(msgspec.json.encode(reference), status=303, headers=own)
+
+
 def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
     """Return the request's body as sent.
 
@@ -66,7 +77,8 @@ def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
         raise JsonInvalid("The body is marked as base64 or as text, but it is not.", field="body") from exc
     if len(body) > max_bytes:
         raise PayloadTooLarge(
-            f"The body has {len(body)} bytes, this door takes at most {max_bytes}. Use the upload or batch door.",
+            f"The body has {len(body)} bytes, this door takes at most {max_bytes}. Send fewer items a request, or use "
+            "the upload or batch door.",
             field="body",
             limit=max_bytes,
             got=len(body),

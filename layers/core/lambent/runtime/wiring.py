@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from lambent.services.predict import PredictService
     from lambent.services.repository import RepositoryService
     from lambent.services.run_shard import ShardService
-    from lambent.services.show_job import ShowJobService
-    from lambent.services.submit_job import SubmitService
     from lambent.services.sweep import SweepService
     from lambent.services.track import TrackService
 
@@ -102,29 +100,6 @@ def identify_service() -> IdentifyService:
         own_key_id=settings.api_key_id,
         default_tenant=settings.default_tenant,
     )
-
-
-@cache
-def submit_service() -> SubmitService:
-    """Return JobsFunction's job submission."""
-    from lambent.services.submit_job import SubmitService
-
-    settings = jobs_settings()
-    return SubmitService(
-        data=parts.data(settings.data_bucket),
-        jobs=parts.jobs(settings.table_name),
-        queue=parts.queue(settings.batch_queue_url),
-        clock=parts.CLOCK,
-        retention_days=settings.job_retention_days,
-    )
-
-
-@cache
-def show_job_service() -> ShowJobService:
-    """Return JobsFunction's job reads."""
-    from lambent.services.show_job import ShowJobService
-
-    return ShowJobService(parts.jobs(jobs_settings().table_name))
 
 
 @cache

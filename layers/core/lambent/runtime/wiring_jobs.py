@@ -8,15 +8,40 @@ from typing import TYPE_CHECKING
 from lambent.adapters.clients import table
 from lambent.runtime import parts
 from lambent.runtime.settings import AroundSettings, PredictSettings, load_settings
-from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_settings
+from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_settings, jobs_settings
 
 if TYPE_CHECKING:
     from lambent.services.answer_later import AnswerLaterService
     from lambent.services.grant_upload import GrantUploadService
     from lambent.services.refer_answer import ReferAnswerService
     from lambent.services.run_call import RunCallService
+    from lambent.services.show_job import ShowJobService
     from lambent.services.show_result import ShowResultService
     from lambent.services.show_upload import ShowUploadService
+    from lambent.services.submit_job import SubmitService
+
+
+@cache
+def submit_service() -> SubmitService:
+    """Return JobsFunction's job submission."""
+    from lambent.services.submit_job import SubmitService
+
+    settings = jobs_settings()
+    return SubmitService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        queue=parts.queue(settings.batch_queue_url),
+        clock=parts.CLOCK,
+        retention_days=settings.job_retention_days,
+    )
+
+
+@cache
+def show_job_service() -> ShowJobService:
+    """Return JobsFunction's job reads."""
+    from lambent.services.show_job import ShowJobService
+
+    return ShowJobService(parts.jobs(jobs_settings().table_name))
 
 
 @cache

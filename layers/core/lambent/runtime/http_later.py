@@ -10,33 +10,24 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from lambent.contracts.uploads import NextRequest, UploadRequest
 from lambent.domain.call import Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
-from lambent.domain.idempotency import HEADER
 from lambent.domain.model import ModelChoice
+from lambent.domain.preferences import RESPOND_ASYNC
 from lambent.errors import PayloadTooLarge
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import json_answer, refer_to_answer
+from lambent.runtime.observability import JOBS_ACCEPTED, REQUESTS, record
 from lambent.runtime.wiring import predict_settings
 from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
 from lambent.services.show_job import view
 
-_RESPOND_ASYNC = "respond-async"
 
-
-def is_wanted(prefer: str) -> bool:
-    """Return whether a Prefer header (RFC 7240) asks for an answer later; other preferences are ignored, as it says."""
-    preferences = (each.partition(";")[0].partition("=")[0].strip().lower() for each in prefer.split(","))
-    return _RESPOND_ASYNC in preferences
-
-
-def accept(call: Call, event: APIGatewayProxyEvent) -> Response[bytes | str]:
+def accept(call: Call, event: APIGatewayProxyEvent, idempotency_key: str | None) -> Response[bytes | str]:
     """Accept a call for later; 202 once it is durable."""
     caller = caller_of(event, scope=Scope.PREDICT)
-    job = answer_later_service().accept(caller.tenant, call, idempotency_key=event.headers.get(HEADER))
-    headers = {
-        "Location": f"/jobs/{job.job_id}",
-        "Preference-Applied": _RESPOND_ASYNC,
-        "Lambent-Model": f"{job.model}@{job.version}",
-    }
+    job = answer_later_service().accept(caller.tenant, call, idempotency_key=idempotency_key)
+    model = f"{job.model}@{job.version}"
+    record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, model=model, tenant=job.tenant, job_id=job.job_id)
+    headers = {"Location": f"/jobs/{job.job_id}", "Preference-Applied": RESPOND_ASYNC, "Lambent-Model": model}
     return json_answer(msgspec.json.encode(view(job)), status=202, headers=headers)  # type: ignore[return-value]
 
 
@@ -51,25 +42,29 @@ def refer(answer: CallAnswer, event: APIGatewayProxyEvent) -> Response[bytes | s
 
 
 def show_upload_door(
-    error: PayloadTooLarge, operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent
+    error: PayloadTooLarge, operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent, content_type: str
 ) -> PayloadTooLarge:
     """Return the error with the request to send next and, for a known caller, a grant to upload this very body.
 
     Only a single raw item can take the upload door; tensors and rows are told to come in smaller requests.
     """
     body = _raw_body(event)
-    content_type = (event.headers.get("Content-Type") or "").partition(";")[0].strip()
-    if operation is not Operation.MEDIA_PREDICT or len(body) > predict_settings().max_upload_bytes or not content_type:
+    if operation is not Operation.MEDIA_PREDICT or len(body) > predict_settings().max_upload_bytes:
         return error
-    request = UploadRequest(
-        model=choice.name,
-        version=choice.version,
-        label=choice.label,
-        content_type=content_type,
-        sha256=sha256(body).hexdigest(),
-        size_bytes=len(body),
-    )
-    named = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
+    wanted = {
+        "model": choice.name,
+        "version": choice.version,
+        "label": choice.label,
+        "content_type": content_type.partition(";")[0].strip(),
+        "sha256": sha256(body).hexdigest(),
+        "size_bytes": len(body),
+    }
+    named = {name: value for name, value in wanted.items() if value is not None}
+    try:
+        request = msgspec.convert(named, UploadRequest)
+    except msgspec.ValidationError:
+        # Without a usable Content-Type there is nothing to grant; the size is what is wrong first.
+        return error
     error.upload = {"request": msgspec.to_builtins(NextRequest(method="POST", path="/uploads", body=named))}
     if event.request_context.identity.api_key_id is not None:
         caller = caller_of(event, scope=Scope.PREDICT)
