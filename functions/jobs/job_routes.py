@@ -9,7 +9,7 @@ from lambent.contracts.jobs import BatchSubmission
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_body, refer_to_answer
+from lambent.runtime.http import json_answer, read_body, refer_to_answer, whole_answer
 from lambent.runtime.wiring_jobs import show_job_service, show_result_service, submit_service
 from lambent.services.show_job import view
 
@@ -43,4 +43,4 @@ def result(job_id: str) -> Response[bytes]:
     if shown.reference is not None:
         return refer_to_answer(shown.reference)
     headers = {"Lambent-Model": shown.stored.model, **shown.stored.headers}
-    return Response(200, shown.stored.content_type, shown.body, headers=headers)
+    return whole_answer(shown.body, content_type=shown.stored.content_type, headers=headers)

@@ -11,13 +11,12 @@ from lambent.domain.model import ModelChoice
 from lambent.domain.preferences import is_later_wanted
 from lambent.errors import PayloadTooLarge
 from lambent.runtime.callers import check_scope
-from lambent.runtime.http import read_body
+from lambent.runtime.http import read_body, whole_answer
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
 from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
 
 _requests_seen = 0
-_MAX_TEXT_BYTES = 3_000_000
 
 
 def begin_request(request_id: str) -> None:
@@ -72,9 +71,4 @@ def _response(result: CallAnswer, timings: Timings) -> Response[bytes | str]:
         "Server-Timing": timings.header(),
         **result.headers,
     }
-    # Text travels as it is; only bytes are base64 to API Gateway.
-    is_text = result.content_type.startswith(("application/json", "text/")) and "Content-Encoding" not in headers
-    # Inside the JSON that Lambda returns each quotation mark becomes two bytes, three bytes of base64 always four.
-    is_text = is_text and len(result.body) <= _MAX_TEXT_BYTES
-    body = result.body.decode() if is_text else result.body
-    return Response(200, result.content_type, body, headers=headers)
+    return whole_answer(result.body, content_type=result.content_type, headers=headers)

@@ -108,7 +108,7 @@ def _build() -> Functions:
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
         BATCH_JOB_QUEUE="", BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="1", MAX_BODY_BYTES="5000",
-        MAX_UPLOAD_BYTES="5000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
+        MAX_UPLOAD_BYTES="6000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60",
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
@@ -579,3 +579,67 @@ def test_only_an_operator_loads_and_unloads(functions: Functions, verb: str) -> 
     status, body, _ = functions.http("predict", "POST", f"/v2/repository/models/shade/{verb}", key="plain")
 
     assert (status, body["code"], body["limit"]) == (403, "forbidden_action", "operator")
+
+
+ASYNC = {"content-type": "image/png", "prefer": "wait=5, respond-async"}
+
+
+def test_a_call_for_later_is_accepted_run_and_shown(functions: Functions) -> None:
+    status, accepted, headers = functions.http(
+        "predict", "POST", "/models/shade/predict", picture(255), headers=ASYNC, query={"top_k": "2"}
+    )
+    early = functions.http("jobs", "GET", f"{headers['Location']}/result")
+    assert functions.records("infer", *[message["Body"] for message in functions.received("infer")]) == []
+    _, shown, _ = functions.http("jobs", "GET", headers["Location"])
+    answer = functions.http("jobs", "GET", shown["result"])
+
+    assert (status, accepted["state"], accepted["kind"], accepted["version"]) == (202, "QUEUED", "call", "1")
+    assert headers["Preference-Applied"] == "respond-async"
+    assert (early[0], early[1]["code"], early[2]["Retry-After"]) == (409, "in_progress", "1")
+    assert (shown["state"], shown["total"], shown["done"], shown["failed"]) == ("SUCCEEDED", 1, 1, 0)
+    assert answer[0] == 200
+    assert [entry["label"] for entry in answer[1]["predictions"][0]["top"]] == ["bright", "dark"]
+    assert answer[2]["Lambent-Model"] == "shade@1"
+
+
+def test_a_bad_call_for_later_ends_with_the_error_that_the_door_would_have_answered(functions: Functions) -> None:
+    _, _, headers = functions.http("predict", "POST", "/models/shade/predict", b"a text", headers=ASYNC)
+
+    assert functions.records("infer", *[message["Body"] for message in functions.received("infer")]) == []
+    _, shown, _ = functions.http("jobs", "GET", headers["Location"])
+    answer = functions.http("jobs", "GET", shown["result"])
+
+    assert (shown["state"], shown["failed"], shown["error"]["code"]) == ("FAILED", 1, "image_format_unsupported")
+    assert (answer[0], answer[1]["code"]) == (415, "image_format_unsupported")
+
+
+@pytest.mark.parametrize("path", ["/models/nobody/predict", "/models/shade/versions/9/predict"])
+def test_a_call_for_later_of_an_unknown_model_is_refused_at_the_door(functions: Functions, path: str) -> None:
+    status, body, _ = functions.http("predict", "POST", path, picture(0), headers=ASYNC)
+
+    assert (status, body["code"]) == (404, "model_not_found")
+    assert functions.received("infer") == []
+
+
+def test_a_body_over_the_limit_is_shown_the_upload_door_with_a_grant(functions: Functions) -> None:
+    status, body, _ = functions.http("predict", "POST", "/models/shade/predict", bytes(5_001))
+    upload = body["upload"]
+
+    assert (status, body["limit"], body["got"]) == (413, 5_000, 5_001)
+    assert upload["request"]["path"] == "/uploads"
+    assert upload["request"]["body"]["size_bytes"] == 5_001
+    assert upload["grant"]["upload"]["fields"]["Content-Type"] == "image/png"
+
+
+def test_a_large_answer_is_answered_by_a_link(functions: Functions) -> None:
+    tensor = {"name": "image", "shape": [8, 2, 2, 1], "datatype": "FP32", "data": [0.123456] * 32}
+    body = json.dumps({"id": "x" * 4000, "inputs": [tensor]}).encode()
+
+    status, answer, headers = functions.http("predict", "POST", "/v2/models/shade/infer", body)
+
+    assert (status, answer["code"], answer["content_type"]) == (303, "answer_stored", "application/json")
+    assert headers["Location"] == answer["url"]
+    key = answer["url"].partition("?")[0].partition("/answers/")[2]
+    stored = functions.s3.get_object(Bucket="data", Key=f"answers/{key}")["Body"].read()
+    assert json.loads(stored)["id"] == "x" * 4000
+    assert len(stored) == answer["size_bytes"]

@@ -18,6 +18,8 @@ from lambent.runtime.observability import log_refusal, logger
 
 # Exactly this: KServe's client does not accept a charset suffix.
 JSON = "application/json"
+# Inside the JSON that a function returns, a quotation mark takes two bytes; three bytes of base64 always take four.
+_MAX_TEXT_BYTES = 3_000_000
 _OF_THE_BODY = frozenset({"Content-Encoding", "Inference-Header-Content-Length"})
 
 
@@ -52,6 +54,19 @@ def json_answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | No
     """Return a JSON answer; ``body`` is encoded unless it is bytes already."""
     encoded = body if isinstance(body, bytes) else orjson.dumps(body)
     return Response(status, JSON, encoded.decode(), headers=dict(headers or {}))  # type: ignore[arg-type]
+
+
+def whole_answer(body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Response[bytes | str]:
+    """Return 200 with a body: text as it is, other bytes base64, which API Gateway decodes."""
+    is_text = content_type.startswith(("application/json", "text/")) and "Content-Encoding" not in headers
+    if is_text and len(body) <= _MAX_TEXT_BYTES:
+        return Response(200, content_type, body.decode(), headers=dict(headers))
+    # Encoded here, since the resolver takes bytes that are called JSON for an object to be encoded.
+    answer: Response[bytes | str] = Response(
+        200, content_type, pybase64.b64encode_as_string(body), headers=dict(headers)
+    )
+    answer.base64_encoded = True
+    return answer
 
 
 def refer_to_answer(reference: AnswerReference) -> Response[bytes]:

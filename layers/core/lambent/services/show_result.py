@@ -16,10 +16,10 @@ from lambent.services.refer_answer import ReferAnswerService
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """An answer as the door would have given it; ``body`` is None where only a reference fits."""
+    """An answer as the door would have given it; ``body`` is empty where only a ``reference`` fits."""
 
     stored: StoredAnswer
-    body: bytes | None
+    body: bytes
     reference: AnswerReference | None
 
 
@@ -74,4 +74,4 @@ class ShowResultService:
         reference = self._refer.refer(
             stored.body_key, size_bytes=stored.size_bytes, content_type=stored.content_type, headers=stored.headers
         )
-        return ShownAnswer(stored, None, reference)
+        return ShownAnswer(stored, b"", reference)
