@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Sequence
+
+import pybase64
 
 from lambent.contracts.model import ImagePreprocessing, ModelContract, TextPreprocessing
 from lambent.contracts.oip import BYTES, AnyTensor, InferCall
@@ -72,8 +72,8 @@ def _count(shape: list[int], max_rows: int) -> int:
 
 def _picture(text: str, row: int) -> bytes:
     try:
-        return a2b_base64(text, strict_mode=True)
-    except (Base64Error, ValueError) as exc:  # ValueError: characters beyond ASCII
+        return pybase64.b64decode(text, validate=True)
+    except ValueError as exc:
         raise TensorDtypeMismatch(
             f"{_FIELD}.data[{row}] is not base64; in JSON a picture is a base64 string, or send a binary tensor.",
             field=f"{_FIELD}.data[{row}]",

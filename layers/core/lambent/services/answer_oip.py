@@ -9,12 +9,11 @@ from uuid import uuid4
 from lambent.contracts import oip, oip_answers
 from lambent.contracts.oip_raw import read_raw_items
 from lambent.domain.call import Call, CallAnswer
-from lambent.errors import InvalidInput, MediaTypeUnsupported
+from lambent.domain.preprocessing import prepare_all
+from lambent.errors import MediaTypeUnsupported
 from lambent.services.predict import PredictService, Timings, run_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lambent.contracts.tensor import Array
     from lambent.services.load_model import ServedModel
 
@@ -53,20 +52,8 @@ def _inputs(sent: oip.InferCall, served: ServedModel, timings: Timings) -> Mappi
         items = read_raw_items(sent, served.contract)
         if items is None:
             return oip.read_inputs(sent, served.contract)
-    return _preprocess(served, items, timings)
-
-
-def _preprocess(served: ServedModel, items: Sequence[bytes | str], timings: Timings) -> Mapping[str, Array]:
-    """Return the batch of the items; an item's error names its place in the request."""
-    prepared = []
     with timings.step("preprocess"):
-        for row, item in enumerate(items):
-            try:
-                prepared.append(served.preprocessor.prepare(item))
-            except InvalidInput as exc:
-                exc.field = f"inputs[0].data[{row}]"
-                raise
-        return served.preprocessor.collate(prepared)
+        return served.preprocessor.collate(prepare_all(served.preprocessor, items, field="inputs[0].data"))
 
 
 def _check_media_type(content_type: str) -> None:
