@@ -5,6 +5,7 @@ from typing import Any
 import media_routes
 import oip_routes
 import repository_routes
+import tfs_routes
 from answers import begin_request
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -13,6 +14,7 @@ from lambent.runtime.http import make_resolver
 app = make_resolver()
 app.include_router(oip_routes.router)
 app.include_router(repository_routes.router)
+app.include_router(tfs_routes.router)
 app.include_router(media_routes.router)
 
 

@@ -202,6 +202,15 @@ def test_tensors_get_tensors(functions: Functions) -> None:
         ("/v2/models/shade", "versions", ["1"]),
         ("/v2/models/shade/versions/1", "platform", "tensorflow_lite"),
         ("/v2/models/shade/ready", "ready", True),
+        ("/v1/models", "models", ["shade"]),
+        ("/v1/models/shade", "ready", True),
+        ("/v1/models/shade/versions/1", "name", "shade"),
+        ("/v1/models/shade/labels/live", "name", "shade"),
+        (
+            "/v1/models/shade/versions/1/metadata",
+            "model_spec",
+            {"name": "shade", "signature_name": "", "version": "1"},
+        ),
     ],
 )
 def test_protocol_reads(functions: Functions, path: str, field: str, value: object) -> None:
@@ -234,6 +243,40 @@ def test_refusals_of_the_data_plane(functions, method, path, more, status, code)
 
     assert (got, body["code"], body["status"], body["request_id"]) == (status, code, status, "r")
     assert headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("choice", ["", "/versions/1", "/labels/live", "%3Apredict"])
+def test_rows_get_predictions(functions: Functions, choice: str) -> None:
+    body = json.dumps({"instances": [[[[0], [0]], [[0], [0]]]]}).encode()
+    path = f"/v1/models/shade{choice}" + ("" if "%" in choice else ":predict")
+
+    status, answer, headers = functions.http("predict", "POST", path, body)
+
+    assert (status, headers["Lambent-Model"]) == (200, "shade@1")
+    assert answer["predictions"][0] == pytest.approx([1, 0], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/models/shade/versions/1/labels/live:predict", 400, "request_malformed"),
+        ("GET", "/v1/models/shade/versions/1/labels/live", 400, "request_malformed"),
+        ("POST", "/v1/models/shade:explain", 404, "route_not_found"),
+        ("POST", "/v1/models/shade:train", 404, "route_not_found"),
+        ("POST", "/v1/models/shade/metadata:predict", 404, "route_not_found"),
+        ("POST", "/v1/models/shade", 404, "route_not_found"),
+        ("GET", "/v1/models/shade/config", 404, "route_not_found"),
+        ("GET", "/v1/models/nobody", 404, "model_not_found"),
+        ("POST", "/v1/models/nobody:predict", 404, "model_not_found"),
+        ("POST", "/v1/models/shade/labels/canary:predict", 404, "model_not_found"),
+        ("POST", "/v1/models/Shade:predict", 400, "name_invalid"),
+    ],
+)
+def test_refusals_of_tensorflow_servings_paths(functions, method, path, status, code) -> None:
+    got, body, _ = functions.http("predict", method, path, b'{"instances": [1]}' if method == "POST" else b"")
+
+    assert (got, body["code"]) == (status, code)
+    assert body["error"] == body["detail"]
 
 
 def test_more_rows_than_the_contract_allows_are_refused(functions: Functions) -> None:

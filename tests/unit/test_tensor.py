@@ -30,7 +30,7 @@ def reader(request: pytest.FixtureRequest):
 
     def read(data: object, datatype: str = "FP32", shape: tuple[int, ...] = (2, 2)) -> np.ndarray:
         text = data if isinstance(data, str) else json.dumps(data)
-        return READERS[request.param](text, datatype=datatype, shape=shape, field="inputs[0]")
+        return READERS[request.param](text, datatype=datatype, shape=shape, field="inputs[0].data")
 
     return read
 

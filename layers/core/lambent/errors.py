@@ -8,7 +8,9 @@ LambentError
 │   ├── NameInvalid              name_invalid
 │   ├── RequestInvalid           request_invalid
 │   ├── PayloadTooLarge          payload_too_large
+│   ├── RequestMalformed         request_malformed
 │   ├── MediaTypeUnsupported     media_type_unsupported
+│   ├── NotAcceptable            not_acceptable
 │   ├── ContentCodingInvalid     content_encoding_invalid
 │   ├── FieldNotAllowed          field_not_allowed
 │   ├── CursorInvalid            cursor_invalid
@@ -172,11 +174,25 @@ class PayloadTooLarge(InvalidInput):
         return super().to_dict() | ({"upload": self.upload} if self.upload is not None else {})
 
 
+class RequestMalformed(InvalidInput):
+    """The request contradicts itself before anybody looks at its content."""
+
+    code = "request_malformed"
+    title = "Malformed request"
+
+
 class MediaTypeUnsupported(InvalidInput):
     """The content type is not one that this model takes."""
 
     code = "media_type_unsupported"
     title = "Media type not supported"
+
+
+class NotAcceptable(InvalidInput):
+    """The Accept header rules out every form that the answer has."""
+
+    code = "not_acceptable"
+    title = "No acceptable form of the answer"
 
 
 class ContentCodingInvalid(InvalidInput):

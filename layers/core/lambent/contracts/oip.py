@@ -219,12 +219,12 @@ def _numbers(tensor: InputTensor, chunk: memoryview | None, shape: tuple[int, ..
     if chunk is not None:
         return array_from_bytes(chunk, datatype=tensor.datatype, shape=shape, field=field)
     if not isinstance(tensor, AnyTensor):
-        return array_from_numbers(tensor.data, datatype=tensor.datatype, shape=shape, field=field)
+        return array_from_numbers(tensor.data, datatype=tensor.datatype, shape=shape, field=f"{field}.data")
     if tensor.datatype == "FP16":
         raise TensorDtypeMismatch(
             f"{field} is FP16, which has no JSON form; send it as a binary tensor.", field=f"{field}.data", limit="FP16"
         )
-    return array_from_json_text(bytes(tensor.data), datatype=tensor.datatype, shape=shape, field=field)
+    return array_from_json_text(bytes(tensor.data), datatype=tensor.datatype, shape=shape, field=f"{field}.data")
 
 
 def _fits(shape: list[int], declared: tuple[int, ...]) -> bool:

@@ -48,7 +48,7 @@ def read_raw_items(call: InferCall, contract: ModelContract) -> Sequence[bytes |
     count = _count(tensor.shape, contract.limits.max_rows)
     if call.chunks[0] is not None:
         return byte_strings(call.chunks[0], count=count, field=_FIELD)
-    strings = strings_from_json_text(bytes(tensor.data), shape=(count,), field=_FIELD)
+    strings = strings_from_json_text(bytes(tensor.data), shape=(count,), field=f"{_FIELD}.data")
     return [_picture(each, row) for row, each in enumerate(strings)] if name == IMAGE else strings
 
 

@@ -42,7 +42,7 @@ def array_from_json(data: list[Any], *, datatype: str, shape: tuple[int, ...], f
     data : list      decoded JSON, nested or flat
     datatype : str   Open Inference Protocol name, e.g. FP32; BOOL takes true, false, 1 and 0
     shape            declared shape, every dimension at least 1
-    field : str      where the tensor stands in the request, for messages
+    field : str      where the numbers stand in the request, for messages
 
     Raises
     ------
@@ -58,12 +58,12 @@ def array_from_json(data: list[Any], *, datatype: str, shape: tuple[int, ...], f
         found = ", ".join(sorted(_JSON_KINDS.get(kind, "numbers") for kind in kinds - allowed))
         takes = "true, false, 1 and 0" if dtype.kind == "b" else "numbers"
         raise TensorDtypeMismatch(
-            f"{field}.data must hold {takes} only, as its datatype is {datatype}; it holds {found}.",
-            field=f"{field}.data",
+            f"{field} must hold {takes} only, as its datatype is {datatype}; it holds {found}.",
+            field=field,
             limit=datatype,
         )
     cast = {"b": _booleans, "f": _reals}.get(dtype.kind, _integers)
-    return cast(values, dtype, datatype=datatype, field=f"{field}.data").reshape(shape)
+    return cast(values, dtype, datatype=datatype, field=field).reshape(shape)
 
 
 def array_from_numbers(values: list[int] | list[float], *, datatype: str, shape: tuple[int, ...], field: str) -> Array:
@@ -95,7 +95,7 @@ def dtype_of(datatype: str, *, field: str) -> np.dtype[Any]:
     if dtype is None:
         raise TensorDtypeMismatch(
             f"Datatype of {field} is not known; use one of {', '.join(DTYPE_BY_DATATYPE)}.",
-            field=f"{field}.datatype",
+            field=field,
             limit=list(DTYPE_BY_DATATYPE),
         )
     return dtype
@@ -105,9 +105,9 @@ def check_count(count: int, shape: tuple[int, ...], *, field: str) -> None:
     """Raise TensorShapeMismatch unless ``shape`` holds ``count`` elements and no dimension is below 1."""
     if count != prod(shape) or any(dim < 1 for dim in shape):
         raise TensorShapeMismatch(
-            f"{field} declares shape {list(shape)} = {prod(shape)} elements, but its data holds {count}. "
+            f"{field} holds {count} elements, but its shape is {list(shape)} = {prod(shape)} elements. "
             "Send as many values as the shape says, row-major.",
-            field=f"{field}.data",
+            field=field,
             limit=prod(shape),
             got=count,
         )
@@ -123,13 +123,11 @@ def _flatten(data: list[Any], *, field: str) -> list[Any]:
     while rows and type(rows[0]) is list:
         if set(map(type, rows)) != {list} or len(set(map(len, rows))) != 1:
             raise TensorShapeMismatch(
-                f"{field}.data is ragged: lists of one level must all have the same length.", field=f"{field}.data"
+                f"{field} is ragged: lists of one level must all have the same length.", field=field
             )
         rows = list(chain.from_iterable(rows))
     if list in map(type, rows):
-        raise TensorShapeMismatch(
-            f"{field}.data is ragged: numbers and lists must not stand side by side.", field=f"{field}.data"
-        )
+        raise TensorShapeMismatch(f"{field} is ragged: numbers and lists must not stand side by side.", field=field)
     return rows
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lambent.ports import Queue
     from lambent.services.answer_call import CallService
     from lambent.services.describe import DescribeService
+    from lambent.services.describe_tfs import DescribeTfsService
     from lambent.services.dispatch import DispatchService
     from lambent.services.finish_job import JobFinisher
     from lambent.services.identify import IdentifyService
@@ -79,6 +80,14 @@ def describe_service(table_name: str) -> DescribeService:
     from lambent.services.describe import DescribeService
 
     return DescribeService(parts.registry(table_name))
+
+
+@cache
+def describe_tfs_service() -> DescribeTfsService:
+    """Return PredictFunction's status and metadata in TensorFlow Serving's words."""
+    from lambent.services.describe_tfs import DescribeTfsService
+
+    return DescribeTfsService(describe_service(predict_settings().table_name), predict_service())
 
 
 @cache

@@ -56,6 +56,10 @@ def _answerer(operation: Operation) -> Answerer:
         from lambent.services.answer_oip import answer_infer
 
         return answer_infer
+    if operation in {Operation.TFS_PREDICT, Operation.TFS_CLASSIFY, Operation.TFS_REGRESS}:
+        from lambent.services.answer_tfs import answer_tfs
+
+        return answer_tfs
     from lambent.services.answer_media import answer_predict
 
     return answer_predict
