@@ -123,6 +123,12 @@ def test_best_classes_without_labels_and_of_integers() -> None:
     assert best_classes(np.array([[3, 9, 9]], np.int8), 5, ()) == [["9:1", "9:2", "3:0"]]
 
 
+def test_best_classes_of_one_number_a_row_and_of_no_rows() -> None:
+    assert best_classes(np.array(2), 3, ()) == [["2:0"]]
+    assert best_classes(np.array([2, 1]), 3, ()) == [["2:0"], ["1:0"]]
+    assert best_classes(np.zeros((0, 4), np.float32), 3, ()) == []
+
+
 def test_metadata_lists_tensors_and_what_else_is_taken() -> None:
     body = metadata(contract(), versions=[1, 12], platform="tensorflow_lite")
 

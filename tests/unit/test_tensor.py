@@ -212,6 +212,11 @@ def test_data_that_is_no_list_is_refused(text: bytes) -> None:
         array_from_json_text(text, datatype="FP32", shape=(1,), field="x")
 
 
+@pytest.mark.parametrize("data", [[7], [[7]]])
+def test_a_scalar_is_one_element(reader, data: list) -> None:
+    assert reader(data, shape=()) == 7
+
+
 def test_a_shape_far_beyond_the_text_is_refused_without_being_built() -> None:
     with pytest.raises(TensorShapeMismatch):
         array_from_json_text(b"[[1]]", datatype="FP32", shape=(10**9, 10**9), field="x")

@@ -95,7 +95,7 @@ def encode_answer(
 def _encode_output(array: Array, choice: OutputChoice, contract: ModelContract, chunks: list[bytes]) -> dict[str, Any]:
     if choice.top_k:
         classes = best_classes(array, choice.top_k, _labels(contract, choice.name))
-        tensor = {"name": choice.name, "datatype": BYTES, "shape": [len(classes), len(classes[0])]}
+        tensor = {"name": choice.name, "datatype": BYTES, "shape": [len(classes), len(classes[0]) if classes else 0]}
         strings = [each for row in classes for each in row]
         if not choice.is_binary:
             return {**tensor, "data": strings}
@@ -131,7 +131,8 @@ def best_classes(array: Array, top_k: int, labels: tuple[str, ...]) -> list[list
     top_k : int       at least 1; at most as many as there are classes are answered
     labels            names by index; empty if there are none
     """
-    rows = array.reshape(len(array), -1)
+    values = np.atleast_1d(array)
+    rows = values.reshape(len(values), -1) if values.size else values.reshape(0, 1)
     # Stable, so that equal values keep the order of their index.
     order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :top_k]
     return [[_class(row[index], int(index), labels) for index in best] for row, best in zip(rows, order, strict=True)]

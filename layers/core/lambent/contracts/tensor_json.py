@@ -135,7 +135,7 @@ def _without_nesting(data: bytes, shape: tuple[int, ...]) -> bytes | None:
 
 def _skeleton(shape: tuple[int, ...]) -> bytes:
     """Return brackets and commas of nested lists of this shape."""
-    text = b"[%b]" % (b"," * (shape[-1] - 1))
-    for dim in reversed(shape[:-1]):
+    text = b""
+    for dim in reversed(shape):
         text = b"[%b]" % b",".join([text] * dim)
     return text

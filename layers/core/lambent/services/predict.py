@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from lambent.contracts.media import Prediction
-from lambent.contracts.model import RawOutputs
+from lambent.contracts.model import ModelContract, RawOutputs
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.postprocessing import postprocess
@@ -72,8 +72,13 @@ class PredictService:
 
 
 def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timings) -> dict[str, Array]:
-    """Run the interpreter on a batch; raises TensorShapeMismatch if there are more rows than the contract allows."""
-    timings.rows = rows = len(next(iter(inputs.values())))
+    """Run the interpreter on a batch.
+
+    Raises
+    ------
+    TensorShapeMismatch   more rows than the contract allows, or inputs of different numbers of rows
+    """
+    timings.rows = rows = _count_rows(model.contract, inputs)
     if rows > model.contract.limits.max_rows:
         raise TensorShapeMismatch(
             f"A request may hold {model.contract.limits.max_rows} rows; split it or use the batch door.",
@@ -83,6 +88,17 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
         )
     with timings.step("infer"):
         return model.interpreter.run(inputs)
+
+
+def _count_rows(contract: ModelContract, inputs: Mapping[str, Array]) -> int:
+    """Return the size of the batch; 1 if no input has a free first dimension."""
+    rows = {spec.name: len(inputs[spec.name]) for spec in contract.inputs if spec.shape[:1] == (-1,)}
+    counts = set(rows.values())
+    if len(counts) > 1:
+        raise TensorShapeMismatch(
+            f"All inputs of a request must have the same number of rows, got {rows}.", field="inputs", got=rows
+        )
+    return counts.pop() if counts else 1
 
 
 def predict_items(
