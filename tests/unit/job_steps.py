@@ -5,6 +5,7 @@ import msgspec
 from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.services.send_job import JobSender
+from lambent.services.submit_job import SubmitService
 from lambent.services.sweep import SweepService
 from lambent.services.track import BatchStateChange, TrackService
 from lambent_toolkit.fakes import FakeQueue
@@ -43,6 +44,12 @@ def track(world: World, status: str, *, is_child: bool = False) -> None:
 
 def batch_name(world: World) -> str:
     return str(job(world).batch_job_id).removeprefix("batch-")
+
+
+def submitter(world: World, queue: FakeQueue | None = None) -> SubmitService:
+    return SubmitService(
+        data=world.data, jobs=world.jobs, queue=queue or FakeQueue(), clock=world.clock, retention_days=30
+    )
 
 
 def sweep(world: World, *, after_s: float = 61, errors: list | None = None):

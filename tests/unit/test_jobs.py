@@ -1,17 +1,31 @@
 """Door 3: batch requests into jobs."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import msgspec
 import pytest
-from job_steps import JOB, job, ready, run_cpu
+from job_steps import JOB, job, ready, run_cpu, submitter
 
 from builders import TENANT, picture, request
+from lambent.contracts.jobs import BatchInput, BatchSubmission
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage
+from lambent.domain.idempotency import job_id_of
 from lambent.domain.job_states import JobState
-from lambent.errors import EnvelopeInvalid, JobIdReused, JobNotFound, Misconfigured, Unavailable
+from lambent.errors import (
+    EnvelopeInvalid,
+    IdempotencyMismatch,
+    InProgress,
+    JobIdReused,
+    JobNotFound,
+    Misconfigured,
+    RequestInvalid,
+    Unavailable,
+    UrlRefused,
+)
 from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
@@ -298,3 +312,98 @@ def test_a_store_that_is_away_leaves_the_job_open_for_the_next_delivery() -> Non
     world.dispatch()
 
     assert job(world).state is JobState.PLANNED
+
+
+def keyed(**changes: object) -> BatchSubmission:
+    fields = {name: value for name, value in msgspec.to_builtins(request()).items() if name != "id"}
+    return msgspec.convert({**fields, **changes}, BatchSubmission)
+
+
+def test_an_idempotency_key_names_the_job() -> None:
+    world = ready()
+
+    first = submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+    world.dispatcher().dispatch(TENANT, first.request)
+    again = submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+    other = submitter(world).submit(TENANT, keyed(), idempotency_key="k-2")
+
+    assert first == again
+    assert first.job_id != other.job_id
+    assert world.jobs.get(TENANT, first.job_id).state is JobState.PLANNED
+
+
+@pytest.mark.parametrize("other", [keyed(lane="gpu"), keyed(id="job-7"), keyed(id="job-8", lane="cpu")])
+def test_an_idempotency_key_with_another_request_is_refused_with_time_and_job(other: BatchSubmission) -> None:
+    world = ready()
+    first = submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+    world.clock.advance(60)
+
+    with pytest.raises(IdempotencyMismatch) as refusal:
+        submitter(world).submit(TENANT, other, idempotency_key="k-1")
+
+    assert refusal.value.got == {"first_used_at": first.created_at, "job_id": first.job_id}
+    assert len(world.jobs.jobs) == 1
+
+
+def test_id_and_key_together_are_one_job_and_the_key_stays_with_it() -> None:
+    world = ready()
+    first = submitter(world).submit(TENANT, keyed(id="job-7"), idempotency_key="k-1")
+
+    again = submitter(world).submit(TENANT, keyed(id="job-7"), idempotency_key="k-1")
+    with pytest.raises(IdempotencyMismatch):
+        submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+
+    assert (first.job_id, again) == ("job-7", first)
+
+
+def test_a_key_whose_job_is_not_recorded_yet_is_undecided() -> None:
+    world = ready()
+    world.jobs.claim(TENANT, job_id_of("POST /jobs", "k-1"), "job-of-a-racer", expires_at_s=1)
+
+    with pytest.raises(InProgress):
+        submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+
+
+def test_a_job_needs_an_id_or_a_key() -> None:
+    with pytest.raises(RequestInvalid) as refusal:
+        submitter(ready()).submit(TENANT, keyed())
+
+    assert refusal.value.field == "id"
+
+
+def test_racers_with_one_key_make_one_job() -> None:
+    world = ready()
+    start = threading.Barrier(8)
+
+    def race(_: int):
+        start.wait()
+        return submitter(world).submit(TENANT, keyed(), idempotency_key="k-1")
+
+    with ThreadPoolExecutor(8) as racers:
+        jobs = list(racers.map(race, range(8)))
+
+    assert all(found == jobs[0] for found in jobs)
+    assert len(world.jobs.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "rule"),
+    [
+        ("https://example.com/items.jsonl", "s3://"),
+        ("file:///etc/passwd", "s3://"),
+        ("s3://another/inputs/acme/items.jsonl", "data bucket"),
+        ("s3://fake-bucket@evil/inputs/acme/items.jsonl", "data bucket"),
+        ("s3://fake-bucket/inputs/other/items.jsonl", "your own tenant"),
+        ("s3://fake-bucket/inputs/acme/", "your own tenant"),
+        ("s3://fake-bucket/results/acme/a.json", "your own tenant"),
+    ],
+)
+def test_a_manifest_elsewhere_is_refused_at_the_door_by_the_rule_that_it_breaks(uri: str, rule: str) -> None:
+    world = ready()
+
+    with pytest.raises(UrlRefused, match=rule) as refusal:
+        submitter(world).submit(TENANT, request(input=BatchInput(manifest_uri=uri)))
+
+    assert refusal.value.field == "input.manifest_uri"
+    assert "fake-bucket" not in refusal.value.detail
+    assert world.jobs.jobs == {}

@@ -16,7 +16,7 @@ from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
-from lambent.domain.job import ShardProgress
+from lambent.domain.job import JobKind, ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
 from lambent.errors import AliasConflict, Misconfigured, PayloadTooLarge, SourceGone, Unavailable, VersionImmutable
@@ -321,3 +321,28 @@ def test_a_write_that_s3_did_not_settle_does_not_count_as_existing(code: str, er
 
         with pytest.raises(error):
             S3ObjectStore(client, "bucket", what="data store").write_once("k", b"", content_type="text/plain")
+
+
+def test_an_object_tells_its_type_and_when_it_was_written(store) -> None:
+    store.write("k", b"one", content_type="text/csv")
+
+    found = store.read("k")
+
+    assert found.content_type == "text/csv"
+    assert found.written_at_s > 1_700_000_000
+
+
+def test_a_name_is_tied_to_the_job_that_came_first(jobs) -> None:
+    assert jobs.claim(TENANT, "name", "job-1", expires_at_s=1) == "job-1"
+    assert jobs.claim(TENANT, "name", "job-2", expires_at_s=2) == "job-1"
+    assert jobs.claim("other", "name", "job-2", expires_at_s=2) == "job-2"
+
+
+def test_a_job_of_a_call_is_read_as_written(jobs) -> None:
+    job = replace(
+        new_job(TENANT, request(), clock=CLOCK, retention_days=1), kind=JobKind.CALL, version=3, lane="cpu", total=1
+    )
+
+    assert jobs.create(job)
+
+    assert jobs.get(TENANT, "job-1") == job
