@@ -31,7 +31,7 @@ def test_calibration_data_holds_every_class_about_equally_often() -> None:
     classes = np.repeat(np.arange(10), 50)
     np.random.default_rng(3).shuffle(classes)
 
-    chosen = spread(classes[:, np.newaxis], classes, items=100).ravel()
+    chosen = spread({"x": classes}, classes, items=100)["x"]
 
     counts = np.bincount(chosen, minlength=10)
     assert counts.sum() == 100
@@ -39,7 +39,7 @@ def test_calibration_data_holds_every_class_about_equally_often() -> None:
 
 
 def test_calibration_takes_all_of_a_small_data_set() -> None:
-    assert len(spread(np.zeros((5, 1)), np.arange(5), items=100)) == 5
+    assert len(spread({"x": np.zeros((5, 1))}, np.arange(5), items=100)["x"]) == 5
 
 
 def test_mistakes_are_told_commonest_first() -> None:

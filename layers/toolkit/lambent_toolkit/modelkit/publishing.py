@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from lambent.adapters.dynamodb_registry import DynamoRegistry
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
+from lambent.contracts.model import ModelContract
 from lambent.domain.model import LabelRecord, VersionRecord
 from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
@@ -29,10 +31,12 @@ class Publisher:
 
     def publish(self, artifact: Artifact) -> VersionRecord:
         """Publish as the next version; raises VersionImmutable (somebody else took the number), Unavailable."""
+        return self.publish_files(artifact.files, artifact.contract)
+
+    def publish_files(self, files: Mapping[str, bytes], contract: ModelContract) -> VersionRecord:
+        """Publish files by name, see `publish_version`, as the next version."""
         store = S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
-        return publish_version(
-            artifact.files, artifact.contract, store=store, registry=self.registry, clock=self._clock
-        )
+        return publish_version(files, contract, store=store, registry=self.registry, clock=self._clock)
 
     def set_label(self, name: str, label: str, version: int) -> LabelRecord:
         """Point a label to a published version; raises ModelNotFound, AliasConflict, Unavailable."""

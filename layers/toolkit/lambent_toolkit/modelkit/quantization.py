@@ -7,26 +7,29 @@ signature. ``from_keras_model`` loses them, and ``from_concrete_functions`` leav
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 if TYPE_CHECKING:
     import keras
 
-Variant = Literal["float32", "int8", "dynamic"]
+Tensors = Mapping[str, Array]
+Variant = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 CALIBRATION_ITEMS = 300
+_CALIBRATED = ("int8", "int16x8")
 _SIGNATURE = "serving_default"
 
 
 def to_tflite(
-    model: keras.Model, contract: ModelContract, *, variant: Variant, calibration: Array | None = None
+    model: keras.Model, contract: ModelContract, *, variant: Variant, calibration: Tensors | None = None
 ) -> bytes:
     """Convert a trained model.
 
@@ -34,59 +37,94 @@ def to_tflite(
     ----------
     model         Keras 3, inputs and outputs in the contract's order
     contract      its tensor names become the file's signature
-    variant       ``float32``; ``int8``: weights, activations, inputs and outputs in 8 bits; ``dynamic``: 8-bit weights
-                  only, which interpreters older than LiteRT refuse
-    calibration   float32 (n, …), preprocessed training inputs; needed for ``int8``, see `spread`
+    variant       - ``float32``
+                  - ``float16``: weights of half the size, computed in 32 bits
+                  - ``dynamic``: 8-bit weights only, which interpreters older than LiteRT refuse
+                  - ``int8``: weights, activations, inputs and outputs in 8 bits
+                  - ``int16x8``: activations, inputs and outputs in 16 bits, weights in 8
+
+                  An input that the contract calls UINT8 takes pixels as they are in every variant; integer inputs
+                  such as token ids are never quantized.
+    calibration   (n, …) by input name, preprocessed training inputs; needed for ``int8`` and ``int16x8``, see `spread`
 
     Returns
     -------
-    bytes of a .tflite file with one signature
+    bytes of a .tflite file with one signature, of TensorFlow Lite's own operators only
+
+    Raises
+    ------
+    ValueError   calibration is missing
     """
+    if variant in _CALIBRATED and calibration is None:
+        raise ValueError(f"{variant} needs calibration data")
     with quiet(), TemporaryDirectory() as folder:
         import tensorflow as tf
 
-        _export(model, contract, folder)
+        _export(model, contract, folder, takes_real_pixels=variant in _CALIBRATED)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
-        if variant != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if variant == "int8":
-            if calibration is None:
-                raise ValueError("int8 needs calibration data")
+        _choose(converter, contract, variant)
+        if calibration is not None and variant in _CALIBRATED:
             converter.representative_dataset = lambda: _samples(contract, calibration)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = tf.int8
-            converter.inference_output_type = tf.int8
         return bytes(converter.convert())
 
 
-def spread(tensors: Array, classes: Array, *, items: int = CALIBRATION_ITEMS) -> Array:
+def spread(tensors: Tensors, classes: Array, *, items: int = CALIBRATION_ITEMS) -> dict[str, Array]:
     """Return ``items`` rows that hold every class about equally often: a representative data set."""
     order = np.argsort(classes, kind="stable")
-    return tensors[order[np.linspace(0, len(order) - 1, min(items, len(order))).astype(np.int64)]]
+    rows = order[np.linspace(0, len(order) - 1, min(items, len(order))).astype(np.int64)]
+    return {name: array[rows] for name, array in tensors.items()}
 
 
-def _export(model: keras.Model, contract: ModelContract, folder: str) -> None:
+def _choose(converter: Any, contract: ModelContract, variant: Variant) -> None:
+    import tensorflow as tf
+
+    if variant == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if variant == "int8":
+        pixels = contract.inputs[0].datatype == "UINT8"
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8 if pixels else tf.int8
+        converter.inference_output_type = tf.int8
+    if variant == "int16x8":
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        converter.inference_input_type = tf.int16
+        converter.inference_output_type = tf.int16
+
+
+def _export(model: keras.Model, contract: ModelContract, folder: str, *, takes_real_pixels: bool) -> None:
     import keras
     import tensorflow as tf
 
     def serve(*tensors: Any) -> dict[str, Any]:
-        answer = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+        numbers = [
+            tf.cast(tensor, tf.float32) if spec.datatype == "UINT8" else tensor
+            for spec, tensor in zip(contract.inputs, tensors, strict=True)
+        ]
+        answer = model(numbers if len(numbers) > 1 else numbers[0], training=False)
         outputs = answer if isinstance(answer, list | tuple) else [answer]
         return {spec.name: output for spec, output in zip(contract.outputs, outputs, strict=True)}
 
-    signature = [
-        tf.TensorSpec(
-            [None if dim == -1 else dim for dim in spec.shape], DTYPE_BY_DATATYPE[spec.datatype], name=spec.name
-        )
-        for spec in contract.inputs
-    ]
     archive = keras.export.ExportArchive()
     archive.track(model)
+    signature = [_tensor_spec(spec, takes_real_pixels=takes_real_pixels) for spec in contract.inputs]
     archive.add_endpoint(_SIGNATURE, serve, input_signature=signature)
     archive.write_out(folder, verbose=False)
 
 
-def _samples(contract: ModelContract, calibration: Array) -> Iterator[dict[str, Array]]:
-    name = contract.inputs[0].name
-    for row in range(len(calibration)):
-        yield {name: calibration[row : row + 1]}
+def _tensor_spec(spec: TensorSpec, *, takes_real_pixels: bool) -> Any:
+    import tensorflow as tf
+
+    # Calibration needs real numbers where the quantized file will take the pixels themselves.
+    dtype = np.dtype(np.float32) if spec.datatype == "UINT8" and takes_real_pixels else DTYPE_BY_DATATYPE[spec.datatype]
+    return tf.TensorSpec([None if dim == -1 else dim for dim in spec.shape], dtype, name=spec.name)
+
+
+def _samples(contract: ModelContract, calibration: Tensors) -> Iterator[dict[str, Array]]:
+    for row in range(len(next(iter(calibration.values())))):
+        sample = {spec.name: calibration[spec.name][row : row + 1] for spec in contract.inputs}
+        yield {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}

@@ -70,7 +70,7 @@ class Workbench:
         self._watcher.begin("quantize", total=2)
         float_file = to_tflite(model, recipe.contract, variant="float32")
         self._watcher.advance("float32")
-        calibration = spread(split.train.tensors, split.train.classes)
+        calibration = spread({recipe.contract.inputs[0].name: split.train.tensors}, split.train.classes)
         int8_file = to_tflite(model, recipe.contract, variant="int8", calibration=calibration)
         self._watcher.advance("int8")
         self._write(FLOAT_FILE, float_file)
