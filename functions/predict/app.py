@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from lambent.runtime.preload import INIT_WAIT_S, await_preload, begin_preload
+
+begin_preload()  # before the heavy imports, which it overlaps
+
 import media_routes
 import oip_routes
 import repository_routes
@@ -17,11 +21,14 @@ app.include_router(repository_routes.router)
 app.include_router(tfs_routes.router)
 app.include_router(media_routes.router)
 
+await_preload(INIT_WAIT_S)
+
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request.
 
     No decorators of the logger and metrics as on the other functions: see `observability.record`.
     """
+    await_preload()
     begin_request(context.aws_request_id)
     return app.resolve(event, context)

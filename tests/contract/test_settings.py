@@ -31,6 +31,8 @@ OF_LIBRARIES = {
     "AWS_DEFAULT_REGION",
 }
 OF_BATCH = {"AWS_BATCH_JOB_ARRAY_INDEX"}
+# Set by Lambda in every function.
+OF_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
 
 
 def _names(settings_type: Any) -> set[str]:
@@ -52,7 +54,7 @@ def test_every_function_has_settings() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_template_sets_what_the_function_reads_and_nothing_else(name: str) -> None:
-    assert _function_variables(name).keys() - OF_LIBRARIES == _names(FUNCTIONS[name])
+    assert _function_variables(name).keys() - OF_LIBRARIES == _names(FUNCTIONS[name]) - OF_LAMBDA.keys()
 
 
 def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
@@ -63,7 +65,7 @@ def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
 def test_the_template_s_values_are_of_the_settings_types(name: str) -> None:
     environ = {key: _as_environ(value) for key, value in _function_variables(name).items()}
 
-    settings.load_settings(FUNCTIONS[name], environ)
+    settings.load_settings(FUNCTIONS[name], environ | OF_LAMBDA)
 
 
 def test_the_worker_s_values_are_of_the_settings_types() -> None:

@@ -15,7 +15,9 @@ PREDICT = {
     "MODELS_BUCKET": "m",
     "MODEL_CACHE_BYTES": "1000",
     "LABEL_TTL_S": "2.5",
-    "INTERPRETER_THREADS": "1",
+    "INTERPRETER_THREADS": "0",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+    "PRELOAD_MODELS": "",
     "MAX_BODY_BYTES": "10",
     "API_KEY_ID": "own-key",
     "DEFAULT_TENANT": "acme",
@@ -31,6 +33,23 @@ def test_settings_are_typed_and_ignore_other_variables() -> None:
     read = settings.load_settings(settings.PredictSettings, {**PREDICT, "PATH": "/bin"})
 
     assert (read.model_cache_bytes, read.label_ttl_s, read.table_name) == (1000, 2.5, "t")
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "wanted", "threads"),
+    [(1024, 0, 1), (1769, 0, 1), (3537, 0, 1), (3538, 0, 2), (10240, 0, 5), (10240, 1, 1)],
+)
+def test_threads_follow_memory_unless_they_are_chosen(memory_mib: int, wanted: int, threads: int) -> None:
+    environ = {**PREDICT, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mib), "INTERPRETER_THREADS": str(wanted)}
+
+    assert settings.load_settings(settings.PredictSettings, environ).threads == threads
+
+
+@pytest.mark.parametrize(("text", "names"), [("", []), ("digits", ["digits"]), ("digits,wine", ["digits", "wine"])])
+def test_models_to_preload_have_commas_between_them(text: str, names: list[str]) -> None:
+    read = settings.load_settings(settings.PredictSettings, {**PREDICT, "PRELOAD_MODELS": text})
+
+    assert read.models_to_preload == names
 
 
 @pytest.mark.parametrize("name", sorted(PREDICT))

@@ -34,14 +34,29 @@ class AroundSettings(CallerSettings, frozen=True, kw_only=True, rename=str.upper
 
 
 class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
-    """HTTP data plane. ``label_ttl_s``: for how long a label's target is remembered."""
+    """HTTP data plane. ``label_ttl_s``: for how long a label's target is remembered.
+
+    ``preload_models``: names with commas between them, to load before the first request.
+    """
 
     models_bucket: str
     infer_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
+    aws_lambda_function_memory_size: int
     max_body_bytes: int
+    preload_models: str
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads an interpreter gets."""
+        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
+
+    @property
+    def models_to_preload(self) -> list[str]:
+        """Return the names."""
+        return [name for name in self.preload_models.split(",") if name]
 
 
 class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -69,6 +84,12 @@ class InferSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
+    aws_lambda_function_memory_size: int
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads an interpreter gets."""
+        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
 
 
 class DispatchSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -110,6 +131,11 @@ class WorkerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     worker_batch_size: int
     keras_backend: str
     aws_batch_job_array_index: int = 0
+
+
+def _whole_vcpus(memory_mib: int) -> int:
+    # docs.aws.amazon.com, "Configure Lambda function memory": at 1,769 MB a function has the equivalent of one vCPU.
+    return max(1, memory_mib // 1769)
 
 
 def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S:

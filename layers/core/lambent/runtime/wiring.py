@@ -243,12 +243,12 @@ def _predict_resolver() -> ModelResolver:
 @cache
 def _predict_models() -> ModelCache:
     settings = predict_settings()
-    loader = parts.lite_loader(settings.interpreter_threads)
+    loader = parts.lite_loader(settings.threads)
     return parts.models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
 
 
 @cache
 def _infer_models() -> ModelCache:
     settings = infer_settings()
-    loader = parts.lite_loader(settings.interpreter_threads)
+    loader = parts.lite_loader(settings.threads)
     return parts.models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
