@@ -190,6 +190,7 @@ def test_the_server_and_the_model_tell_about_themselves(product: Any) -> None:
     configuration = product.http.get("/v2/models/digits/config").json()
 
     assert "binary_tensor_data" in server["extensions"]
+    assert product.http.get("/v2/").json() == server
     assert model["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 28, 28, 1]}]
     assert model["parameters"]["raw_inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
     assert configuration["input"] == [{"name": "image", "data_type": "TYPE_FP32", "dims": [28, 28, 1]}]

@@ -25,6 +25,7 @@ BINARY_DATA_SIZE = "binary_data_size"
 BYTES = "BYTES"
 _WHAT = "request body"
 _MAX_LENGTH_DIGITS = 9
+_MAX_BYTES = 2**31
 # No body that this door takes holds more elements; a larger product of dimensions is a mistake or an attack.
 _MAX_ELEMENTS = 2**31
 Dimension = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -170,9 +171,11 @@ def _binary_size(tensor: AnyTensor, *, field: str) -> int | None:
             "shared memory regions are not supported.",
             field=field,
         )
-    if size is not None and (type(size) is not int or size < 0):
+    if size is not None and (type(size) is not int or not 0 <= size <= _MAX_BYTES):
         raise RequestInvalid(
-            f"{BINARY_DATA_SIZE} of {field} is a whole number from 0.", field=f"{field}.parameters.{BINARY_DATA_SIZE}"
+            f"{BINARY_DATA_SIZE} of {field} is a whole number from 0 to {_MAX_BYTES}.",
+            field=f"{field}.parameters.{BINARY_DATA_SIZE}",
+            limit=_MAX_BYTES,
         )
     return size
 
