@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lambent.domain.preprocessing.image import preprocess_image
+from lambent.domain.preprocessing import make_preprocessor
 from lambent.runtime.http_errors import CHALLENGE
 from lambent_toolkit.modelkit.recipes import digits
 
@@ -17,8 +17,7 @@ LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|sit
 
 
 def tensor(png: bytes) -> list[float]:
-    contract = digits.CONTRACT
-    return preprocess_image(png, contract.preprocessing, contract.limits).ravel().tolist()
+    return make_preprocessor(digits.CONTRACT, {}).prepare(png)["image"].ravel().tolist()
 
 
 def infer_body(data: list[float], shape: list[int]) -> bytes:
