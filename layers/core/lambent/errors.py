@@ -68,6 +68,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+_INTEGER_BITS = 63
+
 
 class LambentError(Exception):
     """Base of the tree.
@@ -109,13 +111,22 @@ class LambentError(Exception):
             "title": self.title,
             "detail": self.detail,
             "field": self.field,
-            "limit": self.limit,
-            "got": self.got,
+            "limit": _encodable(self.limit),
+            "got": _encodable(self.got),
             "retryable": self.is_retryable,
         }
         if self.errors is not None:
             body["errors"] = self.errors
         return body
+
+
+def _encodable(value: Any) -> Any:
+    """Return what is told of a request's value as JSON that every encoder takes: integers of at most 64 bits."""
+    if isinstance(value, list):
+        return [_encodable(each) for each in value]
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    return value
 
 
 class InvalidInput(LambentError):

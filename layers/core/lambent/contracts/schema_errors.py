@@ -40,7 +40,8 @@ def schema_error(exc: msgspec.ValidationError, type_: Any, *, what: str) -> Lamb
         return RequestInvalid(f"The {what} lacks the field {path}; it is required.", field=path)
     got = _GOT.search(reason)
     limit = _limit(expected)
-    reason = _VALUE.sub(f"Expected one of {limit}" if limit else "Expected one of the known kinds", reason)
+    if _VALUE.fullmatch(reason):  # it quotes the value
+        reason = f"Expected one of {limit}" if limit else "Expected one of the known kinds"
     where = f" at {path}" if path else ""
     return RequestInvalid(
         f"The {what} does not match its schema{where}: {reason.replace('`', '')}.",

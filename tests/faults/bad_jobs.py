@@ -1,0 +1,119 @@
+"""Bad batch requests and reads at the jobs door."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from bad_input import BadInput, bad, encoded
+from bad_json import json_classes
+from plane import INTERNAL, TENANT, Request
+from refusals import CANARY
+
+GOOD: dict[str, Any] = {
+    "schema_version": 1,
+    "id": "batch-1",
+    "model": "shade",
+    "input": {"manifest_uri": f"s3://{INTERNAL['DataBucket']}/inputs/{TENANT}/items.jsonl"},
+}
+
+
+def submit(body: bytes) -> Request:
+    """Return a request that submits a batch."""
+    return Request("POST", "/jobs", body, {"content-type": "application/json"})
+
+
+def changed(**changes: Any) -> Request:
+    """Return the good request after changes."""
+    return submit(encoded({**GOOD, **changes}))
+
+
+def _field_missing(random: Random) -> Request:
+    lost = random.choice(list(GOOD))
+    return submit(encoded({name: value for name, value in GOOD.items() if name != lost}))
+
+
+def _set_by_the_service(random: Random) -> Request:
+    name = random.choice(
+        ["tenant", "status", "state", "result_key", "created_at", "version_id", "owner", "__class__", "Tenant"]
+    )
+    if random.random() < 0.3:
+        return changed(input={**GOOD["input"], name: CANARY})
+    return changed(**{name: random.choice([CANARY, 1, None, {}, [CANARY]])})
+
+
+def _wrong_kind(random: Random) -> Request:
+    name = random.choice(["schema_version", "id", "model", "input", "label", "version", "lane"])
+    junk = [5, -1, 1.5, [], {}, [CANARY], True, {"a": CANARY}, 2**70, CANARY + "/"]
+    return changed(**{name: random.choice(junk)})
+
+
+def _id(random: Random) -> Request:
+    ids = ["", "A", "-a", "a" * 65, "../a", "a/b", "a b", "a\n", "a\x00", "é", "a.b", "%2e%2e", "a" * 60_000, CANARY]
+    return changed(id=random.choice(ids))
+
+
+def _model(random: Random) -> Request:
+    return changed(
+        model=random.choice(["", "../x", "Shade", "a/b", "x" * 65, "shade\n", "\u202eshade", CANARY, ".", "a b"])
+    )
+
+
+def _uri(random: Random) -> Request:
+    bucket = INTERNAL["DataBucket"]
+    uri = random.choice(
+        [
+            "", CANARY, "http://169.254.169.254/latest/meta-data", "file:///etc/passwd", "s3://", "s3:///x",
+            "https://a@b/c",
+            f"s3://{bucket}/inputs/other/items.jsonl", f"s3://{bucket}/inputs/{TENANT}/../other/items.jsonl",
+            f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/{TENANT}/x", f"s3://{bucket}",
+            f"S3://{bucket}/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inputs/{TENANT}/%2e%2e/x",
+            "x" * 3000, "ftp://a/b",
+            f"s3://{bucket}/inputs/{TENANT}/", "gopher://127.0.0.1:6379/_", f"s3://{bucket}/inputs//{TENANT}/x",
+        ]
+    )  # fmt: skip
+    return changed(input={"manifest_uri": uri})
+
+
+def _job_id(random: Random) -> Request:
+    ids = [
+        "..",
+        "%2e%2e",
+        "%2e%2e%2f%2e%2e",
+        "a%00b",
+        "x" * 65,
+        "x" * 5000,
+        "A",
+        "a%20b",
+        "%C3%A9",
+        "JOB%23",
+        "a%2Fb",
+        "%ff",
+        "-",
+        "*",
+    ]
+    return Request("GET", f"/jobs/{random.choice(ids)}")
+
+
+CLASSES: list[BadInput] = [
+    *json_classes(
+        "jobs", encoded(GOOD), lambda _: submit(b""), "name_invalid model_not_found callback_url_refused job_id_reused"
+    ),
+    bad("jobs_field_missing", _field_missing, "request_invalid"),
+    bad("jobs_field_set_by_the_service", _set_by_the_service, "field_not_allowed"),
+    bad("jobs_field_of_another_kind", _wrong_kind, "request_invalid field_not_allowed name_invalid"),
+    bad("jobs_id_not_allowed", _id, "request_invalid name_invalid"),
+    bad("jobs_version_and_label", lambda _: changed(version="1", label="live"), "request_invalid"),
+    bad(
+        "jobs_schema_version_unknown",
+        lambda random: changed(schema_version=random.choice([0, 2, -1, 99, 2**65, 1.5])),
+        "request_invalid",
+    ),
+    bad(
+        "jobs_lane_unknown",
+        lambda random: changed(lane=random.choice(["", "tpu", "CPU", "cpu ", CANARY])),
+        "request_invalid",
+    ),
+    bad("jobs_too_large", lambda random: submit(b" " * random.randint(65_537, 200_000)), "payload_too_large"),
+    bad("jobs_read_of_an_odd_id", _job_id, "job_not_found name_invalid route_not_found"),
+]

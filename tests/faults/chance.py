@@ -1,0 +1,9 @@
+"""How chance is seeded: LAMBENT_FAULTS_SEED replays a run, LAMBENT_FAULTS_MUTATIONS makes it longer."""
+
+from __future__ import annotations
+
+import os
+import time
+
+SEED = int(os.environ.get("LAMBENT_FAULTS_SEED", time.time_ns() % 2**32))
+MUTATIONS = int(os.environ.get("LAMBENT_FAULTS_MUTATIONS", "50"))

@@ -1,0 +1,37 @@
+"""A good request of every door, and what it must answer."""
+
+from __future__ import annotations
+
+from bad_input import encoded
+from plane import Plane, Request
+
+from builders import picture
+
+PAIR = {
+    "inputs": [
+        {"name": "left", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]},
+        {"name": "right", "shape": [1, 2], "datatype": "INT32", "data": [4, 5]},
+    ],
+    "outputs": [{"name": "sum"}],
+}
+JSON = {"content-type": "application/json"}
+
+
+def check_good(plane: Plane, path: str) -> None:
+    """Assert that the door behind a path answers a good request right."""
+    if path.startswith("/v2"):
+        answer = plane.send(Request("POST", "/v2/models/pair/infer", encoded(PAIR)))
+        assert (answer.status, answer.json["outputs"][0]["data"]) == (200, [15.0])
+    elif path.startswith("/models/words"):
+        answer = plane.send(Request("POST", "/models/words/predict", b"good day", {"content-type": "text/plain"}))
+        assert (answer.status, answer.json["predictions"][0]["label"]) == (200, "good")
+    elif path.startswith("/models/rows"):
+        row = encoded({"width": 4, "height": 2, "colour": "red"})
+        answer = plane.send(Request("POST", "/models/rows/predict", row, JSON))
+        assert (answer.status, answer.json["predictions"][0]["value"]) == (200, 13.0)
+    elif path.startswith("/models"):
+        answer = plane.send(Request("POST", "/models/shade/predict", picture(255), {"content-type": "image/png"}))
+        assert (answer.status, answer.json["predictions"][0]["label"]) == (200, "bright")
+    else:
+        answer = plane.send(Request("GET", "/models/pair"))
+        assert (answer.status, answer.json["labels"]) == (200, {"live": "1"})

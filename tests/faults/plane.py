@@ -1,0 +1,268 @@
+"""The HTTP doors in this process: the template's routes and settings, the local gateway, the real handlers and models.
+
+Only the storage below is moto's, and no bytes travel over a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import fault_models
+from moto import mock_aws
+
+from builders import create_table
+from lambent_toolkit.sandbox.gateway import Gateway
+from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
+from lambent_toolkit.sandbox.template import translate
+from lambent_toolkit.sandbox.usage_plans import ApiKey, Plan
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+FUNCTIONS = {"PredictFunction": "predict", "JobsFunction": "jobs"}
+# Names that no answer may ever hold, see `answers.py`.
+INTERNAL = {
+    "Table": "internal-table-name",
+    "ModelsBucket": "internal-models-bucket",
+    "DataBucket": "internal-data-bucket",
+    "ApiKey": "internal-key-id",
+}
+KEY = "plane-key"
+TENANT = "acme"
+CONTEXT = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:eu-west-1:1:function:f",
+    aws_request_id="lambda-request", get_remaining_time_in_millis=lambda: 20_000,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sends; ``path`` is percent-encoded, header names are lower case."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    key: str | None = KEY
+
+    def header_pairs(self) -> list[tuple[str, str]]:
+        """Return all headers, the caller's key among them."""
+        key = {} if self.key is None else {"x-api-key": self.key}
+        return [*key.items(), *self.headers.items()]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class HandlerPool:
+    """A function whose only execution environment is this process."""
+
+    handler: Any
+    crashes: list[Exception] = field(default_factory=list)
+
+    @property
+    def log(self) -> HandlerPool:
+        return self
+
+    def line(self, text: str) -> None:
+        """Take the gateway's complaint about a malformed answer."""
+        self.crashes.append(ValueError(text))
+
+    async def invoke(self, event: bytes) -> InvocationResult:
+        """Call the handler as the Lambda runtime does: JSON in, JSON out."""
+        try:
+            return InvocationResult(Outcome.RESPONSE, json.dumps(self.handler(json.loads(event), CONTEXT)).encode())
+        except Exception as exc:  # noqa: BLE001 - as the runtime: whatever a handler raises is a failed invocation
+            self.crashes.append(exc)
+            return InvocationResult(Outcome.ERROR, b"{}")
+
+
+class OneKey:
+    """The stack's own key, without limits."""
+
+    async def find(self, value: str) -> ApiKey | None:
+        """Return what a key's value stands for."""
+        return ApiKey(INTERNAL["ApiKey"], Plan(None, None, None, 0)) if value == KEY else None
+
+
+@dataclass
+class Plane:
+    """The doors, open."""
+
+    gateway: Gateway
+    pools: dict[str, HandlerPool]
+    loop: asyncio.AbstractEventLoop
+    modules: dict[str, ModuleType]
+    logged: io.StringIO = field(default_factory=io.StringIO)
+
+    def send(self, request: Request) -> Answer:
+        """Send one request; what the function logs is added to ``logged``."""
+        with redirect_stdout(self.logged):
+            return self.loop.run_until_complete(self._call(request))
+
+    def take_log(self) -> str:
+        """Return what the functions have logged since the last call."""
+        text = self.logged.getvalue()
+        self.logged.seek(0)
+        self.logged.truncate()
+        return text
+
+    def take_crashes(self) -> list[Exception]:
+        """Return what handlers raised since the last call: on Lambda each is a 502."""
+        crashes = [crash for pool in self.pools.values() for crash in pool.crashes]
+        for pool in self.pools.values():
+            pool.crashes.clear()
+        return crashes
+
+    async def _call(self, request: Request) -> Answer:
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": request.body}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self.gateway(_scope(request), receive, send)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent[0]["headers"]}
+        return Answer(sent[0]["status"], headers, sent[1]["body"])
+
+
+def _scope(request: Request) -> dict[str, Any]:
+    return {
+        "type": "http", "http_version": "1.1", "method": request.method,
+        "raw_path": request.path.encode("latin-1"), "query_string": request.query.encode("latin-1"),
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.header_pairs()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+
+
+@contextmanager
+def open_plane() -> Iterator[Plane]:
+    """Open the doors with all of `fault_models` published."""
+    before = dict(os.environ)
+    os.environ.update(
+        AWS_DEFAULT_REGION=REGION, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
+        POWERTOOLS_TRACE_DISABLED="1",
+    )  # fmt: skip
+    forget_services()
+    loop = asyncio.new_event_loop()
+    try:
+        with mock_aws():
+            yield _build(loop)
+    finally:
+        loop.close()
+        forget_services()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def forget_services() -> None:
+    """Drop what the composition root has made: another test's storage."""
+    from lambent.adapters import clients
+    from lambent.runtime import parts, wiring
+
+    for module in (wiring, parts, clients):
+        for made in vars(module).values():
+            if hasattr(made, "cache_clear"):
+                made.cache_clear()
+
+
+def _build(loop: asyncio.AbstractEventLoop) -> Plane:
+    body = translate(ROOT / "template.yaml", {}).body
+    names = {name: _create(name, resource["Type"]) for name, resource in body["Resources"].items()}
+    for function in FUNCTIONS:
+        os.environ.update(_environment(body, function, names))
+    os.environ.update(LABEL_TTL_S="3600", DEFAULT_TENANT=TENANT)
+    publish_models()
+    modules = {function: _load(folder) for function, folder in FUNCTIONS.items()}
+    pools = {function: HandlerPool(module.handler) for function, module in modules.items()}
+    (api,) = [each for each in body["Resources"].values() if each["Type"] == "AWS::ApiGateway::RestApi"]
+    gateway = Gateway(
+        _with_functions(api["Properties"]["Body"]), api_id="api", stage="prod", pools=pools, keys=OneKey()
+    )
+    return Plane(gateway, pools, loop, modules)
+
+
+def _create(name: str, kind: str) -> str:
+    """Create what HTTP functions reach; return what ``Ref`` gives for it."""
+    physical = INTERNAL.get(name, f"internal-{name.lower()}")
+    if kind == "AWS::S3::Bucket":
+        boto3.client("s3").create_bucket(Bucket=physical, CreateBucketConfiguration={"LocationConstraint": REGION})
+    elif kind == "AWS::DynamoDB::Table":
+        create_table(physical)
+    elif kind == "AWS::SQS::Queue":
+        return str(boto3.client("sqs").create_queue(QueueName=physical)["QueueUrl"])
+    return physical
+
+
+def _environment(body: dict[str, Any], function: str, names: dict[str, str]) -> dict[str, str]:
+    known = {
+        name: str(parameter["Default"]) for name, parameter in body["Parameters"].items() if "Default" in parameter
+    }
+    variables = body["Resources"][function]["Properties"]["Environment"]["Variables"]
+    return {
+        name: {**known, **names}[value["Ref"]] if isinstance(value, dict) else str(value)
+        for name, value in variables.items()
+    }
+
+
+def _with_functions(api: dict[str, Any]) -> dict[str, Any]:
+    """Put the functions' names into the integrations' addresses, as CloudFormation does."""
+    text = re.sub(r"\$\{(\w+)\.Arn\}", r"arn:aws:lambda:eu-west-1:1:function:\1", json.dumps(api))
+    return json.loads(text)
+
+
+def publish_models() -> None:
+    """Publish all of `fault_models` and label them live."""
+    from lambent.adapters.clients import client, table
+    from lambent.adapters.dynamodb_registry import DynamoRegistry
+    from lambent.adapters.s3 import S3ObjectStore
+    from lambent.runtime.clock import SystemClock
+    from lambent.services.publish import publish_version
+    from lambent.services.set_label import set_label
+
+    registry, clock = DynamoRegistry(table(INTERNAL["Table"])), SystemClock()
+    store = S3ObjectStore(client("s3"), INTERNAL["ModelsBucket"], what="model store")
+    for contract, files in fault_models.versions():
+        publish_version(files, contract, store=store, registry=registry, clock=clock)
+        set_label(contract.name, "live", 1, registry=registry, clock=clock)
+
+
+def _load(folder: str) -> ModuleType:
+    """Import a function's app.py as Lambda does: its own folder first."""
+    path = ROOT / "functions" / folder
+    spec = importlib.util.spec_from_file_location(f"plane_{folder}", path / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path))
+    return module
