@@ -4,12 +4,11 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import BatchSubmission
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_body, refer_to_answer, whole_answer
+from lambent.runtime.http import json_answer, read_json, refer_to_answer, whole_answer
 from lambent.runtime.wiring_jobs import show_job_service, show_result_service, submit_service
 from lambent.services.show_job import view
 
@@ -21,8 +20,7 @@ _MAX_REQUEST_BYTES = 65_536
 def submit() -> Response[bytes]:
     """Accept a batch; 202 once it is durable."""
     caller = caller_of(router.current_event, scope=Scope.JOBS)
-    body = read_body(router.current_event, max_bytes=_MAX_REQUEST_BYTES)
-    submission = decode_json(body, BatchSubmission, what="batch request")
+    submission = read_json(router.current_event, BatchSubmission, max_bytes=_MAX_REQUEST_BYTES, what="batch request")
     key = router.current_event.headers.get(HEADER)
     job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
     return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})

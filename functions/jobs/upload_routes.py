@@ -4,11 +4,10 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from lambent.contracts.decoding import decode_json
 from lambent.contracts.uploads import UploadRequest
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_body
+from lambent.runtime.http import json_answer, read_json
 from lambent.runtime.wiring_jobs import grant_upload_service, show_upload_service
 
 router = Router()
@@ -19,8 +18,8 @@ _MAX_REQUEST_BYTES = 8_192
 def grant() -> Response[bytes]:
     """Grant one upload: a form to send to the data bucket."""
     caller = caller_of(router.current_event, scope=Scope.PREDICT)
-    body = read_body(router.current_event, max_bytes=_MAX_REQUEST_BYTES)
-    granted = grant_upload_service().grant(caller.tenant, decode_json(body, UploadRequest, what="upload request"))
+    request = read_json(router.current_event, UploadRequest, max_bytes=_MAX_REQUEST_BYTES, what="upload request")
+    granted = grant_upload_service().grant(caller.tenant, request)
     return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
 
 

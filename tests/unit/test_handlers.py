@@ -51,7 +51,7 @@ class Functions:
         event = {
             "path": path,
             "httpMethod": method,
-            "headers": more.get("headers", {"content-type": "image/png"} if path.startswith("/models/") else {}),
+            "headers": more.get("headers", _default_headers(path)),
             "multiValueHeaders": {},
             "queryStringParameters": more.get("query"),
             "requestContext": {"requestId": "r", "identity": {"apiKeyId": more.get("key", "own-key")}},
@@ -81,6 +81,12 @@ class Functions:
         for message in answer.get("Messages", []):
             self.sqs.delete_message(QueueUrl=self.queues[queue], ReceiptHandle=message["ReceiptHandle"])
         return answer.get("Messages", [])
+
+
+def _default_headers(path: str) -> dict[str, str]:
+    if path.startswith("/models/"):
+        return {"content-type": "image/png"}
+    return {"content-type": "application/json"} if path.startswith(("/jobs", "/uploads")) else {}
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +229,7 @@ def test_protocol_reads(functions: Functions, path: str, field: str, value: obje
 @pytest.mark.parametrize(
     ("method", "path", "more", "status", "code"),
     [
-        ("POST", "/models/shade/predict", {"text": "not base64!", "is_base64": True}, 400, "json_invalid"),
+        ("POST", "/models/shade/predict", {"text": "not base64!", "is_base64": True}, 415, "media_type_unsupported"),
         ("POST", "/models/shade/predict", {"body": bytes(5001)}, 413, "payload_too_large"),
         ("POST", "/models/shade/predict", {"body": b"text"}, 415, "image_format_unsupported"),
         ("POST", "/models/shade/predict", {"headers": {}}, 415, "media_type_unsupported"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -12,14 +12,18 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from lambent.contracts.answers import AnswerReference
-from lambent.errors import JsonInvalid, LambentError, PayloadTooLarge, RouteNotFound
+from lambent.contracts.decoding import decode_json
+from lambent.errors import LambentError, MediaTypeUnsupported, PayloadTooLarge, RouteNotFound
 from lambent.runtime.http_errors import headers_of, problem, status_of
 from lambent.runtime.observability import log_refusal, logger
+
+T = TypeVar("T")
 
 # Exactly this: KServe's client does not accept a charset suffix.
 JSON = "application/json"
 # Inside the JSON that a function returns, a quotation mark takes two bytes; three bytes of base64 always take four.
 _MAX_TEXT_BYTES = 3_000_000
+_BYTES = ("image/", "application/octet-stream")
 _OF_THE_BODY = frozenset({"Content-Encoding", "Inference-Header-Content-Length"})
 
 
@@ -76,14 +80,14 @@ def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
 
     Raises
     ------
-    PayloadTooLarge   more than ``max_bytes``
-    JsonInvalid       marked as base64, but it is none
+    PayloadTooLarge        more than ``max_bytes``
+    MediaTypeUnsupported   bytes that came as text, which damages them, or text that is marked as base64 but is not
     """
     text = event.body or ""
     try:
         body = pybase64.b64decode(text, validate=True) if event.is_base64_encoded else text.encode()
     except ValueError as exc:
-        raise JsonInvalid("The body is marked as base64 or as text, but it is not.", field="body") from exc
+        raise MediaTypeUnsupported("The body is marked as base64 or as text, but it is not.", field="body") from exc
     if len(body) > max_bytes:
         raise PayloadTooLarge(
             f"The body has {len(body)} bytes, this door takes at most {max_bytes}. Send fewer items a request, or use "
@@ -92,11 +96,33 @@ def read_body(event: APIGatewayProxyEvent, *, max_bytes: int) -> bytes:
             limit=max_bytes,
             got=len(body),
         )
+    if body and not event.is_base64_encoded and _media_type(event).startswith(_BYTES):
+        raise MediaTypeUnsupported(
+            "The body's bytes came as text, which damages them: whoever passes the request on must treat its "
+            "Content-Type as binary.",
+            field="Content-Type",
+            got=_media_type(event)[:64],
+        )
     return body
 
 
-def content_type(event: APIGatewayProxyEvent) -> str:
-    """Return the media type without its parameters, in lower case; empty if there is none."""
+def read_json(event: APIGatewayProxyEvent, type_: type[T], *, max_bytes: int, what: str) -> T:
+    """Return the request's JSON body as ``type_``; raises as `read_body` and `decode_json`, in this order.
+
+    Raises
+    ------
+    MediaTypeUnsupported   another Content-Type than application/json, or none
+    """
+    body = read_body(event, max_bytes=max_bytes)
+    if _media_type(event) != JSON:
+        raise MediaTypeUnsupported(
+            f"Set Content-Type to {JSON}.", field="Content-Type", limit=[JSON], got=_media_type(event)[:64]
+        )
+    return decode_json(body, type_, what=what)
+
+
+def _media_type(event: APIGatewayProxyEvent) -> str:
+    """Return the Content-Type without its parameters, in lower case; empty if there is none."""
     return (event.headers.get("content-type") or "").partition(";")[0].strip().lower()
 
 

@@ -9,6 +9,7 @@ from lambent.domain.idempotency import check_same_request, job_id_of
 from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
+from lambent.domain.names import check_name
 from lambent.errors import InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
 from lambent.services.read_manifest import check_manifest_uri
@@ -57,6 +58,7 @@ class SubmitService:
 
         Raises
         ------
+        NameInvalid           the model's name is not allowed
         RequestInvalid        no id and no key, or a key that is not visible ASCII
         UrlRefused            the manifest lies where the tenant may not read
         JobIdReused           the id belongs to a different request
@@ -64,6 +66,7 @@ class SubmitService:
         InProgress            the job of the id or key was removed in this moment
         Unavailable
         """
+        check_name(submission.model, what="model")
         check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
