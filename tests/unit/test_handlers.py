@@ -185,7 +185,7 @@ def test_a_picture_gets_its_label_and_the_headers_tell_how(functions: Functions)
     assert [entry["label"] for entry in body["predictions"][0]["top"]] == ["bright", "dark"]
     assert headers["Lambent-Model"] == "shade@1"
     assert [step.split(";")[0] for step in headers["Server-Timing"].split(", ")] == [
-        "resolve", "load", "preprocess", "infer", "postprocess", "encode",
+        "resolve", "load", "decode", "preprocess", "infer", "postprocess", "encode",
     ]  # fmt: skip
 
 
