@@ -11,13 +11,13 @@ from lambent.contracts.model import TensorSpec
 from lambent.errors import ModelContractMismatch, ModelFormatRefused
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-FLOAT = (FIXTURES / "shade.float32.tflite").read_bytes()
-INT8 = (FIXTURES / "shade.int8.tflite").read_bytes()
+FLOAT = FIXTURES / "shade.float32.tflite"
+INT8 = FIXTURES / "shade.int8.tflite"
 PICTURES = np.random.default_rng(3).random((5, 2, 2, 1), dtype=np.float32)
 
 
 @pytest.mark.parametrize(("model", "tolerance"), [(FLOAT, 1e-6), (INT8, 0.02)])
-def test_float_and_int8_files_answer_in_real_numbers(model: bytes, tolerance: float) -> None:
+def test_float_and_int8_files_answer_in_real_numbers(model: Path, tolerance: float) -> None:
     interpreter = LiteInterpreterLoader().load(model, contract())
 
     scores = interpreter.run({"image": PICTURES})["scores"]
@@ -27,7 +27,7 @@ def test_float_and_int8_files_answer_in_real_numbers(model: bytes, tolerance: fl
 
 
 @pytest.mark.parametrize("model", [FLOAT, INT8])
-def test_batches_of_changing_size_give_the_same_answers_as_single_rows(model: bytes) -> None:
+def test_batches_of_changing_size_give_the_same_answers_as_single_rows(model: Path) -> None:
     interpreter = LiteInterpreterLoader().load(model, contract())
 
     single = np.concatenate([interpreter.run({"image": PICTURES[row : row + 1]})["scores"] for row in range(5)])
@@ -60,9 +60,12 @@ def test_values_beyond_the_quantized_range_are_clipped_not_wrapped() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"not a model at all", b"PK\x03\x04" + bytes(100), b"\x89HDF\r\n\x1a\n" + bytes(100)]
 )
-def test_what_is_no_tflite_file_is_refused_before_the_runtime_sees_it(content: bytes) -> None:
+def test_what_is_no_tflite_file_is_refused_before_the_runtime_sees_it(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(content)
+
     with pytest.raises(ModelFormatRefused):
-        LiteInterpreterLoader().load(content, contract())
+        LiteInterpreterLoader().load(file, contract())
 
 
 @pytest.mark.parametrize(

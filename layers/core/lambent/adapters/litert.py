@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from lambent.adapters.file_tensor import FileTensor
 from lambent.contracts.model import ModelContract, TensorSpec
-from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
+from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
 from lambent.errors import (
     ModelContractMismatch,
     ModelFormatRefused,
     ModelLoadFailed,
     ModelOperatorUnsupported,
+    RequestInvalid,
+    TensorShapeMismatch,
 )
 
 try:
@@ -38,8 +40,8 @@ class LiteInterpreterLoader:
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
 
-    def load(self, model: bytes, contract: ModelContract) -> LiteInterpreter:
-        """Load a verified file.
+    def load(self, model: Path, contract: ModelContract) -> LiteInterpreter:
+        """Load a verified file; it is mapped into memory and may be deleted once loaded.
 
         Raises
         ------
@@ -48,10 +50,12 @@ class LiteInterpreterLoader:
         ModelLoadFailed            refused for another reason
         ModelContractMismatch      its signature is not the contract's
         """
-        if model[4:8] != _IDENTIFIER:
+        with model.open("rb") as file:
+            head = file.read(8)
+        if head[4:] != _IDENTIFIER:
             raise ModelFormatRefused("The model file is not a TFLite flat buffer (no TFL3 identifier).")
         try:
-            runtime = _Runtime(model_content=model, num_threads=self._threads)
+            runtime = _Runtime(model_path=str(model), num_threads=self._threads)
             runtime.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
             raise _load_error(exc) from exc
@@ -76,60 +80,48 @@ class LiteInterpreter:
     def __init__(self, runtime: Any, contract: ModelContract) -> None:
         self._runtime = runtime
         signature = _signature(runtime)
-        self._inputs = _match(contract.inputs, signature.get_input_details(), side="inputs")
+        inputs = signature.get_input_details()
+        self._inputs = _match(contract.inputs, inputs, side="inputs")
         self._outputs = _match(contract.outputs, signature.get_output_details(), side="outputs")
+        self._names = tuple(tensor.name for tensor in self._inputs)
+        self._shapes: list[tuple[int, ...]] | None = [
+            tuple(int(dim) for dim in inputs[name]["shape"]) for name in self._names
+        ]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run a batch; see ports.Interpreter."""
         runtime = self._runtime
-        self._resize(inputs)
-        for tensor in self._inputs:
-            runtime.set_tensor(tensor.index, tensor.to_file(inputs[tensor.name]))
-        runtime.invoke()
+        arrays = [inputs[name] for name in self._names]
+        shapes = [array.shape for array in arrays]
+        if shapes != self._shapes:
+            self._resize(shapes)
+        for tensor, array in zip(self._inputs, arrays, strict=True):
+            runtime.set_tensor(tensor.index, tensor.to_file(array))
+        try:
+            runtime.invoke()
+        except (RuntimeError, ValueError) as exc:
+            raise RequestInvalid(
+                "The model cannot compute these inputs: a value lies outside of what it was built for, such as a token "
+                "id beyond its vocabulary.",
+                field="inputs",
+            ) from exc
         # get_tensor copies; tensor() would hand out memory that the next call overwrites (google-coral/tflite#42).
         return {tensor.name: tensor.from_file(runtime.get_tensor(tensor.index)) for tensor in self._outputs}
 
-    def _resize(self, inputs: Mapping[str, Array]) -> None:
-        changed = [tensor for tensor in self._inputs if tensor.shape != inputs[tensor.name].shape]
-        for tensor in changed:
-            tensor.shape = inputs[tensor.name].shape
-            self._runtime.resize_tensor_input(tensor.index, tensor.shape)
-        if changed:
+    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
+        # Unknown until it has worked: a call that failed half-way must not pass for done.
+        self._shapes = None
+        try:
+            for tensor, shape in zip(self._inputs, shapes, strict=True):
+                self._runtime.resize_tensor_input(tensor.index, shape)
             self._runtime.allocate_tensors()
-
-
-class _FileTensor:
-    """A tensor of the file beside its contract: quantized in the file, real numbers outside."""
-
-    def __init__(self, spec: TensorSpec, details: Mapping[str, Any]) -> None:
-        self.name = spec.name
-        self.index: int = details["index"]
-        self.shape: tuple[int, ...] = tuple(int(dim) for dim in details["shape"])
-        self._wire = DTYPE_BY_DATATYPE[spec.datatype]
-        self._stored = np.dtype(details["dtype"])
-        scale, zero_point = details["quantization"]
-        self._scale, self._zero_point = np.float32(scale), int(zero_point)
-        self._is_quantized = scale != 0 and self._wire.kind == "f" and self._stored.kind in "iu"
-        if not self._is_quantized and self._wire != self._stored:
-            raise ModelContractMismatch(
-                f"Tensor {spec.name} is {self._stored} in the file, but {spec.datatype} in the contract.",
-                field=spec.name,
-            )
-
-    def to_file(self, array: Array) -> Array:
-        """Quantize: round half to even and clip, as TensorFlow Lite's QUANTIZE operator does."""
-        if not self._is_quantized:
-            return array.astype(self._stored, copy=False)
-        info = np.iinfo(self._stored)
-        quantized: Array = np.clip(np.rint(array / self._scale) + self._zero_point, info.min, info.max)
-        return quantized.astype(self._stored)
-
-    def from_file(self, array: Array) -> Array:
-        """Dequantize: ``(q - zero_point) * scale``."""
-        if not self._is_quantized:
-            return array
-        real: Array = (array.astype(np.int32) - self._zero_point) * self._scale
-        return real.astype(self._wire)
+        except (RuntimeError, ValueError) as exc:
+            raise TensorShapeMismatch(
+                "The model cannot be run with inputs of these shapes together.",
+                field="inputs",
+                got=[list(shape) for shape in shapes],
+            ) from exc
+        self._shapes = shapes
 
 
 def _signature(runtime: Any) -> Any:
@@ -141,7 +133,7 @@ def _signature(runtime: Any) -> Any:
     return runtime.get_signature_runner(names[0])
 
 
-def _match(specs: tuple[TensorSpec, ...], details: Mapping[str, Any], *, side: str) -> list[_FileTensor]:
+def _match(specs: tuple[TensorSpec, ...], details: Mapping[str, Any], *, side: str) -> list[FileTensor]:
     declared = {spec.name: spec for spec in specs}
     if set(declared) != set(details):
         raise ModelContractMismatch(
@@ -149,7 +141,7 @@ def _match(specs: tuple[TensorSpec, ...], details: Mapping[str, Any], *, side: s
         )
     for name, spec in declared.items():
         _check_shape(spec, details[name])
-    return [_FileTensor(spec, details[name]) for name, spec in declared.items()]
+    return [FileTensor(spec, details[name]) for name, spec in declared.items()]
 
 
 def _check_shape(spec: TensorSpec, details: Mapping[str, Any]) -> None:
