@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -12,16 +12,28 @@ import numpy as np
 from PIL import Image
 
 from lambent.contracts.jobs import BatchInput, BatchRequest
-from lambent.contracts.model import Classification, ImagePreprocessing, Limits, ModelContract, TensorSpec
-from lambent.domain.model import LIVE, ModelRef
+from lambent.contracts.model import (
+    Classification,
+    ImagePreprocessing,
+    Limits,
+    ModelContract,
+    NumericColumn,
+    TabularPreprocessing,
+    TensorPreprocessing,
+    TensorSpec,
+    TextPreprocessing,
+)
+from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
 from lambent.services.golden import GoldenVectors
-from lambent.services.load_model import ModelCache, ModelResolver, VersionFiles
+from lambent.services.load_model import ModelCache, ModelResolver
 from lambent.services.publish import publish_version
 from lambent.services.run_shard import ShardService
 from lambent.services.set_label import set_label
+from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import (
     FakeClock,
     FakeGrantStore,
@@ -57,12 +69,45 @@ def tell_shade(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"scores": np.stack([1 - bright, bright], axis=1).astype(np.float32)}
 
 
-def golden_vectors(declared: ModelContract, answer: Callable[..., dict[str, np.ndarray]]) -> GoldenVectors:
-    """Return the golden vectors of a dark and a bright picture, for a model that answers as ``answer`` does."""
-    raw = [picture(0), picture(200)]
-    preprocessor = make_preprocessor(declared, {})
+def golden_vectors(
+    declared: ModelContract,
+    answer: Callable[..., dict[str, np.ndarray]],
+    assets: Mapping[str, bytes] | None = None,
+) -> GoldenVectors:
+    """Return golden vectors of two items of the contract's kind, for a model that answers as ``answer`` does."""
+    if isinstance(declared.preprocessing, TensorPreprocessing):
+        tensors = {spec.name: _ones(spec) for spec in declared.inputs}
+        return GoldenVectors([], tensors, answer(tensors))
+    raw = _raw_items(declared)
+    preprocessor = make_preprocessor(declared, assets or {})
     tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
     return GoldenVectors(raw, tensors, answer(tensors))
+
+
+def _raw_items(declared: ModelContract) -> list[bytes]:
+    spec = declared.preprocessing
+    if isinstance(spec, TextPreprocessing):
+        return [b"good day", b"day"]
+    if isinstance(spec, TabularPreprocessing):
+        row = {
+            column.name: column.mean if isinstance(column, NumericColumn) else column.vocabulary[0]
+            for column in spec.columns
+        }
+        return [msgspec.json.encode(row)] * 2
+    return [picture(0), picture(200)]
+
+
+def _ones(spec: TensorSpec) -> np.ndarray:
+    return np.ones([2 if dim == -1 else dim for dim in spec.shape], dtype=DTYPE_BY_DATATYPE[spec.datatype])
+
+
+def model_files(golden: GoldenVectors) -> dict[str, bytes]:
+    """Return the files of both lanes, of which fakes make an interpreter, with the golden vectors of each."""
+    return {
+        "model.tflite": b"tflite",
+        "model.keras": b"keras",
+        **dict.fromkeys(GOLDEN_FILES.values(), golden.to_npz()),
+    }
 
 
 def picture(
@@ -101,10 +146,11 @@ class World:
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     loader: FakeInterpreterLoader = field(default_factory=lambda: FakeInterpreterLoader(tell_shade))
 
-    def publish(self, **changes: object) -> ModelRef:
-        """Publish a version with both lanes' files and point ``live`` to it."""
-        files = {"model.tflite": b"tflite", "model.keras": b"keras"}
-        record = publish_version(files, contract(**changes), store=self.store, registry=self.registry, clock=self.clock)
+    def publish(self, *, assets: Mapping[str, bytes] | None = None, **changes: object) -> ModelRef:
+        """Publish a version with both lanes' files, golden vectors and ``assets``, and point ``live`` to it."""
+        declared = contract(**changes)
+        files = {**model_files(golden_vectors(declared, self.loader.answer, assets)), **(assets or {})}
+        record = publish_version(files, declared, store=self.store, registry=self.registry, clock=self.clock)
         set_label(record.ref.name, LIVE, record.ref.version, registry=self.registry, clock=self.clock)
         return record.ref
 
@@ -116,7 +162,7 @@ class World:
         return ModelResolver(self.registry, self.clock, label_ttl_s=label_ttl_s)
 
     def models(self, capacity_bytes: int = 1_000_000) -> ModelCache:
-        return ModelCache(self.files, self.loader, capacity_bytes=capacity_bytes)
+        return ModelCache(self.files, self.loader, self.clock, capacity_bytes=capacity_bytes)
 
     @property
     def finisher(self) -> JobFinisher:

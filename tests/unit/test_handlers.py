@@ -20,7 +20,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from builders import contract, create_table, picture
+from builders import contract, create_table, golden_vectors, picture
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -158,6 +158,7 @@ def _build_services() -> None:
 def _publish() -> None:
     from lambent.adapters.clients import client, table
     from lambent.adapters.dynamodb_registry import DynamoRegistry
+    from lambent.adapters.litert import LiteInterpreterLoader
     from lambent.adapters.s3 import S3ObjectStore
     from lambent.runtime.clock import SystemClock
     from lambent.services.publish import publish_version
@@ -165,7 +166,9 @@ def _publish() -> None:
 
     registry, clock = DynamoRegistry(table("table")), SystemClock()
     store = S3ObjectStore(client("s3"), "models", what="model store")
-    files = {"model.tflite": (ROOT / "tests/fixtures/shade.int8.tflite").read_bytes()}
+    model = ROOT / "tests/fixtures/shade.int8.tflite"
+    golden = golden_vectors(contract(), LiteInterpreterLoader().load(model, contract()).run)
+    files = {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
     table("table").put_item(Item={"pk": "APIKEY#plain", "sk": "TENANT", "tenant": "acme"})

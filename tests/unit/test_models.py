@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import World, contract
+from builders import World, contract, golden_vectors, model_files, tell_shade
 from lambent.domain.model import LIVE, ModelChoice, ModelRef
 from lambent.errors import (
     AliasConflict,
@@ -17,6 +17,8 @@ from lambent.errors import (
 )
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
+
+FILES = model_files(golden_vectors(contract(), tell_shade))
 
 
 def test_versions_are_numbered_from_one() -> None:
@@ -34,9 +36,7 @@ def test_a_published_version_is_never_written_again() -> None:
     before = dict(world.store.objects)
 
     with pytest.raises(VersionImmutable):
-        publish_version(
-            {"model.tflite": b"x"}, contract(), store=world.store, registry=world.registry, clock=world.clock, version=1
-        )
+        publish_first(world, {**FILES, "model.tflite": b"x"})
 
     assert world.store.objects == before
 
@@ -197,7 +197,6 @@ def test_a_version_is_loaded_once_and_the_least_recently_used_one_is_dropped() -
 
 def test_a_publisher_that_died_before_the_registry_is_finished_by_the_same_files_under_the_same_number() -> None:
     world = World()
-    files = {"model.tflite": b"tflite"}
     add_version = world.registry.add_version
 
     def die(_: object) -> None:
@@ -205,10 +204,10 @@ def test_a_publisher_that_died_before_the_registry_is_finished_by_the_same_files
 
     world.registry.add_version = die  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
-        publish_first(world, files)
+        publish_first(world, FILES)
     world.registry.add_version = add_version  # type: ignore[method-assign]
     world.clock.advance(10)
-    publish_first(world, files)
+    publish_first(world, FILES)
 
     assert world.models().get(ModelRef("shade", 1)).ref == ModelRef("shade", 1)
 

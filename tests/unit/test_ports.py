@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO
 
 import boto3
 import pytest
@@ -102,6 +104,30 @@ def test_an_object_over_the_limit_is_not_downloaded(store) -> None:
     with pytest.raises(PayloadTooLarge) as refusal:
         store.read("k", max_bytes=4)
     assert (refusal.value.limit, refusal.value.got) == (4, 5)
+
+
+def test_an_object_is_downloaded_into_a_file_with_its_digest(store) -> None:
+    body = bytes(range(256)) * 10_000
+    store.write("k", body, content_type="text/plain")
+    file = BytesIO()
+
+    found = store.download("k", file, max_bytes=len(body))
+
+    assert file.getvalue() == body
+    assert (found.sha256, found.size_bytes) == (sha256(body).hexdigest(), len(body))
+
+
+def test_what_is_missing_or_over_the_limit_is_not_downloaded(store) -> None:
+    store.write("k", b"12345", content_type="text/plain")
+    file = BytesIO()
+
+    with pytest.raises(SourceGone):
+        store.download("nothing", file, max_bytes=5)
+    with pytest.raises(PayloadTooLarge) as refusal:
+        store.download("k", file, max_bytes=4)
+
+    assert (refusal.value.limit, refusal.value.got) == (4, 5)
+    assert file.getvalue() == b""
 
 
 def test_addresses_name_bucket_and_key(store) -> None:

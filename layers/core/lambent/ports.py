@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent.domain.caller import Caller
@@ -26,11 +28,30 @@ class StoredObject:
     written_at_s: float
 
 
+@dataclass(frozen=True)
+class Downloaded:
+    """What was written to a file: its sha256 in lower-case hex, and its size."""
+
+    sha256: str
+    size_bytes: int
+
+
 class ObjectStore(Protocol):
     """One bucket. All methods raise Unavailable when the store fails or throttles."""
 
     def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
         """Return the object; raises SourceGone (no such key), PayloadTooLarge (over ``max_bytes``, not downloaded)."""
+        ...
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+        """Write the object to an open file piece by piece, never holding it in memory.
+
+        Raises
+        ------
+        SourceGone        no such key
+        PayloadTooLarge   over ``max_bytes``; nothing was downloaded
+        OSError           the file takes no more
+        """
         ...
 
     def etag(self, key: str) -> str | None:
@@ -229,12 +250,12 @@ class Interpreter(Protocol):
 
 
 class InterpreterLoader(Protocol):
-    """Makes an interpreter from a model file's bytes."""
+    """Makes an interpreter from a model file."""
 
     file: str
 
-    def load(self, model: bytes, contract: ModelContract) -> Interpreter:
-        """Load; raises BrokenArtifact and its subclasses."""
+    def load(self, model: Path, contract: ModelContract) -> Interpreter:
+        """Load a verified file, which the caller may delete afterwards; raises BrokenArtifact and its subclasses."""
         ...
 
 

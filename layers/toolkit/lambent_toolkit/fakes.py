@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import md5
-from typing import Any
+from hashlib import md5, sha256
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
@@ -16,7 +17,7 @@ from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionReco
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
 from lambent.errors import AliasConflict, PayloadTooLarge, SourceGone, VersionImmutable
-from lambent.ports import StoredObject
+from lambent.ports import Downloaded, StoredObject
 
 
 @dataclass
@@ -57,6 +58,12 @@ class FakeObjectStore:
         if max_bytes is not None and len(body) > max_bytes:
             raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
         return StoredObject(body, _etag(body), self.content_types.get(key, ""), self.clock.epoch_s())
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+        """Write the object to an open file."""
+        body = self.read(key, max_bytes=max_bytes).body
+        file.write(body)
+        return Downloaded(sha256(body).hexdigest(), len(body))
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
@@ -301,13 +308,13 @@ class FakeInterpreter:
 
 @dataclass
 class FakeInterpreterLoader:
-    """Loads any bytes as the same interpreter, and counts the loads."""
+    """Loads any file as the same interpreter, and counts the loads."""
 
     answer: Callable[[Mapping[str, Array]], dict[str, Array]]
     file: str = TFLITE_FILE
     loads: int = 0
 
-    def load(self, model: bytes, contract: ModelContract) -> FakeInterpreter:
+    def load(self, model: Path, contract: ModelContract) -> FakeInterpreter:
         """Load."""
         self.loads += 1
         return FakeInterpreter(self.answer)

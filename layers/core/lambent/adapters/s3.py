@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from hashlib import sha256
+from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
 from lambent.errors import PayloadTooLarge, SourceGone
-from lambent.ports import StoredObject
+from lambent.ports import Downloaded, StoredObject
 
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 # 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
 _TAKEN = frozenset({"PreconditionFailed", "412"})
+
+
+_PIECE_BYTES = 1 << 20
 
 
 class S3ObjectStore:
@@ -26,26 +30,38 @@ class S3ObjectStore:
     def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:
         """Return the object; see ports.ObjectStore."""
         with translate(self._what):
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=key)
-            except ClientError as exc:
-                if error_code(exc) in _GONE:
-                    raise SourceGone("The object does not exist or was deleted before it was read.") from exc
-                raise
-            size_bytes = answer["ContentLength"]
-            if max_bytes is not None and size_bytes > max_bytes:
-                answer["Body"].close()
-                raise PayloadTooLarge(
-                    f"The object has {size_bytes} bytes, at most {max_bytes} are taken.",
-                    limit=max_bytes,
-                    got=size_bytes,
-                )
+            answer = self._get(key, max_bytes)
             return StoredObject(
                 answer["Body"].read(),
                 answer["ETag"].strip('"'),
                 answer.get("ContentType", ""),
                 answer["LastModified"].timestamp(),
             )
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+        """Write the object to an open file piece by piece; see ports.ObjectStore."""
+        hashed, size_bytes = sha256(), 0
+        with translate(self._what):
+            for piece in self._get(key, max_bytes)["Body"].iter_chunks(_PIECE_BYTES):
+                file.write(piece)
+                hashed.update(piece)
+                size_bytes += len(piece)
+        return Downloaded(hashed.hexdigest(), size_bytes)
+
+    def _get(self, key: str, max_bytes: int | None) -> Any:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as exc:
+            if error_code(exc) in _GONE:
+                raise SourceGone("The object does not exist or was deleted before it was read.") from exc
+            raise
+        size_bytes = answer["ContentLength"]
+        if max_bytes is not None and size_bytes > max_bytes:
+            answer["Body"].close()
+            raise PayloadTooLarge(
+                f"The object has {size_bytes} bytes, at most {max_bytes} are taken.", limit=max_bytes, got=size_bytes
+            )
+        return answer
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""

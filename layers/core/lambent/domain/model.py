@@ -9,9 +9,13 @@ TFLITE_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
 CONTRACT_FILE = "contract.json"
 GOLDEN_FILE = "golden.npz"
+KERAS_GOLDEN_FILE = "golden.keras.npz"
 TOKENIZER_FILE = "tokenizer.json"
 REPORT_FILE = "report.json"
 MANIFEST_FILE = "manifest.json"
+
+# The golden vectors of each model file; the two differ in their outputs, by quantization.
+GOLDEN_FILES = {TFLITE_FILE: GOLDEN_FILE, KERAS_FILE: KERAS_GOLDEN_FILE}
 
 LIVE = "live"
 

@@ -36,9 +36,11 @@ def resolver(table_name: str, label_ttl_s: float) -> ModelResolver:
 
 def models(table_name: str, bucket: str, loader: InterpreterLoader, *, capacity_bytes: int) -> ModelCache:
     """Return a cache of loaded versions."""
-    from lambent.services.load_model import ModelCache, VersionFiles
+    from lambent.services.load_model import ModelCache
+    from lambent.services.version_files import VersionFiles
 
-    return ModelCache(VersionFiles(registry(table_name), model_store(bucket)), loader, capacity_bytes=capacity_bytes)
+    files = VersionFiles(registry(table_name), model_store(bucket))
+    return ModelCache(files, loader, CLOCK, capacity_bytes=capacity_bytes)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:

@@ -116,7 +116,7 @@ def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
-    from lambent.services.load_model import VersionFiles
+    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(PreprocessSettings)
     return IngestService(
@@ -172,7 +172,7 @@ def dispatch_service() -> DispatchService:
     """Return DispatchFunction's service."""
     from lambent.adapters.batch import BatchJobRunner
     from lambent.services.dispatch import DispatchService
-    from lambent.services.load_model import VersionFiles
+    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(DispatchSettings)
     runner = BatchJobRunner(

@@ -48,7 +48,7 @@ def show_job_service() -> ShowJobService:
 def answer_later_service() -> AnswerLaterService:
     """Return PredictFunction's service for ``Prefer: respond-async``."""
     from lambent.services.answer_later import AnswerLaterService
-    from lambent.services.load_model import VersionFiles
+    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(PredictSettings)
     return AnswerLaterService(

@@ -15,8 +15,9 @@ from lambent.domain.model import ModelRef, digest
 from lambent.domain.names import call_body_file, job_key
 from lambent.errors import InProgress
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
-from lambent.services.load_model import ModelResolver, VersionFiles
+from lambent.services.load_model import ModelResolver
 from lambent.services.send_job import send_call
+from lambent.services.version_files import VersionFiles
 
 _ANY_BYTES = "application/octet-stream"
 # A stored answer may be fetched by another client than the one that asked, so it is stored as it is.

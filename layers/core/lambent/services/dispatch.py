@@ -18,9 +18,10 @@ from lambent.domain.planning import choose_lane, shard_size
 from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
 from lambent.services.finish_job import JobFinisher
-from lambent.services.load_model import ModelResolver, VersionFiles
+from lambent.services.load_model import ModelResolver
 from lambent.services.read_manifest import read_manifest
 from lambent.services.submit_job import new_job
+from lambent.services.version_files import VersionFiles
 
 
 class DispatchService:

@@ -12,14 +12,16 @@ import msgspec
 import numpy as np
 
 from lambent.contracts.messages import TensorMessage
-from lambent.domain.model import ModelChoice, ModelRef
+from lambent.domain.model import KERAS_FILE, TFLITE_FILE, ModelChoice, ModelRef
 from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.uploads import UploadGrant, granted_upload_id
 from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
 from lambent.ports import GrantStore, ObjectStore, Queue, StoredObject
-from lambent.services.load_model import ModelResolver, VersionFiles
+from lambent.services.golden import check_preprocessing
+from lambent.services.load_model import ModelResolver
 from lambent.services.outcome import write_failure
+from lambent.services.version_files import VersionFiles
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,15 @@ class IngestService:
 
     def _preprocessor(self, ref: ModelRef) -> Preprocessor:
         if ref not in self._preprocessors:
-            self._preprocessors[ref] = self._files.preprocessing(ref, self._files.manifest(ref))[1]
+            self._preprocessors[ref] = self._load(ref)
         return self._preprocessors[ref]
+
+    def _load(self, ref: ModelRef) -> Preprocessor:
+        manifest = self._files.manifest(ref)
+        contract, preprocessor = self._files.preprocessing(ref, manifest)
+        model_file = TFLITE_FILE if TFLITE_FILE in manifest.files else KERAS_FILE
+        check_preprocessing(self._files.golden(ref, manifest, model_file), contract, preprocessor)
+        return preprocessor
 
 
 def _to_npz(arrays: Mapping[str, Any]) -> bytes:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass
 
-from lambent.contracts.decoding import decode_json
-from lambent.contracts.model import ModelContract, TextPreprocessing, VersionManifest
-from lambent.domain.model import (
-    CONTRACT_FILE,
-    LIVE,
-    MANIFEST_FILE,
-    TOKENIZER_FILE,
-    ModelChoice,
-    ModelRef,
-    VersionRecord,
-    digest,
-)
+from lambent.contracts.model import ModelContract
+from lambent.domain.model import LIVE, ModelChoice, ModelRef
 from lambent.domain.names import check_name, parse_version
-from lambent.domain.preprocessing import Preprocessor, make_preprocessor
-from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, ModelNotReady, SourceGone
-from lambent.ports import Clock, Interpreter, InterpreterLoader, ObjectStore, Registry
-from lambent.services.not_found import no_such_label, no_such_version
+from lambent.domain.preprocessing import Preprocessor
+from lambent.errors import BrokenArtifact, ModelNotReady
+from lambent.ports import Clock, Interpreter, InterpreterLoader, Registry
+from lambent.services.not_found import no_such_label
+from lambent.services.version_files import VersionFiles, manifest_entry
 
 # Callers choose the names that are looked up: no more than this many are remembered.
 _MOST_NAMES = 10_000
+REFUSAL_TTL_S = 30.0
 
 
 class ModelResolver:
@@ -85,68 +78,6 @@ class ModelResolver:
         return ref
 
 
-class VersionFiles:
-    """A version's files, each verified against the manifest and the manifest against the registry."""
-
-    def __init__(self, registry: Registry, store: ObjectStore) -> None:
-        self._registry = registry
-        self._store = store
-
-    def record(self, ref: ModelRef) -> VersionRecord:
-        """Return the registry's record; raises ModelNotFound."""
-        record = self._registry.version(ref)
-        if record is None:
-            raise no_such_version(ref.name, self._registry)
-        return record
-
-    def manifest(self, ref: ModelRef) -> VersionManifest:
-        """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed."""
-        expected = self.record(ref).manifest_sha256
-        body = self._read(ref, MANIFEST_FILE)
-        if digest(body) != expected:
-            raise _tampered(MANIFEST_FILE, expected, body)
-        return decode_json(body, VersionManifest, what="version manifest")
-
-    def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
-        """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
-        entry = manifest.files.get(name)
-        if entry is None:
-            raise ModelFormatRefused(f"{ref} has no {name}.")
-        body = self._read(ref, name)
-        if digest(body) != entry.sha256:
-            raise _tampered(name, entry.sha256, body)
-        return body
-
-    def contract(self, ref: ModelRef) -> ModelContract:
-        """Return the verified contract."""
-        return decode_contract(self.file(ref, self.manifest(ref), CONTRACT_FILE))
-
-    def preprocessing(self, ref: ModelRef, manifest: VersionManifest) -> tuple[ModelContract, Preprocessor]:
-        """Return the verified contract and the preprocessing that it declares, with its verified files."""
-        contract = decode_contract(self.file(ref, manifest, CONTRACT_FILE))
-        assets: dict[str, bytes] = {}
-        if isinstance(contract.preprocessing, TextPreprocessing):
-            assets[TOKENIZER_FILE] = self.file(ref, manifest, TOKENIZER_FILE)
-        return contract, make_preprocessor(contract, assets)
-
-    def _read(self, ref: ModelRef, name: str) -> bytes:
-        try:
-            return self._store.read(ref.key(name)).body
-        except SourceGone as exc:
-            raise ModelIntegrityFailed(f"{name} of {ref} is missing from the model store.") from exc
-
-
-def decode_contract(body: bytes) -> ModelContract:
-    """Decode contract.json; raises JsonInvalid, RequestInvalid."""
-    return decode_json(body, ModelContract, what="contract")
-
-
-def _tampered(name: str, expected: str, body: bytes) -> ModelIntegrityFailed:
-    return ModelIntegrityFailed(
-        f"{name} does not have the sha256 that was published.", limit=expected[:12], got=digest(body)[:12]
-    )
-
-
 @dataclass(frozen=True)
 class ServedModel:
     """A version ready to answer."""
@@ -159,30 +90,56 @@ class ServedModel:
 
 
 class ModelCache:
-    """Loaded versions, least recently used ones dropped beyond ``capacity_bytes`` of model files."""
+    """Loaded versions, least recently used ones dropped beyond ``capacity_bytes`` of model files.
 
-    def __init__(self, files: VersionFiles, loader: InterpreterLoader, *, capacity_bytes: int) -> None:
+    A version is verified when it is first loaded: the files by their digests, preprocessing and outputs by its golden
+    vectors. One that fails is refused, and not fetched again for `REFUSAL_TTL_S`.
+    """
+
+    def __init__(self, files: VersionFiles, loader: InterpreterLoader, clock: Clock, *, capacity_bytes: int) -> None:
         self._files = files
         self._loader = loader
+        self._clock = clock
         self._capacity_bytes = capacity_bytes
         self._models: OrderedDict[ModelRef, ServedModel] = OrderedDict()
+        self._refusals: dict[ModelRef, tuple[float, BrokenArtifact]] = {}
 
     def get(self, ref: ModelRef) -> ServedModel:
         """Return the version, loading it first if need be; raises ModelNotFound, BrokenArtifact, Unavailable."""
         model = self._models.get(ref)
         if model is None:
-            model = self._load(ref)
-            self._models[ref] = model
-            self._evict()
+            model = self._models[ref] = self._load_unless_refused(ref)
         self._models.move_to_end(ref)
         return model
 
-    def _load(self, ref: ModelRef) -> ServedModel:
-        manifest = self._files.manifest(ref)
-        contract, preprocessor = self._files.preprocessing(ref, manifest)
-        body = self._files.file(ref, manifest, self._loader.file)
-        return ServedModel(ref, contract, self._loader.load(body, contract), preprocessor, len(body))
+    def _load_unless_refused(self, ref: ModelRef) -> ServedModel:
+        until_s, refusal = self._refusals.get(ref, (0.0, None))
+        if refusal is not None and self._clock.epoch_s() < until_s:
+            # A copy: an exception that is raised again and again would collect the traces of all calls.
+            raise copy(refusal)
+        try:
+            return self._load(ref)
+        except BrokenArtifact as error:
+            self._refusals[ref] = (self._clock.epoch_s() + REFUSAL_TTL_S, copy(error))
+            raise
 
-    def _evict(self) -> None:
-        while len(self._models) > 1 and sum(model.size_bytes for model in self._models.values()) > self._capacity_bytes:
+    def _load(self, ref: ModelRef) -> ServedModel:
+        from lambent.services.golden import verify_first_load  # NumPy, which the functions without tensors do not have
+
+        manifest, file = self._files.manifest(ref), self._loader.file
+        size_bytes = manifest_entry(ref, manifest, file).size_bytes
+        contract, preprocessor = self._files.preprocessing(ref, manifest)
+        golden = self._files.golden(ref, manifest, file)
+        self._make_room(size_bytes)
+        with self._files.model(ref, manifest, file) as path:
+            interpreter = self._loader.load(path, contract)
+        verify_first_load(golden, contract, preprocessor, interpreter)
+        return ServedModel(ref, contract, interpreter, preprocessor, size_bytes)
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Drop models until one more of this size fits, or none is left; before its file takes up storage."""
+        while self._models and self._loaded_bytes() + size_bytes > self._capacity_bytes:
             self._models.popitem(last=False)
+
+    def _loaded_bytes(self) -> int:
+        return sum(model.size_bytes for model in self._models.values())

@@ -9,10 +9,12 @@ import msgspec
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, ModelContract, VersionManifest
 from lambent.domain.contract_check import check_contract
-from lambent.domain.model import CONTRACT_FILE, MANIFEST_FILE, ModelRef, VersionRecord, digest
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILES, MANIFEST_FILE, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
-from lambent.errors import VersionImmutable
+from lambent.domain.preprocessing import make_preprocessor
+from lambent.errors import ModelContractMismatch, ModelFormatRefused, VersionImmutable
 from lambent.ports import Clock, ObjectStore, Registry
+from lambent.services.golden import GoldenVectors, check_declared, check_preprocessing
 
 _TYPES = {".json": "application/json"}
 _TRIES = 20
@@ -31,7 +33,8 @@ def publish_version(
 
     Parameters
     ----------
-    files     file name → bytes, without contract.json and manifest.json
+    files     file name → bytes, without contract.json and manifest.json: at least one model file, golden vectors for
+              each, and what the contract's preprocessing needs
     version   the number to take; the next free one if None
 
     Returns
@@ -41,12 +44,14 @@ def publish_version(
     Raises
     ------
     NameInvalid             the contract's name is not allowed
-    ModelContractMismatch   the contract contradicts itself
+    ModelContractMismatch   the contract contradicts itself, or the golden vectors are missing or do not agree with it
+    ModelFormatRefused      there is no model file
     VersionImmutable        the version exists, or somebody publishes it at this moment
     Unavailable
     """
     check_name(contract.name, what="model")
     check_contract(contract)
+    _check_golden(files, contract)
     if version is not None:
         return _publish(files, contract, ModelRef(contract.name, version), store=store, registry=registry, clock=clock)
     first = _next_version(registry, contract.name)
@@ -80,6 +85,21 @@ def _publish(
     record = VersionRecord(ref, digest(body), manifest.created_at)
     registry.add_version(record)
     return record
+
+
+def _check_golden(files: Mapping[str, bytes], contract: ModelContract) -> None:
+    """Check that every model file comes with golden vectors, and that preprocessing here agrees with them."""
+    models = [name for name in GOLDEN_FILES if name in files]
+    if not models:
+        raise ModelFormatRefused(f"A version needs at least one of {', '.join(GOLDEN_FILES)}.", limit=[*GOLDEN_FILES])
+    preprocessor = make_preprocessor(contract, files)
+    for name in models:
+        body = files.get(GOLDEN_FILES[name])
+        if body is None:
+            raise ModelContractMismatch(f"{name} needs golden vectors beside it, in {GOLDEN_FILES[name]}.")
+        golden = GoldenVectors.from_npz(body)
+        check_declared(golden, contract)
+        check_preprocessing(golden, contract, preprocessor)
 
 
 def _next_version(registry: Registry, name: str) -> int:

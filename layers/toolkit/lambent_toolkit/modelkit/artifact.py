@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from lambent.contracts.model import ModelContract
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, REPORT_FILE, TFLITE_FILE
-from lambent.services.load_model import decode_contract
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
+from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.modelkit.workbench import read_step_file
 
@@ -18,6 +18,7 @@ _MADE_BY = {
     TFLITE_FILE: "quantize",
     CONTRACT_FILE: "quantize",
     GOLDEN_FILE: "evaluate",
+    KERAS_GOLDEN_FILE: "evaluate",
     REPORT_FILE: "evaluate",
 }
 
@@ -30,7 +31,7 @@ class Artifact:
     ----------
     contract   decoded contract.json
     report     decoded report.json
-    files      model.keras, model.tflite, golden.npz and report.json by name
+    files      model.keras, model.tflite, their golden vectors and report.json by name
     """
 
     contract: ModelContract

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 
@@ -32,12 +34,14 @@ class Measurement:
     variants           figures of keras, float32 and int8
     confusion          of int8; row = true class, column = predicted class
     golden             all test pictures with the tensors and outputs of int8
+    keras_golden       the same with the outputs of the Keras model
     serving_versions   Python and packages of the serving interpreter
     """
 
     variants: dict[str, VariantFigures]
     confusion: list[list[int]]
     golden: GoldenVectors
+    keras_golden: GoldenVectors
     serving_versions: dict[str, str]
 
 
@@ -51,7 +55,8 @@ def measure(recipe: Recipe, split: Split, files: Mapping[str, bytes], *, watcher
     AgreementTooLow      the int8 file answers too many test items otherwise than the Keras model
     """
     watcher.begin("evaluate", total=3)
-    keras_scores = _keras_scores(files[KERAS_FILE], recipe, split)
+    keras_golden = _keras_golden(files[KERAS_FILE], recipe, split)
+    keras_scores = keras_golden.outputs[recipe.contract.outputs[0].name]
     watcher.advance("Keras")
     runs = {}
     for variant, file in (("float32", FLOAT_FILE), ("int8", TFLITE_FILE)):
@@ -66,17 +71,19 @@ def measure(recipe: Recipe, split: Split, files: Mapping[str, bytes], *, watcher
     _check_agreement(variants["int8"])
     golden = runs["int8"].golden
     counts = confusion(_scores(runs["int8"], recipe), split.test.classes).tolist()
-    return Measurement(variants, counts, golden, runs["int8"].versions)
+    return Measurement(variants, counts, golden, keras_golden, runs["int8"].versions)
 
 
-def _keras_scores(model: bytes, recipe: Recipe, split: Split) -> Array:
-    with quiet():
+def _keras_golden(model: bytes, recipe: Recipe, split: Split) -> GoldenVectors:
+    with quiet(), NamedTemporaryFile() as file:
+        file.write(model)
+        file.flush()
         # The batch worker's own adapter; not at the top, because it imports TensorFlow.
         from lambent.adapters.keras_model import KerasInterpreterLoader
 
-        interpreter = KerasInterpreterLoader().load(model, recipe.contract)
-    inputs, outputs = recipe.contract.inputs, recipe.contract.outputs
-    return interpreter.run({inputs[0].name: split.test.tensors})[outputs[0].name]
+        interpreter = KerasInterpreterLoader().load(Path(file.name), recipe.contract)
+    tensors = {recipe.contract.inputs[0].name: split.test.tensors}
+    return GoldenVectors(split.test.pictures, tensors, interpreter.run(tensors))
 
 
 def _keras_figures(scores: Array, split: Split, *, size_bytes: int) -> VariantFigures:

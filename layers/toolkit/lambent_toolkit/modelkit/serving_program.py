@@ -26,7 +26,7 @@ from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
-from lambent.services.load_model import decode_contract
+from lambent.services.version_files import decode_contract
 
 Tensors = dict[str, Array]
 TIMED_CALLS = 500
@@ -46,7 +46,7 @@ def answer(folder: Path) -> dict[str, Any]:
     """Load, preprocess, predict and measure; raises BrokenArtifact and InvalidInput."""
     contract = decode_contract((folder / CONTRACT_FILE).read_bytes())
     start = perf_counter()
-    interpreter = litert.LiteInterpreterLoader(threads=1).load((folder / TFLITE_FILE).read_bytes(), contract)
+    interpreter = litert.LiteInterpreterLoader(threads=1).load(folder / TFLITE_FILE, contract)
     load_ms = (perf_counter() - start) * 1000
     raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
     preprocessor = make_preprocessor(contract, {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, REPORT_FILE, TFLITE_FILE
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
 from lambent_toolkit.modelkit.errors import StepMissing
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
@@ -40,7 +40,7 @@ class Workbench:
         split = prepare(recipe)
         trained = train(recipe, split, epochs=epochs, seed=seed, watcher=self._watcher)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (TFLITE_FILE, FLOAT_FILE, CONTRACT_FILE, GOLDEN_FILE, REPORT_FILE):
+        for stale in (TFLITE_FILE, FLOAT_FILE, CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE):
             (self.folder / stale).unlink(missing_ok=True)
         self._write(KERAS_FILE, to_keras_file(trained.model))
         record = TrainingRecord(
@@ -81,7 +81,7 @@ class Workbench:
     def evaluate(self) -> Report:
         """Measure all variants on the held-out part, the .tflite ones in the serving interpreter.
 
-        Leaves report.json and golden.npz.
+        Leaves report.json, golden.npz and golden.keras.npz.
 
         Raises
         ------
@@ -104,6 +104,7 @@ class Workbench:
             | {f"serving {name}": number for name, number in measured.serving_versions.items()},
         )
         self._write(GOLDEN_FILE, measured.golden.first(GOLDEN_ITEMS).to_npz())
+        self._write(KERAS_GOLDEN_FILE, measured.keras_golden.first(GOLDEN_ITEMS).to_npz())
         self._write(REPORT_FILE, _to_json(report))
         return report
 

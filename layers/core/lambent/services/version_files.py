@@ -1,0 +1,153 @@
+"""The files of a version, verified before anything parses them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO
+
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.model import FileDigest, ModelContract, TextPreprocessing, VersionManifest
+from lambent.domain.model import (
+    CONTRACT_FILE,
+    GOLDEN_FILES,
+    MANIFEST_FILE,
+    TOKENIZER_FILE,
+    ModelRef,
+    VersionRecord,
+    digest,
+)
+from lambent.domain.preprocessing import Preprocessor, make_preprocessor
+from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, PayloadTooLarge, SourceGone, Unavailable
+from lambent.ports import ObjectStore, Registry
+from lambent.services.not_found import no_such_version
+
+if TYPE_CHECKING:
+    from lambent.services.golden import GoldenVectors
+
+
+class VersionFiles:
+    """A version's files, each verified against the manifest and the manifest against the registry."""
+
+    def __init__(self, registry: Registry, store: ObjectStore) -> None:
+        self._registry = registry
+        self._store = store
+
+    def record(self, ref: ModelRef) -> VersionRecord:
+        """Return the registry's record; raises ModelNotFound."""
+        record = self._registry.version(ref)
+        if record is None:
+            raise no_such_version(ref.name, self._registry)
+        return record
+
+    def manifest(self, ref: ModelRef) -> VersionManifest:
+        """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed."""
+        expected = self.record(ref).manifest_sha256
+        body = self._read(ref, MANIFEST_FILE)
+        if digest(body) != expected:
+            raise _tampered(MANIFEST_FILE, expected, digest(body))
+        return decode_json(body, VersionManifest, what="version manifest")
+
+    def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
+        """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
+        expected = manifest_entry(ref, manifest, name).sha256
+        body = self._read(ref, name)
+        if digest(body) != expected:
+            raise _tampered(name, expected, digest(body))
+        return body
+
+    @contextmanager
+    def model(self, ref: ModelRef, manifest: VersionManifest, name: str) -> Iterator[Path]:
+        """Lend the path of a verified model file, which is written to scratch storage and never held in memory.
+
+        The file has no name there: it is gone when the block ends and nobody has it mapped any more, and also when the
+        process is killed half-way. So nothing is ever left over, and processes cannot get in each other's way.
+
+        Raises
+        ------
+        ModelFormatRefused     the version has no such file
+        ModelIntegrityFailed   its size or sha256 is not the manifest's, or it is missing from the store
+        Unavailable            the store failed, or scratch storage has no room for it
+        """
+        entry = manifest_entry(ref, manifest, name)
+        with TemporaryFile() as scratch:
+            self._download(ref, name, entry, scratch)
+            yield Path(f"/proc/self/fd/{scratch.fileno()}")
+
+    def contract(self, ref: ModelRef) -> ModelContract:
+        """Return the verified contract."""
+        return decode_contract(self.file(ref, self.manifest(ref), CONTRACT_FILE))
+
+    def preprocessing(self, ref: ModelRef, manifest: VersionManifest) -> tuple[ModelContract, Preprocessor]:
+        """Return the verified contract and the preprocessing that it declares, with its verified files."""
+        contract = decode_contract(self.file(ref, manifest, CONTRACT_FILE))
+        assets: dict[str, bytes] = {}
+        if isinstance(contract.preprocessing, TextPreprocessing):
+            assets[TOKENIZER_FILE] = self.file(ref, manifest, TOKENIZER_FILE)
+        return contract, make_preprocessor(contract, assets)
+
+    def golden(self, ref: ModelRef, manifest: VersionManifest, model_file: str) -> GoldenVectors:
+        """Return the verified golden vectors of one of the version's model files.
+
+        Raises
+        ------
+        ModelFormatRefused      the version has none
+        ModelIntegrityFailed
+        ModelContractMismatch   they cannot be read
+        """
+        from lambent.services.golden import GoldenVectors  # NumPy, which the functions without tensors do not have
+
+        return GoldenVectors.from_npz(self.file(ref, manifest, GOLDEN_FILES[model_file]))
+
+    def _read(self, ref: ModelRef, name: str) -> bytes:
+        try:
+            return self._store.read(ref.key(name)).body
+        except SourceGone as exc:
+            raise _missing(ref, name) from exc
+
+    def _download(self, ref: ModelRef, name: str, entry: FileDigest, file: BinaryIO) -> None:
+        try:
+            found = self._store.download(ref.key(name), file, max_bytes=entry.size_bytes)
+            file.flush()
+        except SourceGone as exc:
+            raise _missing(ref, name) from exc
+        except PayloadTooLarge as exc:
+            raise ModelIntegrityFailed(
+                f"{name} is larger than what was published.", limit=exc.limit, got=exc.got
+            ) from exc
+        except OSError as exc:
+            if exc.errno != errno.ENOSPC:
+                raise
+            raise Unavailable(
+                "The function's scratch storage has no room for the model file; the stack's parameter ScratchStorage "
+                "gives it more.",
+                got=entry.size_bytes,
+            ) from exc
+        if found.sha256 != entry.sha256:
+            raise _tampered(name, entry.sha256, found.sha256)
+
+
+def decode_contract(body: bytes) -> ModelContract:
+    """Decode contract.json; raises JsonInvalid, RequestInvalid."""
+    return decode_json(body, ModelContract, what="contract")
+
+
+def manifest_entry(ref: ModelRef, manifest: VersionManifest, name: str) -> FileDigest:
+    """Return what the manifest says of a file; raises ModelFormatRefused (the version has none)."""
+    entry = manifest.files.get(name)
+    if entry is None:
+        raise ModelFormatRefused(f"{ref} has no {name}.")
+    return entry
+
+
+def _missing(ref: ModelRef, name: str) -> ModelIntegrityFailed:
+    return ModelIntegrityFailed(f"{name} of {ref} is missing from the model store.")
+
+
+def _tampered(name: str, expected: str, got: str) -> ModelIntegrityFailed:
+    return ModelIntegrityFailed(
+        f"{name} does not have the sha256 that was published.", limit=expected[:12], got=got[:12]
+    )
