@@ -3,8 +3,14 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 _FOREIGN = ("AWS_", "POWERTOOLS_", "LAMBENT_", "KERAS_")
+
+
+# No timed asserts: examples take as long as the machine needs. A failure prints the blob that replays it.
+settings.register_profile("lambent", deadline=None, print_blob=True)
+settings.load_profile("lambent")
 
 
 @pytest.fixture(autouse=True)
