@@ -10,6 +10,7 @@ from trained import EPOCHS, FOREIGN_WARNINGS, trained_folder
 from lambent.adapters.keras_model import KerasInterpreterLoader
 from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import TensorSpec
+from lambent.domain.model import GOLDEN_FILES
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.services.golden import GoldenVectors, verify_golden
 from lambent_toolkit.modelkit.artifact import Artifact
@@ -106,12 +107,13 @@ def test_layers_preprocess_to_the_same_bits_as_training(serving_run: ServingRun)
 
 def test_golden_vectors_hold_in_this_environments_interpreter_and_in_the_workers(folder: Path, report: Report) -> None:
     artifact = Artifact.read(folder)
-    golden = GoldenVectors.from_npz(artifact.files["golden.npz"])
-    lite = LiteInterpreterLoader().load(artifact.files["model.tflite"], artifact.contract)
-    keras = KerasInterpreterLoader().load(artifact.files["model.keras"], artifact.contract)
+    golden, keras_golden = (GoldenVectors.from_npz(artifact.files[name]) for name in GOLDEN_FILES.values())
+    lite = LiteInterpreterLoader().load(folder / "model.tflite", artifact.contract)
+    keras = KerasInterpreterLoader().load(folder / "model.keras", artifact.contract)
     preprocessor = make_preprocessor(artifact.contract, {})
 
     assert verify_golden(golden, artifact.contract, preprocessor, lite, output_tolerance=1 / 256) <= 1 / 256
+    assert verify_golden(keras_golden, artifact.contract, preprocessor, keras) <= artifact.contract.golden_tolerance
     assert verify_golden(golden, artifact.contract, preprocessor, keras, output_tolerance=INT8_TOLERANCE) > 0
     assert artifact.report == report
 
