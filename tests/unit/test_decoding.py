@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES
+from lambent.contracts.uploads import UploadRequest
 from lambent.errors import FieldNotAllowed, JsonInvalid, JsonTooComplex, LambentError, RequestInvalid
 
 
@@ -244,3 +245,10 @@ def test_depth_is_counted_exactly(depth: int, opener: str, padding: int) -> None
         assert refused(body).got == 1 + depth * levels
     else:
         decode_json(body, Any, what="request body")
+
+
+def test_a_text_that_misses_its_pattern_is_told_the_pattern() -> None:
+    with pytest.raises(RequestInvalid, match="regex") as refusal:
+        decode_json(b'{"model":"m","content_type":"a/b","sha256":"short"}', UploadRequest, what="upload request")
+
+    assert refusal.value.field == "sha256"

@@ -82,7 +82,7 @@ def test_the_same_message_twice_is_one_job(product: Any) -> None:
         ("no-model", {"model": "nobody"}, "inputs/queue/x.jsonl", "model_not_found"),
         ("no-manifest", {}, "inputs/queue/none.jsonl", "manifest_invalid"),
         ("empty-manifest", {}, "inputs/queue/empty.jsonl", "manifest_invalid"),
-        ("foreign-manifest", {}, "inputs/other/x.jsonl", "manifest_invalid"),
+        ("foreign-manifest", {}, "inputs/other/x.jsonl", "callback_url_refused"),
         ("foreign-item", {}, "inputs/queue/foreign.jsonl", "manifest_invalid"),
     ],
 )

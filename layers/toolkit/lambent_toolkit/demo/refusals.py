@@ -60,7 +60,7 @@ def _foreign(stage: Stage, table: Table) -> dict[str, Any]:
     send_request(stage, batch_request("demo-foreign", uri, lane="auto"))
     job = wait_for(lambda: _failed_job(stage, "demo-foreign"), what="the failed job", limit_s=_LIMIT_S)
     error: dict[str, Any] = job["error"]
-    _expect(error.get("code"), "manifest_invalid")
+    _expect(error.get("code"), "callback_url_refused")
     table.add_row("queue", "another tenant's manifest", "job FAILED", error["code"])
     return error
 
