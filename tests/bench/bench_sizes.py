@@ -1,4 +1,4 @@
-"""Unzipped size of every layer, with its largest packages. Lambda takes 250 MB of function and layers together."""
+"""Unzipped size of every layer and function, with its bytecode and largest packages. Lambda takes 250 MiB together."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from harness import build
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.tables import plain_table
 
-MB = 1_000_000
+MIB = 1024 * 1024
 LARGEST = 4
+PREDICT = ("CoreLayer", "NumericLayer", "PredictFunction")
 
 
 def main() -> None:
     """Print the table."""
-    table = plain_table("folder", "unzipped", "largest parts", right=(1,))
-    total = 0
-    for folder in sorted(path for path in build().folder.iterdir() if path.is_dir()):
-        size = size_bytes(folder)
-        total += size if folder.name.endswith("Layer") else 0
-        table.add_row(folder.name, f"{size / MB:.2f} MB", largest(folder))
-    table.add_row("[bold]layers together[/]", f"[bold]{total / MB:.2f} MB[/]", "")
+    table = plain_table("folder", "unzipped", "of it bytecode", "largest parts", right=(1, 2))
+    folders = sorted(path for path in build().folder.iterdir() if path.is_dir())
+    for folder in folders:
+        table.add_row(folder.name, _mib(size_bytes(folder)), _mib(size_bytes(folder, "*.pyc")), largest(folder))
+    predict = [folder for folder in folders if folder.name in PREDICT]
+    totals = [sum(size_bytes(folder, pattern) for folder in predict) for pattern in ("*", "*.pyc")]
+    table.add_row("[bold]PredictFunction with its layers[/]", *(f"[bold]{_mib(total)}[/]" for total in totals), "")
     screen().print(table)
 
 
-def size_bytes(folder: Path) -> int:
+def _mib(size: int) -> str:
+    return f"{size / MIB:.2f} MiB"
+
+
+def size_bytes(folder: Path, pattern: str = "*") -> int:
     """Return the sum of the sizes of all files below."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob(pattern) if file.is_file())
 
 
 def largest(folder: Path) -> str:
@@ -35,7 +40,7 @@ def largest(folder: Path) -> str:
     inside = folder / "python" if (folder / "python").is_dir() else folder
     sizes = {entry.name: size_bytes(entry) if entry.is_dir() else entry.stat().st_size for entry in inside.iterdir()}
     top = sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST]
-    return ", ".join(f"{name} {size / MB:.1f}" for name, size in top if size > MB / 10)
+    return ", ".join(f"{name} {size / MIB:.1f}" for name, size in top if size > MIB / 10)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -60,6 +61,7 @@ def demo_stack() -> Iterator[StackInfo]:
         yield stack
 
 
+@cache
 def build() -> Build:
     """Return what `sam build` made of this tree."""
     return make_build(stack_options(ROOT / ".lambent"), print)
@@ -75,17 +77,14 @@ def run_handler(stack: StackInfo, *, calls: int) -> HandlerRun:
     """
     built = build()
     with TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        spec = _predict_spec(stack, built)
-        paths = RuntimePaths(built.runtime_dir, Path(folder))
-        environment = process_environment(
-            spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=Path(folder)
-        )
-        command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(EVENT), str(answer), str(calls)]
+        answer, event = Path(folder) / "answer.json", Path(folder) / "event.json"
+        event.write_text(json.dumps(sample_event(stack)))
+        environment, task_root = predict_environment(stack, built.folder, Path(folder))
+        command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(event), str(answer), str(calls)]
         subprocess.run(
             [*command, repr(monotonic())],
             env=environment,
-            cwd=spec.task_root,
+            cwd=task_root,
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -105,16 +104,12 @@ def run_program(stack: StackInfo, program: Path, plan: dict[str, Any]) -> Any:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "plan.json").write_text(json.dumps(plan))
-        spec = _predict_spec(stack, built)
-        paths = RuntimePaths(built.runtime_dir, folder, folder)
-        environment = process_environment(
-            spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=folder
-        )
+        environment, task_root = predict_environment(stack, built.folder, folder)
         files = [str(folder / "plan.json"), str(folder / "answer.json")]
         done = subprocess.run(
             [base_interpreter(), "-S", "-s", "-P", str(program), *files],
             env=environment,
-            cwd=spec.task_root,
+            cwd=task_root,
             check=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -131,15 +126,37 @@ def percentiles(values_ms: Sequence[float]) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-def _predict_spec(stack: StackInfo, built: Build) -> FunctionSpec:
+def sample_event(stack: StackInfo) -> dict[str, Any]:
+    """Return the sample event as this stack's API key sends it."""
+    event: dict[str, Any] = json.loads(EVENT.read_text())
+    event["requestContext"]["identity"]["apiKeyId"] = stack.api_key_id
+    return event
+
+
+def predict_environment(stack: StackInfo, built: Path, home: Path) -> tuple[dict[str, str], Path]:
+    """Return the environment and the code folder that Lambda would give PredictFunction of a build.
+
+    Parameters
+    ----------
+    stack   where the handler finds its table and bucket
+    built   what `sam build` made
+    home    the process's private /tmp
+    """
+    spec = _predict_spec(stack, built)
+    paths = RuntimePaths(build().runtime_dir, home)
+    environment = process_environment(spec, paths=paths, endpoint=stack.endpoint, runtime_api="127.0.0.1:1", home=home)
+    return environment, spec.task_root
+
+
+def _predict_spec(stack: StackInfo, built: Path) -> FunctionSpec:
     client: Any = stack.client("lambda")
     configuration = client.get_function_configuration(FunctionName=stack.functions["predict"])
     return FunctionSpec(
         logical_id="PredictFunction",
         name=configuration["FunctionName"],
         handler=configuration["Handler"],
-        task_root=built.folder / "PredictFunction",
-        layer_paths=tuple(built.folder / layer / "python" for layer in ("CoreLayer", "NumericLayer")),
+        task_root=built / "PredictFunction",
+        layer_paths=tuple(built / layer / "python" for layer in ("CoreLayer", "NumericLayer")),
         timeout_s=configuration["Timeout"],
         memory_mib=configuration["MemorySize"],
         environment=configuration["Environment"]["Variables"],
