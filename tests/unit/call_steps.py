@@ -74,7 +74,7 @@ def dying_at(world: World, point: int, *, is_done_first: bool) -> Iterator[list[
     methods = [
         (port, name)
         for port in ports
-        for name in ("read", "write", "write_once", "create", "get", "transition", "close", "send", "announce")
+        for name in ("read", "write", "write_once", "claim", "create", "get", "transition", "close", "send", "announce")
         if hasattr(port, name)
     ]
     for port, name in methods:

@@ -1,7 +1,8 @@
 """What the sweep heals."""
 
 import pytest
-from job_steps import JOB, job, ready, run_cpu, sweep
+from call_steps import Crash, dying_at
+from job_steps import JOB, job, ready, run_cpu, submitter, sweep
 
 from builders import TENANT, request
 from lambent.domain.job_states import JobState
@@ -90,3 +91,29 @@ def test_an_announcement_that_was_lost_is_repeated_by_the_sweep() -> None:
 
     assert ended is JobState.SUCCEEDED
     assert len(world.notifier.announced) == 1
+
+
+@pytest.mark.parametrize("is_done_first", [False, True], ids=["before", "after"])
+def test_no_crash_while_submitting_loses_what_was_accepted(is_done_first: bool) -> None:
+    """Every crash point, not a sample: the process dies before or after each call of a port."""
+    point = 0
+    while True:
+        point += 1
+        world = ready()
+        has_answered = False
+        with dying_at(world, point, is_done_first=is_done_first) as made:
+            try:
+                submitter(world, world.infer_queue).submit(TENANT, request(), idempotency_key="k-1")
+                has_answered = True
+            except Crash:
+                pass
+        is_sent = bool(world.infer_queue.sent)
+        report = sweep(world)
+
+        # A job that was answered 202, or only recorded, is on the queue now or was sent again.
+        assert len(world.jobs.jobs) == 1 or not has_answered, made
+        assert is_sent or report.enqueued == len(world.jobs.jobs), made
+        if has_answered:
+            break
+    assert {"claim", "create", "send"} <= set(made)
+    assert point > len(made)
