@@ -140,3 +140,12 @@ def test_rows_that_cannot_be_told_apart_are_verified_in_one_call() -> None:
     verify_first_load(pairs(rows=6), fixed, make_preprocessor(fixed, {}), FakeInterpreter(answer))
 
     assert calls == [6]
+
+
+@pytest.mark.parametrize(("row_numbers", "kept"), [(10, 20), (30_000, 8), (1_000_000, 4)])
+def test_a_sample_is_small_enough_to_be_read_at_every_cold_start(row_numbers: int, kept: int) -> None:
+    tensors = {"x": np.zeros((25, row_numbers), dtype=np.float32)}
+
+    sample = GoldenVectors([b"item"] * 25, tensors, {"y": np.zeros((25, 1), dtype=np.float32)}).sample(20)
+
+    assert (len(sample.raw), len(sample.tensors["x"]), len(sample.outputs["y"])) == (kept, kept, kept)

@@ -203,11 +203,11 @@ def test_quantizing_rounds_half_to_even_clips_and_reverses(
     assert back.dtype == np.float32
 
 
-def test_nan_and_infinity_become_the_ends_of_the_range_without_a_warning() -> None:
-    tensor = quantized("FP32", np.int8, 0.5, 3)
+def test_infinity_becomes_an_end_of_the_range_and_nan_zero_without_a_warning() -> None:
+    tensor = quantized("FP32", np.int8, 0.125, 3)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stored = tensor.to_file(np.array([np.nan, np.inf, -np.inf], dtype=np.float32))
+        stored = tensor.to_file(np.array([np.nan, np.inf, -np.inf, 3e38], dtype=np.float32))
 
-    assert stored.tolist() == [-128, 127, -128]
+    assert stored.tolist() == [0, 127, -128, 127]

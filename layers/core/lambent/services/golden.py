@@ -22,6 +22,7 @@ from lambent.ports import Interpreter
 _TENSORS, _OUTPUTS = "tensors/", "outputs/"
 # What a first load verifies: enough to catch other preprocessing or kernels, few enough for a large model.
 FIRST_LOAD_ROWS = 4
+SAMPLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class GoldenVectors:
     def first(self, rows: int) -> GoldenVectors:
         """Return the vectors of the first rows."""
         return self.part(0, rows)
+
+    def sample(self, most: int) -> GoldenVectors:
+        """Return the first vectors: at most ``most``, fewer (but enough for a first load) if they are large.
+
+        Every cold start reads them, so their tensors are kept to about `SAMPLE_BYTES`.
+        """
+        rows = max(len(self.raw), 1)
+        row_bytes = max(sum(array.nbytes for array in self.tensors.values()) // rows, 1)
+        return self.first(min(most, max(SAMPLE_BYTES // row_bytes, FIRST_LOAD_ROWS)))
 
     def part(self, start: int, stop: int) -> GoldenVectors:
         """Return the vectors of some rows."""

@@ -103,8 +103,8 @@ class Workbench:
             tools={name: version(name) for name in _TOOLS}
             | {f"serving {name}": number for name, number in measured.serving_versions.items()},
         )
-        self._write(GOLDEN_FILE, measured.golden.first(GOLDEN_ITEMS).to_npz())
-        self._write(KERAS_GOLDEN_FILE, measured.keras_golden.first(GOLDEN_ITEMS).to_npz())
+        self._write(GOLDEN_FILE, measured.golden.sample(GOLDEN_ITEMS).to_npz())
+        self._write(KERAS_GOLDEN_FILE, measured.keras_golden.sample(GOLDEN_ITEMS).to_npz())
         self._write(REPORT_FILE, _to_json(report))
         return report
 
