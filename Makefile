@@ -35,6 +35,9 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
 	$(UV_COMPILE) --group clients -o tests/clients/requirements.txt
 
+openapi: $(STAMP) ## write the API's document and its page anew
+	$(BIN)/python -m lambent_toolkit.openapi
+
 demo: $(STAMP) ## train, quantize, publish and use a model through all three doors
 	$(BIN)/lambent demo
 
@@ -72,4 +75,4 @@ build: $(STAMP) ## build functions and layers for AWS, without Docker
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock demo up sam-local test clients check lint format build bench
+.PHONY: help setup lock openapi demo up sam-local test clients check lint format build bench

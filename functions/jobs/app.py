@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import docs_routes
 import job_routes
 import registry_routes
 import upload_routes
@@ -14,6 +15,7 @@ app = make_resolver()
 app.include_router(job_routes.router)
 app.include_router(upload_routes.router)
 app.include_router(registry_routes.router)
+app.include_router(docs_routes.router)
 
 
 @logger.inject_lambda_context(clear_state=True)

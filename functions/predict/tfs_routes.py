@@ -26,6 +26,12 @@ _OPERATIONS = {
 }
 
 
+@router.get("/")
+def alive() -> Response[bytes]:
+    """Say that the service runs, where the client of KServe's version 1 asks for it."""
+    return json_answer({"status": "alive"})
+
+
 @router.get("/v1/models")
 def models() -> Response[bytes]:
     """Names of all models; KServe's, TensorFlow Serving has no such call."""

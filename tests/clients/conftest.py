@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from door import ROOT, Door, read_door, running_stack
+from door import ROOT, Door, fuzz_seed, read_door, running_stack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--state", type=Path, help="state folder of a running `lambent up --demo`, to use that stack")
+
+
+def pytest_report_header() -> str:
+    return f"requests made up with FUZZ_SEED={fuzz_seed()}"
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,14 @@ def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return
     with running_stack(tmp_path_factory.mktemp("stack")) as door:
         yield door
+
+
+@pytest.fixture(autouse=True)
+def loaded(door: Door) -> Iterator[None]:
+    """Load the model again after a test, which may have unloaded it."""
+    yield
+    with door.http() as http:
+        http.post("/v2/repository/models/digits/load").raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -16,7 +19,7 @@ from tritonclient.http import InferenceServerClient
 
 ROOT = Path(__file__).parents[2]
 # Tests may be in a hurry; the plan's limits have their own tests.
-UNHURRIED = ("--parameter", "RequestsPerSecond=10000", "--parameter", "RequestBurst=5000")
+UNHURRIED = ("RequestsPerSecond=10000", "RequestBurst=5000", "LabelTtlSeconds=0")
 START_S = 150
 STOP_S = 20
 
@@ -29,10 +32,12 @@ class Door:
     ----------
     url : str    without a path
     key : str    the stack's own API key, which may do everything
+    data_bucket : str
     """
 
     url: str
     key: str
+    data_bucket: str
 
     @property
     def address(self) -> str:
@@ -45,6 +50,12 @@ class Door:
 
     def http(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers=self.headers, timeout=30)
+
+
+@cache
+def fuzz_seed() -> int:
+    """Return the seed of made-up requests: FUZZ_SEED of the environment, or a new one, printed in pytest's header."""
+    return int(os.environ.get("FUZZ_SEED") or random.SystemRandom().randrange(2**32))
 
 
 class ApiKey(InferenceServerClientPlugin):
@@ -68,7 +79,8 @@ def triton(door: Door, base_path: str = "", *, concurrency: int = 1) -> Iterator
 @contextmanager
 def running_stack(state: Path) -> Iterator[Door]:
     """Run the product with the demo model in a process of the main environment."""
-    command = [ROOT / ".venv/bin/lambent", "up", "--demo", "--port", "0", "--state", state, *UNHURRIED]
+    command = [ROOT / ".venv/bin/lambent", "up", "--demo", "--port", "0", "--state", state]
+    command += [part for setting in UNHURRIED for part in ("--parameter", setting)]
     with (state / "up.log").open("w") as log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as process:
         try:
             _wait_until_ready(process, state / "up.log")
@@ -93,4 +105,4 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 def read_door(state: Path) -> Door:
     """Return the door of the stack with this state folder."""
     stack = json.loads((state / "stack.json").read_text())
-    return Door(stack["url"], stack["api_key"])
+    return Door(stack["url"], stack["api_key"], stack["buckets"]["data"])

@@ -30,6 +30,13 @@ def test_an_unknown_model_is_not_ready(client: InferenceServerClient) -> None:
     assert not client.is_model_ready("nobody")
 
 
+def test_the_server_names_itself_and_its_extensions(client: InferenceServerClient) -> None:
+    metadata = client.get_server_metadata()
+
+    assert metadata["name"] == "lambent"
+    assert {"binary_tensor_data", "classification", "model_repository", "statistics"} <= {*metadata["extensions"]}
+
+
 @pytest.mark.parametrize("version", ["", "1", "live"])
 def test_metadata_tell_the_tensors(client: InferenceServerClient, version: str) -> None:
     metadata = client.get_model_metadata("digits", version)
@@ -39,6 +46,48 @@ def test_metadata_tell_the_tensors(client: InferenceServerClient, version: str) 
     assert metadata["versions"] == ["1"]
     assert (image["name"], image["datatype"], image["shape"]) == ("image", "FP32", [-1, 28, 28, 1])
     assert (scores["datatype"], scores["shape"]) == ("FP32", [-1, 10])
+
+
+def test_the_configuration_has_the_tensors_in_tritons_terms(client: InferenceServerClient) -> None:
+    config = client.get_model_config("digits")
+
+    (image,) = config["input"]
+    assert config["name"] == "digits"
+    assert (image["name"], image["data_type"]) == ("image", "TYPE_FP32")
+
+
+def test_the_repository_lists_the_model_as_ready(client: InferenceServerClient) -> None:
+    index = client.get_model_repository_index()
+
+    (digits,) = [entry for entry in index if entry["name"] == "digits"]
+    assert (digits["version"], digits["state"]) == ("1", "READY")
+
+
+def test_a_model_is_unloaded_and_loaded_again(client: InferenceServerClient) -> None:
+    client.unload_model("digits")
+    client.load_model("digits")
+
+    assert client.is_model_ready("digits")
+
+
+def test_statistics_count_inferences(client: InferenceServerClient, seven_tensor: dict[str, object]) -> None:
+    statistics = client.get_inference_statistics("digits")
+
+    (digits,) = statistics["model_stats"]
+    assert (digits["name"], digits["version"]) == ("digits", "1")
+    assert set(digits["inference_stats"]) >= {"success", "fail", "queue", "compute_infer"}
+
+
+def test_statistics_of_all_models_are_listed(client: InferenceServerClient) -> None:
+    assert isinstance(client.get_inference_statistics()["model_stats"], list)
+
+
+@pytest.mark.parametrize("ask", ["get_model_metadata", "get_model_config", "get_inference_statistics", "load_model"])
+def test_an_unknown_model_is_an_exception_with_our_text(client: InferenceServerClient, ask: str) -> None:
+    with pytest.raises(InferenceServerException, match="no such model") as caught:
+        getattr(client, ask)("nobody")
+
+    assert caught.value.status() == "404"
 
 
 def test_a_missing_key_is_an_exception_with_our_text(door: Door) -> None:

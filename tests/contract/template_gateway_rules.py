@@ -25,6 +25,8 @@ ERROR_FIELDS = {
 }
 # A request that is too large is shown the upload door.
 MORE_FIELDS = {"REQUEST_TOO_LARGE": {"upload"}}
+# Who reads how to call the API has no key yet.
+OPEN_PATHS = {"/openapi.json", "/docs"}
 NEEDED_GATEWAY_ERRORS = {
     "INVALID_API_KEY": (401, "auth_invalid"),
     "MISSING_AUTHENTICATION_TOKEN": (404, "route_not_found"),
@@ -44,12 +46,13 @@ def binary_bodies_pass(template: ExpandedTemplate) -> Findings:
             yield f"{name}: pictures arrive as broken text"
 
 
-def every_route_needs_a_key(template: ExpandedTemplate) -> Findings:
+def every_route_but_the_document_needs_a_key(template: ExpandedTemplate) -> Findings:
     for api in template.of_type("ApiGateway::RestApi").values():
         for path, methods in api["Body"]["paths"].items():
             for method, operation in methods.items():
-                if {"api_key": []} not in operation.get("security", []):
-                    yield f"{method.upper()} {path}: open to everybody"
+                is_keyed = {"api_key": []} in operation.get("security", [])
+                if is_keyed == (path in OPEN_PATHS):
+                    yield f"{method.upper()} {path}: {'closed to readers' if is_keyed else 'open to everybody'}"
 
 
 def gateway_errors_look_like_ours(template: ExpandedTemplate) -> Findings:
@@ -94,7 +97,7 @@ def _wrong_answer(kind: str, answer: dict[str, Any]) -> Findings:
 
 RULES = [
     binary_bodies_pass,
-    every_route_needs_a_key,
+    every_route_but_the_document_needs_a_key,
     gateway_errors_look_like_ours,
     a_missing_key_is_told_how_to_authenticate,
 ]

@@ -168,9 +168,12 @@ MUTANTS = [
         _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "DeadLetterConfig"),
     ),
     Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),
-    Mutant(gateway_rules.every_route_needs_a_key, _properties("Api", "Auth")),
     Mutant(
-        gateway_rules.every_route_needs_a_key,
+        gateway_rules.every_route_but_the_document_needs_a_key,
+        _properties("JobsFunction", "Events", "Docs", "Properties", "Auth"),
+    ),
+    Mutant(
+        gateway_rules.every_route_but_the_document_needs_a_key,
         _properties("JobsFunction", "Events", "GetJob", "Properties", "Auth"),
         {"ApiKeyRequired": False},
     ),

@@ -1,0 +1,130 @@
+"""Parameters and headers that several routes share, by the names under which components has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambent.contracts.paging import MAX_PAGE
+from lambent.domain.call import Operation
+from lambent.domain.idempotency import job_id_of
+
+_NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
+_JOB_ID = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"}
+_UPLOAD_ID = {"type": "string", "pattern": "^up-[0-9a-f]{32}$"}
+_TEXT = {"type": "string"}
+# An id of each kind, for the examples.
+CALL_KEY = "docs-call"
+CALL_ID = job_id_of(Operation.MEDIA_PREDICT, CALL_KEY)
+UPLOAD_ID = "up-00000000000000000000000000000000"
+
+
+def _in_path(name: str, schema: dict[str, Any], description: str, example: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": schema,
+        "description": description,
+        "example": example,
+    }
+
+
+def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": schema, "description": description}
+
+
+PARAMETERS: dict[str, Any] = {
+    "model": _in_path("model", _NAME, "Name of the model.", "digits"),
+    "version": _in_path("version", {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"}, "Number of a version.", "1"),
+    "label": _in_path("label", _NAME, "A label, which points to a version.", "live"),
+    "versionOrLabel": _in_path("versionOrLabel", _NAME, "Number of a version, or a label.", "1"),
+    "jobId": _in_path("id", _JOB_ID, "The job's id.", "docs-1"),
+    "callId": _in_path("id", _JOB_ID, "The id of a call's job.", CALL_ID),
+    "uploadId": _in_path("id", _UPLOAD_ID, "The upload's id.", UPLOAD_ID),
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE},
+        "description": "Most names on a page.",
+    },
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "schema": _TEXT,
+        "description": "`next_cursor` of the page before.",
+    },
+    "Prefer": _header(
+        "Prefer", _TEXT, "`respond-async` (RFC 7240): accept now (202), answer later under `/jobs/{id}/result`."
+    ),
+    "IdempotencyKey": _header(
+        "Idempotency-Key",
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "Makes the same request twice one job; with a job to come only.",
+    ),
+    "top_k": {
+        "name": "top_k",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 1},
+        "description": "How many of the best classes to tell.",
+    },
+    "ContentEncoding": _header(
+        "Content-Encoding",
+        {"type": "string", "enum": ["gzip", "deflate", "identity"]},
+        "How the body is compressed; the limit counts decompressed bytes too.",
+    ),
+    "InferenceHeaderContentLength": _header(
+        "Inference-Header-Content-Length",
+        {"type": "integer", "minimum": 0},
+        "Bytes of JSON before the binary tensors; says that there are some.",
+    ),
+}
+HEADERS: dict[str, Any] = {
+    "x-amzn-RequestId": {"schema": _TEXT, "description": "Names the request in the logs."},
+    "WWW-Authenticate": {"schema": _TEXT, "description": "The header that carries the key.", "required": True},
+    "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait.", "required": True},
+    "Lambent-Model": {
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}@[0-9]+$"},
+        "description": "name@version that answered.",
+        "required": True,
+    },
+    "Lambent-Cold-Start": {
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "description": "Whether this was the first request of its execution environment.",
+        "required": True,
+    },
+    "Server-Timing": {
+        "schema": _TEXT,
+        "description": "Milliseconds of each step: decode, resolve, load, preprocess, infer, postprocess, encode.",
+        "required": True,
+    },
+    "Inference-Header-Content-Length": {
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "Bytes of JSON before the binary tensors, if there are some.",
+    },
+    "Preference-Applied": {"schema": {"type": "string", "enum": ["respond-async"]}, "description": "RFC 7240."},
+    "Content-Encoding": {"schema": {"type": "string", "enum": ["gzip", "deflate"]}, "description": "Of large answers."},
+    "Location": {"schema": _TEXT, "description": "Where to look for the outcome.", "required": True},
+}
+# What every prediction takes beside its own parameters.
+DATA_PLANE_PARAMETERS = ("ContentEncoding", "Prefer", "IdempotencyKey")
+DATA_PLANE_HEADERS = ("Lambent-Model", "Lambent-Cold-Start", "Server-Timing", "Content-Encoding")
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """Return references to headers of an answer; every answer has the request's id too."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("x-amzn-RequestId", *names)}
+
+
+def json_content(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
+    """Return the content of a JSON body with its named examples."""
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"application/json": {"schema": schema, **({"examples": named} if named else {})}}
+
+
+def json_answer(description: str, schema: dict[str, Any], example: Any, *more_headers: str) -> dict[str, Any]:
+    """Return a JSON answer with one example."""
+    return {
+        "description": description,
+        "headers": headers(*more_headers),
+        "content": json_content(schema, answer=example),
+    }

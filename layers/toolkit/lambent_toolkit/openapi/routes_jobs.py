@@ -1,0 +1,154 @@
+"""Jobs, the registry, and this document itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lambent import errors
+from lambent_toolkit.openapi import samples
+from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
+from lambent_toolkit.openapi.other_answers import CALL_JOB, STORED
+from lambent_toolkit.openapi.parameters import CALL_ID, headers, json_answer, json_content
+from lambent_toolkit.openapi.route import Route
+from lambent_toolkit.openapi.routes_oip import INFER_ERRORS
+from lambent_toolkit.openapi.schema_parts import ref
+
+JOBS = {
+    "name": "Jobs",
+    "description": "Large batches: items in S3, one request, one result file a shard. The tenant is never in a "
+    "request: it is the API key's.",
+}
+REGISTRY = {"name": "Models", "description": "What there is to call."}
+DOCUMENT = {"name": "Document", "description": "This document; both routes answer without an API key."}
+_REQUEST = {
+    "schema_version": 1,
+    "id": "docs-1",
+    "model": samples.MODEL,
+    "input": {"manifest_uri": f"s3://{samples.BUCKET}/inputs/default/items.jsonl"},
+}
+_JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
+
+
+def routes() -> Iterator[Route]:
+    """Yield the routes of jobs, registry and document."""
+    yield _submit()
+    yield _show()
+    yield _result()
+    yield from _registry()
+    yield from _document()
+
+
+def _submit() -> Route:
+    accepted = json_answer("Accepted; the same request again answers the same job.", ref("JobView"), _JOB)
+    return Route(
+        operation_id="submit_job",
+        method="post",
+        path="/jobs",
+        tag=JOBS["name"],
+        summary="Submit a batch",
+        description="`input.manifest_uri` is a JSONL file in the data bucket under the tenant's `inputs/` prefix; each "
+        'of its lines is `{"id": …, "uri": "s3://…"}`, one item. Name the job by `id` or by `Idempotency-Key`.',
+        parameters=("IdempotencyKey",),
+        body={"required": True, "content": json_content(ref("BatchSubmission"), batch=_REQUEST)},
+        answers={202: {**accepted, "headers": headers("Location")}},
+        errors=(
+            errors.JsonInvalid,
+            errors.JsonTooComplex,
+            errors.RequestInvalid,
+            errors.FieldNotAllowed,
+            errors.MediaTypeUnsupported,
+            errors.NameInvalid,
+            errors.JobIdReused,
+            errors.UrlRefused,
+            *LATER_ERRORS,
+        ),
+        samples=[samples.curl_json("post", "/jobs", _REQUEST)],
+    )
+
+
+def _show() -> Route:
+    return Route(
+        operation_id="show_job",
+        method="get",
+        path="/jobs/{id}",
+        parts={"id": "jobId"},
+        tag=JOBS["name"],
+        summary="Progress of a job",
+        description="Another tenant's id answers exactly as one that does not exist.",
+        answers={200: json_answer("The job.", ref("JobView"), _JOB)},
+        errors=(errors.JobNotFound,),
+        samples=[samples.curl_json("get", "/jobs/docs-1")],
+    )
+
+
+def _result() -> Route:
+    answer: dict[str, Any] = {
+        "description": "The answer as the door would have given it, of the same content type.",
+        "headers": headers("Lambent-Model"),
+        "content": {
+            "application/json": {"schema": {"description": "As the call's route answers."}},
+            "application/octet-stream": {"schema": {"description": "Binary tensors, as the call's route answers."}},
+        },
+    }
+    return Route(
+        operation_id="job_result",
+        method="get",
+        path="/jobs/{id}/result",
+        parts={"id": "callId"},
+        tag=JOBS["name"],
+        summary="Answer of a call that was accepted for later",
+        description="A call that failed answers its own error here.",
+        answers={200: answer, 303: STORED},
+        errors=(errors.JobNotFound, errors.ResultNotFound, errors.InProgress, *MODEL_ERRORS, *INFER_ERRORS),
+        samples=[samples.curl_json("get", f"/jobs/{CALL_ID}/result")],
+    )
+
+
+def _registry() -> Iterator[Route]:
+    yield Route(
+        operation_id="list_models",
+        method="get",
+        path="/models",
+        tag=REGISTRY["name"],
+        summary="Names of all models",
+        description="A page at a time: as long as there is a `next_cursor`, ask again with it as `cursor`.",
+        parameters=("limit", "cursor"),
+        answers={200: json_answer("The names.", ref("ModelPage"), {"models": [samples.MODEL]})},
+        errors=(errors.CursorInvalid,),
+        samples=[samples.curl_json("get", "/models")],
+    )
+    described = {"name": samples.MODEL, "versions": ["1"], "labels": {"live": "1"}}
+    yield Route(
+        operation_id="describe_model",
+        method="get",
+        path="/models/{model}",
+        tag=REGISTRY["name"],
+        summary="Versions and labels of a model",
+        answers={200: json_answer("The model.", ref("ModelDescription"), described)},
+        errors=(errors.NameInvalid, errors.ModelNotFound),
+        samples=[samples.curl_json("get", f"/models/{samples.MODEL}")],
+    )
+
+
+def _document() -> Iterator[Route]:
+    yield _file("openapi", "/openapi.json", "The API as OpenAPI 3.1", "application/json", {"type": "object"})
+    yield _file("docs", "/docs", "The API as a page", "text/html", {"type": "string"})
+
+
+def _file(operation_id: str, path: str, summary: str, media_type: str, schema: dict[str, Any]) -> Route:
+    answer = {
+        "description": summary,
+        "headers": headers("Content-Encoding"),
+        "content": {media_type: {"schema": schema}},
+    }
+    return Route(
+        operation_id=operation_id,
+        method="get",
+        path=path,
+        tag=DOCUMENT["name"],
+        summary=summary,
+        answers={200: answer},
+        samples=[{"lang": "Shell", "label": "curl", "source": f'curl -s "$URL{path}"'}],
+        is_open=True,
+    )

@@ -1,0 +1,114 @@
+"""What bodies look like: from the contracts where these are msgspec structs, by hand for other people's protocols."""
+
+from __future__ import annotations
+
+import json
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+
+from lambent.contracts.answers import AnswerReference
+from lambent.contracts.jobs import BatchSubmission, JobView
+from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
+from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
+from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
+from lambent_toolkit.openapi import schemas_oip, schemas_tfs
+from lambent_toolkit.openapi.error_answers import error_examples
+from lambent_toolkit.openapi.schema_parts import REFERENCE, STRING, array_of, loose, ref, strict
+
+_STRUCTS = (
+    AnswerReference,
+    BatchSubmission,
+    ClassPrediction,
+    GrantView,
+    IndexRequest,
+    JobView,
+    RepositoryRequest,
+    UploadRequest,
+    UploadView,
+    Usage,
+    ValuePrediction,
+)
+
+
+def schemas() -> dict[str, Any]:
+    """Return components.schemas."""
+    _, generated = msgspec.json.schema_components(_STRUCTS, ref_template=REFERENCE)
+    return {
+        **_json_schema(generated),
+        **_OWN,
+        **_MEDIA,
+        **schemas_oip.SCHEMAS,
+        **schemas_tfs.SCHEMAS,
+        "Problem": _problem(),
+    }
+
+
+def _json_schema(generated: dict[str, Any]) -> dict[str, Any]:
+    # Python's end of text is \Z, JSON Schema's is $.
+    schemas: dict[str, Any] = json.loads(json.dumps(generated).replace(r"\\Z", "$"))
+    for schema in schemas.values():
+        # Docstrings are reStructuredText, descriptions CommonMark.
+        schema["description"] = cleandoc(schema["description"]).replace("``", "`")
+    return schemas
+
+
+def _problem() -> dict[str, Any]:
+    codes = sorted(example["value"]["code"] for example in error_examples().values())
+    anything = {"description": "A JSON value, or null."}
+    return loose(
+        {
+            "error": {**STRING, "description": "The detail again, where inference protocol clients read it."},
+            "code": {**STRING, "enum": codes, "description": "What is wrong; stable, for programs."},
+            "title": {**STRING, "description": "The code in words."},
+            "detail": {**STRING, "description": "What, where, which limit, what came, how to mend it."},
+            "field": {"type": ["string", "null"], "description": "Where in the request."},
+            "limit": {**anything, "description": "What is allowed."},
+            "got": {**anything, "description": "What came."},
+            "retryable": {"type": "boolean", "description": "Whether the same request may succeed later."},
+            "type": {**STRING, "format": "uri", "description": "`urn:lambent:error:` and the code (RFC 9457)."},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "request_id": {**STRING, "description": "Names the request in the logs."},
+            "errors": array_of({"type": "object"}, maxItems=20, description="Further findings of the same kind."),
+            "upload": {"type": "object", "description": "Too large: the upload to make instead, and a grant for it."},
+        },
+        optional=("errors", "upload"),
+        description="Every error, at every door (RFC 9457, and `error` for inference protocol clients).",
+    )
+
+
+_OWN: dict[str, Any] = {
+    "ModelList": strict({"models": array_of(STRING, description="Names, sorted.")}),
+    "ModelPage": strict(
+        {
+            "models": array_of(STRING, description="Names, sorted."),
+            "next_cursor": {**STRING, "description": "Left out on the last page."},
+        },
+        optional=("next_cursor",),
+    ),
+    "ModelDescription": strict(
+        {
+            "name": STRING,
+            "versions": array_of(STRING, description="Numbers in rising order."),
+            "labels": {
+                "type": "object",
+                "additionalProperties": STRING,
+                "description": "Label to version; `live` is what callers get who name neither.",
+            },
+        }
+    ),
+}
+# An answer's union of structs without tags, which msgspec writes but does not describe.
+_MEDIA: dict[str, Any] = {
+    "MediaAnswer": strict(
+        {
+            "model": STRING,
+            "version": STRING,
+            "predictions": array_of(
+                {"anyOf": [ref("ClassPrediction"), ref("ValuePrediction")]}, description="One for each item sent."
+            ),
+            "usage": ref("Usage"),
+        }
+    )
+}
