@@ -2,11 +2,13 @@
 
 import errno
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from builders import World, contract, golden_vectors, model_files, picture, tell_shade
 from lambent.contracts.model import (
@@ -19,6 +21,7 @@ from lambent.contracts.model import (
     TabularPreprocessing,
     TensorPreprocessing,
     TensorSpec,
+    TextPreprocessing,
 )
 from lambent.domain.model import ModelRef
 from lambent.errors import (
@@ -31,6 +34,7 @@ from lambent.errors import (
 )
 from lambent.services.ingest import IngestService, Upload
 from lambent.services.load_model import REFUSAL_TTL_S
+from lambent.services.predict import Timings, predict_items
 from lambent.services.publish import publish_version
 from lambent_toolkit.fakes import FakeInterpreter, FakeInterpreterLoader
 
@@ -282,3 +286,24 @@ def test_a_file_that_the_interpreter_refuses_is_refused_as_such() -> None:
             models.get(ref)
 
     assert world.loader.loads == 1
+
+
+def test_a_text_model_is_proven_with_the_tokenizer_beside_it() -> None:
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "good": 1, "day": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    asset = tokenizer.to_str().encode()
+    scores = np.eye(2, dtype=np.float32)
+    world = World(loader=FakeInterpreterLoader(lambda inputs: {"scores": scores[inputs["ids"][:, 0] - 1]}))
+    ref = world.publish(
+        assets={"tokenizer.json": asset},
+        inputs=(TensorSpec(name="ids", datatype="INT32", shape=(-1, 4)),),
+        preprocessing=TextPreprocessing(tokenizer_sha256=sha256(asset).hexdigest(), max_tokens=4, ids_input="ids"),
+    )
+
+    served = world.models().get(ref)
+
+    (prediction,) = predict_items(served, [served.preprocessor.prepare("day")], Timings(), top_k=1)
+    assert prediction.label == "bright"
+    world.store.objects[ref.key("tokenizer.json")] = asset.replace(b"day", b"eve")
+    with pytest.raises(ModelIntegrityFailed):
+        world.models().get(ref)
