@@ -113,7 +113,6 @@ WIRING = {
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_SERVICE_NAME": "lambent",
-    "POWERTOOLS_METRICS_NAMESPACE": "Lambent",
     **dict.fromkeys(
         [
             "TABLE_NAME", "DATA_BUCKET", "MODELS_BUCKET", "BATCH_QUEUE_URL", "INFER_QUEUE_URL", "JOB_TOPIC_ARN",

@@ -111,7 +111,6 @@ def _run_program(path: list[Path], job: str) -> None:
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "AWS_DEFAULT_REGION": "eu-west-1",
         "POWERTOOLS_SERVICE_NAME": "lambent",
-        "POWERTOOLS_METRICS_NAMESPACE": "Lambent",
     }
     # -S and -P: nothing but the layers and the standard library can be imported.
     command = [base_interpreter(), "-S", "-s", "-P", "-B", str(PROGRAM), job, str(ROOT / "tests" / "fixtures")]

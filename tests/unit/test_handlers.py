@@ -94,7 +94,7 @@ def functions() -> Iterator[Functions]:
     before = dict(os.environ)
     os.environ.update(
         AWS_DEFAULT_REGION=REGION, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
-        POWERTOOLS_SERVICE_NAME="lambent", POWERTOOLS_METRICS_NAMESPACE="Lambent",
+        POWERTOOLS_SERVICE_NAME="lambent",
     )  # fmt: skip
     with mock_aws():
         yield _build()

@@ -14,7 +14,7 @@ from lambent.domain.timestamps import to_timestamp
 from lambent.errors import LambentError
 
 logger = Logger()
-metrics = Metrics()
+metrics = Metrics(namespace="Lambent")
 
 REQUESTS = "Requests"
 MESSAGES = "Messages"
