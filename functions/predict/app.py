@@ -1,6 +1,10 @@
 """PredictFunction: the HTTP data plane."""
 
+import gc
 from typing import Any
+
+# What imports make stays: collecting among it takes a tenth of a cold start's processor time, and finds nothing.
+gc.disable()
 
 from lambent.runtime.preload import INIT_WAIT_S, await_preload, begin_preload
 
@@ -22,6 +26,8 @@ app.include_router(tfs_routes.router)
 app.include_router(media_routes.router)
 
 await_preload(INIT_WAIT_S)
+gc.freeze()
+gc.enable()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

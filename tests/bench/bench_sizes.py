@@ -10,19 +10,19 @@ from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.tables import plain_table
 
 MIB = 1024 * 1024
-LARGEST = 4
+LARGEST = 2
 PREDICT = ("CoreLayer", "NumericLayer", "PredictFunction")
 
 
 def main() -> None:
     """Print the table."""
-    table = plain_table("folder", "unzipped", "of it bytecode", "largest parts", right=(1, 2))
+    table = plain_table("folder", "unzipped", "bytecode", "largest parts", right=(1, 2))
     folders = sorted(path for path in build().folder.iterdir() if path.is_dir())
     for folder in folders:
         table.add_row(folder.name, _mib(size_bytes(folder)), _mib(size_bytes(folder, "*.pyc")), largest(folder))
     predict = [folder for folder in folders if folder.name in PREDICT]
     totals = [sum(size_bytes(folder, pattern) for folder in predict) for pattern in ("*", "*.pyc")]
-    table.add_row("[bold]PredictFunction with its layers[/]", *(f"[bold]{_mib(total)}[/]" for total in totals), "")
+    table.add_row("[bold]predict + layers[/]", *(f"[bold]{_mib(total)}[/]" for total in totals), "")
     screen().print(table)
 
 
