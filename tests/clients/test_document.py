@@ -157,3 +157,14 @@ def test_a_sample_of_the_page_works_when_pasted(
     status = paste(door, source.replace(UPLOAD_ID, upload_id), tmp_path)
 
     assert status in successes(operation)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/docs", "/models/digits/predict", "/v2/models/digits/infer"])
+def test_a_method_that_the_document_does_not_have_is_no_route(door: Door, method: str, path: str) -> None:
+    with door.http() as http:
+        answer = http.request(method, path)
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert method == "HEAD" or answer.json()["code"] == "route_not_found"

@@ -17,7 +17,7 @@ _METHODS = ("get", "post")
 _FIRST_ERROR = 400
 # A longer list of values says less than the word for them.
 _MAX_VALUES_SHOWN = 15
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def render_page(document: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from lambent.contracts.answers import AnswerReference
 from lambent.contracts.jobs import BatchSubmission, JobView
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
+from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
 from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
@@ -22,9 +23,12 @@ _STRUCTS = (
     BatchSubmission,
     ClassPrediction,
     GrantView,
+    ImageRequest,
     IndexRequest,
     JobView,
     RepositoryRequest,
+    RowsRequest,
+    TextRequest,
     UploadRequest,
     UploadView,
     Usage,
