@@ -8,7 +8,7 @@ import pytest
 from test_runtime import PREDICT
 
 from builders import World
-from lambent.runtime import observability, preload, wiring
+from lambent.runtime import preload, wiring
 from lambent.services.predict import PredictService
 
 
@@ -17,7 +17,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World()
     service = PredictService(world.resolver(), world.models())
     monkeypatch.setattr(wiring, "predict_service", lambda: service)
-    for name, value in PREDICT.items():
+    # What the first import of the logger and metrics reads, in whichever test that is.
+    powertools = {"POWERTOOLS_SERVICE_NAME": "lambent", "POWERTOOLS_METRICS_NAMESPACE": "Lambent"}
+    for name, value in {**PREDICT, **powertools}.items():
         monkeypatch.setenv(name, value)
     yield world
     preload.await_preload()
@@ -50,6 +52,8 @@ def test_without_names_nothing_is_started(world: World, monkeypatch: pytest.Monk
 def test_a_model_that_cannot_be_loaded_is_logged_and_the_next_one_loaded(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    from lambent.runtime import observability
+
     monkeypatch.setattr(observability.logger._logger, "propagate", True)
     ref = world.publish()
 
