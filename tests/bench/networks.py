@@ -21,7 +21,8 @@ from lambent.contracts.model import (
 )
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
-from lambent_toolkit.modelkit.quantization import Variant, to_tflite
+from lambent_toolkit.modelkit.quantization import to_tflite
+from lambent_toolkit.modelkit.variants import Variant
 from lambent_toolkit.modelkit.watcher import Watcher
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def pictures() -> list[bytes]:
-    return held_out(digits.RECIPE).pictures[:PICTURES]
+    return held_out(digits.RECIPE).items[:PICTURES]
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def report(folder: Path) -> Report:
 
 @pytest.fixture(scope="module")
 def serving_run(folder: Path) -> ServingRun:
-    return serve((folder / "model.tflite").read_bytes(), digits.CONTRACT, held_out(digits.RECIPE).pictures[:20])
+    return serve((folder / "model.tflite").read_bytes(), digits.CONTRACT, held_out(digits.RECIPE).items[:20])
 
 
 def test_few_epochs_already_read_most_digits(report: Report) -> None:
@@ -100,7 +100,7 @@ def test_serving_check_loads_the_layers_packages_and_no_others(serving_run: Serv
 
 
 def test_layers_preprocess_to_the_same_bits_as_training(serving_run: ServingRun) -> None:
-    expected = prepare(digits.RECIPE).test.tensors[: len(serving_run.golden.raw)]
+    expected = prepare(digits.RECIPE).test.tensors["image"][: len(serving_run.golden.raw)]
 
     assert np.array_equal(serving_run.golden.tensors["image"], expected)
 
@@ -120,7 +120,7 @@ def test_golden_vectors_hold_in_this_environments_interpreter_and_in_the_workers
 
 def test_file_that_is_no_model_is_refused_with_its_code() -> None:
     with pytest.raises(ServingRefused) as caught:
-        serve(b"PK\x03\x04 this is an archive", digits.CONTRACT, held_out(digits.RECIPE).pictures[:1])
+        serve(b"PK\x03\x04 this is an archive", digits.CONTRACT, held_out(digits.RECIPE).items[:1])
 
     assert caught.value.code == "model_format_refused"
 
@@ -135,6 +135,6 @@ def test_file_whose_tensors_are_not_the_contracts_is_refused(folder: Path) -> No
     )
 
     with pytest.raises(ServingRefused) as caught:
-        serve((folder / "model.tflite").read_bytes(), other, held_out(digits.RECIPE).pictures[:1])
+        serve((folder / "model.tflite").read_bytes(), other, held_out(digits.RECIPE).items[:1])
 
     assert caught.value.code == "model_contract_mismatch"

@@ -69,7 +69,7 @@ class Product:
     def pictures(self) -> list[tuple[bytes, str]]:
         """Test digits that the model has not seen: PNG bytes and label."""
         data = held_out(digits.RECIPE)
-        return list(zip(data.pictures, [str(number) for number in data.classes], strict=True))
+        return list(zip(data.items, [str(number) for number in data.classes], strict=True))
 
     @property
     def seven(self) -> bytes:

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
-from lambent_toolkit.modelkit.recipe import LabelledPictures, Split, held_out, prepare, split_rows
+from lambent_toolkit.modelkit.recipe import LabelledItems, Split, held_out, prepare, split_rows
 from lambent_toolkit.modelkit.recipes import digits, find_recipe
 
 
 @pytest.fixture(scope="module")
-def everything() -> LabelledPictures:
-    return digits.load_pictures()
+def everything() -> LabelledItems:
+    return digits.load_items()
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def split() -> Split:
     return prepare(digits.RECIPE)
 
 
-def test_data_set_is_1797_grey_png_files_of_28_by_28(everything: LabelledPictures) -> None:
-    pictures = [Image.open(BytesIO(picture)) for picture in everything.pictures]
+def test_data_set_is_1797_grey_png_files_of_28_by_28(everything: LabelledItems) -> None:
+    pictures = [Image.open(BytesIO(picture)) for picture in everything.items]
 
     assert len(everything) == 1797
     assert {(picture.format, picture.mode, picture.size) for picture in pictures} == {("PNG", "L", (28, 28))}
@@ -40,7 +40,7 @@ def test_full_ink_is_white_and_paper_is_black() -> None:
 
 
 def test_tensors_are_what_the_contract_declares(split: Split) -> None:
-    tensors = split.test.tensors
+    tensors = split.test.tensors["image"]
 
     assert tensors.dtype == np.float32
     assert tensors.shape[1:] == digits.CONTRACT.inputs[0].shape[1:]
@@ -55,7 +55,7 @@ def test_every_class_is_held_out_by_its_share(split: Split) -> None:
     assert counts.max() <= 38
 
 
-def test_no_item_is_in_both_parts(everything: LabelledPictures) -> None:
+def test_no_item_is_in_both_parts(everything: LabelledItems) -> None:
     train, test = split_rows(everything.classes, test_items=360, seed=7)
 
     assert not set(train) & set(test)
@@ -65,7 +65,7 @@ def test_no_item_is_in_both_parts(everything: LabelledPictures) -> None:
 def test_held_out_pictures_are_the_ones_that_the_split_holds_out(split: Split) -> None:
     data = held_out(digits.RECIPE)
 
-    assert data.pictures == split.test.pictures
+    assert data.items == split.test.items
     assert np.array_equal(data.classes, split.test.classes)
 
 
@@ -73,7 +73,7 @@ def test_same_seed_gives_the_same_split_and_digest(split: Split) -> None:
     again = prepare(digits.RECIPE)
 
     assert again.sha256 == split.sha256
-    assert np.array_equal(again.train.tensors, split.train.tensors)
+    assert np.array_equal(again.train.tensors["image"], split.train.tensors["image"])
 
 
 def test_contract_labels_are_the_ten_digits() -> None:
@@ -81,7 +81,7 @@ def test_contract_labels_are_the_ten_digits() -> None:
 
 
 def test_unknown_recipe_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RecipeUnknown, match="there are: digits"):
+    with pytest.raises(RecipeUnknown, match="there are: digits, language, wine"):
         find_recipe("cats")
 
 

@@ -27,6 +27,7 @@ class FileTensor:
     ----------
     to_file     turns an array of the contract's datatype into the file's; the result may be a buffer that the next call
                 overwrites
+    step        the distance of two neighbouring values of a number that is quantized in the file, 0 if it is not
     from_file   the reverse; may work in place, so it must be given a copy
     """
 
@@ -36,6 +37,7 @@ class FileTensor:
         wire, stored = DTYPE_BY_DATATYPE[spec.datatype], np.dtype(details["dtype"])
         self._check_storable(spec, stored, details)
         scale, zero_point = details["quantization"]
+        self.step = float(scale) if wire.kind == "f" and stored.kind in "iu" else 0.0
         self.to_file: Convert
         self.from_file: Convert
         if wire == stored:

@@ -88,6 +88,11 @@ class LiteInterpreter:
             tuple(int(dim) for dim in inputs[name]["shape"]) for name in self._names
         ]
 
+    @property
+    def output_steps(self) -> dict[str, float]:
+        """The distance of two neighbouring values of each quantized output; 0 for an output of real numbers."""
+        return {tensor.name: tensor.step for tensor in self._outputs}
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run a batch; see ports.Interpreter."""
         runtime = self._runtime

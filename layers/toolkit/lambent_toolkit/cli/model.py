@@ -9,6 +9,7 @@ import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.modelkit.variants import Variant
 
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.publishing import Publisher
@@ -31,7 +32,8 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="Built-in name, e.g. digits, or a Python file with a RECIPE.", show_default=False)
+        str,
+        typer.Argument(help="Built-in: digits, language or wine; or a Python file with a RECIPE.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model and all later steps.", show_default=False)],
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own.", show_default=False)] = None,
@@ -54,15 +56,21 @@ def train(
     )
 
 
-def quantize(folder: Folder) -> None:
-    """Make the full int8 file that Lambda serves, and a float32 one to compare it with."""
+def quantize(
+    folder: Folder,
+    variant: Annotated[
+        Variant | None,
+        typer.Option(help="Form of the served file, instead of the recipe's own.", show_default=False),
+    ] = None,
+) -> None:
+    """Make the file that Lambda serves, and a float32 one to compare it with."""
     console = screen()
     with ending_on_failure():
         from lambent_toolkit.cli.watch import ConsoleWatcher
         from lambent_toolkit.modelkit.workbench import Workbench
 
         with ConsoleWatcher(console) as watcher:
-            sizes = Workbench(folder, watcher=watcher).quantize()
+            sizes = Workbench(folder, watcher=watcher).quantize(variant=variant)
     for name, size_bytes in sizes.items():
         console.print(f"{name:<22} {size_bytes / 1000:>8.1f} kB")
     console.print(f"Next: lambent evaluate {folder}")
@@ -79,7 +87,7 @@ def evaluate(folder: Folder) -> None:
         with ConsoleWatcher(console) as watcher:
             report = Workbench(folder, watcher=watcher).evaluate()
     console.print(variants_table(report))
-    console.print(f"int8 on {report.data.test_items} held-out items: {mistakes(report)}")
+    console.print(f"{report.published} on {report.data.test_items} held-out items: {mistakes(report)}")
     console.print(f"Next: lambent publish {folder}")
 
 

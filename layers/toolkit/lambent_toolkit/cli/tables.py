@@ -25,7 +25,7 @@ def variants_table(report: Report) -> Table:
     table = plain_table(*headings, right=(1, 2, 3, 4, 5, 6))
     for name, figures in report.variants.items():
         table.add_row(
-            f"[bold]{name}[/]" if name == "int8" else name,
+            f"[bold]{name}[/]" if name == report.published else name,
             f"{figures.accuracy:.1%}",
             f"{figures.agreement:.1%}",
             f"{figures.size_bytes / 1000:.0f} kB",
@@ -52,7 +52,7 @@ def versions_table(rows: list[tuple[VersionRecord, list[LabelRecord]]]) -> Table
 
 
 def mistakes(report: Report, *, at_most: int = 5) -> str:
-    """Return the commonest confusions of the int8 file in words, or that there are none."""
+    """Return the commonest confusions of the published file in words, or that there are none."""
     pairs = [
         (count, true, said)
         for true, row in enumerate(report.confusion)

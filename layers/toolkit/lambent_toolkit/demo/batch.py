@@ -10,7 +10,7 @@ from typing import Any
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage
-from lambent_toolkit.modelkit.recipe import LabelledPictures, held_out
+from lambent_toolkit.modelkit.recipe import LabelledItems, held_out
 from lambent_toolkit.modelkit.recipes import digits
 
 ITEMS = 300
@@ -77,13 +77,13 @@ def watch_job(stage: Stage, job_id: str, *, limit_s: float = _LIMIT_S) -> dict[s
     raise DemoFailed(f"job {job_id} did not end within {limit_s:.0f} s")
 
 
-def upload_items(stage: Stage, pictures: LabelledPictures) -> str:
+def upload_items(stage: Stage, pictures: LabelledItems) -> str:
     """Put 300 pictures and their manifest into the tenant's inputs, and return the manifest's address."""
     keys = [f"inputs/{TENANT}/{MODEL}/{row:04d}.png" for row in range(ITEMS)]
     with ConsoleWatcher(stage.console) as watcher, ThreadPoolExecutor(8) as pool:
         watcher.begin(f"put {ITEMS} images", total=ITEMS)
         uris = []
-        for uri in pool.map(stage.put, keys, pictures.pictures[:ITEMS]):
+        for uri in pool.map(stage.put, keys, pictures.items[:ITEMS]):
             uris.append(uri)
             watcher.advance()
     lines = [json.dumps({"id": f"d{row:04d}", "uri": uri}) for row, uri in enumerate(uris)]
@@ -115,7 +115,7 @@ def _show(stage: Stage, job: dict[str, Any], took_s: float) -> None:
     stage.say(f"{job['model']}@{job['version']} on the {job['lane']} lane ({job['why']}), {took_s:.1f} s")
 
 
-def _check(stage: Stage, job: dict[str, Any], answers: list[dict[str, Any]], pictures: LabelledPictures) -> None:
+def _check(stage: Stage, job: dict[str, Any], answers: list[dict[str, Any]], pictures: LabelledItems) -> None:
     stage.check(job["state"] == "SUCCEEDED", "the job SUCCEEDED", got=job)
     stage.check(
         len(job["shards"]) >= _MIN_CHILDREN and job["lane"] == "gpu",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from lambent.contracts.model import ModelContract
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
+from lambent.contracts.model import ModelContract, TextPreprocessing
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.modelkit.workbench import read_step_file
@@ -16,7 +16,7 @@ from lambent_toolkit.modelkit.workbench import read_step_file
 _MADE_BY = {
     KERAS_FILE: "train",
     TFLITE_FILE: "quantize",
-    CONTRACT_FILE: "quantize",
+    CONTRACT_FILE: "evaluate",
     GOLDEN_FILE: "evaluate",
     KERAS_GOLDEN_FILE: "evaluate",
     REPORT_FILE: "evaluate",
@@ -31,16 +31,23 @@ class Artifact:
     ----------
     contract   decoded contract.json
     report     decoded report.json
-    files      model.keras, model.tflite, their golden vectors and report.json by name
+    files      model.keras, model.tflite, their golden vectors, report.json and the preprocessing's assets, by name
     """
 
     contract: ModelContract
     report: Report
     files: dict[str, bytes]
 
+    @property
+    def assets(self) -> dict[str, bytes]:
+        """The files that the contract's preprocessing needs, by name."""
+        return {TOKENIZER_FILE: self.files[TOKENIZER_FILE]} if TOKENIZER_FILE in self.files else {}
+
     @classmethod
     def read(cls, folder: Path) -> Artifact:
         """Read a finished workbench; raises StepMissing, and RequestInvalid for a broken contract."""
         files = {name: read_step_file(folder, name, step=step) for name, step in _MADE_BY.items()}
         contract = decode_contract(files.pop(CONTRACT_FILE))
+        if isinstance(contract.preprocessing, TextPreprocessing):
+            files[TOKENIZER_FILE] = read_step_file(folder, TOKENIZER_FILE, step="train")
         return cls(contract, msgspec.json.decode(files[REPORT_FILE], type=Report), files)

@@ -5,7 +5,9 @@ ModelkitError
 ├── StepMissing            12   an earlier step has not been run in this folder
 ├── ServingCheckFailed     13   the serving interpreter could not be started, or died
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
-└── AgreementTooLow        15   the quantized model is not the float model any more
+├── AgreementTooLow        15   the quantized model is not the float model any more
+├── DataChanged            16   the recipe's data is not what the model was trained on
+└── ConversionFailed       17   the converter cannot make a file of this form
 """
 
 from __future__ import annotations
@@ -50,3 +52,15 @@ class AgreementTooLow(ModelkitError):
     """Quantization changed too many answers."""
 
     exit_code = 15
+
+
+class DataChanged(ModelkitError):
+    """The recipe gives other data, or other tensors, than the model in the folder was trained on."""
+
+    exit_code = 16
+
+
+class ConversionFailed(ModelkitError):
+    """TensorFlow's converter cannot make a .tflite file of this form of the model."""
+
+    exit_code = 17

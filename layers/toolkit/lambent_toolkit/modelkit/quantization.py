@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
+from lambent_toolkit.modelkit.errors import ConversionFailed
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+from lambent_toolkit.modelkit.variants import Variant
 
 if TYPE_CHECKING:
     import keras
 
 Tensors = Mapping[str, Array]
-Variant = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
 CALIBRATION_ITEMS = 300
 _CALIBRATED = ("int8", "int16x8")
 _SIGNATURE = "serving_default"
@@ -53,7 +53,8 @@ def to_tflite(
 
     Raises
     ------
-    ValueError   calibration is missing
+    ValueError         calibration is missing
+    ConversionFailed   the converter has no such form of this model
     """
     if variant in _CALIBRATED and calibration is None:
         raise ValueError(f"{variant} needs calibration data")
@@ -65,7 +66,14 @@ def to_tflite(
         _choose(converter, contract, variant)
         if calibration is not None and variant in _CALIBRATED:
             converter.representative_dataset = lambda: _samples(contract, calibration)
-        return bytes(converter.convert())
+        try:
+            return bytes(converter.convert())
+        # What the converter raises where an operator has no kernel or calibration no range for a tensor.
+        except (RuntimeError, ValueError) as exc:
+            raise ConversionFailed(
+                f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
+                f"It says: {str(exc).strip().splitlines()[0]}"
+            ) from exc
 
 
 def spread(tensors: Tensors, classes: Array, *, items: int = CALIBRATION_ITEMS) -> dict[str, Array]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +13,43 @@ from numpy.typing import NDArray
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
+from lambent_toolkit.modelkit.variants import Variant
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class LabelledPictures:
-    """Encoded pictures with the number of their class."""
+class LabelledItems:
+    """Raw items, as an uploaded object holds them, with the number of their class.
 
-    pictures: list[bytes]
+    An item is an encoded picture, a text in UTF-8, or a table row as a JSON object.
+    """
+
+    items: list[bytes]
     classes: NDArray[np.int64]
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
-        return len(self.pictures)
+        """Return the number of items."""
+        return len(self.items)
 
-    def take(self, rows: NDArray[np.int64]) -> LabelledPictures:
-        """Return the pictures of these row numbers."""
-        return LabelledPictures([self.pictures[row] for row in rows], self.classes[rows])
+    def take(self, rows: NDArray[np.int64]) -> LabelledItems:
+        """Return the items of these row numbers."""
+        return LabelledItems([self.items[row] for row in rows], self.classes[rows])
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the finished model takes and gives.
+
+    Parameters
+    ----------
+    contract
+    assets     files that its preprocessing needs, by name: the tokenizer of a text model
+    """
+
+    contract: ModelContract
+    assets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,66 +59,86 @@ class Recipe:
     Parameters
     ----------
     name : str            as in `lambent train NAME`
-    contract              what the finished model takes and gives
-    load_pictures         returns the whole data set
+    load_items            returns the whole data set
+    declare               returns contract and assets; what they learn from data (a tokenizer's vocabulary, a column's
+                          mean), they learn from the training part, which is all that they are given
     build_model           returns the compiled, untrained Keras model; imports TensorFlow
     epochs, batch_size : int
     seed : int            of the split, of the weights and of the order of the batches
-    test_items : int      pictures that training and calibration never see
+    test_items : int      items that training and calibration never see
+    variant               the form of model.tflite that is published unless `lambent quantize` is told otherwise
     path : str | None     the Python file it came from, None for built-in ones
     """
 
     name: str
-    contract: ModelContract
-    load_pictures: Callable[[], LabelledPictures]
+    load_items: Callable[[], LabelledItems]
+    declare: Callable[[LabelledItems], Declaration]
     build_model: Callable[[], keras.Model]
     epochs: int
     batch_size: int
     seed: int
     test_items: int
+    variant: Variant = "int8"
     path: str | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Pictures with their tensors, float32 (n, …), as the contract's preprocessing makes them."""
+    """Items with their tensors, (n, …) by the contract's names, as its preprocessing makes them."""
 
-    pictures: list[bytes]
+    items: list[bytes]
     classes: NDArray[np.int64]
-    tensors: Array
+    tensors: dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and held-out data; ``sha256`` is of all tensors and classes in the data set's own order."""
+    """Training and held-out data with what was declared for them.
 
+    ``sha256`` is of all tensors, input by input in the contract's order, and of the classes: training part first.
+    """
+
+    declaration: Declaration
     train: Prepared
     test: Prepared
     sha256: str
 
+    @property
+    def contract(self) -> ModelContract:
+        """The declared contract."""
+        return self.declaration.contract
+
 
 def prepare(recipe: Recipe) -> Split:
-    """Load a recipe's data, preprocess it as serving does and hold out a stratified, seeded test part."""
-    data = recipe.load_pictures()
-    tensors = preprocess_all(data.pictures, recipe.contract)
+    """Load a recipe's data, hold out a stratified, seeded test part and preprocess both as serving does."""
+    train, test = split_items(recipe)
+    declaration = recipe.declare(train)
+    prepared_train, prepared_test = (prepare_items(part, declaration) for part in (train, test))
+    hashed = sha256()
+    for part in (prepared_train, prepared_test):
+        for spec in declaration.contract.inputs:
+            hashed.update(part.tensors[spec.name].tobytes())
+        hashed.update(part.classes.tobytes())
+    return Split(declaration, prepared_train, prepared_test, hashed.hexdigest())
+
+
+def held_out(recipe: Recipe) -> LabelledItems:
+    """Return the raw test items with their classes, the same ones as `prepare` holds out."""
+    return split_items(recipe)[1]
+
+
+def split_items(recipe: Recipe) -> tuple[LabelledItems, LabelledItems]:
+    """Return the training and the test part of a recipe's data."""
+    data = recipe.load_items()
     train_rows, test_rows = split_rows(data.classes, test_items=recipe.test_items, seed=recipe.seed)
-    return Split(
-        train=_prepared(data.take(train_rows), tensors[train_rows]),
-        test=_prepared(data.take(test_rows), tensors[test_rows]),
-        sha256=sha256(tensors.tobytes() + data.classes.tobytes()).hexdigest(),
-    )
+    return data.take(train_rows), data.take(test_rows)
 
 
-def held_out(recipe: Recipe) -> LabelledPictures:
-    """Return the test pictures as encoded files with their classes, the same ones as `prepare` holds out."""
-    data = recipe.load_pictures()
-    return data.take(split_rows(data.classes, test_items=recipe.test_items, seed=recipe.seed)[1])
-
-
-def preprocess_all(pictures: list[bytes], contract: ModelContract) -> Array:
-    """Return float32 (n, …): every picture through the one preprocessing path."""
-    preprocessor = make_preprocessor(contract, {})
-    return preprocessor.collate([preprocessor.prepare(picture) for picture in pictures])[contract.inputs[0].name]
+def prepare_items(data: LabelledItems, declaration: Declaration) -> Prepared:
+    """Return the items with their tensors: every item through the one preprocessing path."""
+    preprocessor = make_preprocessor(declaration.contract, declaration.assets)
+    tensors = preprocessor.collate([preprocessor.prepare(item) for item in data.items])
+    return Prepared(data.items, data.classes, tensors)
 
 
 def split_rows(
@@ -112,7 +150,3 @@ def split_rows(
     rows: Any = np.arange(len(classes))
     train, test = train_test_split(rows, test_size=test_items, random_state=seed, stratify=classes)
     return train, test
-
-
-def _prepared(data: LabelledPictures, tensors: Array) -> Prepared:
-    return Prepared(data.pictures, data.classes, tensors)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from lambent_toolkit.modelkit.variants import Variant
+
 
 class DataFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The data set; ``sha256`` is of its tensors and classes."""
@@ -30,13 +32,17 @@ class VariantFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """report.json. ``confusion`` is of the published int8 file: row = true class, column = predicted class."""
+    """report.json.
+
+    ``published`` names the variant that model.tflite is; ``confusion`` is its: row = true class, column = predicted.
+    """
 
     schema_version: int = 1
     recipe: str
     seed: int
     epochs: int
     data: DataFigures
+    published: Variant
     variants: dict[str, VariantFigures]
     confusion: list[list[int]]
     tools: dict[str, str]
@@ -50,3 +56,9 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int
     training_s: float
     data: DataFigures
+
+
+class QuantizationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """quantization.json: which variant model.tflite is; stays in the working folder."""
+
+    variant: Variant

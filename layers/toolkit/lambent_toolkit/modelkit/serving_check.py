@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from lambent_toolkit.sandbox.function_spec import base_interpreter
 from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
 
 PROGRAM = Path(__file__).with_name("serving_program.py")
+ASSETS_FOLDER = "assets"
 TIMEOUT_S = 120
 LAYERS = ("NumericLayer", "CoreLayer")
 
@@ -32,7 +33,8 @@ class ServingRun:
 
     Parameters
     ----------
-    golden            raw inputs with the tensors and outputs made there
+    golden            raw items with the tensors and outputs made there
+    output_step       distance of two neighbouring values of the outputs, the largest; 0 if none is quantized
     load_ms           reading the file into a ready interpreter
     p50_ms, p99_ms    one row through the adapter, one thread
     runtime           ai-edge-litert or tflite-runtime
@@ -41,6 +43,7 @@ class ServingRun:
     """
 
     golden: GoldenVectors
+    output_step: float
     load_ms: float
     p50_ms: float
     p99_ms: float
@@ -50,20 +53,26 @@ class ServingRun:
 
 
 def serve(
-    model: bytes, contract: ModelContract, pictures: Sequence[bytes], *, python_path: Sequence[Path] | None = None
+    model: bytes,
+    contract: ModelContract,
+    items: Sequence[bytes],
+    *,
+    assets: Mapping[str, bytes] | None = None,
+    python_path: Sequence[Path] | None = None,
 ) -> ServingRun:
-    """Predict encoded pictures with a .tflite file as Lambda would.
+    """Predict raw items with a .tflite file as Lambda would.
 
     Parameters
     ----------
     model         bytes of the .tflite file
     contract
-    pictures      encoded, at least one
+    items         raw items: pictures, texts or rows; at least one
+    assets        files that the contract's preprocessing needs, by name
     python_path   folders to import from; the built layers if None
 
     Raises
     ------
-    ServingRefused       the adapter refused the model or a picture
+    ServingRefused       the adapter refused the model or an item
     ServingCheckFailed   the process ended without an answer, e.g. the interpreter crashed
     BuildFailed          the layers could not be built
     """
@@ -72,7 +81,10 @@ def serve(
         folder = Path(name)
         (folder / TFLITE_FILE).write_bytes(model)
         (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
-        (folder / "request.npz").write_bytes(GoldenVectors(list(pictures), {}, {}).to_npz())
+        (folder / ASSETS_FOLDER).mkdir()
+        for asset, body in (assets or {}).items():
+            (folder / ASSETS_FOLDER / asset).write_bytes(body)
+        (folder / "request.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
         _run(folder, paths)
         figures = json.loads((folder / "figures.json").read_text())
         if "refused" in figures:

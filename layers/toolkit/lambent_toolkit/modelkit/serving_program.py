@@ -1,8 +1,8 @@
 """Run a model file where only a layer's packages are: started by path from `serving_check`, in the base interpreter.
 
-Argument: a folder with ``model.tflite``, ``contract.json`` and ``request.npz`` (golden vectors, of which the raw inputs
-are read). Writes ``answer.npz`` (the same raw inputs with the tensors and outputs of this place) and ``figures.json``;
-if the model is refused, only ``figures.json`` with ``{"refused": {"code", "detail"}}``.
+Argument: a folder with ``model.tflite``, ``contract.json``, a folder ``assets`` and ``request.npz`` (golden vectors, of
+which the raw items are read). Writes ``answer.npz`` (the same raw items with the tensors and outputs of this place) and
+``figures.json``; if the model is refused, only ``figures.json`` with ``{"refused": {"code", "detail"}}``.
 
 It may import `lambent`, NumPy and the standard library, nothing of the toolkit.
 """
@@ -49,11 +49,13 @@ def answer(folder: Path) -> dict[str, Any]:
     interpreter = litert.LiteInterpreterLoader(threads=1).load(folder / TFLITE_FILE, contract)
     load_ms = (perf_counter() - start) * 1000
     raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
-    preprocessor = make_preprocessor(contract, {})
+    assets = {file.name: file.read_bytes() for file in (folder / "assets").iterdir()}
+    preprocessor = make_preprocessor(contract, assets)
     tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
     outputs = run_all(interpreter, contract, tensors)
     (folder / "answer.npz").write_bytes(GoldenVectors(raw, tensors, outputs).to_npz())
-    return {"load_ms": load_ms, **latencies_ms(interpreter, tensors), **place()}
+    output_step = max(interpreter.output_steps.values())
+    return {"output_step": output_step, "load_ms": load_ms, **latencies_ms(interpreter, tensors), **place()}
 
 
 def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Tensors) -> Tensors:
@@ -88,7 +90,7 @@ def latencies_ms(interpreter: litert.LiteInterpreter, tensors: Tensors) -> dict[
 
 def place() -> dict[str, Any]:
     """Return what this process runs on: versions, and where each package was loaded from."""
-    packages = {litert.RUNTIME, "numpy", "pillow"}
+    packages = {litert.RUNTIME, "numpy", "pillow", "tokenizers"}
     return {
         "runtime": litert.RUNTIME,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in sorted(packages)}},

@@ -64,9 +64,10 @@ def train(
     watcher.begin(f"train {recipe.name}", total=rounds)
     start = perf_counter()
     figures: list[EpochFigures] = []
+    inputs = [split.train.tensors[spec.name] for spec in split.contract.inputs]
     with quiet():
         model.fit(
-            split.train.tensors,
+            inputs if len(inputs) > 1 else inputs[0],
             split.train.classes,
             epochs=rounds,
             batch_size=recipe.batch_size,

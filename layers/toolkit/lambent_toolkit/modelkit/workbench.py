@@ -8,18 +8,22 @@ from pathlib import Path
 import msgspec
 
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
-from lambent_toolkit.modelkit.errors import StepMissing
+from lambent_toolkit.modelkit.errors import DataChanged, StepMissing
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
 from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
 from lambent_toolkit.modelkit.recipes import find_recipe
-from lambent_toolkit.modelkit.report import DataFigures, Report, TrainingRecord
+from lambent_toolkit.modelkit.report import DataFigures, QuantizationRecord, Report, TrainingRecord
 from lambent_toolkit.modelkit.training import Trained, from_keras_file, to_keras_file, train
+from lambent_toolkit.modelkit.variants import Variant
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 TRAINING_FILE = "training.json"
+QUANTIZATION_FILE = "quantization.json"
 GOLDEN_ITEMS = 20
-_TOOLS = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+TOOLS = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "scikit-learn", "babel", "tokenizers")
+_MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE)
+_LATER_FILES = (TFLITE_FILE, FLOAT_FILE, QUANTIZATION_FILE, *_MEASURED_FILES)
 
 
 class Workbench:
@@ -36,13 +40,15 @@ class Workbench:
         self._watcher = watcher
 
     def train(self, recipe: Recipe, *, epochs: int | None = None, seed: int | None = None) -> Trained:
-        """Train and leave model.keras and training.json; files of later steps are removed."""
+        """Train and leave model.keras, training.json and the assets; files of later steps are removed."""
         split = prepare(recipe)
         trained = train(recipe, split, epochs=epochs, seed=seed, watcher=self._watcher)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (TFLITE_FILE, FLOAT_FILE, CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE):
+        for stale in _LATER_FILES:
             (self.folder / stale).unlink(missing_ok=True)
         self._write(KERAS_FILE, to_keras_file(trained.model))
+        for name, body in split.declaration.assets.items():
+            self._write(name, body)
         record = TrainingRecord(
             recipe=recipe.path or recipe.name,
             seed=recipe.seed if seed is None else seed,
@@ -53,8 +59,12 @@ class Workbench:
         self._write(TRAINING_FILE, _to_json(record))
         return trained
 
-    def quantize(self) -> dict[str, int]:
-        """Make model.tflite (full int8), model.float32.tflite beside it and contract.json.
+    def quantize(self, *, variant: Variant | None = None) -> dict[str, int]:
+        """Make model.tflite, the file that Lambda serves, and model.float32.tflite to compare it with.
+
+        Parameters
+        ----------
+        variant   of model.tflite; the recipe's own if None
 
         Returns
         -------
@@ -63,46 +73,53 @@ class Workbench:
         Raises
         ------
         StepMissing   nothing has been trained here
+        DataChanged   the recipe's data is not what was trained on
         """
-        recipe = find_recipe(self.record().recipe)
+        recipe, split = self._prepared()
+        chosen = variant or recipe.variant
         model = from_keras_file(self._read(KERAS_FILE, step="train"))
-        split = prepare(recipe)
         self._watcher.begin("quantize", total=2)
-        float_file = to_tflite(model, recipe.contract, variant="float32")
+        files = {FLOAT_FILE: to_tflite(model, split.contract, variant="float32")}
         self._watcher.advance("float32")
-        calibration = spread({recipe.contract.inputs[0].name: split.train.tensors}, split.train.classes)
-        int8_file = to_tflite(model, recipe.contract, variant="int8", calibration=calibration)
-        self._watcher.advance("int8")
-        self._write(FLOAT_FILE, float_file)
-        self._write(TFLITE_FILE, int8_file)
-        self._write(CONTRACT_FILE, _to_json(recipe.contract))
-        return {FLOAT_FILE: len(float_file), TFLITE_FILE: len(int8_file)}
+        calibration = spread(split.train.tensors, split.train.classes)
+        files[TFLITE_FILE] = to_tflite(model, split.contract, variant=chosen, calibration=calibration)
+        self._watcher.advance(chosen)
+        for name, body in files.items():
+            self._write(name, body)
+        self._write(QUANTIZATION_FILE, _to_json(QuantizationRecord(variant=chosen)))
+        return {name: len(body) for name, body in files.items()}
 
     def evaluate(self) -> Report:
         """Measure all variants on the held-out part, the .tflite ones in the serving interpreter.
 
-        Leaves report.json, golden.npz and golden.keras.npz.
+        Leaves contract.json, report.json, golden.npz and golden.keras.npz.
 
         Raises
         ------
         StepMissing          nothing has been trained or quantized here
+        DataChanged          the recipe's data is not what was trained on
+        ServingRefused       the serving interpreter does not take a file
         ServingCheckFailed   the layers' packages preprocess otherwise than training did, or crashed
-        AgreementTooLow      the int8 file answers too many test items otherwise than the Keras model
+        AgreementTooLow      the published file answers too many test items otherwise than the Keras model
         """
-        record = self.record()
-        recipe = find_recipe(record.recipe)
+        recipe, split = self._prepared()
         files = {name: self._read(name, step=step) for name, step in _NEEDED.items()}
-        measured = measure(recipe, prepare(recipe), files, watcher=self._watcher)
+        quantized = msgspec.json.decode(self._read(QUANTIZATION_FILE, step="quantize"), type=QuantizationRecord)
+        measured = measure(split, files, variant=quantized.variant, watcher=self._watcher)
+        record = self.record()
         report = Report(
             recipe=recipe.name,
             seed=record.seed,
             epochs=record.epochs,
             data=record.data,
+            published=quantized.variant,
             variants=measured.variants,
             confusion=measured.confusion,
-            tools={name: version(name) for name in _TOOLS}
+            tools={name: version(name) for name in TOOLS}
             | {f"serving {name}": number for name, number in measured.serving_versions.items()},
         )
+        contract = msgspec.structs.replace(split.contract, golden_tolerance=measured.golden_tolerance)
+        self._write(CONTRACT_FILE, _to_json(contract))
         self._write(GOLDEN_FILE, measured.golden.sample(GOLDEN_ITEMS).to_npz())
         self._write(KERAS_GOLDEN_FILE, measured.keras_golden.sample(GOLDEN_ITEMS).to_npz())
         self._write(REPORT_FILE, _to_json(report))
@@ -111,6 +128,17 @@ class Workbench:
     def record(self) -> TrainingRecord:
         """Return what was trained here; raises StepMissing."""
         return msgspec.json.decode(self._read(TRAINING_FILE, step="train"), type=TrainingRecord)
+
+    def _prepared(self) -> tuple[Recipe, Split]:
+        record = self.record()
+        recipe = find_recipe(record.recipe)
+        split = prepare(recipe)
+        if split.sha256 != record.data.sha256:
+            raise DataChanged(
+                f"The data of {recipe.name} is not what the model in {self.folder} was trained on: "
+                "run `lambent train` again."
+            )
+        return recipe, split
 
     def _read(self, name: str, *, step: str) -> bytes:
         return read_step_file(self.folder, name, step=step)

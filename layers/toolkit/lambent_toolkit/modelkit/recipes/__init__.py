@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
 from lambent_toolkit.modelkit.recipe import Recipe
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import digits, language, wine
 
-RECIPES: dict[str, Recipe] = {digits.RECIPE.name: digits.RECIPE}
+RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in (digits, language, wine)}
 
 
 def find_recipe(name: str) -> Recipe:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract, TensorSpec
-from lambent_toolkit.modelkit.recipe import LabelledPictures, Recipe
+from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -32,12 +32,12 @@ CONTRACT = ModelContract(
 )
 
 
-def load_pictures() -> LabelledPictures:
+def load_items() -> LabelledItems:
     """Return all 1,797 digits as PNG files, 28 x 28, grey, white on black."""
     from sklearn.datasets import load_digits  # seconds of imports
 
     bunch = load_digits()
-    return LabelledPictures([digit_png(ink) for ink in bunch.images], bunch.target.astype(np.int64))
+    return LabelledItems([digit_png(ink) for ink in bunch.images], bunch.target.astype(np.int64))
 
 
 def digit_png(ink: NDArray[np.float64]) -> bytes:
@@ -74,8 +74,8 @@ def build_model() -> keras.Model:
 
 RECIPE = Recipe(
     name="digits",
-    contract=CONTRACT,
-    load_pictures=load_pictures,
+    load_items=load_items,
+    declare=lambda _train: Declaration(CONTRACT),
     build_model=build_model,
     epochs=20,
     batch_size=32,

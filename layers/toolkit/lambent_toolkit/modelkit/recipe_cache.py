@@ -1,0 +1,84 @@
+"""Models of the built-in recipes: made once on a machine, then taken from the cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lambent
+from lambent.domain.model import LIVE, REPORT_FILE, ModelRef
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.recipes import RECIPES
+from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
+from lambent_toolkit.modelkit.workbench import TOOLS, Workbench
+from lambent_toolkit.sandbox.options import find_root
+
+if TYPE_CHECKING:
+    from lambent_toolkit.sandbox.stack_info import StackInfo
+
+
+def default_cache_dir() -> Path:
+    """Return the folder, beside the template, where what takes long to make is kept."""
+    return find_root() / ".cache" / "lambent"
+
+
+def build_recipe(name: str, cache_dir: Path, watcher: Watcher = SILENCE) -> Artifact:
+    """Return a built-in recipe's model, trained, quantized and evaluated.
+
+    Parameters
+    ----------
+    name        of a built-in recipe
+    cache_dir   created if need be; a model is made anew when its sources or packages changed
+    watcher     is told of the steps, if any are needed
+    """
+    folder = cache_dir / f"recipe-{name}-{_fingerprint(name)}"
+    if not (folder / REPORT_FILE).exists():
+        draft = cache_dir / f".recipe-{name}-{os.getpid()}"
+        _make(name, draft, watcher)
+        _keep(draft, folder)
+    return Artifact.read(folder)
+
+
+def publish_recipe(
+    stack: StackInfo, name: str, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE
+) -> ModelRef:
+    """Publish a built-in recipe's model to a stack and point the label ``live`` to it."""
+    artifact = build_recipe(name, cache_dir or default_cache_dir(), watcher)
+    publisher = Publisher(stack)
+    ref = publisher.publish(artifact).ref
+    publisher.set_label(ref.name, LIVE, ref.version)
+    return ref
+
+
+def _make(name: str, folder: Path, watcher: Watcher) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    bench = Workbench(folder, watcher=watcher)
+    bench.train(RECIPES[name])
+    bench.quantize()
+    bench.evaluate()
+
+
+def _keep(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError:
+        # Another process has made the same model in the meantime; the name says that they are equal.
+        shutil.rmtree(draft)
+
+
+def _fingerprint(name: str) -> str:
+    kit = Path(__file__).parent
+    core = Path(lambent.__file__).parent
+    kit_sources = [source for source in sorted(kit.rglob("*.py")) if source.parent.name != "recipes"]
+    preprocessing = sorted((core / "domain" / "preprocessing").glob("*.py"))
+    contract = [core / "contracts/model.py", core / "services/golden.py"]
+    hashed = sha256()
+    for source in [*kit_sources, kit / "recipes" / f"{name}.py", *preprocessing, *contract]:
+        hashed.update(source.read_bytes())
+    hashed.update(" ".join(f"{tool}=={version(tool)}" for tool in TOOLS).encode())
+    return hashed.hexdigest()[:12]
