@@ -23,13 +23,12 @@ import msgspec
 import networks
 import numpy as np
 
-from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, LIVE, TFLITE_FILE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.services.golden import GoldenVectors
-from lambent.services.load_model import decode_contract
+from lambent.services.version_files import decode_contract
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.modelkit import quantization
@@ -122,7 +121,7 @@ def _convert(built: networks.Built, watcher: Watcher) -> Files:
 
 
 def _with_golden(model: bytes, contract: ModelContract, raw: list[bytes], tensors: dict[str, Array]) -> Files:
-    interpreter = LiteInterpreterLoader().load(model, contract)
+    interpreter = networks.interpreter_of(model, contract)
     if raw:
         preprocessor = make_preprocessor(contract, {})
         tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
@@ -137,7 +136,7 @@ def _files(model: bytes, contract: ModelContract, golden: bytes) -> Files:
 
 def _check_answers(files: Files, built: networks.Built) -> None:
     """Stop unless the int8 file's best answer is right for crops that it was not fitted on."""
-    interpreter = LiteInterpreterLoader().load(files[TFLITE_FILE], built.contract)
+    interpreter = networks.interpreter_of(files[TFLITE_FILE], built.contract)
     preprocessor = make_preprocessor(built.contract, {})
     tensors = preprocessor.collate([preprocessor.prepare(item) for item in built.raw])
     said, truth = interpreter.run(tensors)["scores"].argmax(axis=1), np.array(built.truth)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from lambent.adapters.litert import LiteInterpreterLoader
+from lambent.adapters.litert import LiteInterpreter, LiteInterpreterLoader
 from lambent.contracts.model import (
     Classification,
     ImagePreprocessing,
@@ -163,6 +165,14 @@ def build_transformer(watcher: Watcher) -> Built:
     return Built(keras.Model(ids, scores), contract, "dynamic", {"ids": texts}, [], [])
 
 
+def interpreter_of(model: bytes, contract: ModelContract) -> LiteInterpreter:
+    """Return a .tflite file's interpreter."""
+    with NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(model)
+        file.flush()
+        return LiteInterpreterLoader().load(Path(file.name), contract)
+
+
 def _pixels(files: list[bytes], contract: ModelContract) -> Array:
     preprocessor = make_preprocessor(contract, {})
     return preprocessor.collate([preprocessor.prepare(file) for file in files])["image"]
@@ -201,7 +211,7 @@ def _quantized_features(network: keras.Model, pixels: Array, calibration: dict[s
         postprocessing=RawOutputs(),
     )
     file = to_tflite(network, contract, variant="int8", calibration=calibration)
-    interpreter = LiteInterpreterLoader().load(file, contract)
+    interpreter = interpreter_of(file, contract)
     rows = [interpreter.run({"image": row[np.newaxis]})["features"] for row in pixels]
     return np.concatenate(rows)
 

@@ -117,6 +117,4 @@ def test_variant_that_the_converter_cannot_make_is_told_with_what_to_do() -> Non
     model = from_keras_file(artifact.files["model.keras"])
 
     with pytest.raises(ConversionFailed, match="cannot make a int16x8 file of language: choose another --variant"):
-        to_tflite(
-            model, split.contract, variant="int16x8", calibration=spread(split.train.tensors, split.train.classes)
-        )
+        to_tflite(model, split.contract, variant="int16x8", calibration=calibration)

@@ -27,8 +27,8 @@ class FileTensor:
     ----------
     to_file     turns an array of the contract's datatype into the file's; the result may be a buffer that the next call
                 overwrites
-    step        the distance of two neighbouring values of a number that is quantized in the file, 0 if it is not
     from_file   the reverse; may work in place, so it must be given a copy
+    step        the distance of two neighbouring values of a number that is quantized in the file, 0 if it is not
     """
 
     def __init__(self, spec: TensorSpec, details: Mapping[str, Any]) -> None:

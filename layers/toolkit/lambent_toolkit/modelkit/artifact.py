@@ -8,7 +8,15 @@ from pathlib import Path
 import msgspec
 
 from lambent.contracts.model import ModelContract, TextPreprocessing
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE, TOKENIZER_FILE
+from lambent.domain.model import (
+    CONTRACT_FILE,
+    GOLDEN_FILE,
+    KERAS_FILE,
+    KERAS_GOLDEN_FILE,
+    REPORT_FILE,
+    TFLITE_FILE,
+    TOKENIZER_FILE,
+)
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.modelkit.workbench import read_step_file
