@@ -43,11 +43,11 @@ def test_calibration_takes_all_of_a_small_data_set() -> None:
 
 
 def test_mistakes_are_told_commonest_first() -> None:
-    assert mistakes(_report([[5, 0, 0], [1, 4, 0], [0, 3, 2]])) == "4 mistakes: 2 read as 1 (3), 1 read as 0 (1)"
+    assert mistakes(_report([[5, 0, 0], [1, 4, 0], [0, 3, 2]]), "012") == "4 mistakes: 2 read as 1 (3), 1 read as 0 (1)"
 
 
 def test_no_mistakes_are_told_as_such() -> None:
-    assert mistakes(_report([[5, 0], [0, 5]])) == "no mistakes"
+    assert mistakes(_report([[5, 0], [0, 5]]), "012") == "no mistakes"
 
 
 def _report(confused: list[list[int]]) -> Report:

@@ -85,9 +85,10 @@ def evaluate(folder: Folder) -> None:
         from lambent_toolkit.modelkit.workbench import Workbench
 
         with ConsoleWatcher(console) as watcher:
-            report = Workbench(folder, watcher=watcher).evaluate()
+            bench = Workbench(folder, watcher=watcher)
+            report = bench.evaluate()
     console.print(variants_table(report))
-    console.print(f"{report.published} on {report.data.test_items} held-out items: {mistakes(report)}")
+    console.print(f"{report.published} on {report.data.test_items} held-out items: {mistakes(report, bench.labels())}")
     console.print(f"Next: lambent publish {folder}")
 
 

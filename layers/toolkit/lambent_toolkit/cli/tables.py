@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -51,7 +52,7 @@ def versions_table(rows: list[tuple[VersionRecord, list[LabelRecord]]]) -> Table
     return table
 
 
-def mistakes(report: Report, *, at_most: int = 5) -> str:
+def mistakes(report: Report, labels: Sequence[str], *, at_most: int = 5) -> str:
     """Return the commonest confusions of the published file in words, or that there are none."""
     pairs = [
         (count, true, said)
@@ -63,7 +64,9 @@ def mistakes(report: Report, *, at_most: int = 5) -> str:
     if not wrong:
         return "no mistakes"
     worst = sorted(pairs, key=lambda pair: -pair[0])[:at_most]
-    return f"{wrong} mistakes: " + ", ".join(f"{true} read as {said} ({count})" for count, true, said in worst)
+    return f"{wrong} mistakes: " + ", ".join(
+        f"{labels[true]} read as {labels[said]} ({count})" for count, true, said in worst
+    )
 
 
 def _ms(value: float | None, *, digits: int = 3) -> str:

@@ -39,7 +39,7 @@ def evaluate(stage: Stage) -> None:
     stage.artifact = Artifact.read(stage.folder)
     keras, int8 = report.variants["keras"], report.variants["int8"]
     stage.show(variants_table(report))
-    stage.say(f"[dim]int8 on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
+    stage.say(f"[dim]int8 on {report.data.test_items} held-out digits, {mistakes(report, bench.labels())}[/]")
     stage.check(int8.accuracy >= _MIN_ACCURACY, f"int8 is right for {int8.accuracy:.1%} of the held-out digits")
     stage.check(
         int8.size_bytes * 3 < keras.size_bytes, f"int8 has {int8.size_bytes / keras.size_bytes:.0%} of the size"

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from lambent.contracts.model import Classification
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
-from lambent_toolkit.modelkit.errors import DataChanged, StepMissing
+from lambent.services.version_files import decode_contract
+from lambent_toolkit.modelkit.errors import DataChanged, RecipeUnknown, StepMissing
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
 from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
@@ -124,6 +126,13 @@ class Workbench:
         self._write(KERAS_GOLDEN_FILE, measured.keras_golden.sample(GOLDEN_ITEMS).to_npz())
         self._write(REPORT_FILE, _to_json(report))
         return report
+
+    def labels(self) -> tuple[str, ...]:
+        """Return what the classes are called; raises StepMissing before `evaluate`."""
+        contract = decode_contract(self._read(CONTRACT_FILE, step="evaluate"))
+        if not isinstance(contract.postprocessing, Classification):
+            raise RecipeUnknown(f"{contract.name} is no classifier: recipes make classifiers only.")
+        return contract.postprocessing.labels
 
     def record(self) -> TrainingRecord:
         """Return what was trained here; raises StepMissing."""
