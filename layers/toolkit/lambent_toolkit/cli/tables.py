@@ -64,9 +64,8 @@ def mistakes(report: Report, labels: Sequence[str], *, at_most: int = 5) -> str:
     if not wrong:
         return "no mistakes"
     worst = sorted(pairs, key=lambda pair: -pair[0])[:at_most]
-    return f"{wrong} mistakes: " + ", ".join(
-        f"{labels[true]} read as {labels[said]} ({count})" for count, true, said in worst
-    )
+    told = (f"{labels[true]} read as {labels[said]} ({count})" for count, true, said in worst)
+    return f"{wrong} mistakes: " + ", ".join(told)
 
 
 def _ms(value: float | None, *, digits: int = 3) -> str:
