@@ -83,8 +83,10 @@ def _kinds(stack: StackInfo, folder: Path, against: Path | None) -> dict[str, Ca
         "strict": lambda: run(stack, shipped, {"modules": STRICT, "model": str(model)}),
     }
     if against is not None:
-        # Older builds had a tracer, which has no daemon to talk to here, and knew no automatic number of threads.
-        older = {"POWERTOOLS_TRACE_DISABLED": "1", "INTERPRETER_THREADS": "1"}
+        # Older builds had Powertools' tracer, which has no daemon to talk to here, and its metrics, which need a name;
+        # and they knew no automatic number of threads.
+        powertools = {"POWERTOOLS_TRACE_DISABLED": "1", "POWERTOOLS_METRICS_NAMESPACE": "Lambent"}
+        older = {**powertools, "POWERTOOLS_SERVICE_NAME": "lambent", "INTERPRETER_THREADS": "1"}
         kinds["before"] = lambda: run(stack, against, event, **older)
     return kinds
 
