@@ -2,7 +2,7 @@
 // The page knows its own address; the key it never sees.
 const variables = document.querySelector("#variables code");
 const address = location.href.replace(/\/docs\/?(?:[?#].*)?$/, "");
-if (location.protocol.startsWith("http")) variables.textContent = `export URL=${address} KEY=your-key`;
+if (location.protocol.startsWith("http")) variables.textContent = `export URL=${address} KEY=your-key DATA_BUCKET=your-bucket`;
 
 if (matchMedia("(max-width: 56rem)").matches) document.querySelector("nav details").open = false;
 

@@ -88,7 +88,7 @@ def _content() -> dict[str, Any]:
 
 def _bodies() -> dict[str, Any]:
     picture = {"b64": samples.png_base64()}
-    return {"picture": {"image": picture}, "pictures": {"images": [picture, picture]}}
+    return {"a picture in JSON": {"image": picture}, "two pictures in JSON": {"images": [picture, picture]}}
 
 
 def _samples() -> list[dict[str, str]]:
