@@ -65,6 +65,7 @@ def test_an_empty_cell_is_a_missing_value() -> None:
         ("city\n" + "x" * 200_000, ColumnInvalid, "line 2"),
         ("city\n" + "," * (MAX_ROW_CHARACTERS + 1), ColumnInvalid, "rows"),
         (b"city\n\xff\n", TextInvalid, "body"),
+        ("city\n" + "\n" * 17, ColumnInvalid, "rows[0]"),
         ("city\n" + "oslo\n" * 9, RequestInvalid, "rows"),
     ],
 )

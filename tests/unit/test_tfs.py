@@ -130,6 +130,7 @@ def test_the_tokens_in_strings_and_keys_stay_text() -> None:
         (b'{"instances": [NaN], "instances": [1]}', JsonInvalid),
         (b'{"instances": [NaN]} x', JsonInvalid),
         (b'{"instances": [+Infinity]}', JsonInvalid),
+        (b'{"instances": [NaN, "' + b'\\"' * 1_000_000, JsonInvalid),
         (b"[1]", RequestInvalid),
         (b'{"instances": [NaN], "signature_name": 1}', RequestInvalid),
         (b'{"instances": ' + b"[" * 100 + b"NaN" + b"]" * 100 + b"}", JsonTooComplex),

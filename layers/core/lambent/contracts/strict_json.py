@@ -25,7 +25,8 @@ MAX_NUMBER_CHARACTERS = 1_100
 _BOM = b"\xef\xbb\xbf"
 _SMALL_BYTES = 16_384
 _FIRST_QUOTES = 256
-_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+# A string that is never closed counts to the end, or each of its quotes would begin another search.
+_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?', re.DOTALL)
 _NUMBER = rb"[-+.0-9eE]"
 # The look-behind keeps the search linear: a run is tried at its first character only.
 _LONG_NUMBER = re.compile(rb"(?<!%b)%b{%d}" % (_NUMBER, _NUMBER, MAX_NUMBER_CHARACTERS + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
 from lambent.contracts.model import Column, NumericColumn
@@ -14,6 +14,7 @@ from lambent.errors import ColumnInvalid, RequestInvalid, TextInvalid
 
 ROWS = "rows"
 MAX_ROW_CHARACTERS = 262_144
+_MAX_LINES_PER_ROW = 2
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _MAX_NUMBER_CHARACTERS = 400
 _NAMED = 20
@@ -40,42 +41,46 @@ def read_rows(body: bytes, columns: Sequence[Column], *, max_rows: int) -> list[
     """
     records = _records(body)
     header = _header(next(records, None), columns)
-    kinds = {column.name: isinstance(column, NumericColumn) for column in columns}
+    numeric = {column.name for column in columns if isinstance(column, NumericColumn)}
     rows: list[dict[str, Any]] = []
-    for cells in records:
-        if not cells:  # an empty line
+    for line, cells in enumerate(records):
+        # Empty lines are no rows, but a table of little else is refused as one of too few cells.
+        if not cells and line < _MAX_LINES_PER_ROW * max_rows:
             continue
-        place = f"{ROWS}[{len(rows)}]"
         if len(rows) == max_rows:
             raise RequestInvalid(
                 f"A request may hold {max_rows} rows; split it or use the batch door.", field=ROWS, limit=max_rows
             )
-        if len(cells) != len(header):
-            raise ColumnInvalid(
-                "A row must have as many cells as the header.", field=place, limit=len(header), got=len(cells)
-            )
-        rows.append(
-            {name: _value(cell, kinds[name], f"{place}.{name}") for name, cell in zip(header, cells, strict=True)}
-        )
+        rows.append(_row(cells, header, numeric, place=f"{ROWS}[{len(rows)}]"))
     if not rows:
         raise RequestInvalid("The table has a header but no rows.", field=ROWS, got=0)
     return rows
 
 
+def _row(cells: list[str], header: list[str], numeric: set[str], *, place: str) -> dict[str, Any]:
+    if len(cells) != len(header):
+        raise ColumnInvalid(
+            "A row must have as many cells as the header.", field=place, limit=len(header), got=len(cells)
+        )
+    return {name: _value(cell, name in numeric, f"{place}.{name}") for name, cell in zip(header, cells, strict=True)}
+
+
 class _BoundedLines:
     """Hands out lines, no more than MAX_ROW_CHARACTERS for one row: a row's cells are all in memory at once."""
 
-    def __init__(self, text: str) -> None:
-        self._lines = StringIO(text, newline="")
-        self._taken = 0
+    def __init__(self, body: bytes) -> None:
+        self._text = TextIOWrapper(BytesIO(body), encoding="utf-8-sig", newline="")
+        self._left = MAX_ROW_CHARACTERS
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        self._taken += len(line)
-        if self._taken > MAX_ROW_CHARACTERS:
+        line = self._text.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
             raise ColumnInvalid(
                 f"A row of the table has more than {MAX_ROW_CHARACTERS} characters; is a quote not closed?",
                 field=ROWS,
@@ -85,19 +90,18 @@ class _BoundedLines:
 
     def begin_row(self) -> None:
         """Count from here."""
-        self._taken = 0
+        self._left = MAX_ROW_CHARACTERS
 
 
 def _records(body: bytes) -> Iterator[list[str]]:
-    try:
-        lines = _BoundedLines(body.decode("utf-8-sig"))
-    except UnicodeDecodeError as exc:
-        raise TextInvalid(f"The table is not UTF-8: byte {exc.start} begins no character.", field="body") from exc
+    lines = _BoundedLines(body)
     reader = csv.reader(lines, strict=True)
     try:
         for cells in reader:
             lines.begin_row()
             yield cells
+    except UnicodeDecodeError as exc:
+        raise TextInvalid("The table is not UTF-8.", field="body") from exc
     except csv.Error as exc:
         raise ColumnInvalid(
             f"The table is not CSV at line {reader.line_num}: {exc}. Quote cells that hold commas or quotes.",

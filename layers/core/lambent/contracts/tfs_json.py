@@ -21,7 +21,8 @@ Value = Any
 _B64 = "b64"
 _BODY = "request body"
 _KIND_BY_HEAD: dict[bytes, type] = {b"{": dict, b"[": list, b'"': str}
-_STRING_OR_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|NaN|-?Infinity')
+# A string that is never closed counts to the end, or each of its quotes would begin another search.
+_STRING_OR_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|NaN|-?Infinity', re.DOTALL)
 _FIRST = re.compile(rb"\[\s*(.)")
 
 
