@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from builders import World, contract, picture
+from builders import World, picture
 from lambent.contracts.model import (
     Classification,
     NumericColumn,
@@ -22,7 +22,7 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.domain.call import Call, CallAnswer, Operation
-from lambent.domain.model import LIVE, ModelChoice
+from lambent.domain.model import ModelChoice
 from lambent.errors import (
     ColumnInvalid,
     FieldNotAllowed,
@@ -36,8 +36,6 @@ from lambent.errors import (
 )
 from lambent.services.answer_call import CallService
 from lambent.services.predict import PredictService, Timings
-from lambent.services.publish import publish_version
-from lambent.services.set_label import set_label
 from lambent_toolkit.fakes import FakeInterpreterLoader
 
 BRIGHT, DARK = picture(255), picture(0, kind="JPEG")
@@ -83,18 +81,14 @@ def words() -> World:
     tokenizer = Tokenizer(WordLevel({"a": 0, "?": 1}, unk_token="?"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     asset = tokenizer.to_str().encode()
-    record = publish_version(
-        {"model.tflite": b"tflite", "tokenizer.json": asset},
-        contract(
-            inputs=tuple(TensorSpec(name=name, datatype="INT32", shape=(-1, 4)) for name in ("ids", "mask")),
-            preprocessing=TextPreprocessing(
-                tokenizer_sha256=sha256(asset).hexdigest(), max_tokens=4, ids_input="ids", mask_input="mask"
-            ),
-            postprocessing=Classification(labels=("short", "long")),
+    world.publish(
+        assets={"tokenizer.json": asset},
+        inputs=tuple(TensorSpec(name=name, datatype="INT32", shape=(-1, 4)) for name in ("ids", "mask")),
+        preprocessing=TextPreprocessing(
+            tokenizer_sha256=sha256(asset).hexdigest(), max_tokens=4, ids_input="ids", mask_input="mask"
         ),
-        store=world.store, registry=world.registry, clock=world.clock,
-    )  # fmt: skip
-    set_label(record.ref.name, LIVE, record.ref.version, registry=world.registry, clock=world.clock)
+        postprocessing=Classification(labels=("short", "long")),
+    )
     return world
 
 
