@@ -19,8 +19,9 @@ _MAX_REQUEST_BYTES = 65_536
 @router.post("/jobs")
 def submit() -> Response[bytes]:
     """Accept a batch; 202 once it is durable."""
-    caller = caller_of(router.current_event, scope=Scope.JOBS)
+    caller = caller_of(router.current_event)
     submission = read_json(router.current_event, BatchSubmission, max_bytes=_MAX_REQUEST_BYTES, what="batch request")
+    caller.require(Scope.JOBS)
     key = router.current_event.headers.get(HEADER)
     job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
     return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})

@@ -17,8 +17,9 @@ _MAX_REQUEST_BYTES = 8_192
 @router.post("/uploads")
 def grant() -> Response[bytes]:
     """Grant one upload: a form to send to the data bucket."""
-    caller = caller_of(router.current_event, scope=Scope.PREDICT)
+    caller = caller_of(router.current_event)
     request = read_json(router.current_event, UploadRequest, max_bytes=_MAX_REQUEST_BYTES, what="upload request")
+    caller.require(Scope.PREDICT)
     granted = grant_upload_service().grant(caller.tenant, request)
     return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
 

@@ -33,14 +33,13 @@ def is_cold_start() -> bool:
 
 def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Response[bytes | str]:
     """Answer a prediction of any protocol; count and log it."""
-    check_scope(event, Scope.PREDICT)
     # The event has the names as the client wrote them, and may have none at all.
     sent = {name.lower(): value for name, value in (event.raw_event.get("headers") or {}).items()}
     call = _call(operation, choice, event, sent)
     if "prefer" in sent and is_later_wanted(sent["prefer"]):
         return _later().accept(call, event, sent.get("idempotency-key"))
     timings = Timings()
-    result = call_service().answer(call, timings)
+    result = call_service().answer(call, timings, admit=lambda: check_scope(event, Scope.PREDICT))
     values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}
     record("predicted", values, model=str(result.model), **timings.rounded())
     if len(result.body) > predict_settings().max_answer_bytes:

@@ -41,6 +41,12 @@ INTERNAL = {
 }
 KEY = "plane-key"
 TENANT = "acme"
+# Key value -> tenant and scopes.
+OTHER_KEYS = {
+    "jobs-only": (TENANT, ["jobs"]),
+    "predict-only": (TENANT, ["predict"]),
+    "other-tenant": ("other", ["predict", "jobs"]),
+}
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:eu-west-1:1:function:f",
     aws_request_id="lambda-request", get_remaining_time_in_millis=lambda: 20_000,
@@ -101,12 +107,16 @@ class HandlerPool:
             return InvocationResult(Outcome.ERROR, b"{}")
 
 
-class OneKey:
-    """The stack's own key, without limits."""
+class Keys:
+    """The stack's own key, one that is slow, and some of narrower scope or of another tenant."""
 
     async def find(self, value: str) -> ApiKey | None:
         """Return what a key's value stands for."""
-        return ApiKey(INTERNAL["ApiKey"], Plan(None, None, None, 0)) if value == KEY else None
+        if value == KEY:
+            return ApiKey(INTERNAL["ApiKey"], Plan(None, None, None, 0))
+        if value == "slow":
+            return ApiKey(INTERNAL["ApiKey"], Plan(0.001, 1, None, 0))
+        return ApiKey(f"id-of-{value}", Plan(None, None, None, 0)) if value in OTHER_KEYS else None
 
 
 @dataclass
@@ -197,14 +207,14 @@ def _build(loop: asyncio.AbstractEventLoop) -> Plane:
     names = {name: _create(name, resource["Type"]) for name, resource in body["Resources"].items()}
     for function in FUNCTIONS:
         os.environ.update(_environment(body, function, names))
-    os.environ.update(LABEL_TTL_S="3600", DEFAULT_TENANT=TENANT)
+    # The last one is Lambda's own.
+    os.environ.update(LABEL_TTL_S="3600", DEFAULT_TENANT=TENANT, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769")
     publish_models()
+    add_keys()
     modules = {function: _load(folder) for function, folder in FUNCTIONS.items()}
     pools = {function: HandlerPool(module.handler) for function, module in modules.items()}
     (api,) = [each for each in body["Resources"].values() if each["Type"] == "AWS::ApiGateway::RestApi"]
-    gateway = Gateway(
-        _with_functions(api["Properties"]["Body"]), api_id="api", stage="prod", pools=pools, keys=OneKey()
-    )
+    gateway = Gateway(_with_functions(api["Properties"]["Body"]), api_id="api", stage="prod", pools=pools, keys=Keys())
     return Plane(gateway, pools, loop, modules)
 
 
@@ -251,6 +261,13 @@ def publish_models() -> None:
     for contract, files in fault_models.versions():
         publish_version(files, contract, store=store, registry=registry, clock=clock)
         set_label(contract.name, "live", 1, registry=registry, clock=clock)
+
+
+def add_keys() -> None:
+    """Record the keys of narrower scope and of another tenant."""
+    rows = boto3.resource("dynamodb").Table(INTERNAL["Table"])
+    for value, (tenant, scopes) in OTHER_KEYS.items():
+        rows.put_item(Item={"pk": f"APIKEY#id-of-{value}", "sk": "TENANT", "tenant": tenant, "scopes": scopes})
 
 
 def _load(folder: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 
@@ -20,7 +21,7 @@ MAX_DETAIL_CHARACTERS = 1_000
 LEAKS = [
     re.compile(pattern)
     for pattern in (
-        r"arn:aws", r"s3://", r"sqs\.|queue\.amazonaws", r"/(?:var|tmp|opt|usr|home|root|etc)/", r"site-packages",
+        r"arn:aws", r"s3://\w", r"sqs\.|queue\.amazonaws", r"/(?:var|tmp|opt|usr|home|root|etc)/", r"site-packages",
         r"Traceback|File \\?\"", r"\.py\b", r"0x[0-9a-f]{6,}", r"botocore|boto3|msgspec|orjson|numpy",
         r"PIL\b|tflite|XNNPACK",
         r"\b(?:Type|Value|Key|Index|Attribute|Runtime|Overflow|Recursion|Memory|UnicodeDecode|OS)Error\b",
@@ -56,7 +57,8 @@ def check_refusal(answer: Answer, codes: Collection[str]) -> None:
     assert body["detail"].rstrip()[-1] in ".?)", body["detail"]
     assert len(answer.body) <= MAX_REFUSAL_BYTES
     assert body["request_id"]
-    check_no_leak(text)
+    # A grant to upload names the bucket's address: that is what it is for.
+    check_no_leak(json.dumps({name: value for name, value in body.items() if name != "upload"}))
 
 
 def check_no_leak(text: str) -> None:

@@ -1,5 +1,6 @@
 """What a prediction's door does besides answering at once: later, by reference, or by showing the upload door."""
 
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -12,7 +13,7 @@ from lambent.domain.call import Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
 from lambent.domain.preferences import RESPOND_ASYNC
-from lambent.errors import PayloadTooLarge
+from lambent.errors import InvalidInput, NotFound, PayloadTooLarge
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import json_answer, refer_to_answer
 from lambent.runtime.observability import JOBS_ACCEPTED, REQUESTS, record
@@ -66,9 +67,11 @@ def show_upload_door(
         # Without a usable Content-Type there is nothing to grant; the size is what is wrong first.
         return error
     error.upload = {"request": msgspec.to_builtins(NextRequest(method="POST", path="/uploads", body=named))}
-    if event.request_context.identity.api_key_id is not None:
-        caller = caller_of(event, scope=Scope.PREDICT)
-        error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
+    # Whatever speaks against a grant, the size is what is wrong first: it is told when the upload is asked for.
+    with suppress(InvalidInput, NotFound):
+        if event.request_context.identity.api_key_id is not None:
+            caller = caller_of(event, scope=Scope.PREDICT)
+            error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
     return error
 
 

@@ -22,25 +22,26 @@ class CallService:
         self.statistics = Statistics()
         self._predict = predict
 
-    def answer(self, call: Call, timings: Timings) -> CallAnswer:
+    def answer(self, call: Call, timings: Timings, *, admit: Callable[[], None] | None = None) -> CallAnswer:
         """Answer one call; raises whatever is wrong with it or with its model, see `lambent.errors`.
 
         A compressed body is decoded here, and a large answer compressed for a client that takes it, for all protocols.
+        ``admit`` raises if the caller may not use models; it is asked once the body is known to be a request.
         """
         start_ns = perf_counter_ns()
         try:
-            answer = self._answer(call, timings)
+            answer = self._answer(call, self._predict if admit is None else self._predict.for_caller(admit), timings)
         except Exception:
             self.statistics.failed(timings, total_ns=perf_counter_ns() - start_ns)
             raise
         self.statistics.succeeded(timings, total_ns=perf_counter_ns() - start_ns)
         return answer
 
-    def _answer(self, call: Call, timings: Timings) -> CallAnswer:
+    def _answer(self, call: Call, predict: PredictService, timings: Timings) -> CallAnswer:
         if "content-encoding" in call.headers:
             with timings.step("decode"):
                 call = replace(call, body=decode_content(call.body, call.headers["content-encoding"]))
-        answer = _answerer(call.operation)(call, self._predict, timings)
+        answer = _answerer(call.operation)(call, predict, timings)
         coding = choose_coding(answer.body, call.headers.get("accept-encoding"))
         if coding is None:
             return answer

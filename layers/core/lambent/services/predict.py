@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -57,12 +57,19 @@ class Timings:
 class PredictService:
     """Predictions on versions resolved and loaded on demand."""
 
-    def __init__(self, resolver: ModelResolver, models: ModelCache) -> None:
+    def __init__(self, resolver: ModelResolver, models: ModelCache, admit: Callable[[], None] | None = None) -> None:
         self._resolver = resolver
         self._models = models
+        self._admit = admit
+
+    def for_caller(self, admit: Callable[[], None]) -> PredictService:
+        """Return the same service for a caller who has to be admitted, by ``admit`` not raising, to any model."""
+        return PredictService(self._resolver, self._models, admit)
 
     def model(self, choice: ModelChoice, timings: Timings) -> ServedModel:
         """Return the version that ``choice`` names, ready to answer."""
+        if self._admit is not None:
+            self._admit()
         with timings.step("resolve"):
             ref = self._resolver.resolve(choice)
         with timings.step("load"):
