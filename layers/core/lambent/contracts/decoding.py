@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-import orjson
 
+from lambent.contracts.json_grammar import check_grammar, malformed
 from lambent.contracts.schema_errors import schema_error
-from lambent.contracts.strict_json import check_json, json_invalid
-from lambent.errors import JsonInvalid, RequestInvalid
+from lambent.contracts.strict_json import check_json
+from lambent.errors import RequestInvalid
 
 T = TypeVar("T")
-_LOCATED_BYTES = 1_000_000
 
 
 def decode_json(body: bytes | memoryview | str, type_: type[T], *, what: str) -> T:
@@ -41,30 +40,10 @@ def decode_checked(text: bytes, type_: type[T], *, what: str) -> T:
     try:
         return msgspec.json.decode(text, type=type_)
     except msgspec.ValidationError as exc:
-        _check_grammar(text, what=what)
+        check_grammar(text, what=what)
         raise schema_error(exc, type_, what=what) from exc
     except RequestInvalid:
-        _check_grammar(text, what=what)
+        check_grammar(text, what=what)
         raise
     except msgspec.DecodeError as exc:
-        raise _malformed(exc, text, what=what) from exc
-
-
-def _check_grammar(text: bytes, *, what: str) -> None:
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError as exc:
-        raise _malformed(exc, text, what=what) from exc
-
-
-def _malformed(exc: msgspec.DecodeError, text: bytes, *, what: str) -> JsonInvalid:
-    """Return the error of a text that msgspec has refused.
-
-    orjson tells the place more exactly, but builds objects up to there; of a large text msgspec's offset is enough.
-    """
-    if len(text) <= _LOCATED_BYTES:
-        try:
-            orjson.loads(text)
-        except orjson.JSONDecodeError as located:
-            return json_invalid(located.msg, line=located.lineno, column=located.colno, what=what)
-    return JsonInvalid(f"The {what} is not valid JSON: {exc}. Send one JSON value, encoded as UTF-8.")
+        raise malformed(exc, text, what=what) from exc
