@@ -29,12 +29,12 @@ def row(body: bytes, media_type: str = "application/json") -> Request:
 
 def changed_row(**changes: Any) -> Request:
     """Return a request with the good row after changes."""
-    return row(encoded({**ROW, **changes}))
+    return row(encoded({"rows": [{**ROW, **changes}]}))
 
 
 def _without(random: Random) -> Request:
     lost = random.choice(["width", "colour"])
-    return row(encoded({name: value for name, value in ROW.items() if name != lost}))
+    return row(encoded({"rows": [{name: value for name, value in ROW.items() if name != lost}]}))
 
 
 def _no_number(random: Random) -> Request:
@@ -82,7 +82,7 @@ CLASSES: list[BadInput] = [
         lambda random: text(b"good", random.choice(["", "text/html", "text/csv", "image/png", "text"])),
         "media_type_unsupported",
     ),
-    *json_classes("row", encoded(ROW), lambda _: row(b""), "column_invalid"),
+    *json_classes("row", encoded({"rows": [ROW]}), lambda _: row(b""), "column_invalid"),
     bad("row_column_missing", _without, COLUMN),
     bad("row_column_no_number", _no_number, COLUMN),
     bad("row_column_no_category", _no_category, COLUMN),

@@ -12,7 +12,7 @@ from refusals import CANARY
 
 GOOD: dict[str, Any] = {
     "schema_version": 1,
-    "id": "batch-1",
+    "id": "batch-of-bad-input",
     "model": "shade",
     "input": {"manifest_uri": f"s3://{INTERNAL['DataBucket']}/inputs/{TENANT}/items.jsonl"},
 }
@@ -69,7 +69,7 @@ def _uri(random: Random) -> Request:
             f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/{TENANT}/x", f"s3://{bucket}",
             f"S3://{bucket}/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inputs/{TENANT}/%2e%2e/x",
             "x" * 3000, "ftp://a/b",
-            f"s3://{bucket}/inputs/{TENANT}/", "gopher://127.0.0.1:6379/_", f"s3://{bucket}/inputs//{TENANT}/x",
+            "gopher://127.0.0.1:6379/_", f"s3://{bucket}/inputs//{TENANT}/x",
         ]
     )  # fmt: skip
     return changed(input={"manifest_uri": uri})
@@ -95,13 +95,68 @@ def _job_id(random: Random) -> Request:
     return Request("GET", f"/jobs/{random.choice(ids)}")
 
 
+def _page(random: Random) -> Request:
+    name = random.choice(["cursor", "limit"])
+    values = [
+        "",
+        "0",
+        "-1",
+        "9" * 30,
+        "abc",
+        "AAAA",
+        "%00",
+        "1.5",
+        "eyJhIjoxfQ==",
+        "a" * 3000,
+        "%C2%B2",
+        "..%2f..",
+        "null",
+    ]
+    return Request("GET", "/models", query=f"{name}={random.choice(values)}")
+
+
+def _idempotency(random: Random) -> Request:
+    body = {name: value for name, value in GOOD.items() if name != "id"}
+    key = random.choice([None, "", " ", "a b", "\xff", "x" * 256, "x" * 5000, "\t", "\x7f"])
+    headers = {"content-type": "application/json", **({} if key is None else {"idempotency-key": key})}
+    return Request("POST", "/jobs", encoded(body), headers)
+
+
+def grant(**changes: Any) -> Request:
+    """Return a request for an upload grant."""
+    good = {"model": "shade", "content_type": "image/png", "sha256": "0" * 64, "size_bytes": 5}
+    return Request("POST", "/uploads", encoded({**good, **changes}), {"content-type": "application/json"})
+
+
+def _grant(random: Random) -> Request:
+    name, value = random.choice(
+        [
+            ("model", "../x"), ("model", 5), ("model", "nobody"), ("content_type", "png"), ("content_type",
+            "image/png; a=b"),
+            ("content_type", "image/\r\nX: y"), ("sha256", "0" * 63), ("sha256", "G" * 64), ("sha256", None),
+            ("size_bytes", 0),
+            ("size_bytes", -1), ("size_bytes", 2**70), ("size_bytes", 10**9), ("size_bytes", "5"), ("name", "../x"),
+            ("name", ""),
+            ("name", "a/b"), ("name", "x" * 200), ("key", "inbox/other/x"), ("tenant", "other"), ("version", "9"),
+            ("label", "beta"),
+        ]
+    )  # fmt: skip
+    return grant(**{name: value})
+
+
+def _odd_read(random: Random) -> Request:
+    ids = ["..", "%2e%2e", "a%00b", "x" * 2000, "%C3%A9", "up-0", "UP-1", "up-" + "0" * 32, "%ff", "*", "a%2Fb"]
+    door = random.choice(["/uploads/{}", "/jobs/{}/result"])
+    return Request("GET", door.format(random.choice(ids)))
+
+
 CLASSES: list[BadInput] = [
     *json_classes(
         "jobs", encoded(GOOD), lambda _: submit(b""), "name_invalid model_not_found callback_url_refused job_id_reused"
     ),
     bad("jobs_field_missing", _field_missing, "request_invalid"),
     bad("jobs_field_set_by_the_service", _set_by_the_service, "field_not_allowed"),
-    bad("jobs_field_of_another_kind", _wrong_kind, "request_invalid field_not_allowed name_invalid"),
+    bad("jobs_field_of_another_kind", _wrong_kind, "request_invalid field_not_allowed name_invalid model_not_found"),
     bad("jobs_id_not_allowed", _id, "request_invalid name_invalid"),
     bad("jobs_version_and_label", lambda _: changed(version="1", label="live"), "request_invalid"),
     bad(
@@ -116,4 +171,37 @@ CLASSES: list[BadInput] = [
     ),
     bad("jobs_too_large", lambda random: submit(b" " * random.randint(65_537, 200_000)), "payload_too_large"),
     bad("jobs_read_of_an_odd_id", _job_id, "job_not_found name_invalid route_not_found"),
+    bad("jobs_address_refused", _uri, "callback_url_refused request_invalid"),
+    bad(
+        "jobs_type_not_taken",
+        lambda random: Request(
+            "POST",
+            "/jobs",
+            encoded(GOOD),
+            {
+                "content-type": random.choice(
+                    ["", "text/plain", "application/xml", "application/x-www-form-urlencoded", "json"]
+                )
+            },
+        ),
+        "media_type_unsupported",
+    ),
+    bad("jobs_without_id_and_with_a_bad_key", _idempotency, "request_invalid"),
+    bad(
+        "uploads_field_not_allowed",
+        _grant,
+        "name_invalid request_invalid field_not_allowed payload_too_large model_not_found",
+    ),
+    *json_classes(
+        "uploads",
+        encoded({"model": "shade", "content_type": "image/png", "sha256": "0" * 64}),
+        lambda _: grant(),
+        "name_invalid model_not_found",
+    ),
+    bad(
+        "uploads_and_results_of_odd_ids",
+        _odd_read,
+        "job_not_found upload_not_found name_invalid route_not_found source_gone",
+    ),
+    bad("page_cursor_or_size_forged", _page, "cursor_invalid"),
 ]

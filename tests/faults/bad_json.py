@@ -81,7 +81,7 @@ def json_classes(door: str, good: bytes, send: Make, codes: str = "") -> list[Ba
         bad(
             named("json_deep"),
             with_body(lambda random: member(random, _deep(random))),
-            "json_too_complex",
+            "json_too_complex payload_too_large",
         ),
         bad(
             named("json_long_number"),

@@ -134,12 +134,12 @@ CLASSES: list[BadInput] = [
         can_be_good=True,
     ),
     bad("method_of_no_route", _other_method, "route_not_found"),
-    bad("query_odd", _odd_query, "request_invalid", can_be_good=True),
+    bad("query_odd", _odd_query, "request_invalid field_not_allowed", can_be_good=True),
     bad(
         "headers_odd",
         _odd_headers,
         "media_type_unsupported content_encoding_invalid request_invalid json_invalid "
-        "image_format_unsupported tensor_name_unknown",
+        "image_format_unsupported tensor_name_unknown not_acceptable idempotency_mismatch",
         can_be_good=True,
     ),
     bad("key_missing_or_unknown", _bad_key, "auth_invalid"),

@@ -61,7 +61,7 @@ def _many_small_objects() -> Request:
 
 
 def _row_of_many_columns() -> Request:
-    return row(b"{" + b",".join(b'"%d":1' % index for index in range(380_000)) + b"}")
+    return row(b'{"rows":[{' + b",".join(b'"%d":1' % index for index in range(380_000)) + b"}]}")
 
 
 IMAGE = ("image_too_large_decoded",)
@@ -93,6 +93,6 @@ BOMBS: dict[str, Bomb] = {
         lambda: infer(encoded({"inputs": [{**GOOD["inputs"][0], "shape": [2**40, 3]}, GOOD["inputs"][1]]})),
         ("tensor_shape_mismatch",),
     ),
-    "row_of_380_000_columns": Bomb(_row_of_many_columns, ("payload_too_large", "column_invalid")),
+    "row_of_380_000_columns": Bomb(_row_of_many_columns, ("payload_too_large", "column_invalid", "request_invalid")),
     "text_of_one_word_of_190_000": Bomb(lambda: text(b"g" * 190_000), ("text_invalid",)),
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from builders import contract
+from builders import contract, golden_vectors
+from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import (
     CategoricalColumn,
     Classification,
@@ -97,8 +98,15 @@ def pair() -> ModelContract:
 def versions() -> list[tuple[ModelContract, dict[str, bytes]]]:
     """Return all contracts with their files."""
     return [
-        (shade(), {"model.tflite": (FIXTURES / "shade.int8.tflite").read_bytes()}),
-        (words(), {"model.tflite": read("words.tflite"), "tokenizer.json": read("tokenizer.json")}),
-        (rows(), {"model.tflite": read("rows.tflite")}),
-        (pair(), {"model.tflite": read("pair.tflite")}),
+        _version(shade(), FIXTURES / "shade.int8.tflite"),
+        _version(words(), FOLDER / "words.tflite", {"tokenizer.json": read("tokenizer.json")}),
+        _version(rows(), FOLDER / "rows.tflite"),
+        _version(pair(), FOLDER / "pair.tflite"),
     ]
+
+
+def _version(
+    declared: ModelContract, model: Path, assets: dict[str, bytes] | None = None
+) -> tuple[ModelContract, dict[str, bytes]]:
+    golden = golden_vectors(declared, LiteInterpreterLoader().load(model, declared).run, assets)
+    return declared, {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz(), **(assets or {})}

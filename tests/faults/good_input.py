@@ -22,11 +22,15 @@ def check_good(plane: Plane, path: str) -> None:
     if path.startswith("/v2"):
         answer = plane.send(Request("POST", "/v2/models/pair/infer", encoded(PAIR)))
         assert (answer.status, answer.json["outputs"][0]["data"]) == (200, [15.0])
+    elif path.startswith("/v1"):
+        body = encoded({"instances": [{"left": [1, 2, 3], "right": [4, 5]}]})
+        answer = plane.send(Request("POST", "/v1/models/pair:predict", body, JSON))
+        assert (answer.status, answer.json["predictions"][0]["sum"]) == (200, [15.0])
     elif path.startswith("/models/words"):
         answer = plane.send(Request("POST", "/models/words/predict", b"good day", {"content-type": "text/plain"}))
         assert (answer.status, answer.json["predictions"][0]["label"]) == (200, "good")
     elif path.startswith("/models/rows"):
-        row = encoded({"width": 4, "height": 2, "colour": "red"})
+        row = encoded({"rows": [{"width": 4, "height": 2, "colour": "red"}]})
         answer = plane.send(Request("POST", "/models/rows/predict", row, JSON))
         assert (answer.status, answer.json["predictions"][0]["value"]) == (200, 13.0)
     elif path.startswith("/models"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from bad_binary import raw_pictures
 from bad_input import encoded
-from bad_items import ROW, row, text
+from bad_items import changed_row, row, text
 from bad_jobs import GOOD as GOOD_JOB
 from bad_jobs import changed
 from bad_oip import GOOD, infer
@@ -194,16 +194,14 @@ ROWS = {
         ("Element 0", "cut off"),
         "inputs[0]",
     ),
-    "row_11_column_unknown": Row(row(encoded({**ROW, "depth": 1})), 422, "column_invalid", ("column",), None, None),
+    "row_11_column_unknown": Row(changed_row(depth=1), 422, "column_invalid", ("column",), None, None),
     "row_11_column_missing": Row(
-        row(encoded({"width": 1})), 422, "column_invalid", ("colour", "missing"), None, ["red", "green"]
+        row(encoded({"rows": [{"width": 1}]})), 422, "column_invalid", ("colour", "missing"), None, ["red", "green"]
     ),
     "row_11_category_not_in_the_vocabulary": Row(
-        row(encoded({**ROW, "colour": "blue"})), 422, "column_invalid", ("colour", "vocabulary"), None, ["red", "green"]
+        changed_row(colour="blue"), 422, "column_invalid", ("colour", "vocabulary"), None, ["red", "green"]
     ),
-    "row_11_number_not_finite": Row(
-        row(encoded({**ROW, "width": 1e39})), 422, "column_invalid", ("width", "FP32"), None
-    ),
+    "row_11_number_not_finite": Row(changed_row(width=1e39), 422, "column_invalid", ("width", "FP32"), None),
     "row_12_text_empty": Row(text(b" "), 422, "text_invalid", ("empty",), None),
     "row_12_text_over_the_token_limit": Row(
         text(b"good " * 9), 422, "text_invalid", ("9 tokens", "at most 8", "shorten"), None, 8, 9

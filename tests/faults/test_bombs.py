@@ -1,7 +1,7 @@
 """Small requests that would grow: each is refused within 128 MB and two seconds, and the next request is fine.
 
-Each bomb goes off in a process of its own (`bomb_program.py`), which answers a good request before and one after. The most
-memory that it has meanwhile is compared with what it had before; the seconds are those of its processor.
+Each bomb goes off in a process of its own (`bomb_program.py`), which answers a good request before and one after.
+The most memory that it has meanwhile is compared with what it had before; the seconds are those of its processor.
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ from random import Random
 import bad_binary
 import bad_items
 import bad_jobs
+import bad_media
 import bad_names
 import bad_oip
 import bad_pictures
+import bad_tfs
 import pytest
 from bad_input import BadInput
 from chance import MUTATIONS, SEED
@@ -22,6 +24,8 @@ CLASSES: list[BadInput] = [
     *bad_binary.CLASSES,
     *bad_pictures.CLASSES,
     *bad_items.CLASSES,
+    *bad_media.CLASSES,
+    *bad_tfs.CLASSES,
     *bad_jobs.CLASSES,
     *bad_names.CLASSES,
 ]

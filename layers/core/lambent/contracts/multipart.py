@@ -65,5 +65,7 @@ def _refusal(exc: MultipartError, *, max_files: int, parts: int) -> RequestInval
             f"A request may hold {max_files} images; split it or use the batch door.", field="images", limit=max_files
         )
     return RequestMalformed(
-        f"The body is not the multipart/form-data that Content-Type announces: {exc}.", field="body"
+        # Further arguments of the parser's errors hold content.
+        f"The body is not the multipart/form-data that Content-Type announces: {exc.args[0]}.",
+        field="body",
     )

@@ -60,6 +60,8 @@ def check_manifest_uri(data: ObjectStore, manifest_uri: str, *, tenant: str) -> 
         rule = "it names the data bucket of this stack"
     elif not manifest_uri.startswith(home) or manifest_uri == home:
         rule = "it lies under the prefix inputs/ of your own tenant"
+    elif {".", ".."} & set(manifest_uri.split("/")):
+        rule = "no part of it is . or .."
     else:
         return home
     raise UrlRefused(f"The manifest's address breaks a rule: {rule}.", field=_URI_FIELD, limit=rule)

@@ -9,7 +9,7 @@ from lambent.domain.idempotency import check_same_request, job_id_of
 from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
-from lambent.domain.names import check_name
+from lambent.domain.names import check_name, parse_version
 from lambent.errors import InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
 from lambent.services.read_manifest import check_manifest_uri
@@ -58,7 +58,8 @@ class SubmitService:
 
         Raises
         ------
-        NameInvalid           the model's name is not allowed
+        NameInvalid           the model's name or the label is not allowed
+        ModelNotFound         the version is no number
         RequestInvalid        no id and no key, or a key that is not visible ASCII
         UrlRefused            the manifest lies where the tenant may not read
         JobIdReused           the id belongs to a different request
@@ -66,7 +67,7 @@ class SubmitService:
         InProgress            the job of the id or key was removed in this moment
         Unavailable
         """
-        check_name(submission.model, what="model")
+        _check_names(submission)
         check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
@@ -99,6 +100,14 @@ class SubmitService:
             # Claimed by a racer that has not recorded its job yet, or expired between two reads.
             raise InProgress("The first request with this id or key is not recorded yet; try again.")
         return known
+
+
+def _check_names(submission: BatchSubmission | BatchRequest) -> None:
+    check_name(submission.model, what="model")
+    if submission.label is not None:
+        check_name(submission.label, what="label")
+    if submission.version is not None:
+        parse_version(submission.version)
 
 
 def _named(submission: BatchSubmission | BatchRequest, key: str | None) -> BatchRequest:
