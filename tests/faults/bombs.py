@@ -13,6 +13,7 @@ from bad_binary import raw_pictures
 from bad_input import encoded
 from bad_items import row, text
 from bad_jobs import submit
+from bad_media import form, part, table
 from bad_oip import GOOD, infer
 from bad_pictures import jpeg, png, send, webp
 from PIL import Image
@@ -94,5 +95,10 @@ BOMBS: dict[str, Bomb] = {
         ("tensor_shape_mismatch",),
     ),
     "row_of_380_000_columns": Bomb(_row_of_many_columns, ("payload_too_large", "column_invalid", "request_invalid")),
+    "csv_of_a_million_columns": Bomb(
+        lambda: table(b"c," * 1_000_000 + b"c\n1\n"), ("column_invalid", "payload_too_large")
+    ),
+    "csv_of_a_quote_never_closed": Bomb(lambda: table(b'width\n"' + b"1\n" * 2_000_000), ("column_invalid",)),
+    "form_of_40_000_parts": Bomb(lambda: form(part(b"x") * 40_000), ("request_invalid", "request_malformed")),
     "text_of_one_word_of_190_000": Bomb(lambda: text(b"g" * 190_000), ("text_invalid",)),
 }

@@ -15,7 +15,8 @@ from plane import Plane
 from test_mutations import CLASSES
 
 REQUESTS = 5_000
-WARM_UP = 4_000
+WARM_UP = 3_000
+ROUNDS = 10
 MAX_BYTES_A_REQUEST = 1_024
 GOOD_PATHS = ["/v2", "/v1", "/models/words", "/models/rows", "/models/shade"]
 
@@ -28,13 +29,18 @@ def test_memory_files_and_tmp_stay_flat_over_5000_mixed_requests(plane: Plane) -
         kind for kind in CLASSES if not kind.name.startswith(("jobs", "uploads", "key", "model", "version", "headers"))
     ]
     _send(plane, kinds, random, WARM_UP)
-    before = _rss_bytes(), _open_files(), _scratch()
+    before = _open_files(), _scratch()
 
-    _send(plane, kinds, random, REQUESTS)
+    sizes = [_size_after(plane, kinds, random, REQUESTS // ROUNDS) for _ in range(ROUNDS)]
 
-    after = _rss_bytes(), _open_files(), _scratch()
-    assert after[0] - before[0] < MAX_BYTES_A_REQUEST * REQUESTS
-    assert after[1:] == before[1:]
+    # A large request leaves a peak that goes again; what leaks raises the lowest points too.
+    assert min(sizes[-3:]) - min(sizes[:3]) < MAX_BYTES_A_REQUEST * REQUESTS, sizes
+    assert (_open_files(), _scratch()) == before
+
+
+def _size_after(plane: Plane, kinds: list, random: Random, requests: int) -> int:
+    _send(plane, kinds, random, requests)
+    return _rss_bytes()
 
 
 def _send(plane: Plane, kinds: list, random: Random, requests: int) -> None:
