@@ -6,7 +6,7 @@ of one process: an environment starts at zero, and each of several tells its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import time_ns
 from typing import Any
@@ -15,39 +15,49 @@ from lambent.domain.model import ModelRef
 from lambent.services.predict import Timings
 
 _NS_PER_MS = 1_000_000
-# Steps of a call that make up Triton's three; finding and loading the version is part of none.
-_COMPUTE = {
-    "compute_input": ("decode", "preprocess"),
-    "compute_infer": ("infer",),
-    "compute_output": ("postprocess", "encode"),
-}
 
 
-@dataclass
-class _Duration:
+@dataclass(slots=True)
+class _Batch:
+    """Calls of one number of rows; finding and loading the version is part of none of the three durations."""
+
     count: int = 0
-    ns: int = 0
+    input_ms: float = 0.0
+    infer_ms: float = 0.0
+    output_ms: float = 0.0
 
-    def add(self, ns: int) -> None:
+    def add(self, steps_ms: Mapping[str, float]) -> None:
         self.count += 1
-        self.ns += ns
+        self.input_ms += steps_ms.get("decode", 0.0) + steps_ms.get("preprocess", 0.0)
+        self.infer_ms += steps_ms.get("infer", 0.0)
+        self.output_ms += steps_ms.get("postprocess", 0.0) + steps_ms.get("encode", 0.0)
 
-    def to_dict(self) -> dict[str, int]:
-        return {"count": self.count, "ns": self.ns}
+    def durations(self) -> dict[str, dict[str, int]]:
+        """Return Triton's three durations."""
+        return {
+            "compute_input": _duration(self.count, self.input_ms * _NS_PER_MS),
+            "compute_infer": _duration(self.count, self.infer_ms * _NS_PER_MS),
+            "compute_output": _duration(self.count, self.output_ms * _NS_PER_MS),
+        }
 
 
-def _compute() -> dict[str, _Duration]:
-    return {name: _Duration() for name in _COMPUTE}
-
-
-@dataclass
+@dataclass(slots=True)
 class _VersionStatistics:
     last_inference_ms: int = 0
-    rows: int = 0
-    success: _Duration = field(default_factory=_Duration)
-    fail: _Duration = field(default_factory=_Duration)
-    compute: dict[str, _Duration] = field(default_factory=_compute)
-    batches: dict[int, dict[str, _Duration]] = field(default_factory=dict)
+    success_ns: int = 0
+    fail_count: int = 0
+    fail_ns: int = 0
+    batches: dict[int, _Batch] = field(default_factory=dict)
+
+    def total(self) -> _Batch:
+        """Return all calls, whatever their number of rows."""
+        batches = self.batches.values()
+        return _Batch(
+            sum(batch.count for batch in batches),
+            sum(batch.input_ms for batch in batches),
+            sum(batch.infer_ms for batch in batches),
+            sum(batch.output_ms for batch in batches),
+        )
 
 
 class Statistics:
@@ -60,20 +70,26 @@ class Statistics:
         """Count an answered call by the version, the rows and the steps that ``timings`` holds."""
         if timings.model is None:
             return
-        version = self._versions.setdefault(timings.model, _VersionStatistics())
+        version = self._of(timings.model)
         version.last_inference_ms = time_ns() // _NS_PER_MS
-        version.rows += timings.rows
-        version.success.add(total_ns)
-        batch = version.batches.setdefault(timings.rows, _compute())
-        for name, steps in _COMPUTE.items():
-            ns = int(sum(timings.steps_ms.get(step, 0.0) for step in steps) * _NS_PER_MS)
-            version.compute[name].add(ns)
-            batch[name].add(ns)
+        version.success_ns += total_ns
+        batch = version.batches.get(timings.rows)
+        if batch is None:
+            batch = version.batches[timings.rows] = _Batch()
+        batch.add(timings.steps_ms)
 
     def failed(self, timings: Timings, *, total_ns: int) -> None:
         """Count a refused or failed call, if it came as far as a loaded version."""
         if timings.model is not None:
-            self._versions.setdefault(timings.model, _VersionStatistics()).fail.add(total_ns)
+            version = self._of(timings.model)
+            version.fail_count += 1
+            version.fail_ns += total_ns
+
+    def _of(self, ref: ModelRef) -> _VersionStatistics:
+        version = self._versions.get(ref)
+        if version is None:
+            version = self._versions[ref] = _VersionStatistics()
+        return version
 
     def describe(self, refs: Iterable[ModelRef] | None = None) -> dict[str, Any]:
         """Return the statistics of these versions, or of all that were called here, as the protocol's JSON object."""
@@ -82,25 +98,26 @@ class Statistics:
 
 
 def _describe(ref: ModelRef, version: _VersionStatistics) -> dict[str, Any]:
-    never = _Duration().to_dict()
+    total = version.total()
     return {
         "name": ref.name,
         "version": str(ref.version),
         "last_inference": version.last_inference_ms,
-        "inference_count": version.rows,
-        "execution_count": version.success.count,
+        "inference_count": sum(rows * batch.count for rows, batch in version.batches.items()),
+        "execution_count": total.count,
         "inference_stats": {
-            "success": version.success.to_dict(),
-            "fail": version.fail.to_dict(),
+            "success": _duration(total.count, version.success_ns),
+            "fail": _duration(version.fail_count, version.fail_ns),
             # A call has its environment to itself: nothing waits here.
-            "queue": {"count": version.success.count, "ns": 0},
-            **{name: duration.to_dict() for name, duration in version.compute.items()},
-            "cache_hit": never,
-            "cache_miss": never,
+            "queue": _duration(total.count, 0),
+            **total.durations(),
+            "cache_hit": _duration(0, 0),
+            "cache_miss": _duration(0, 0),
         },
-        "batch_stats": [
-            {"batch_size": rows, **{name: duration.to_dict() for name, duration in steps.items()}}
-            for rows, steps in sorted(version.batches.items())
-        ],
+        "batch_stats": [{"batch_size": rows, **batch.durations()} for rows, batch in sorted(version.batches.items())],
         "memory_usage": [],
     }
+
+
+def _duration(count: int, ns: float) -> dict[str, int]:
+    return {"count": count, "ns": int(ns)}
