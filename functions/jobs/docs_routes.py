@@ -6,7 +6,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from lambent.contracts.content_coding import choose_coding, encode_content
-from lambent.runtime.http import JSON, whole_answer
+from lambent.runtime.http import whole_answer
+from lambent.runtime.http_answers import JSON
 
 router = Router()
 _FOLDER = Path(__file__).parent

@@ -8,7 +8,8 @@ from lambent.contracts.jobs import BatchSubmission
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_json, refer_to_answer, whole_answer
+from lambent.runtime.http import http_event, json_answer, refer_to_answer, whole_answer
+from lambent.runtime.http_event import read_json
 from lambent.runtime.wiring_jobs import show_job_service, show_result_service, submit_service
 from lambent.services.show_job import view
 
@@ -17,10 +18,12 @@ _MAX_REQUEST_BYTES = 65_536
 
 
 @router.post("/jobs")
-def submit() -> Response[bytes]:
+def submit() -> Response[bytes | str]:
     """Accept a batch; 202 once it is durable."""
-    caller = caller_of(router.current_event)
-    submission = read_json(router.current_event, BatchSubmission, max_bytes=_MAX_REQUEST_BYTES, what="batch request")
+    caller = caller_of(http_event(router.current_event))
+    submission = read_json(
+        http_event(router.current_event), BatchSubmission, max_bytes=_MAX_REQUEST_BYTES, what="batch request"
+    )
     caller.require(Scope.JOBS)
     key = router.current_event.headers.get(HEADER)
     job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
@@ -28,16 +31,16 @@ def submit() -> Response[bytes]:
 
 
 @router.get("/jobs/<job_id>")
-def show(job_id: str) -> Response[bytes]:
+def show(job_id: str) -> Response[bytes | str]:
     """One job with its progress."""
-    caller = caller_of(router.current_event)
+    caller = caller_of(http_event(router.current_event))
     return json_answer(msgspec.json.encode(show_job_service().show(caller.tenant, job_id)))
 
 
 @router.get("/jobs/<job_id>/result")
-def result(job_id: str) -> Response[bytes]:
+def result(job_id: str) -> Response[bytes | str]:
     """Answer a call as the door would have answered it: its body, a link to it, or its error."""
-    caller = caller_of(router.current_event)
+    caller = caller_of(http_event(router.current_event))
     shown = show_result_service().show(caller.tenant, job_id)
     if shown.reference is not None:
         return refer_to_answer(shown.reference)

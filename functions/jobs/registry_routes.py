@@ -7,16 +7,16 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 
 from lambent.contracts.paging import cut_page
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer
+from lambent.runtime.http import http_event, json_answer
 from lambent.runtime.wiring import describe_service, jobs_settings
 
 router = Router()
 
 
 @router.get("/models")
-def models() -> Response[bytes]:
+def models() -> Response[bytes | str]:
     """List the models, a page at a time."""
-    caller = caller_of(router.current_event)
+    caller = caller_of(http_event(router.current_event))
     query = router.current_event.query_string_parameters or {}
     names = describe_service(jobs_settings().table_name).models()
     page = cut_page(names, scope=f"{caller.tenant}/models", limit=query.get("limit"), cursor=query.get("cursor"))
@@ -25,7 +25,7 @@ def models() -> Response[bytes]:
 
 
 @router.get("/models/<model>")
-def model(model: str) -> Response[bytes]:
+def model(model: str) -> Response[bytes | str]:
     """Versions and labels of a model."""
-    caller_of(router.current_event)
+    caller_of(http_event(router.current_event))
     return json_answer(describe_service(jobs_settings().table_name).model(model))

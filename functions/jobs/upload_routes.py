@@ -7,7 +7,8 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from lambent.contracts.uploads import UploadRequest
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_json
+from lambent.runtime.http import http_event, json_answer
+from lambent.runtime.http_event import read_json
 from lambent.runtime.wiring_jobs import grant_upload_service, show_upload_service
 
 router = Router()
@@ -15,17 +16,19 @@ _MAX_REQUEST_BYTES = 8_192
 
 
 @router.post("/uploads")
-def grant() -> Response[bytes]:
+def grant() -> Response[bytes | str]:
     """Grant one upload: a form to send to the data bucket."""
-    caller = caller_of(router.current_event)
-    request = read_json(router.current_event, UploadRequest, max_bytes=_MAX_REQUEST_BYTES, what="upload request")
+    caller = caller_of(http_event(router.current_event))
+    request = read_json(
+        http_event(router.current_event), UploadRequest, max_bytes=_MAX_REQUEST_BYTES, what="upload request"
+    )
     caller.require(Scope.PREDICT)
     granted = grant_upload_service().grant(caller.tenant, request)
     return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
 
 
 @router.get("/uploads/<upload_id>")
-def show(upload_id: str) -> Response[bytes]:
+def show(upload_id: str) -> Response[bytes | str]:
     """One upload, with its result or error once there is one."""
-    caller = caller_of(router.current_event)
+    caller = caller_of(http_event(router.current_event))
     return json_answer(msgspec.json.encode(show_upload_service().show(caller.tenant, upload_id)))

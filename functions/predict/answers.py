@@ -2,16 +2,16 @@
 
 from types import ModuleType
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from call_routes import find_call
 
 from lambent.domain.call import CALL_HEADERS, Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
 from lambent.domain.preferences import is_later_wanted
-from lambent.errors import PayloadTooLarge
+from lambent.errors import LambentError, PayloadTooLarge
 from lambent.runtime.callers import check_scope
-from lambent.runtime.http import read_body, whole_answer
+from lambent.runtime.http_answers import HttpAnswer, break_down, refuse, whole_body
+from lambent.runtime.http_event import HttpEvent, read_body
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
 from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
@@ -31,11 +31,20 @@ def is_cold_start() -> bool:
     return _requests_seen == 1
 
 
-def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent) -> Response[bytes | str]:
-    """Answer a prediction of any protocol; count and log it."""
-    # The event has the names as the client wrote them, and may have none at all.
-    sent = {name.lower(): value for name, value in (event.raw_event.get("headers") or {}).items()}
-    call = _call(operation, choice, event, sent)
+def answer_call(event: HttpEvent) -> HttpAnswer | None:
+    """Answer a prediction of any protocol; None if the request asks for none."""
+    try:
+        found = find_call(event.method, event.path)
+        return None if found is None else _answer(*found, event)
+    except LambentError as error:
+        return refuse(error, request_id=event.request_id)
+    except Exception as error:  # noqa: BLE001 - the top: whatever it is, the caller gets an answer
+        return break_down(error, request_id=event.request_id)
+
+
+def _answer(operation: Operation, choice: ModelChoice, event: HttpEvent) -> HttpAnswer:
+    sent = event.headers
+    call = _call(operation, choice, event)
     if "prefer" in sent and is_later_wanted(sent["prefer"]):
         return _later().accept(call, event, sent.get("idempotency-key"))
     timings = Timings()
@@ -44,7 +53,7 @@ def answer(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEven
     record("predicted", values, model=str(result.model), **timings.rounded())
     if len(result.body) > predict_settings().max_answer_bytes:
         return _later().refer(result, event)
-    return _response(result, timings)
+    return _whole(result, timings)
 
 
 def _later() -> ModuleType:
@@ -54,20 +63,21 @@ def _later() -> ModuleType:
     return http_later
 
 
-def _call(operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent, sent: dict[str, str]) -> Call:
+def _call(operation: Operation, choice: ModelChoice, event: HttpEvent) -> Call:
+    sent = event.headers
     try:
         body = read_body(event, max_bytes=predict_settings().max_body_bytes)
     except PayloadTooLarge as error:
         raise _later().show_upload_door(error, operation, choice, event, sent.get("content-type", "")) from error
     headers = {name: sent[name] for name in CALL_HEADERS if name in sent}
-    return Call(operation, choice, body, headers, event.query_string_parameters or {})
+    return Call(operation, choice, body, headers, event.query)
 
 
-def _response(result: CallAnswer, timings: Timings) -> Response[bytes | str]:
+def _whole(result: CallAnswer, timings: Timings) -> HttpAnswer:
     headers = {
         "Lambent-Model": str(result.model),
         "Lambent-Cold-Start": str(is_cold_start()).lower(),
         "Server-Timing": timings.header(),
         **result.headers,
     }
-    return whole_answer(result.body, content_type=result.content_type, headers=headers)
+    return whole_body(result.body, content_type=result.content_type, headers=headers)

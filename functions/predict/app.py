@@ -10,20 +10,10 @@ from lambent.runtime.preload import INIT_WAIT_S, await_preload, begin_preload
 
 begin_preload()  # before the heavy imports, which it overlaps
 
-import media_routes
-import oip_routes
-import repository_routes
-import tfs_routes
-from answers import begin_request
+from answers import answer_call, begin_request
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambent.runtime.http import make_resolver
-
-app = make_resolver()
-app.include_router(oip_routes.router)
-app.include_router(repository_routes.router)
-app.include_router(tfs_routes.router)
-app.include_router(media_routes.router)
+from lambent.runtime.http_event import HttpEvent
 
 await_preload(INIT_WAIT_S)
 gc.freeze()
@@ -37,4 +27,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     await_preload()
     begin_request(context.aws_request_id)
-    return app.resolve(event, context)
+    answer = answer_call(HttpEvent(event))
+    if answer is not None:
+        return answer.to_proxy()
+    from other_routes import resolver
+
+    return resolver().resolve(event, context)

@@ -6,7 +6,8 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from lambent.contracts.oip_metadata import check_load_request, check_unload_request, decode_index_request
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, read_body
+from lambent.runtime.http import http_event, json_answer
+from lambent.runtime.http_event import read_body
 from lambent.runtime.wiring import repository_service
 
 router = Router()
@@ -14,29 +15,29 @@ _MAX_BODY_BYTES = 65_536
 
 
 @router.post("/v2/repository/index")
-def index() -> Response[bytes]:
+def index() -> Response[bytes | str]:
     """Every version with its state."""
     request = decode_index_request(_body())
     return json_answer(repository_service().index(is_ready_only=request.ready))
 
 
 @router.post("/v2/repository/models/<model>/load")
-def load(model: str) -> Response[bytes]:
+def load(model: str) -> Response[bytes | str]:
     """Serve a model again."""
     check_load_request(_body())
-    caller_of(router.current_event, scope=Scope.OPERATOR)
+    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
     repository_service().load(model)
     return json_answer({})
 
 
 @router.post("/v2/repository/models/<model>/unload")
-def unload(model: str) -> Response[bytes]:
+def unload(model: str) -> Response[bytes | str]:
     """Stop serving a model."""
     check_unload_request(_body())
-    caller_of(router.current_event, scope=Scope.OPERATOR)
+    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
     repository_service().unload(model)
     return json_answer({})
 
 
 def _body() -> bytes:
-    return read_body(router.current_event, max_bytes=_MAX_BODY_BYTES)
+    return read_body(http_event(router.current_event), max_bytes=_MAX_BODY_BYTES)

@@ -60,13 +60,21 @@ def routes_of(path: str, method: str) -> list[tuple[str, str]]:
     ]
 
 
+_TELL = """
+routes = [[each.method, each.path] for each in app._static_routes + app._dynamic_routes]
+print(json.dumps(routes + calls))
+"""
+PROGRAMS = {
+    "jobs": f"import json\nfrom app import app\ncalls = []\n{_TELL}",
+    # Predictions are found before the resolver is asked.
+    "predict": "import json\nfrom call_routes import ROUTES, TFS_PATHS\nfrom other_routes import resolver\n"
+    f"app = resolver()\ncalls = [['POST', path] for path in [*ROUTES, TFS_PATHS]]\n{_TELL}",
+}
+
+
 def registered(function: str) -> set[tuple[str, str]]:
     """Return method and path, as a regular expression, of every route that a function's resolver knows."""
-    program = """
-import json, app
-routes = app.app._static_routes + app.app._dynamic_routes
-print(json.dumps([[each.method, each.path] for each in routes]))
-"""
+    program = PROGRAMS[function]
     home = ROOT / "functions" / function
     environment = {**os.environ, "PYTHONPATH": str(home)}
     done = subprocess.run(

@@ -6,6 +6,7 @@ Only the storage below is moto's, and no bytes travel over a socket.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import io
 import json
@@ -194,9 +195,9 @@ def open_plane() -> Iterator[Plane]:
 def forget_services() -> None:
     """Drop what the composition root has made: another test's storage."""
     from lambent.adapters import clients
-    from lambent.runtime import parts, wiring
+    from lambent.runtime import parts, wiring, wiring_jobs
 
-    for module in (wiring, parts, clients):
+    for module in (wiring, wiring_jobs, parts, clients):
         for made in vars(module).values():
             if hasattr(made, "cache_clear"):
                 made.cache_clear()
@@ -280,6 +281,9 @@ def _load(folder: str) -> ModuleType:
     sys.path.insert(0, str(path))
     try:
         spec.loader.exec_module(module)
+        if (path / "other_routes.py").exists():
+            # Imported with the first request that needs it; Lambda never takes the folder away.
+            importlib.import_module("other_routes")
     finally:
         sys.path.remove(str(path))
     return module

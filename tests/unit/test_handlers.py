@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import importlib.util
 import json
 import os
@@ -134,6 +135,9 @@ def _load(function: str) -> ModuleType:
     sys.path.insert(0, str(folder))
     try:
         spec.loader.exec_module(module)
+        if (folder / "other_routes.py").exists():
+            # Imported with the first request that needs it; Lambda never takes the folder away.
+            importlib.import_module("other_routes")
     finally:
         sys.path.remove(str(folder))
     return module

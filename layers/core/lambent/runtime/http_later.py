@@ -5,8 +5,6 @@ from hashlib import sha256
 
 import msgspec
 import pybase64
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from lambent.contracts.uploads import NextRequest, UploadRequest
 from lambent.domain.call import Call, CallAnswer, Operation
@@ -15,35 +13,36 @@ from lambent.domain.model import ModelChoice
 from lambent.domain.preferences import RESPOND_ASYNC
 from lambent.errors import InvalidInput, NotFound, PayloadTooLarge
 from lambent.runtime.callers import caller_of
-from lambent.runtime.http import json_answer, refer_to_answer
+from lambent.runtime.http_answers import HttpAnswer, json_body, reference_to
+from lambent.runtime.http_event import HttpEvent
 from lambent.runtime.observability import JOBS_ACCEPTED, REQUESTS, record
 from lambent.runtime.wiring import predict_settings
 from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
 from lambent.services.show_job import view
 
 
-def accept(call: Call, event: APIGatewayProxyEvent, idempotency_key: str | None) -> Response[bytes | str]:
+def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAnswer:
     """Accept a call for later; 202 once it is durable."""
     caller = caller_of(event, scope=Scope.PREDICT)
     job = answer_later_service().accept(caller.tenant, call, idempotency_key=idempotency_key)
     model = f"{job.model}@{job.version}"
     record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, model=model, tenant=job.tenant, job_id=job.job_id)
     headers = {"Location": f"/jobs/{job.job_id}", "Preference-Applied": RESPOND_ASYNC, "Lambent-Model": model}
-    return json_answer(msgspec.json.encode(view(job)), status=202, headers=headers)  # type: ignore[return-value]
+    return json_body(msgspec.json.encode(view(job)), status=202, headers=headers)
 
 
-def refer(answer: CallAnswer, event: APIGatewayProxyEvent) -> Response[bytes | str]:
+def refer(answer: CallAnswer, event: HttpEvent) -> HttpAnswer:
     """Store an answer that is too large to be returned, and answer where it lies."""
     caller = caller_of(event, scope=Scope.PREDICT)
     headers = {"Lambent-Model": str(answer.model), **answer.headers}
     reference = refer_answer_service().store(
         caller.tenant, answer.body, content_type=answer.content_type, headers=headers
     )
-    return refer_to_answer(reference)  # type: ignore[return-value]
+    return reference_to(reference)
 
 
 def show_upload_door(
-    error: PayloadTooLarge, operation: Operation, choice: ModelChoice, event: APIGatewayProxyEvent, content_type: str
+    error: PayloadTooLarge, operation: Operation, choice: ModelChoice, event: HttpEvent, content_type: str
 ) -> PayloadTooLarge:
     """Return the error with the request to send next and, for a known caller, a grant to upload this very body.
 
@@ -69,12 +68,11 @@ def show_upload_door(
     error.upload = {"request": msgspec.to_builtins(NextRequest(method="POST", path="/uploads", body=named))}
     # Whatever speaks against a grant, the size is what is wrong first: it is told when the upload is asked for.
     with suppress(InvalidInput, NotFound):
-        if event.request_context.identity.api_key_id is not None:
+        if event.api_key_id is not None:
             caller = caller_of(event, scope=Scope.PREDICT)
             error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
     return error
 
 
-def _raw_body(event: APIGatewayProxyEvent) -> bytes:
-    text = event.body or ""
-    return bytes(pybase64.b64decode(text)) if event.is_base64_encoded else text.encode()
+def _raw_body(event: HttpEvent) -> bytes:
+    return bytes(pybase64.b64decode(event.text)) if event.is_base64 else event.text.encode()
