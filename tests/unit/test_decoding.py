@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -86,10 +87,22 @@ def test_of_a_large_text_the_offset_is_told() -> None:
         (b'{"a":[' * 50 + b"1" + b"]}" * 50, MAX_DEPTH, 100),
         (b"[" + b"0," * MAX_VALUES + b"0]", MAX_VALUES, MAX_VALUES + 2),
         (b"[" + b"[]," * MAX_VALUES + b"{}]", MAX_VALUES, MAX_VALUES + 2),
+        (b"[" + b'"",' * 6_000_000 + b'""]', MAX_VALUES, 6_000_001),
+        (b"[" + rb'"\\\"",' * 2_000_000 + b"0]", MAX_VALUES, 2_000_000),
         (b"[1, -" + b"7" * 5000 + b"]", MAX_NUMBER_CHARACTERS, 5001),
         (b"9" * (MAX_NUMBER_CHARACTERS + 1), MAX_NUMBER_CHARACTERS, MAX_NUMBER_CHARACTERS + 1),
     ],
-    ids=["65 levels", "100,000 levels", "objects too", "values", "empty arrays", "5,000 digits", "one more digit"],
+    ids=[
+        "65 levels",
+        "100,000 levels",
+        "objects too",
+        "values",
+        "empty arrays",
+        "strings",
+        "escaped strings",
+        "5,000 digits",
+        "one more digit",
+    ],
 )
 def test_json_that_costs_too_much_is_refused_with_limit_and_size(body: bytes, limit: int, got: int) -> None:
     error = refused(body)
@@ -116,6 +129,19 @@ def test_json_that_costs_too_much_is_refused_with_limit_and_size(body: bytes, li
 @pytest.mark.parametrize("indent", [None, 2])
 def test_large_and_odd_but_good_json_passes(value: Any, indent: int | None) -> None:
     assert decode_json(json.dumps(value, indent=indent), Any, what="request body") == value
+
+
+@pytest.mark.parametrize("unit", [b'"",', rb'"\n",', b'"":', b"{}", b"}{", b"}", b"][", b"]", b"["])
+def test_a_text_of_little_else_than_structure_is_refused_before_anything_is_made_of_it(unit: bytes) -> None:
+    body = unit * (24_000_000 // len(unit))
+
+    tracemalloc.start()
+    error = refused(body)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert type(error) in {JsonInvalid, JsonTooComplex}
+    assert peak_bytes < 64_000_000
 
 
 def test_the_largest_number_of_values_and_the_longest_number_pass() -> None:

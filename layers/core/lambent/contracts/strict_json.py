@@ -52,17 +52,21 @@ def check_json(body: bytes | memoryview | str, *, what: str) -> bytes:
     Raises
     ------
     JsonInvalid      a byte order mark, not UTF-8, or a key that stands twice in one object
-    JsonTooComplex   more than MAX_DEPTH levels, MAX_VALUES values or MAX_NUMBER_CHARACTERS in a number
+    JsonTooComplex   more than MAX_DEPTH levels, MAX_VALUES values, MAX_VALUES strings (keys are strings too) or
+                     MAX_NUMBER_CHARACTERS in a number
     """
     text = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
     _check_encoding(text, what=what)
+    is_large = len(text) > 2 * MAX_VALUES  # a string takes two bytes, so do a value and what separates it from the next
+    if is_large:
+        _check_strings(text, what=what)
     pieces = _cut(text)
-    if len(text) > 2 * MAX_VALUES:  # a value and what separates it from the next take two bytes
+    if is_large:
         _check_values(pieces, what=what)
     if _has_brackets(text, MAX_DEPTH):
         _check_depth(pieces, what=what)
-    if len(pieces) > _MANY_PIECES:
-        # Only what is JSON is worth the work on so many strings.
+    if len(pieces) > _MANY_PIECES or text.count(b"}") > _MANY_PIECES:
+        # Only what is JSON is worth the work on so many strings or objects.
         check_grammar(text, what=what)
     _check_numbers(pieces, what=what)
     _check_keys(text, pieces, what=what)
@@ -78,6 +82,20 @@ def _check_encoding(text: bytes, *, what: str) -> None:
         text.decode()
     except UnicodeDecodeError as exc:
         raise invalid_at(text, exc.start, "the bytes are not UTF-8", what=what) from exc
+
+
+def _check_strings(text: bytes, *, what: str) -> None:
+    """Count strings before anything is made of each: a piece of the text takes 40 bytes and more."""
+    if text.count(b'"') // 2 <= MAX_VALUES:
+        return
+    # Pair by pair, so that of several backslashes in front of a quote only an odd one is its escape.
+    count = text.replace(rb"\\", b"").replace(rb"\"", b"").count(b'"') // 2
+    if count > MAX_VALUES:
+        raise JsonTooComplex(
+            f"The {what} holds {count} strings, keys among them; JSON may hold {MAX_VALUES} here. Split it.",
+            limit=MAX_VALUES,
+            got=count,
+        )
 
 
 def _cut(text: bytes) -> list[bytes]:
