@@ -13,7 +13,7 @@ import pybase64
 from lambent.contracts.answers import AnswerReference
 from lambent.errors import LambentError
 from lambent.runtime.http_errors import headers_of, problem, status_of
-from lambent.runtime.observability import log_refusal, logger
+from lambent.runtime.observability import log_refusal, log_surprise
 
 # Exactly this: KServe's client does not accept a charset suffix.
 JSON = "application/json"
@@ -74,7 +74,7 @@ def refuse(error: LambentError, *, request_id: str) -> HttpAnswer:
 
 def break_down(error: Exception, *, request_id: str) -> HttpAnswer:
     """Log an error that nobody expected, and answer without a word of it."""
-    logger.exception("failed", exc_info=error)
+    log_surprise("failed", error)
     surprise = LambentError("Something went wrong inside; the request id helps to find it.")
     return error_body(surprise, request_id=request_id)
 

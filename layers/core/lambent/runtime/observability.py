@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -48,9 +49,9 @@ def log_refusal(message: str, error: LambentError) -> None:
 
 
 def begin_invocation(request_id: str, *, is_cold_start: bool) -> None:
-    """Put what every line of an invocation carries into the log records that follow."""
-    _invocation.update(function_request_id=request_id, cold_start=is_cold_start)
-    logger.append_keys(**_invocation)
+    """Remember what every line of an invocation carries; for functions without the logger's own decorator."""
+    _invocation["function_request_id"] = request_id
+    _invocation["cold_start"] = is_cold_start
 
 
 def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **fields: Any) -> None:
@@ -67,11 +68,6 @@ def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **
     Source: docs.aws.amazon.com, "CloudWatch embedded metric format specification"
     """
     now_s = time.time()
-    metric_set = {
-        "Namespace": metrics.namespace,
-        "Dimensions": [["service"]],
-        "Metrics": [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values],
-    }
     line = {
         "level": level,
         "message": message,
@@ -80,6 +76,17 @@ def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **
         **_invocation,
         **fields,
         **values,
-        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": [metric_set]},
+        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": _metric_sets(tuple(values))},
     }
     print(orjson.dumps(line).decode(), flush=True)
+
+
+def log_surprise(message: str, error: Exception) -> None:
+    """Log an error that nobody expected, with its traceback."""
+    logger.error(message, exc_info=error, **_invocation)
+
+
+@cache
+def _metric_sets(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    metrics_of_set = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names]
+    return [{"Namespace": metrics.namespace, "Dimensions": [["service"]], "Metrics": metrics_of_set}]

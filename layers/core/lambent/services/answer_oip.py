@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from lambent.contracts import oip, oip_answers
 from lambent.contracts.oip_raw import read_raw_items
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lambent.contracts.tensor import Array
     from lambent.services.load_model import ServedModel
 
+_ID_BYTES = 8
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
 _HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -37,7 +38,7 @@ def answer_infer(call: Call, predict: PredictService, timings: Timings) -> CallA
         answer = oip_answers.encode_answer(
             served.contract,
             version=served.ref.version,
-            request_id=sent.request.id or str(uuid4()),
+            request_id=sent.request.id or token_hex(_ID_BYTES),
             outputs=outputs,
             choices=choices,
         )
