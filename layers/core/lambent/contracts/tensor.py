@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array as buffer
 from itertools import chain
 from math import prod
+from struct import pack
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,8 @@ def array_from_numbers(values: list[int] | list[float], *, datatype: str, shape:
     check_count(len(values), shape, field=field)
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            array = np.fromiter(values, dtype, len(values))
+            # Unpacking the list as arguments takes half the time of NumPy's own iteration over it.
+            array = np.frombuffer(pack(f"{len(values)}d", *values)).astype(dtype, copy=False)
         if np.isfinite(array).all():
             return array.reshape(shape)
     else:
