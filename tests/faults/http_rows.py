@@ -131,9 +131,9 @@ ROWS = {
         infer(b'{"inputs": ' + b"7" * 5000 + b"}"),
         400,
         "json_too_complex",
-        ("1100 characters", "Round it"),
+        ("4300 characters", "Round it"),
         None,
-        1100,
+        4300,
         5000,
     ),
     "row_07_body_over_the_limit": Row(

@@ -20,8 +20,8 @@ from lambent.errors import JsonTooComplex
 
 MAX_DEPTH = 64
 MAX_VALUES = 1_000_000
-# The exact decimal form of the smallest positive double has 1,076 characters; no number needs more.
-MAX_NUMBER_CHARACTERS = 1_100
+# As many digits as Python makes an integer of (sys.int_info.default_max_str_digits); doubles need 1,076 at most.
+MAX_NUMBER_CHARACTERS = 4_300
 
 _BOM = b"\xef\xbb\xbf"
 _SMALL_BYTES = 16_384
