@@ -1,7 +1,7 @@
 """Make what Lambda would get: `sam build`'s artifacts, and AWS's runtime client beside them.
 
-A build is kept under the digest of its sources, so that an unchanged tree starts at once and a new build never
-pulls files away under a stack that still runs.
+A build is kept under the digest of its sources, so that an unchanged tree starts at once. A process that uses a build
+holds a lock on it until it ends, however it ends, so that newer builds never pull files away under a stack that runs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
 from lambent_toolkit.sandbox.function_spec import base_interpreter
@@ -31,6 +32,10 @@ from lambent_toolkit.sandbox.template import translate
 
 RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 KEPT_BUILDS = 3
+_LOCK_FILE = ".in-use"
+
+# Locks on the builds that this process uses; they end with the process, and its children do not inherit them.
+_held: list[TextIO] = []
 
 Say = Callable[[str], None]
 
@@ -86,6 +91,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
             translate(options.template_path, parameters)
             _sam_build(options, folder, parameters, say, programs)
         os.utime(folder)
+        _hold(folder)
         _forget_old(folder.parent)
     return Build(folder, folder / "template.yaml", parameters, runtime_dir)
 
@@ -160,8 +166,25 @@ def _run(programs: Programs, command: list[str], cwd: Path | None) -> None:
         raise BuildFailed(f"`{Path(command[0]).name} {' '.join(command[1:4])} …` ended with {code}:\n{said}")
 
 
+def _hold(build: Path) -> None:
+    """Keep a build from being deleted for as long as this process lives."""
+    handle = (build / _LOCK_FILE).open("a")
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    _held.append(handle)
+
+
 def _forget_old(builds: Path) -> None:
-    """Delete all but the newest builds."""
+    """Delete all but the newest builds, and those that a process uses."""
     by_age = sorted((path for path in builds.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for folder in by_age[:-KEPT_BUILDS]:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not _is_held(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_held(build: Path) -> bool:
+    with (build / _LOCK_FILE).open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
