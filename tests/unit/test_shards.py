@@ -1,10 +1,11 @@
 """Shards into parts, and AWS Batch's events into the state of a job."""
 
 import msgspec
+import numpy as np
 import pytest
 from job_steps import JOB, batch_name, job, ready, track
 
-from builders import TENANT, picture, request
+from builders import TENANT, World, picture, request, tell_shade
 from lambent.contracts.lines import decode_lines
 from lambent.domain.job_states import JobState
 from lambent.errors import ModelIntegrityFailed
@@ -140,3 +141,26 @@ def test_batches_never_hold_more_rows_than_the_contract_allows() -> None:
     world.shards(batch_size=16).run(TENANT, "job-1", 0)  # the contract's max_rows is 8
 
     assert (job(world).done, job(world).failed) == (10, 0)
+
+
+def test_an_item_that_the_model_cannot_answer_fails_alone() -> None:
+    world = World()
+    world.publish()
+
+    def answer(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = tell_shade(inputs)
+        is_grey = np.isclose(inputs["image"].mean(axis=(1, 2, 3)), 100 / 255, atol=0.01)
+        return {"scores": np.where(is_grey[:, None], np.nan, outputs["scores"]).astype(np.float32)}
+
+    world.loader.answer = answer
+    world.put_items(picture(0), picture(100), picture(250))
+    world.dispatcher(shard_items=3).dispatch(TENANT, msgspec.json.encode(request(lane="cpu")).decode())
+
+    world.shards(batch_size=3).run(TENANT, "job-1", 0)
+
+    lines = decode_lines(world.data.objects[f"{JOB}/part-00000.jsonl"])
+    assert [(line["id"], line.get("code")) for line in lines] == [
+        ("i0", None),
+        ("i1", "model_contract_mismatch"),
+        ("i2", None),
+    ]

@@ -11,6 +11,7 @@ import msgspec
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
 from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
+from lambent.contracts.media import Prediction
 from lambent.contracts.tensor import Array
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
@@ -47,7 +48,7 @@ class ShardService:
     def run(self, tenant: str, job_id: str, shard: int, *, on_progress: Callable[[int], None] | None = None) -> None:
         """Run one shard to its end and write its part; a shard whose part exists is only reported again.
 
-        Items that cannot be read or decoded become error lines; they never fail the shard.
+        Items that cannot be read, decoded or answered become error lines; they never fail the shard or each other.
 
         Parameters
         ----------
@@ -117,11 +118,11 @@ class ShardService:
 
     def _predict_batch(self, model: ServedModel, batch: list[_Ready]) -> list[dict[str, Any]]:
         prepared = [ready.arrays for ready in batch if ready.arrays is not None]
-        predictions = iter(predict_items(model, prepared, Timings(), top_k=_TOP_K) if prepared else [])
+        answers = iter(_answer_each(model, prepared))
         return [
             error_line(ready.item, ready.error.to_dict())
             if ready.error is not None
-            else {"id": ready.item.id, "model": str(model.ref), **msgspec.to_builtins(next(predictions))}
+            else _line(ready.item, model, next(answers))
             for ready in batch
         ]
 
@@ -135,6 +136,27 @@ class ShardService:
         failed = sum("error" in line for line in lines)
         progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
         self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
+
+
+def _answer_each(model: ServedModel, prepared: list[dict[str, Array]]) -> list[Prediction | LambentError]:
+    """Return each item's prediction, or the permanent error that it alone meets; raises retryable errors."""
+    if not prepared:
+        return []
+    try:
+        return [*predict_items(model, prepared, Timings(), top_k=_TOP_K)]
+    except LambentError as error:
+        if not error.is_final:
+            raise
+        if len(prepared) == 1:
+            return [error]
+    # A batch fails as a whole, by an item that the model itself cannot take: alone, each has the outcome it deserves.
+    return [answer for item in prepared for answer in _answer_each(model, [item])]
+
+
+def _line(item: ShardItem, model: ServedModel, answer: Prediction | LambentError) -> dict[str, Any]:
+    if isinstance(answer, LambentError):
+        return error_line(item, answer.to_dict())
+    return {"id": item.id, "model": str(model.ref), **msgspec.to_builtins(answer)}
 
 
 def _chunks(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
