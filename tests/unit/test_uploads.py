@@ -9,7 +9,7 @@ from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, TensorMessage
 from lambent.errors import Unavailable
 from lambent.services.infer import InferService
-from lambent.services.ingest import IngestService, Upload
+from lambent.services.ingest import MOST_PREPROCESSORS, IngestService, Upload
 
 KEY = f"inbox/{TENANT}/shade/a.png"
 RESULT = f"results/{TENANT}/shade/a.png.json"
@@ -204,3 +204,15 @@ def test_a_version_that_broke_after_preprocessing_is_recorded_for_the_upload() -
     drain(world)
 
     assert json.loads(world.data.objects[ERROR])["code"] == "model_integrity_failed"
+
+
+def test_no_more_than_a_few_versions_keep_their_preprocessing_in_memory() -> None:
+    world = World()
+    service = ingest(world)
+    for number in range(MOST_PREPROCESSORS + 2):
+        world.publish(name=f"shade-{number}")
+
+        service.ingest(upload(world, picture(), key=f"inbox/{TENANT}/shade-{number}/a.png"))
+
+    assert len(world.infer_queue.sent) == MOST_PREPROCESSORS + 2
+    assert len(service._preprocessors) == MOST_PREPROCESSORS

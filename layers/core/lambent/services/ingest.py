@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,9 @@ from lambent.services.golden import check_preprocessing
 from lambent.services.load_model import ModelResolver
 from lambent.services.outcome import write_failure
 from lambent.services.version_files import VersionFiles
+
+# A large tokenizer takes some 30 MB of the function's memory; the least recently used one makes room.
+MOST_PREPROCESSORS = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class IngestService:
         self._files = files
         self._queue = queue
         self._max_upload_bytes = max_upload_bytes
-        self._preprocessors: dict[ModelRef, Preprocessor] = {}
+        self._preprocessors: OrderedDict[ModelRef, Preprocessor] = OrderedDict()
 
     def ingest(self, upload: Upload) -> LambentError | None:
         """Preprocess an upload and enqueue its inference.
@@ -118,6 +122,9 @@ class IngestService:
     def _preprocessor(self, ref: ModelRef) -> Preprocessor:
         if ref not in self._preprocessors:
             self._preprocessors[ref] = self._load(ref)
+        self._preprocessors.move_to_end(ref)
+        if len(self._preprocessors) > MOST_PREPROCESSORS:
+            self._preprocessors.popitem(last=False)
         return self._preprocessors[ref]
 
     def _load(self, ref: ModelRef) -> Preprocessor:
