@@ -249,6 +249,14 @@ def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     assert list(jobs.open_jobs(updated_before=later)) == []
 
 
+def test_a_job_whose_record_has_expired_does_not_come_back_as_half_a_row(jobs) -> None:
+    jobs.count_heal(TENANT, "job-1", at=CLOCK.now())
+    jobs.close(TENANT, "job-1")
+
+    assert jobs.get(TENANT, "job-1") is None
+    assert created(jobs).job_id == "job-1"
+
+
 def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
     created(jobs)
 

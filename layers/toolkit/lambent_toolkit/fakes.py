@@ -193,8 +193,9 @@ class FakeJobStore:
 
     def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
         """Count one more attempt of the sweep to revive the job, which is a change of its row."""
-        job = self.jobs[(tenant, job_id)]
-        self.jobs[(tenant, job_id)] = replace(job, heals=job.heals + 1, updated_at=at)
+        job = self.jobs.get((tenant, job_id))
+        if job is not None:
+            self.jobs[(tenant, job_id)] = replace(job, heals=job.heals + 1, updated_at=at)
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""

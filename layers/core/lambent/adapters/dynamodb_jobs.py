@@ -98,17 +98,11 @@ class DynamoJobStore:
 
     def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
         """Count one more attempt of the sweep to revive the job, which is a change of its row."""
-        with translate(_WHAT):
-            self._table.update_item(
-                Key=_key(tenant, job_id),
-                UpdateExpression="SET updated_at = :at ADD heals :one",
-                ExpressionAttributeValues={":one": 1, ":at": at},
-            )
+        self._change(_key(tenant, job_id), "SET updated_at = :at ADD heals :one", {":one": 1, ":at": at})
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
-        with translate(_WHAT):
-            self._table.update_item(Key=_key(tenant, job_id), UpdateExpression="REMOVE open_pk")
+        self._change(_key(tenant, job_id), "REMOVE open_pk", {})
 
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
         """Write a shard's progress; a finished shard is never made unfinished again."""
@@ -138,6 +132,18 @@ class DynamoJobStore:
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _change(self, key: dict[str, str], expression: str, operands: dict[str, Any]) -> None:
+        """Change a row that is there; a job whose record has expired meanwhile must not come back as half a row."""
+        arguments = {"ExpressionAttributeValues": operands} if operands else {}
+        with translate(_WHAT):
+            try:
+                self._table.update_item(
+                    Key=key, UpdateExpression=expression, ConditionExpression="attribute_exists(pk)", **arguments
+                )
+            except ClientError as exc:
+                if error_code(exc) != _LOST_RACE:
+                    raise
 
     def _update(
         self,
