@@ -688,6 +688,52 @@ def test_a_body_over_the_limit_is_shown_the_upload_door_with_a_grant(functions: 
     assert upload["grant"]["upload"]["fields"]["Content-Type"] == "image/png"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "text/csv"},
+        {"Content-Type": "application/json"},
+        {"Content-Type": "image/png", "Content-Encoding": "gzip"},
+    ],
+)
+def test_the_upload_door_is_not_offered_to_a_body_that_it_could_not_read(
+    functions: Functions, headers: dict[str, str]
+) -> None:
+    status, body, _ = functions.http("predict", "POST", "/models/shade/predict", bytes(5_001), headers=headers)
+
+    assert (status, body["code"]) == (413, "payload_too_large")
+    assert "upload" not in body
+
+
+def test_a_body_over_the_limit_is_told_so_even_while_its_model_is_unloaded(functions: Functions) -> None:
+    operator = ("POST", "/v2/repository/models/shade")
+    functions.http("predict", operator[0], f"{operator[1]}/unload", b"")
+
+    status, body, _ = functions.http("predict", "POST", "/models/shade/predict", bytes(5_001))
+    functions.http("predict", operator[0], f"{operator[1]}/load", b"")
+
+    assert (status, body["code"]) == (413, "payload_too_large")
+    assert "grant" not in body["upload"]
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result", "/uploads/{}"])
+def test_an_id_that_none_can_be_answers_as_an_unknown_one_and_is_not_looked_up(
+    functions: Functions, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, unknown, _ = functions.http("jobs", "GET", path.format("up-" + "0" * 32))
+
+    def look_up(*_: object) -> None:
+        pytest.fail("DynamoDB refuses a key of more than 2,048 bytes")
+
+    monkeypatch.setattr("lambent.adapters.dynamodb_jobs.DynamoJobStore.get", look_up)
+    monkeypatch.setattr("lambent.adapters.dynamodb_grants.DynamoGrantStore.get", look_up)
+    status, body, _ = functions.http("jobs", "GET", path.format("a" * 3_000))
+
+    assert status == 404
+    assert {**body, "request_id": None} == {**unknown, "request_id": None}
+
+
 def test_a_large_answer_is_answered_by_a_link(functions: Functions) -> None:
     tensor = {"name": "image", "shape": [8, 2, 2, 1], "datatype": "FP32", "data": [0.123456] * 32}
     body = json.dumps({"id": "x" * 4000, "inputs": [tensor]}).encode()

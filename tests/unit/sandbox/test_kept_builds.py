@@ -21,7 +21,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def builds(tmp_path):
-    """A folder of builds, the oldest first, one more than are kept."""
+    """Make one build more than are kept, the oldest first."""
     folders = [tmp_path / f"build-{number}" for number in range(build.KEPT_BUILDS + 1)]
     for age, folder in enumerate(folders):
         folder.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,6 +11,11 @@ from msgspec import Meta
 from lambent.errors import RequestInvalid
 
 JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}\Z"
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether a job may have this id."""
+    return re.match(JOB_ID_PATTERN, text) is not None
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):

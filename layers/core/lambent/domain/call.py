@@ -32,7 +32,7 @@ class Call:
     operation, choice
     body : bytes    as sent, still with its content encoding
     headers         those of CALL_HEADERS that were sent, by lower-case name
-    query           query parameters, the first value of each
+    query           query parameters, the last value of each
     """
 
     operation: Operation

@@ -88,9 +88,14 @@ class UploadGrant:
             )
 
 
+def is_upload_id(text: str) -> bool:
+    """Return whether a grant may have this id."""
+    return _UPLOAD_ID.fullmatch(text) is not None
+
+
 def granted_upload_id(key: str) -> str | None:
     """Return the upload id in ``inbox/{tenant}/{model}/{upload id}/{name}``; None for a key that no grant has made."""
     parts = key.split("/")
-    if len(parts) == _ID_PART + 2 and _UPLOAD_ID.fullmatch(parts[_ID_PART]):
+    if len(parts) == _ID_PART + 2 and is_upload_id(parts[_ID_PART]):
         return parts[_ID_PART]
     return None

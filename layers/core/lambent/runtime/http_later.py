@@ -11,7 +11,7 @@ from lambent.domain.call import Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
 from lambent.domain.preferences import RESPOND_ASYNC
-from lambent.errors import InvalidInput, NotFound, PayloadTooLarge
+from lambent.errors import LambentError, PayloadTooLarge
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http_answers import HttpAnswer, json_body, reference_to
 from lambent.runtime.http_event import HttpEvent
@@ -19,6 +19,9 @@ from lambent.runtime.observability import JOBS_ACCEPTED, REQUESTS, record
 from lambent.runtime.wiring import predict_settings
 from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
 from lambent.services.show_job import view
+
+# Bodies of requests, of which PreprocessFunction could not make an item.
+_OF_SEVERAL_ITEMS = ("multipart/", "text/csv", "application/json")
 
 
 def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAnswer:
@@ -46,10 +49,12 @@ def show_upload_door(
 ) -> PayloadTooLarge:
     """Return the error with the request to send next and, for a known caller, a grant to upload this very body.
 
-    Only a single raw item can take the upload door; tensors and rows are told to come in smaller requests.
+    Only a single raw item can take the upload door; tensors, forms, rows and compressed bodies, which it would not
+    read, are told to come in smaller requests.
     """
     body = _raw_body(event)
-    if operation is not Operation.MEDIA_PREDICT or len(body) > predict_settings().max_upload_bytes:
+    is_item = operation is Operation.MEDIA_PREDICT and _is_raw_item(event, content_type)
+    if not is_item or len(body) > predict_settings().max_upload_bytes:
         return error
     wanted = {
         "model": choice.name,
@@ -67,11 +72,15 @@ def show_upload_door(
         return error
     error.upload = {"request": msgspec.to_builtins(NextRequest(method="POST", path="/uploads", body=named))}
     # Whatever speaks against a grant, the size is what is wrong first: it is told when the upload is asked for.
-    with suppress(InvalidInput, NotFound):
+    with suppress(LambentError):
         if event.api_key_id is not None:
             caller = caller_of(event, scope=Scope.PREDICT)
             error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
     return error
+
+
+def _is_raw_item(event: HttpEvent, content_type: str) -> bool:
+    return "content-encoding" not in event.headers and not content_type.strip().lower().startswith(_OF_SEVERAL_ITEMS)
 
 
 def _raw_body(event: HttpEvent) -> bytes:

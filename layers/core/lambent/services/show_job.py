@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambent.contracts.jobs import JobView, ShardView
+from lambent.contracts.jobs import JobView, ShardView, is_job_id
 from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore
@@ -16,10 +16,16 @@ class ShowJobService:
 
     def show(self, tenant: str, job_id: str) -> JobView:
         """Return a job; another tenant's id answers exactly as an unknown one: JobNotFound."""
-        job = self._jobs.get(tenant, job_id)
-        if job is None:
-            raise JobNotFound("There is no such job.", field="id")
-        return view(job)
+        return view(find_job(self._jobs, tenant, job_id))
+
+
+def find_job(jobs: JobStore, tenant: str, job_id: str) -> Job:
+    """Return a job that a caller names; raises JobNotFound, for another tenant's id exactly as for an unknown one."""
+    # What cannot be an id is not looked up: the table refuses keys beyond its own limits as a fault of the service.
+    job = jobs.get(tenant, job_id) if is_job_id(job_id) else None
+    if job is None:
+        raise JobNotFound("There is no such job.", field="id")
+    return job
 
 
 def view(job: Job) -> JobView:

@@ -9,9 +9,10 @@ from lambent.contracts.calls import CallOutcome, StoredAnswer
 from lambent.contracts.decoding import decode_json
 from lambent.domain.job import Job, JobKind
 from lambent.domain.names import CALL_OUTCOME_FILE, job_key
-from lambent.errors import InProgress, JobNotFound, ResultNotFound, SourceGone, restore_error
+from lambent.errors import InProgress, ResultNotFound, SourceGone, restore_error
 from lambent.ports import JobStore, ObjectStore
 from lambent.services.refer_answer import ReferAnswerService
+from lambent.services.show_job import find_job
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ class ShowResultService:
             raise ResultNotFound("The answer of this call has expired.", field="id") from exc
 
     def _ended_call(self, tenant: str, job_id: str) -> Job:
-        job = self._jobs.get(tenant, job_id)
-        if job is None:
-            raise JobNotFound("There is no such job.", field="id")
+        job = find_job(self._jobs, tenant, job_id)
         if job.kind is not JobKind.CALL:
             raise ResultNotFound(
                 "A batch has no single answer; its results are the parts that the job's manifest.json names.",

@@ -7,7 +7,7 @@ import msgspec
 from lambent.contracts.uploads import UploadView
 from lambent.domain.names import result_stem
 from lambent.domain.timestamps import to_timestamp
-from lambent.domain.uploads import UploadGrant
+from lambent.domain.uploads import UploadGrant, is_upload_id
 from lambent.errors import SourceGone, UploadNotFound
 from lambent.ports import GrantStore, ObjectStore
 
@@ -27,7 +27,8 @@ class ShowUploadService:
         UploadNotFound   no such upload; another tenant's id answers exactly so
         Unavailable
         """
-        grant = self._grants.get(tenant, upload_id)
+        # What cannot be an id is not looked up: the table refuses keys beyond its own limits as a fault of the service.
+        grant = self._grants.get(tenant, upload_id) if is_upload_id(upload_id) else None
         if grant is None:
             raise UploadNotFound("There is no such upload.", field="id")
         stem = result_stem(grant.key)
