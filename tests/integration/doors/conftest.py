@@ -18,13 +18,18 @@ from boto3.dynamodb.conditions import Key
 from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.contracts.jobs import BatchInput, Plan
+from lambent.contracts.model import Classification
 from lambent.domain.job_states import JobState
+from lambent.domain.model import GOLDEN_FILE
 from lambent.domain.names import job_key
 from lambent.runtime.clock import SystemClock
+from lambent.services.golden import GoldenVectors
 from lambent.services.show_job import view
 from lambent.services.submit_job import new_job
+from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
 from lambent_toolkit.modelkit.recipe import held_out
+from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir, publish_recipe
 from lambent_toolkit.modelkit.recipes import digits
 from lambent_toolkit.sandbox import StackInfo
 
@@ -187,6 +192,27 @@ class Product:
         )
 
 
+@dataclass(frozen=True)
+class Served:
+    """A recipe's model, live; its golden vectors are unseen items, with the labels that they got where it was made."""
+
+    product: Product
+    artifact: Artifact
+
+    @cached_property
+    def golden(self) -> GoldenVectors:
+        return GoldenVectors.from_npz(self.artifact.files[GOLDEN_FILE])
+
+    @cached_property
+    def labels(self) -> list[str]:
+        spec = self.artifact.contract.postprocessing
+        assert isinstance(spec, Classification)
+        return [spec.labels[best] for best in self.golden.outputs["scores"].argmax(axis=1)]
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return self.product.http.post(path, **request)
+
+
 def wait_for(look: Callable[[], T | None], *, what: str, patience_s: float = _PATIENCE_S) -> T:
     """Look again and again until there is something."""
     deadline = time.monotonic() + patience_s
@@ -204,3 +230,18 @@ def product(stack: Any) -> Product:
     product = Product(stack.info)
     product.table.put_item(Item={"pk": "APIKEY#event-key-id", "sk": "TENANT", "tenant": EVENT_TENANT})
     return product
+
+
+@pytest.fixture(scope="session")
+def language(product: Product) -> Served:
+    return serve_recipe(product, "language")
+
+
+@pytest.fixture(scope="session")
+def wine(product: Product) -> Served:
+    return serve_recipe(product, "wine")
+
+
+def serve_recipe(product: Product, name: str) -> Served:
+    publish_recipe(product.info, name)
+    return Served(product, build_recipe(name, default_cache_dir()))
