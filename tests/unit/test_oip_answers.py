@@ -61,6 +61,13 @@ def test_output_parameters_of_the_wrong_type_are_named(parameters: dict, field: 
     assert refusal.value.field == field
 
 
+def test_an_output_asked_for_twice_is_refused_as_it_would_multiply_the_answer() -> None:
+    with pytest.raises(RequestInvalid, match="asked for twice") as refusal:
+        choose(outputs=[{"name": "scores"}, {"name": "scores", "parameters": {"classification": 1}}])
+
+    assert (refusal.value.field, refusal.value.limit) == ("outputs", ["scores"])
+
+
 def test_an_unknown_output_is_told_the_known_ones() -> None:
     with pytest.raises(TensorNameUnknown) as refusal:
         choose(outputs=[{"name": "scores"}, {"name": "x"}])

@@ -42,16 +42,28 @@ def choose_outputs(request: InferRequest[Any], contract: ModelContract) -> list[
     Raises
     ------
     TensorNameUnknown   an output that the model does not have
-    RequestInvalid      a parameter of the wrong type
+    RequestInvalid      a parameter of the wrong type, or an output asked for twice
     """
     names = [spec.name for spec in contract.outputs]
     is_binary = _flag(request.parameters, _BINARY_DATA_OUTPUT, False, field="parameters")
     if not request.outputs:
         return [OutputChoice(name, is_binary) for name in names]
+    _check_once(request.outputs, names)
     return [
         _choose(output, names, is_binary, field=f"outputs[{position}]")
         for position, output in enumerate(request.outputs)
     ]
+
+
+def _check_once(outputs: list[RequestedOutput], names: list[str]) -> None:
+    # A name takes 20 bytes of the request, its tensor may take megabytes of the answer.
+    asked = [output.name for output in outputs]
+    if len(set(asked)) != len(asked):
+        raise RequestInvalid(
+            f"An output is asked for twice; name each of {names} once at most, or leave outputs out to get all.",
+            field="outputs",
+            limit=names,
+        )
 
 
 def _choose(output: RequestedOutput, names: list[str], is_binary: bool, *, field: str) -> OutputChoice:
