@@ -11,8 +11,18 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from builders import contract
 from lambent.contracts.model import Limits, ModelContract, RawOutputs, TensorSpec, TextPreprocessing
+from lambent.domain.model import ModelRef
 from lambent.domain.preprocessing import Preprocessor, make_preprocessor, prepare_all
-from lambent.errors import MediaTypeUnsupported, ModelContractMismatch, PayloadTooLarge, TextInvalid
+from lambent.errors import (
+    MediaTypeUnsupported,
+    ModelContractMismatch,
+    PayloadTooLarge,
+    TensorShapeMismatch,
+    TextInvalid,
+)
+from lambent.services.load_model import ServedModel
+from lambent.services.predict import Timings, run_tensors
+from lambent_toolkit.fakes import FakeInterpreter
 
 WORDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "good": 4, "day": 5, "sun": 6, "##ny": 7, "g": 8, "day,": 9}
 MERGES = [("d", "a"), ("da", "y")]
@@ -233,3 +243,18 @@ def test_ids_that_the_input_cannot_hold_are_refused() -> None:
 
     with pytest.raises(ModelContractMismatch, match="300"):
         make_preprocessor(declare(file, inputs=specs, pad_id=300), {"tokenizer.json": file})
+
+
+def test_token_tensors_of_free_length_keep_the_limit_of_texts() -> None:
+    tokenizer = word_level()
+    declared = declare(asset(tokenizer), pad_to="longest", max_tokens=6)
+    ran: list[int] = []
+    interpreter = FakeInterpreter(lambda inputs: ran.append(inputs["ids"].shape[1]) or {})
+    model = ServedModel(ModelRef("m", 1), declared, interpreter, make(tokenizer, pad_to="longest", max_tokens=6), 1)
+
+    run_tensors(model, {"ids": np.ones((1, 6), np.int32)}, Timings())
+    with pytest.raises(TensorShapeMismatch) as refusal:
+        run_tensors(model, {"ids": np.ones((1, 7), np.int32)}, Timings())
+
+    assert (refusal.value.limit, refusal.value.got) == (6, 7)
+    assert ran == [6]

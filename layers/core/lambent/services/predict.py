@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from lambent.contracts.media import Prediction
-from lambent.contracts.model import ModelContract, RawOutputs
+from lambent.contracts.model import ModelContract, RawOutputs, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef
 from lambent.domain.postprocessing import postprocess
@@ -83,7 +83,7 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
 
     Raises
     ------
-    TensorShapeMismatch   more rows than the contract allows, or inputs of different numbers of rows
+    TensorShapeMismatch   more rows or tokens than the contract allows, or inputs of different numbers of rows
     """
     timings.rows = rows = _count_rows(model.contract, inputs)
     if rows > model.contract.limits.max_rows:
@@ -93,8 +93,24 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
             limit=model.contract.limits.max_rows,
             got=rows,
         )
+    _check_tokens(model.contract, inputs)
     with timings.step("infer"):
         return model.interpreter.run(inputs)
+
+
+def _check_tokens(contract: ModelContract, inputs: Mapping[str, Array]) -> None:
+    """Hold token tensors of free length to the limit of texts: memory for attention grows with its square."""
+    spec = contract.preprocessing
+    if not isinstance(spec, TextPreprocessing):
+        return
+    tokens = max(array.shape[1] for array in inputs.values())
+    if tokens > spec.max_tokens:
+        raise TensorShapeMismatch(
+            f"A row has {tokens} tokens, the model takes at most {spec.max_tokens}; shorten or split it.",
+            field="inputs[0].shape",
+            limit=spec.max_tokens,
+            got=tokens,
+        )
 
 
 def _count_rows(contract: ModelContract, inputs: Mapping[str, Array]) -> int:
