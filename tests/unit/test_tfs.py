@@ -127,6 +127,12 @@ def test_the_tokens_in_strings_and_keys_stay_text() -> None:
         (b"", JsonInvalid),
         (b'{"instances": [1],}', JsonInvalid),
         (b'{"instances": [NaN, nan]}', JsonInvalid),
+        (b'{"instances": [-NaN]}', JsonInvalid),
+        (b'{"instances": [1NaN]}', JsonInvalid),
+        (b'{"instances": [NaN.5]}', JsonInvalid),
+        (b'{"instances": [Infinitye5]}', JsonInvalid),
+        (b'{"instances": [NaNNaN]}', JsonInvalid),
+        (b'{NaN: 1, "instances": [NaN]}', JsonInvalid),
         (b'{"instances": [NaN], "instances": [1]}', JsonInvalid),
         (b'{"instances": [NaN]} x', JsonInvalid),
         (b'{"instances": [+Infinity]}', JsonInvalid),
@@ -309,6 +315,16 @@ def test_one_output_is_bare_several_are_objects() -> None:
     assert tfs_answers.encode_rows({"a": a, "b": b}) == b'{"predictions":[{"a":[0.25,1.0],"b":7}]}'
     assert tfs_answers.encode_columns({"a": a}) == b'{"outputs":[[0.25,1.0]]}'
     assert tfs_answers.encode_columns({"a": a, "b": b}) == b'{"outputs":{"a":[[0.25,1.0]],"b":[7]}}'
+
+
+def test_outputs_of_different_numbers_of_rows_are_no_list_of_rows_but_columns() -> None:
+    outputs = {"a": np.ones((2, 1), np.float32), "b": np.ones((3, 1), np.float32)}
+
+    with pytest.raises(RequestInvalid, match="column format") as refusal:
+        tfs_answers.encode_rows(outputs)
+
+    assert refusal.value.got == {"a": 2, "b": 3}
+    assert tfs_answers.encode_columns(outputs) == b'{"outputs":{"a":[[1.0],[1.0]],"b":[[1.0],[1.0],[1.0]]}}'
 
 
 def test_numbers_that_json_does_not_know_are_bare_tokens() -> None:

@@ -13,6 +13,7 @@ from lambent.contracts.media import ClassPrediction, ValuePrediction
 from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import Array
 from lambent.contracts.tfs import SIGNATURE
+from lambent.errors import RequestInvalid
 
 DATA_TYPE_BY_DATATYPE = {
     "BOOL": "DT_BOOL",
@@ -34,10 +35,19 @@ _NULL = re.compile(b"null")
 def encode_rows(outputs: Mapping[str, Array]) -> bytes:
     """Return ``{"predictions": […]}``: bare values for one output, an object a row for several.
 
+    Raises RequestInvalid for outputs of different numbers of rows, which a model may have that takes tensors.
     NaN and infinities are written as the bare tokens ``NaN``, ``Infinity`` and ``-Infinity``.
     """
     if len(outputs) == 1:
         return b'{"predictions":%b}' % _numbers(next(iter(outputs.values())))
+    counts = {name: len(array) for name, array in outputs.items()}
+    if len(set(counts.values())) > 1:
+        raise RequestInvalid(
+            f"The outputs have different numbers of rows, {counts}, so the answer cannot be a list of rows; send the "
+            "request in column format, as 'inputs'.",
+            field="instances",
+            got=counts,
+        )
     rows = zip(*outputs.values(), strict=True)
     return b'{"predictions":[%b]}' % b",".join(_object(dict(zip(outputs, row, strict=True))) for row in rows)
 

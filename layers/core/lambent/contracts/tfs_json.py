@@ -49,7 +49,7 @@ def decode_body(body: bytes) -> TfsBody:
     try:
         texts = decode_json(body, _Texts, what=_BODY)
     except JsonInvalid:
-        finite = _STRING_OR_TOKEN.sub(_zero_for_token, body)
+        finite = _STRING_OR_TOKEN.sub(_null_for_token, body)
         if finite == body:
             raise
         # All but the tokens must be the JSON that every other protocol takes.
@@ -59,8 +59,9 @@ def decode_body(body: bytes) -> TfsBody:
     return TfsBody(**{name: getattr(texts, name) for name in TfsBody.__struct_fields__})
 
 
-def _zero_for_token(match: re.Match[bytes]) -> bytes:
-    return match[0] if match[0].startswith(b'"') else b"0"
+def _null_for_token(match: re.Match[bytes]) -> bytes:
+    # A digit would make numbers of what is none: 1NaN, -NaN, NaN.5.
+    return match[0] if match[0].startswith(b'"') else b"null"
 
 
 def kind_of(value: Value) -> type:
