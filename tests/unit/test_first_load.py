@@ -1,11 +1,12 @@
 """What a function proves before it serves a version, and what it leaves behind: nothing."""
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -23,7 +24,7 @@ from lambent.contracts.model import (
     TensorSpec,
     TextPreprocessing,
 )
-from lambent.domain.model import ModelRef
+from lambent.domain.model import CONTRACT_FILE, MANIFEST_FILE, ModelRef, digest
 from lambent.errors import (
     BrokenArtifact,
     ModelContractMismatch,
@@ -307,3 +308,27 @@ def test_a_text_model_is_proven_with_the_tokenizer_beside_it() -> None:
     world.store.objects[ref.key("tokenizer.json")] = asset.replace(b"day", b"eve")
     with pytest.raises(ModelIntegrityFailed):
         world.models().get(ref)
+
+
+@pytest.mark.parametrize("name", [CONTRACT_FILE, MANIFEST_FILE])
+def test_a_version_of_a_newer_release_is_refused_as_such_and_no_callers_mistake(name: str) -> None:
+    world = World()
+    ref = world.publish()
+    _rewrite(world, ref, name, schema_version=99)
+
+    with pytest.raises(ModelFormatRefused) as refusal:
+        world.models().get(ref)
+
+    assert refusal.value.field == "schema_version"
+
+
+def _rewrite(world: World, ref: ModelRef, name: str, **changes: object) -> None:
+    """Change a published JSON file as another release would have written it, with digests that agree."""
+    body = msgspec.json.encode({**msgspec.json.decode(world.store.objects[ref.key(name)]), **changes})
+    world.store.objects[ref.key(name)] = body
+    manifest = msgspec.json.decode(world.store.objects[ref.key(MANIFEST_FILE)])
+    if name != MANIFEST_FILE:
+        manifest["files"][name] = {"sha256": digest(body), "size_bytes": len(body)}
+        world.store.objects[ref.key(MANIFEST_FILE)] = msgspec.json.encode(manifest)
+    sealed = replace(world.registry.records[ref], manifest_sha256=digest(world.store.objects[ref.key(MANIFEST_FILE)]))
+    world.registry.records[ref] = sealed

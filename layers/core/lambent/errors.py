@@ -478,7 +478,7 @@ class ModelIntegrityFailed(BrokenArtifact):
 
 
 class ModelFormatRefused(BrokenArtifact):
-    """Not a TFLite flat buffer."""
+    """Not a TFLite flat buffer, or files that this release cannot read."""
 
     code = "model_format_refused"
     title = "Model format refused"

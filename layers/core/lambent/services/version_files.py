@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, ModelContract, TextPreprocessing, VersionManifest
@@ -21,12 +21,21 @@ from lambent.domain.model import (
     digest,
 )
 from lambent.domain.preprocessing import Preprocessor, make_preprocessor
-from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, PayloadTooLarge, SourceGone, Unavailable
+from lambent.errors import (
+    InvalidInput,
+    ModelFormatRefused,
+    ModelIntegrityFailed,
+    PayloadTooLarge,
+    SourceGone,
+    Unavailable,
+)
 from lambent.ports import ObjectStore, Registry
 from lambent.services.not_found import no_such_version
 
 if TYPE_CHECKING:
     from lambent.services.golden import GoldenVectors
+
+T = TypeVar("T")
 
 
 class VersionFiles:
@@ -44,12 +53,12 @@ class VersionFiles:
         return record
 
     def manifest(self, ref: ModelRef) -> VersionManifest:
-        """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed."""
+        """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed, ModelFormatRefused."""
         expected = self.record(ref).manifest_sha256
         body = self._read(ref, MANIFEST_FILE)
         if digest(body) != expected:
             raise _tampered(MANIFEST_FILE, expected, digest(body))
-        return decode_json(body, VersionManifest, what="version manifest")
+        return _decode_published(body, VersionManifest, what="version manifest")
 
     def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
         """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
@@ -79,11 +88,11 @@ class VersionFiles:
 
     def contract(self, ref: ModelRef) -> ModelContract:
         """Return the verified contract."""
-        return decode_contract(self.file(ref, self.manifest(ref), CONTRACT_FILE))
+        return self._contract(ref, self.manifest(ref))
 
     def preprocessing(self, ref: ModelRef, manifest: VersionManifest) -> tuple[ModelContract, Preprocessor]:
         """Return the verified contract and the preprocessing that it declares, with its verified files."""
-        contract = decode_contract(self.file(ref, manifest, CONTRACT_FILE))
+        contract = self._contract(ref, manifest)
         assets: dict[str, bytes] = {}
         if isinstance(contract.preprocessing, TextPreprocessing):
             assets[TOKENIZER_FILE] = self.file(ref, manifest, TOKENIZER_FILE)
@@ -101,6 +110,9 @@ class VersionFiles:
         from lambent.services.golden import GoldenVectors  # NumPy, which the functions without tensors do not have
 
         return GoldenVectors.from_npz(self.file(ref, manifest, GOLDEN_FILES[model_file]))
+
+    def _contract(self, ref: ModelRef, manifest: VersionManifest) -> ModelContract:
+        return _decode_published(self.file(ref, manifest, CONTRACT_FILE), ModelContract, what="contract")
 
     def _read(self, ref: ModelRef, name: str) -> bytes:
         try:
@@ -133,6 +145,14 @@ class VersionFiles:
 def decode_contract(body: bytes) -> ModelContract:
     """Decode contract.json; raises JsonInvalid, RequestInvalid."""
     return decode_json(body, ModelContract, what="contract")
+
+
+def _decode_published(body: bytes, type_: type[T], *, what: str) -> T:
+    try:
+        return decode_json(body, type_, what=what)
+    except InvalidInput as exc:
+        # It is what was published, so the caller has done nothing wrong: most likely a newer release published it.
+        raise ModelFormatRefused(f"This release cannot read what was published. {exc.detail}", field=exc.field) from exc
 
 
 def manifest_entry(ref: ModelRef, manifest: VersionManifest, name: str) -> FileDigest:
