@@ -33,11 +33,13 @@ class Door:
     url : str    without a path
     key : str    the stack's own API key, which may do everything
     data_bucket : str
+    state : Path  the stack's state folder
     """
 
     url: str
     key: str
     data_bucket: str
+    state: Path
 
     @property
     def address(self) -> str:
@@ -105,4 +107,26 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 def read_door(state: Path) -> Door:
     """Return the door of the stack with this state folder."""
     stack = json.loads((state / "stack.json").read_text())
-    return Door(stack["url"], stack["api_key"], stack["buckets"]["data"])
+    return Door(stack["url"], stack["api_key"], stack["buckets"]["data"], state)
+
+
+_PUBLISH = """
+import sys
+from pathlib import Path
+from lambent_toolkit.modelkit.recipe_cache import publish_recipe
+from lambent_toolkit.sandbox import StackInfo
+
+publish_recipe(StackInfo.load(Path(sys.argv[1])), sys.argv[2])
+"""
+
+
+def publish_recipe(door: Door, name: str) -> None:
+    """Publish a built-in recipe's model, by a process of the main environment; trained if this machine has none yet."""
+    done = subprocess.run(
+        [ROOT / ".venv/bin/python", "-c", _PUBLISH, door.state, name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
