@@ -356,6 +356,17 @@ def test_id_and_key_together_are_one_job_and_the_key_stays_with_it() -> None:
     assert (first.job_id, again) == ("job-7", first)
 
 
+def test_an_id_that_is_taken_does_not_use_up_the_key_of_the_request() -> None:
+    world = ready()
+    submitter(world).submit(TENANT, keyed(id="job-7"))
+
+    with pytest.raises(JobIdReused):
+        submitter(world).submit(TENANT, keyed(id="job-7", lane="cpu"), idempotency_key="k-1")
+    second = submitter(world).submit(TENANT, keyed(id="job-8", lane="cpu"), idempotency_key="k-1")
+
+    assert second.job_id == "job-8"
+
+
 def test_a_key_whose_job_is_not_recorded_yet_is_undecided() -> None:
     world = ready()
     world.jobs.claim(TENANT, job_id_of("POST /jobs", "k-1"), "job-of-a-racer", expires_at_s=1)

@@ -370,6 +370,8 @@ def test_a_name_is_tied_to_the_job_that_came_first(jobs) -> None:
     assert jobs.claim(TENANT, "name", "job-1", expires_at_s=1) == "job-1"
     assert jobs.claim(TENANT, "name", "job-2", expires_at_s=2) == "job-1"
     assert jobs.claim("other", "name", "job-2", expires_at_s=2) == "job-2"
+    assert jobs.claimed(TENANT, "name") == "job-1"
+    assert jobs.claimed(TENANT, "another") is None
 
 
 def test_a_job_of_a_call_is_read_as_written(jobs) -> None:

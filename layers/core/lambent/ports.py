@@ -126,6 +126,10 @@ class JobStore(Protocol):
         """Tie a name to a job id unless it is tied already; return the id that it is tied to."""
         ...
 
+    def claimed(self, tenant: str, name: str) -> str | None:
+        """Return the job id that a name is tied to, if it is."""
+        ...
+
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
         ...

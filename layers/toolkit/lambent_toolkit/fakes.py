@@ -172,6 +172,10 @@ class FakeJobStore:
         """Tie a name to a job id unless it is tied already; return the id that it is tied to."""
         return self.claims.setdefault((tenant, name), job_id)
 
+    def claimed(self, tenant: str, name: str) -> str | None:
+        """Return the job id that a name is tied to, if it is."""
+        return self.claims.get((tenant, name))
+
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
         return self.jobs.get((tenant, job_id))

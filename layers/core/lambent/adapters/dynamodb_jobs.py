@@ -56,12 +56,18 @@ class DynamoJobStore:
         with translate(_WHAT):
             # One call decides: what stands there already stays.
             answer = self._table.update_item(
-                Key={"pk": f"CLAIM#{tenant}#{name}", "sk": "CLAIM"},
+                Key=_claim_key(tenant, name),
                 UpdateExpression="SET job_id = if_not_exists(job_id, :id), expires_at = if_not_exists(expires_at, :at)",
                 ExpressionAttributeValues={":id": job_id, ":at": expires_at_s},
                 ReturnValues="ALL_NEW",
             )
         return str(answer["Attributes"]["job_id"])
+
+    def claimed(self, tenant: str, name: str) -> str | None:
+        """Return the job id that a name is tied to, if it is."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_claim_key(tenant, name), ConsistentRead=True).get("Item")
+        return str(row["job_id"]) if row else None
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
@@ -179,6 +185,10 @@ def _pk(tenant: str, job_id: str) -> str:
 
 def _key(tenant: str, job_id: str) -> dict[str, str]:
     return {"pk": _pk(tenant, job_id), "sk": "JOB"}
+
+
+def _claim_key(tenant: str, name: str) -> dict[str, str]:
+    return {"pk": f"CLAIM#{tenant}#{name}", "sk": "CLAIM"}
 
 
 def _wire(value: Any) -> Any:

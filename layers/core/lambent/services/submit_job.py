@@ -82,16 +82,25 @@ class SubmitService:
 
     def _claim(self, job: Job, key: str) -> None:
         """Tie the key to the job's id; a key that names another job came with another request."""
-        holder = self._jobs.claim(job.tenant, job_id_of(_ROUTE, key), job.job_id, expires_at_s=job.expires_at_s)
+        name = job_id_of(_ROUTE, key)
+        if job.job_id != name and self._jobs.claimed(job.tenant, name) is None:
+            # Refused before the key is tied: it would name another request's job for as long as its record lives.
+            self._check_id_is_free(job)
+        holder = self._jobs.claim(job.tenant, name, job.job_id, expires_at_s=job.expires_at_s)
         if holder != job.job_id:
             check_same_request(self._get(job.tenant, holder), job.request_sha256)
+
+    def _check_id_is_free(self, job: Job) -> None:
+        known = self._jobs.get(job.tenant, job.job_id)
+        if known is not None and known.request_sha256 != job.request_sha256:
+            raise _id_reused()
 
     def _known(self, job: Job, *, is_keyed: bool) -> Job:
         known = self._get(job.tenant, job.job_id)
         if is_keyed:
             check_same_request(known, job.request_sha256)
         elif known.request_sha256 != job.request_sha256:
-            raise JobIdReused("This job id was used for a different request; choose a new id.", field="id")
+            raise _id_reused()
         return known
 
     def _get(self, tenant: str, job_id: str) -> Job:
@@ -100,6 +109,10 @@ class SubmitService:
             # Claimed by a racer that has not recorded its job yet, or expired between two reads.
             raise InProgress("The first request with this id or key is not recorded yet; try again.")
         return known
+
+
+def _id_reused() -> JobIdReused:
+    return JobIdReused("This job id was used for a different request; choose a new id.", field="id")
 
 
 def _check_names(submission: BatchSubmission | BatchRequest) -> None:
