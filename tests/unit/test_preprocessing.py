@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from builders import picture
+from builders import contract, picture
 from lambent.contracts.model import ImagePreprocessing, Limits
 from lambent.contracts.tensor import Array
+from lambent.domain.preprocessing import make_preprocessor, prepare_all
 from lambent.domain.preprocessing.image import decode_image, scale_pixels
 from lambent.errors import (
     ImageCorrupt,
@@ -142,6 +143,27 @@ def test_a_bomb_is_refused_from_its_header_alone() -> None:
         preprocess_image(bomb, GREY, LIMITS)
 
     assert refusal.value.got == 3_600_000_000
+
+
+def test_pictures_that_are_too_large_together_are_refused_before_any_is_decoded() -> None:
+    preprocessor = make_preprocessor(contract(limits=Limits(max_pixels=10_000)), {})
+    largest = picture(size=(100, 100))
+    undecodable = largest[:60]
+
+    assert len(prepare_all(preprocessor, [largest] * 4, field="images")) == 4
+    with pytest.raises(ImageTooLargeDecoded) as refusal:
+        prepare_all(preprocessor, [undecodable] + [largest] * 4, field="images")
+
+    assert (refusal.value.field, refusal.value.limit, refusal.value.got) == ("images", 40_000, 50_000)
+
+
+def test_a_bad_picture_among_several_is_named_by_its_place() -> None:
+    preprocessor = make_preprocessor(contract(limits=Limits(max_pixels=10_000)), {})
+
+    with pytest.raises(ImageTooLargeDecoded) as refusal:
+        prepare_all(preprocessor, [picture(), picture(size=(5000, 5000))], field="images")
+
+    assert (refusal.value.field, refusal.value.limit) == ("images[1]", 10_000)
 
 
 def test_too_many_bytes_are_refused_before_anything_is_parsed() -> None:

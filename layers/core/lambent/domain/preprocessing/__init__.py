@@ -41,13 +41,17 @@ class Preprocessor(Protocol):
         """
         ...
 
+    def check_together(self, items: Sequence[RawItem]) -> None:
+        """Raise InvalidInput if items that may be taken one by one are too much work for one request."""
+        ...
+
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         """Return the batch of prepared items, one row each."""
         ...
 
 
 def prepare_all(preprocessor: Preprocessor, items: Sequence[RawItem], *, field: str) -> list[dict[str, Array]]:
-    """Prepare all items of one request; the first bad one refuses it.
+    """Prepare all items of one request; too many of them together, or the first bad one, refuse it.
 
     Parameters
     ----------
@@ -56,8 +60,14 @@ def prepare_all(preprocessor: Preprocessor, items: Sequence[RawItem], *, field: 
 
     Raises
     ------
-    InvalidInput   as `Preprocessor.prepare`
+    InvalidInput   as `Preprocessor.check_together` and `Preprocessor.prepare`
     """
+    if len(items) > 1:
+        try:
+            preprocessor.check_together(items)
+        except InvalidInput as error:
+            error.field = field
+            raise
     prepared = []
     for index, item in enumerate(items):
         try:

@@ -50,6 +50,9 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "box": Image.Resampling.BOX,
 }
+# A request's pictures together, in multiples of the largest single one: 700 bytes may be a picture of 16 million
+# pixels, which takes a quarter of a second to decode, and a request has room for a thousand of them.
+_REQUEST_PICTURES = 4
 _Size = tuple[int, int]
 
 
@@ -73,6 +76,23 @@ class ImagePreprocessor:
             raise MediaTypeUnsupported("This model takes pictures.", limit=list(ACCEPTED_IMAGES))
         pixels = decode_image(item, self._spec, self._limits)
         return {self._input: scale_pixels(pixels, self._spec) if self._is_scaled else pixels}
+
+    def check_together(self, items: Sequence[RawItem]) -> None:
+        """Check the pixels of all pictures of a request, from their headers; raises ImageTooLargeDecoded.
+
+        What is wrong with a single picture is left to `prepare`, which is asked for each of them.
+        """
+        largest = self._limits.max_pixels
+        limit = _REQUEST_PICTURES * largest
+        pixels = sum(min(_header_pixels(item), largest) for item in items if isinstance(item, bytes))
+        if pixels > limit:
+            raise ImageTooLargeDecoded(
+                f"The {len(items)} images of the request have {pixels} pixels together, at most {limit} are taken; "
+                "send them in several requests, or smaller ones.",
+                field="image",
+                limit=limit,
+                got=pixels,
+            )
 
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         """Stack pictures to (n, height, width, channels); a single one is not copied."""
@@ -138,9 +158,22 @@ def _check_bytes(picture: bytes, limits: Limits) -> None:
         )
 
 
-def _check_pixels(image: Image.Image, limits: Limits) -> None:
+def _header_pixels(picture: bytes) -> int:
+    """Return the pixels of a picture as its header tells them, 0 if it has none that can be read."""
+    try:
+        with Image.open(BytesIO(picture), formats=_PILLOW_FORMATS) as image:
+            return image.width * image.height * _frames(image)
+    except _DAMAGE:
+        return 0
+
+
+def _frames(image: Image.Image) -> int:
     # A JPEG's further "frames" are a phone's other shots (MPO), which are never decoded.
-    frames = 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+    return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+
+
+def _check_pixels(image: Image.Image, limits: Limits) -> None:
+    frames = _frames(image)
     pixels = image.width * image.height * frames
     if pixels > limits.max_pixels:
         times = f" in {frames} frames" if frames > 1 else ""

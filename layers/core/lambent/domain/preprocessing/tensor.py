@@ -22,6 +22,9 @@ class TensorPreprocessor:
         """Raise MediaTypeUnsupported."""
         raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")
 
+    def check_together(self, items: Sequence[RawItem]) -> None:
+        """Leave the refusal to `prepare`."""
+
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:  # noqa: ARG002
         """Raise MediaTypeUnsupported."""
         raise MediaTypeUnsupported("This model takes tensors only; use POST /v2/models/{model}/infer.")

@@ -70,6 +70,9 @@ class TextPreprocessor:
         }
         return {name: np.array(columns[name], dtype=dtype) for name, dtype in self._dtypes.items()}
 
+    def check_together(self, items: Sequence[RawItem]) -> None:
+        """Take any number: the size of the request bounds the work."""
+
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         """Return (n, tokens) each, padded on the right: ids with ``pad_id``, masks and types with 0."""
         spec = self._spec
