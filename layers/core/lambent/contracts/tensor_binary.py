@@ -60,7 +60,7 @@ def byte_strings(body: memoryview, *, count: int, field: str) -> list[bytes]:
     """
     strings: list[bytes] = []
     start = 0
-    while start < len(body):
+    while start < len(body) and len(strings) <= count:  # one more tells that there are too many
         end = start + _LENGTH_BYTES + int.from_bytes(body[start : start + _LENGTH_BYTES], "little")
         if start + _LENGTH_BYTES > len(body) or end > len(body):
             raise TensorShapeMismatch(
@@ -69,11 +69,12 @@ def byte_strings(body: memoryview, *, count: int, field: str) -> list[bytes]:
         strings.append(bytes(body[start + _LENGTH_BYTES : end]))
         start = end
     if len(strings) != count:
+        found = len(strings) if len(strings) < count else "more"
         raise TensorShapeMismatch(
-            f"{field} declares {count} elements, but its bytes hold {len(strings)}.",
+            f"{field} declares {count} elements, but its bytes hold {found}.",
             field=field,
             limit=count,
-            got=len(strings),
+            got=found,
         )
     return strings
 
