@@ -132,7 +132,7 @@ CLASSES: list[BadInput] = [
     bad("oip_field_missing", edited(_lose_field), "request_invalid"),
     bad("oip_field_of_another_kind", edited(_wrong_kind), f"{DTYPE} {SHAPE} tensor_name_unknown", can_be_good=True),
     bad("oip_inputs_missing_twice_unknown", edited(_inputs), "tensor_name_unknown request_invalid"),
-    bad("oip_output_unknown", edited(_outputs), "tensor_name_unknown"),
+    bad("oip_output_unknown_or_twice", edited(_outputs), "tensor_name_unknown request_invalid"),
     bad("oip_shape_of_another_rank", edited(_set("shape", [[], [6], [2, 3, 1], [1] * 100, [1, 2, 1, 3]])), SHAPE),
     bad(
         "oip_shape_zero_or_negative", edited(_set("shape", [[0, 3], [2, 0], [-1, 3], [2, -3], [-2, -3], [0, 0]])), SHAPE
