@@ -67,6 +67,12 @@ def test_row_16_a_key_over_its_rate_is_told_when_to_come_back(plane: Plane) -> N
     assert answers[-1].headers["retry-after"] == "1"
 
 
+def test_row_16_a_key_over_its_rate_is_refused_before_its_bodys_size_is_looked_at(plane: Plane) -> None:
+    answers = [plane.send(as_key(infer(bytes(10 * 1024 * 1024 + 1)), "slow")) for _ in range(3)]
+
+    check_refusal(answers[-1], ["rate_limited"])
+
+
 UNKNOWN = "/models/nobody/predict"
 WRONG_TWICE = {
     "authenticate_before_size": (as_key(infer(BIG), None), "auth_invalid"),

@@ -34,6 +34,10 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
+class _Abandoned(Exception):
+    """The client went away before its request was complete."""
+
+
 class Gateway:
     """Serves one REST API.
 
@@ -65,8 +69,11 @@ class Gateway:
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        request, is_too_large = await _read(scope, receive)
+        """Answer one request (ASGI); one that its client abandons within the body is forgotten, as on AWS."""
+        try:
+            request, is_too_large = await _read(scope, receive)
+        except _Abandoned:
+            return
         response = await self._answer(request, is_too_large)
         await _write(response, request, send)
 
@@ -142,6 +149,8 @@ async def _read_body(receive: Receive) -> tuple[bytes, bool]:
     size = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Abandoned
         chunk = message.get("body", b"")
         size += len(chunk)
         if size <= MAX_BODY_BYTES:
