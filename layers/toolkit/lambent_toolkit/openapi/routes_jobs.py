@@ -59,6 +59,7 @@ def _submit() -> Route:
             errors.FieldNotAllowed,
             errors.MediaTypeUnsupported,
             errors.NameInvalid,
+            errors.ModelNotFound,
             errors.JobIdReused,
             errors.UrlRefused,
             *LATER_ERRORS,
