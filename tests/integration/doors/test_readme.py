@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,13 +53,25 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def json_values(said: str) -> list[Any]:
+    """Return the JSON objects that several commands printed, with or without headers and without a line between."""
+    values, at = [], said.find("{")
+    while at >= 0:
+        value, end = json.JSONDecoder().raw_decode(said, at)
+        values.append(value)
+        at = said.find("{", end)
+    return values
+
+
 def test_the_http_lines_get_their_answers(folder: Path) -> None:
     said = run(folder, "bash", "-euc", block("The three doors", "bash"))
 
-    media, infer = said.replace("\r\n", "\n").split("\n\n", 1)[1].split("}{", 1)
-    assert "HTTP/1.1 200" in said
-    assert json.loads(media + "}")["predictions"][0]["label"] == "7"
-    assert json.loads("{" + infer)["model_name"] == "digits"
+    media, infer, tfs, later = json_values(said)
+    assert re.findall(r"HTTP/1.1 (\d+)", said) == ["200", "202"]
+    assert media["predictions"][0]["label"] == "7"
+    assert infer["model_name"] == "digits"
+    assert max(range(10), key=tfs["predictions"][0].__getitem__) == 7
+    assert (later["kind"], later["model"]) == ("call", "digits")
 
 
 def test_the_upload_and_queue_lines_print_their_results(folder: Path) -> None:
