@@ -35,9 +35,7 @@ def door() -> Iterator[StackDoor]:
 def check_said(answer: Answer, kind: BadInput, door: StackDoor) -> None:
     """Assert that an answer is a success or a refusal of the class, and names nothing of the stack's."""
     if not (kind.can_be_good and answer.status < 300):
-        # A stub of a WebP of too many pixels is sometimes refused as corrupt first; both say what is wrong with it.
-        also = {"image_corrupt"} if "image_too_large_decoded" in kind.codes else set()
-        check_refusal(answer, kind.codes | also)
+        check_refusal(answer, kind.codes)
     inside = [door.info.table, *door.info.buckets.values(), *door.info.queues.values(), door.info.api_key]
     assert [name for name in inside if name.encode() in answer.body and "upload" not in answer.json] == []
 

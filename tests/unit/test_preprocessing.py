@@ -171,3 +171,16 @@ def test_too_many_bytes_are_refused_before_anything_is_parsed() -> None:
         preprocess_image(bytes(100_001), GREY, LIMITS)
 
     assert (refusal.value.limit, refusal.value.got) == (100_000, 100_001)
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\x00\x00"}], ids=["VP8", "VP8L", "VP8X"])
+def test_the_canvas_of_a_webp_is_checked_before_anything_opens_it(
+    options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (500, 300)).save(buffer, format="WEBP", **options)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("opened"))
+
+    with pytest.raises(ImageTooLargeDecoded, match="500 x 300") as caught:
+        preprocess_image(buffer.getvalue(), GREY, LIMITS)
+    assert caught.value.got == 150_000

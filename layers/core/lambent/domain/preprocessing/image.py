@@ -127,6 +127,7 @@ def decode_image(picture: bytes, spec: ImagePreprocessing, limits: Limits) -> Ar
     SourceEmpty, PayloadTooLarge, ImageFormatUnsupported, ImageTooLargeDecoded, ImageCorrupt
     """
     _check_bytes(picture, limits)
+    _check_webp_canvas(picture, limits)
     try:
         with Image.open(BytesIO(picture), formats=_PILLOW_FORMATS) as image:
             _check_pixels(image, limits)
@@ -158,6 +159,26 @@ def _check_bytes(picture: bytes, limits: Limits) -> None:
         )
 
 
+def _check_webp_canvas(picture: bytes, limits: Limits) -> None:
+    """Check a WebP's canvas before Pillow opens it: libwebp allocates the whole of it then, decoded or not.
+
+    Source: RFC 9649, sections 2.5 (VP8), 2.6 (VP8L) and 2.7 (VP8X); of anything else Pillow tells what is wrong.
+    """
+    chunk, head = picture[12:16], picture[20:30]
+    if picture[8:12] != b"WEBP" or len(head) < 10:  # noqa: PLR2004 - the longest of the three headers
+        return
+    if chunk == b"VP8X":
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (4, 7))
+    elif chunk == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif chunk == b"VP8 ":
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    else:
+        return
+    _check_size(width, height, 1, limits)
+
+
 def _header_pixels(picture: bytes) -> int:
     """Return the pixels of a picture as its header tells them, 0 if it has none that can be read."""
     try:
@@ -173,12 +194,15 @@ def _frames(image: Image.Image) -> int:
 
 
 def _check_pixels(image: Image.Image, limits: Limits) -> None:
-    frames = _frames(image)
-    pixels = image.width * image.height * frames
+    _check_size(image.width, image.height, _frames(image), limits)
+
+
+def _check_size(width: int, height: int, frames: int, limits: Limits) -> None:
+    pixels = width * height * frames
     if pixels > limits.max_pixels:
         times = f" in {frames} frames" if frames > 1 else ""
         raise ImageTooLargeDecoded(
-            f"The image has {image.width} x {image.height} pixels{times}, at most {limits.max_pixels} are taken.",
+            f"The image has {width} x {height} pixels{times}, at most {limits.max_pixels} are taken.",
             field="image",
             limit=limits.max_pixels,
             got=pixels,
