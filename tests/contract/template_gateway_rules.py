@@ -35,7 +35,7 @@ NEEDED_GATEWAY_ERRORS = {
     "QUOTA_EXCEEDED": (429, "rate_limited"),
     "INTEGRATION_FAILURE": (502, "unavailable"),
     "INTEGRATION_TIMEOUT": (504, "unavailable"),
-    "DEFAULT_4XX": (400, "request_invalid"),
+    "DEFAULT_4XX": (400, "request_malformed"),
     "DEFAULT_5XX": (503, "unavailable"),
 }
 

@@ -77,6 +77,11 @@ class Gateway:
         response = await self._answer(request, is_too_large)
         await _write(response, request, send)
 
+    def unreadable(self) -> HttpResponse:
+        """Return the answer to bytes that are no HTTP request, of which nothing is known."""
+        nothing = HttpRequest(method="", raw_path="", query="", headers=[], body=b"", source_ip="")
+        return self._errors.answer("DEFAULT_4XX", nothing)
+
     async def _answer(self, request: HttpRequest, is_too_large: bool) -> HttpResponse:
         request = self._below_stage(request)
         match = self._routes.find(request.method, request.raw_path)

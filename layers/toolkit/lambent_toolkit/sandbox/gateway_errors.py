@@ -12,6 +12,7 @@ from lambent_toolkit.sandbox.gateway_events import HttpRequest, HttpResponse
 RESPONSES = "x-amazon-apigateway-gateway-responses"
 # Response type -> status, message, x-amzn-ErrorType; what AWS answers when the template says nothing.
 DEFAULTS: dict[str, tuple[int, str, str]] = {
+    "DEFAULT_4XX": (400, "Bad Request", "BadRequestException"),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token", "MissingAuthenticationTokenException"),
     "INVALID_API_KEY": (403, "Forbidden", "ForbiddenException"),
     "THROTTLED": (429, "Too Many Requests", "TooManyRequestsException"),

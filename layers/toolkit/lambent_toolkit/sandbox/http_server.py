@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lambent_toolkit.sandbox.errors import PortInUse
+from lambent_toolkit.sandbox.gateway_events import HttpResponse
 
 KEEP_ALIVE_S = 75
 STOP_TIMEOUT_S = 2
@@ -28,9 +31,9 @@ class HttpServer:
     def __init__(self, app: Any, port: int) -> None:
         self._socket = _bind(port)
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
+        config = _Config(
             app,
-            http="httptools",
+            http=_Protocol,
             lifespan="off",
             access_log=False,
             log_level="warning",
@@ -48,9 +51,10 @@ class HttpServer:
         """Base address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def serve(self, app: Any) -> None:
-        """Choose the application; only before `start`."""
+    def serve(self, app: Any, *, unreadable: Callable[[], HttpResponse]) -> None:
+        """Choose the application, and the answer to what is no HTTP; only before `start`."""
         self._server.config.app = app
+        self._server.config.unreadable = unreadable
 
     async def start(self) -> None:
         """Serve; returns when requests are taken."""
@@ -67,8 +71,32 @@ class HttpServer:
         self._socket.close()
 
 
+class _Config(uvicorn.Config):
+    unreadable: Callable[[], HttpResponse] | None = None
+
+
+class _Protocol(HttpToolsProtocol):
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, which no application sees, as the API answers all other errors."""
+        make = self.config.unreadable if isinstance(self.config, _Config) else None
+        if make is None:
+            super().send_400_response(msg)
+            return
+        self.transport.write(_as_bytes(make()))
+        self.transport.close()
+
+
+def _as_bytes(response: HttpResponse) -> bytes:
+    own = [("Content-Length", str(len(response.body))), ("Connection", "close")]
+    fields = "".join(f"{name}: {value}\r\n" for name, value in [*response.headers, *own])
+    head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{fields}\r\n"
+    return head.encode("latin-1") + response.body
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    config: _Config
+
+    def __init__(self, config: _Config) -> None:
         super().__init__(config)
         self.is_listening = asyncio.Event()
 

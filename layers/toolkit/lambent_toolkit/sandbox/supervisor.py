@@ -212,15 +212,14 @@ class Supervisor:
             stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
             keys = ApiKeys(aws, api.physical_id)
             await keys.refresh()
-            door.serve(
-                Gateway(
-                    api.properties.get("Body", {}),
-                    api_id=api.physical_id,
-                    stage=stage.physical_id if stage else "local",
-                    pools=self.pools,
-                    keys=keys,
-                )
+            gateway = Gateway(
+                api.properties.get("Body", {}),
+                api_id=api.physical_id,
+                stage=stage.physical_id if stage else "local",
+                pools=self.pools,
+                keys=keys,
             )
+            door.serve(gateway, unreadable=gateway.unreadable)
         await door.start()
         self._closers.push_async_callback(door.stop)  # once more: stopped before the pools are
 
