@@ -104,7 +104,11 @@ BAD = {
     "labels of a free number": {"outputs": (spec("scores", -1, -1),)},
     "output that is not there": {"postprocessing": Classification(labels=("a", "b"), output="nowhere")},
     "scores as integers": {"outputs": (spec("scores", -1, 2, datatype="UINT8"),)},
-    "temperature without logits": {"postprocessing": Classification(labels=("a", "b"), temperature=2.0)},
+    "temperature of a single probability": {
+        "outputs": (spec("scores", -1, 1),),
+        "postprocessing": Classification(labels=("a",), temperature=2.0),
+    },
+    "infinite temperature": {"postprocessing": Classification(labels=("a", "b"), temperature=float("inf"))},
     "regression of two numbers": {"postprocessing": Regression()},
     "scores of a fixed batch": {"outputs": (spec("scores", 1, 2),)},
 }

@@ -81,6 +81,49 @@ def test_a_higher_temperature_makes_scores_more_even_and_keeps_their_order() -> 
     assert [entry.label for entry in even.top] == [entry.label for entry in sure.top]
 
 
+@given(logits=hnp.arrays(np.float64, (2, 5), elements=st.floats(-20, 20)), temperature=st.floats(0.1, 10))
+def test_tempered_probabilities_are_the_softmax_of_divided_logits(logits: np.ndarray, temperature: float) -> None:
+    labels = tuple("abcde")
+    probabilities = activate(logits, Classification(labels=labels, activation="softmax"))
+
+    tempered = activate(probabilities, Classification(labels=labels, temperature=temperature))
+
+    expected = activate(logits, Classification(labels=labels, activation="softmax", temperature=temperature))
+    np.testing.assert_allclose(tempered, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_probabilities_without_a_temperature_are_answered_as_they_are() -> None:
+    rows = np.array([[0.25, 0.75]], dtype=np.float32)
+
+    assert activate(rows, Classification(labels=("a", "b"))) is rows
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 2.0, 20.0])
+def test_zero_probabilities_of_quantized_outputs_stay_zero_under_a_temperature(temperature: float) -> None:
+    rows = np.array([[255 / 256, 0.0, 0.0], [0.0, 0.5, 0.25], [0.0, 0.0, 0.0]], dtype=np.float32)
+
+    scores = activate(rows, Classification(labels=ABC, temperature=temperature))
+
+    assert scores[0].tolist() == [1.0, 0.0, 0.0]
+    assert scores[1, 0] == 0.0
+    # Nothing is known of a row that was rounded to zeros everywhere.
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0)
+    np.testing.assert_allclose(scores[2], 1 / 3)
+
+
+def test_a_negative_score_has_no_temperature() -> None:
+    with pytest.raises(ModelContractMismatch, match="negative score") as refusal:
+        classify(np.array([[0.5, -0.1, 0.6]], dtype=np.float32), temperature=2.0)
+
+    assert refusal.value.field == "postprocessing.temperature"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_temperature_does_not_hide_a_score_that_is_not_finite(bad: float) -> None:
+    with pytest.raises(ModelContractMismatch, match="not finite"):
+        classify(np.array([[0.1, bad, 0.2], [0.0, 0.0, 0.0]], dtype=np.float32), temperature=2.0)
+
+
 def test_labels_under_the_threshold_are_not_answered() -> None:
     rows = classify(np.array([[0.1, 0.7, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32), threshold=0.7)
 

@@ -113,7 +113,9 @@ class Classification(_Contract, frozen=True, kw_only=True, tag_field="kind", tag
     """The output holds one score a label, in the order of ``labels``.
 
     ``activation`` is what the model leaves to do: "softmax" (one label is right) or "sigmoid" (each for itself) on its
-    logits, which are divided by ``temperature`` first. Labels that score below ``threshold`` are not answered.
+    logits, which are divided by ``temperature`` first. With "none" the output holds probabilities that sum to one;
+    their ``temperature`` raises them to the power 1/T and normalizes again, which is the softmax of divided logits.
+    Labels that score below ``threshold`` are not answered.
     """
 
     labels: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -147,6 +149,18 @@ class Limits(_Contract, frozen=True, kw_only=True):
     max_rows: PositiveInt = 1024
 
 
+class QualityLimits(_Contract, frozen=True, kw_only=True):
+    """How much worse than the float Keras model the served file may be, on the same items; publishing holds it to that.
+
+    max_accuracy_drop_pt   percentage points of accuracy, for classification; 1.0 is the "99 % of the float reference"
+                           of MLPerf Inference, near enough
+    max_rmse_increase      share of the float model's RMSE, for regression: 0.02 is two per cent more
+    """
+
+    max_accuracy_drop_pt: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    max_rmse_increase: Annotated[float, Meta(ge=0)] = 0.02
+
+
 class ModelContract(_Contract, frozen=True, kw_only=True):
     """contract.json of a model version.
 
@@ -161,6 +175,7 @@ class ModelContract(_Contract, frozen=True, kw_only=True):
     preprocessing: Preprocessing
     postprocessing: Postprocessing
     limits: Limits = Limits()
+    quality: QualityLimits = QualityLimits()
     golden_tolerance: Annotated[float, Meta(ge=0)] = 0.01
 
 

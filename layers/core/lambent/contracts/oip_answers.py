@@ -139,7 +139,8 @@ def best_classes(array: Array, top_k: int, labels: tuple[str, ...]) -> list[list
 
     Parameters
     ----------
-    array : ndarray   shape (rows, …); a row's elements are its classes, their values the model's own numbers
+    array : ndarray   shape (rows, …); a row's elements are its classes, their values the scores of the contract's
+                      postprocessing, or the model's own numbers where it declares none
     top_k : int       at least 1; at most as many as there are classes are answered
     labels            names by index; empty if there are none
     """

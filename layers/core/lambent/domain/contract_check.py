@@ -158,9 +158,14 @@ def _check_postprocessing(contract: ModelContract) -> None:
         _check_finite("postprocessing", spec.scale, spec.offset)
         return
     _check_datatype(tensor, _FLOATS, "postprocessing reads scores")
-    if spec.activation == "none" and spec.temperature != 1.0:
+    _check_finite("postprocessing.temperature", spec.temperature)
+    if spec.activation == "none" and spec.temperature != 1.0 and numbers == 1:
         raise _broken(
-            "A temperature divides logits: it needs activation softmax or sigmoid.", "postprocessing.temperature"
+            "A temperature without activation is for probabilities that sum to one, but there is one label only: "
+            "let the model answer its logit and declare activation sigmoid.",
+            "postprocessing.temperature",
+            limit=1.0,
+            got=spec.temperature,
         )
 
 

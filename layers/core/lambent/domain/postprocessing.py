@@ -61,15 +61,48 @@ def classify_rows(rows: Array, spec: Classification, *, top_k: int) -> list[Clas
 
 
 def activate(rows: Array, spec: Classification) -> Array:
-    """Return scores of logits: float64 where there is an activation to do, else ``rows`` themselves."""
+    """Return scores of a model's output, shape (rows, labels).
+
+    float64 where there is an activation or a temperature to apply, else ``rows`` themselves. A temperature of sigmoid
+    scores divides each label's own logit; one above 1 draws them towards one half.
+
+    Raises
+    ------
+    ModelContractMismatch   a temperature for scores that are no probabilities, because one is negative
+    """
     if spec.activation == "none":
-        return rows
+        return rows if spec.temperature == 1.0 else temper(rows, spec.temperature)
     logits = rows.astype(np.float64) / spec.temperature
     if spec.activation == "sigmoid":
         # The same function without the overflow of exp(-logit) for a very negative logit.
         sigmoid: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
         return sigmoid
     powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def temper(probabilities: Array, temperature: float) -> Array:
+    """Return ``p ** (1/T)``, each row normalized to one: equal to softmax(logits / T) where p was softmax(logits).
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. A probability of zero, which is what quantized
+    outputs round to, stays zero; a row of zeros only, which tells nothing, becomes an even one.
+
+    Raises
+    ------
+    ModelContractMismatch   a score is negative
+    """
+    if (probabilities < 0).any():
+        raise ModelContractMismatch(
+            "A temperature needs probabilities, but the model answered a negative score: declare the activation that "
+            "its output still needs.",
+            field="postprocessing.temperature",
+        )
+    largest = probabilities.max(axis=1, keepdims=True).astype(np.float64)
+    # NaN and infinity stay what they are, for whoever checks the scores.
+    with np.errstate(invalid="ignore"):
+        ratios = np.divide(probabilities, largest, out=np.ones(probabilities.shape), where=largest != 0)
+    powers: Array = ratios ** (1.0 / temperature)
     powers /= powers.sum(axis=1, keepdims=True)
     return powers
 
