@@ -13,7 +13,7 @@ from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.demo.batch import ITEMS, batch_request, send_request, upload_items, watch_job
 from lambent_toolkit.demo.stage import Stage
 from lambent_toolkit.modelkit.recipe import held_out
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES
 
 ROUNDS = {"cpu": 5, "gpu": 3}
 
@@ -23,7 +23,7 @@ def main() -> None:
     console = screen()
     with demo_stack() as stack:
         stage = Stage(console, stack, Path())
-        manifest_uri = upload_items(stage, held_out(digits.RECIPE))
+        manifest_uri = upload_items(stage, held_out(RECIPES["digits"]))
         taken_s = {
             lane: [run(stage, f"bench-{lane}-{number}", manifest_uri, lane=lane) for number in range(rounds)]
             for lane, rounds in ROUNDS.items()

@@ -16,7 +16,7 @@ from lambent.services.golden import GoldenVectors, verify_golden
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import ServingRefused
 from lambent_toolkit.modelkit.recipe import held_out, prepare
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES, digits
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve, serving_layers
 from lambent_toolkit.modelkit.training import train
@@ -39,7 +39,7 @@ def report(folder: Path) -> Report:
 
 @pytest.fixture(scope="module")
 def serving_run(folder: Path) -> ServingRun:
-    return serve((folder / "model.tflite").read_bytes(), digits.CONTRACT, held_out(digits.RECIPE).items[:20])
+    return serve((folder / "model.tflite").read_bytes(), digits.CONTRACT, held_out(RECIPES["digits"]).items[:20])
 
 
 def test_few_epochs_already_read_most_digits(report: Report) -> None:
@@ -62,7 +62,7 @@ def test_int8_is_less_than_a_third_of_float32(report: Report) -> None:
 def test_report_says_with_what_it_was_made_and_measured(report: Report) -> None:
     assert report.tools["serving numpy"] == "1.26.4"
     assert report.tools["tensorflow"].startswith("2.21")
-    assert report.data.train_items + report.data.test_items == 1797
+    assert report.data.train_items + report.data.validation_items + report.data.test_items == 1797
 
 
 def test_int8_file_takes_and_gives_int8_under_the_contracts_names(folder: Path) -> None:
@@ -76,9 +76,9 @@ def test_int8_file_takes_and_gives_int8_under_the_contracts_names(folder: Path) 
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    split = prepare(digits.RECIPE)
+    split = prepare(RECIPES["digits"])
 
-    first, again, other = (train(digits.RECIPE, split, epochs=1, seed=seed).model for seed in (3, 3, 4))
+    first, again, other = (train(RECIPES["digits"], split, epochs=1, seed=seed).model for seed in (3, 3, 4))
 
     pairs = zip(first.get_weights(), again.get_weights(), strict=True)
     assert all(np.array_equal(one, two) for one, two in pairs)
@@ -100,7 +100,7 @@ def test_serving_check_loads_the_layers_packages_and_no_others(serving_run: Serv
 
 
 def test_layers_preprocess_to_the_same_bits_as_training(serving_run: ServingRun) -> None:
-    expected = prepare(digits.RECIPE).test.tensors["image"][: len(serving_run.golden.raw)]
+    expected = prepare(RECIPES["digits"]).test.tensors["image"][: len(serving_run.golden.raw)]
 
     assert np.array_equal(serving_run.golden.tensors["image"], expected)
 
@@ -120,7 +120,7 @@ def test_golden_vectors_hold_in_this_environments_interpreter_and_in_the_workers
 
 def test_file_that_is_no_model_is_refused_with_its_code() -> None:
     with pytest.raises(ServingRefused) as caught:
-        serve(b"PK\x03\x04 this is an archive", digits.CONTRACT, held_out(digits.RECIPE).items[:1])
+        serve(b"PK\x03\x04 this is an archive", digits.CONTRACT, held_out(RECIPES["digits"]).items[:1])
 
     assert caught.value.code == "model_format_refused"
 
@@ -135,6 +135,6 @@ def test_file_whose_tensors_are_not_the_contracts_is_refused(folder: Path) -> No
     )
 
     with pytest.raises(ServingRefused) as caught:
-        serve((folder / "model.tflite").read_bytes(), other, held_out(digits.RECIPE).items[:1])
+        serve((folder / "model.tflite").read_bytes(), other, held_out(RECIPES["digits"]).items[:1])
 
     assert caught.value.code == "model_contract_mismatch"

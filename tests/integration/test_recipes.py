@@ -23,7 +23,7 @@ from lambent_toolkit.modelkit.evaluation import agreement
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
 from lambent_toolkit.modelkit.recipe import prepare
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
-from lambent_toolkit.modelkit.recipes import RECIPES, digits, language
+from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.serving_check import serve
 from lambent_toolkit.modelkit.training import from_keras_file, train
 from lambent_toolkit.modelkit.variants import VARIANTS, Variant
@@ -98,9 +98,9 @@ def test_same_seed_gives_the_same_weights(name: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(variant: Variant) -> None:
-    split = prepare(digits.RECIPE)
+    split = prepare(RECIPES["digits"])
     model = from_keras_file((trained_folder() / "model.keras").read_bytes())
-    calibration = spread(split.train.tensors, split.train.classes)
+    calibration = spread(split.train.tensors, split.train.targets)
 
     file = to_tflite(model, split.contract, variant=variant, calibration=calibration)
     run = serve(file, split.contract, split.test.items)
@@ -112,8 +112,8 @@ def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(v
 
 def test_variant_that_the_converter_cannot_make_is_told_with_what_to_do() -> None:
     artifact = build_recipe("language", default_cache_dir())
-    split = prepare(language.RECIPE)
-    calibration = spread(split.train.tensors, split.train.classes)
+    split = prepare(RECIPES["language"])
+    calibration = spread(split.train.tensors, split.train.targets)
     model = from_keras_file(artifact.files["model.keras"])
 
     with pytest.raises(ConversionFailed, match="cannot make a int16x8 file of language: choose another --variant"):

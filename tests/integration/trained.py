@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
 
 EPOCHS = 4
@@ -23,6 +23,6 @@ def trained_folder() -> Path:
     folder = TemporaryDirectory(prefix="lambent-test-model-")
     _KEPT.append(folder)  # deleted when the interpreter ends
     bench = Workbench(Path(folder.name))
-    bench.train(digits.RECIPE, epochs=EPOCHS)
+    bench.train(RECIPES["digits"], epochs=EPOCHS)
     bench.quantize()
     return bench.folder

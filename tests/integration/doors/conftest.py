@@ -30,7 +30,7 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
 from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir, publish_recipe
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.sandbox import StackInfo
 
 T = TypeVar("T")
@@ -73,8 +73,8 @@ class Product:
     @cached_property
     def pictures(self) -> list[tuple[bytes, str]]:
         """Test digits that the model has not seen: PNG bytes and label."""
-        data = held_out(digits.RECIPE)
-        return list(zip(data.items, [str(number) for number in data.classes], strict=True))
+        data = held_out(RECIPES["digits"])
+        return list(zip(data.items, [str(number) for number in data.targets], strict=True))
 
     @property
     def seven(self) -> bytes:

@@ -8,18 +8,18 @@ import pytest
 from PIL import Image
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
-from lambent_toolkit.modelkit.recipe import LabelledItems, Split, held_out, prepare, split_rows
-from lambent_toolkit.modelkit.recipes import digits, find_recipe
+from lambent_toolkit.modelkit.recipe import HyperParameters, LabelledItems, Split, held_out, prepare
+from lambent_toolkit.modelkit.recipes import RECIPES, digits, find_recipe
 
 
 @pytest.fixture(scope="module")
 def everything() -> LabelledItems:
-    return digits.load_items()
+    return digits.data(digits.Settings())
 
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    return prepare(digits.RECIPE)
+    return prepare(RECIPES["digits"])
 
 
 def test_data_set_is_1797_grey_png_files_of_28_by_28(everything: LabelledItems) -> None:
@@ -48,29 +48,22 @@ def test_tensors_are_what_the_contract_declares(split: Split) -> None:
 
 
 def test_every_class_is_held_out_by_its_share(split: Split) -> None:
-    counts = np.bincount(split.test.classes, minlength=10)
+    counts = np.bincount(split.test.targets, minlength=10)
 
-    assert counts.sum() == digits.RECIPE.test_items
+    assert counts.sum() == 360
     assert counts.min() >= 34
     assert counts.max() <= 38
 
 
-def test_no_item_is_in_both_parts(everything: LabelledItems) -> None:
-    train, test = split_rows(everything.classes, test_items=360, seed=7)
-
-    assert not set(train) & set(test)
-    assert len(train) + len(test) == len(everything)
-
-
 def test_held_out_pictures_are_the_ones_that_the_split_holds_out(split: Split) -> None:
-    data = held_out(digits.RECIPE)
+    data = held_out(RECIPES["digits"])
 
     assert data.items == split.test.items
-    assert np.array_equal(data.classes, split.test.classes)
+    assert np.array_equal(data.targets, split.test.targets)
 
 
 def test_same_seed_gives_the_same_split_and_digest(split: Split) -> None:
-    again = prepare(digits.RECIPE)
+    again = prepare(RECIPES["digits"])
 
     assert again.sha256 == split.sha256
     assert np.array_equal(again.train.tensors["image"], split.train.tensors["image"])
@@ -87,14 +80,17 @@ def test_unknown_recipe_is_refused_with_the_known_ones() -> None:
 
 def test_a_python_file_with_a_recipe_is_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("from lambent_toolkit.modelkit.recipes.digits import RECIPE")
+    path.write_text("from lambent_toolkit.modelkit.recipes.digits import contract, data, model")
 
-    assert find_recipe(str(path)).path == str(path)
+    recipe = find_recipe(str(path))
+
+    assert (recipe.name, recipe.path) == ("mine", str(path))
+    assert recipe.settings == HyperParameters()
 
 
 def test_a_python_file_without_a_recipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("RECIPE = 'digits'")
+    path.write_text("def data(settings): ...")
 
-    with pytest.raises(RecipeUnknown, match=r"mine\.py defines no RECIPE"):
+    with pytest.raises(RecipeUnknown, match=r"mine\.py is no recipe: it does not define contract\(\) and model\(\)"):
         find_recipe(str(path))

@@ -51,7 +51,7 @@ def test_no_mistakes_are_told_as_such() -> None:
 
 
 def _report(confused: list[list[int]]) -> Report:
-    data = DataFigures(train_items=1, test_items=1, sha256="")
+    data = DataFigures(train_items=1, validation_items=1, test_items=1, sha256="")
     return Report(
         recipe="digits", seed=1, epochs=1, data=data, published="int8", variants={}, confusion=confused, tools={}
     )

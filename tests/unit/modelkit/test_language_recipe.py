@@ -5,17 +5,17 @@ import pytest
 
 from lambent.domain.model import TOKENIZER_FILE
 from lambent_toolkit.modelkit.recipe import LabelledItems, Split, prepare, split_items
-from lambent_toolkit.modelkit.recipes import language
+from lambent_toolkit.modelkit.recipes import RECIPES, language
 
 
 @pytest.fixture(scope="module")
 def everything() -> LabelledItems:
-    return language.load_items()
+    return language.data(language.Settings())
 
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    return prepare(language.RECIPE)
+    return prepare(RECIPES["language"])
 
 
 def test_no_name_is_in_two_texts(everything: LabelledItems) -> None:
@@ -26,37 +26,38 @@ def test_no_name_is_in_two_texts(everything: LabelledItems) -> None:
 
 
 def test_every_language_has_enough_texts(everything: LabelledItems) -> None:
-    counts = np.bincount(everything.classes)
+    counts = np.bincount(everything.targets)
 
     assert len(counts) == len(language.LANGUAGES) >= 12
     assert counts.min() > 300
     assert counts.max() < 2.5 * counts.min()
 
 
-def test_no_text_is_in_both_parts() -> None:
-    train, test = split_items(language.RECIPE)
+def test_no_text_is_in_two_parts() -> None:
+    parts = split_items(RECIPES["language"])
 
-    assert not set(train.items) & set(test.items)
-    assert len(test) == language.RECIPE.test_items
+    every = [item for part in parts.values() for item in part.items]
+    assert len(set(every)) == len(every)
+    assert len(parts["test"]) == pytest.approx(0.1 * len(every), abs=1)
 
 
 def test_same_training_texts_give_the_same_tokenizer(split: Split) -> None:
-    train, _ = split_items(language.RECIPE)
+    train = split_items(RECIPES["language"])["train"]
 
-    assert language.declare(train).assets == split.declaration.assets
+    assert language.contract(train, language.Settings()).assets == split.declaration.assets
     assert set(split.declaration.assets) == {TOKENIZER_FILE}
 
 
 def test_tokenizer_learns_from_the_training_part_only(split: Split) -> None:
-    train, _ = split_items(language.RECIPE)
+    train = split_items(RECIPES["language"])["train"]
     fewer = train.take(np.arange(len(train) // 2))
 
-    assert language.declare(fewer).assets != split.declaration.assets
+    assert language.contract(fewer, language.Settings()).assets != split.declaration.assets
 
 
 def test_ids_and_mask_tell_the_same_tokens_real(split: Split) -> None:
     ids, mask = split.test.tensors["ids"], split.test.tensors["mask"]
 
-    assert ids.shape == mask.shape == (language.RECIPE.test_items, language.MAX_TOKENS)
+    assert ids.shape == mask.shape == (len(split.test), language.MAX_TOKENS)
     assert np.array_equal(ids != 0, mask == 1)
     assert ids.max() < language.VOCABULARY

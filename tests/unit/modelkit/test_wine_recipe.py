@@ -8,19 +8,23 @@ from lambent.contracts.model import NumericColumn, TabularPreprocessing
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import ColumnInvalid
 from lambent_toolkit.modelkit.recipe import Split, prepare
-from lambent_toolkit.modelkit.recipes import wine
+from lambent_toolkit.modelkit.recipes import RECIPES, wine
 
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    return prepare(wine.RECIPE)
+    return prepare(RECIPES["wine"])
 
 
 def test_all_wines_are_rows_of_thirteen_numbers(split: Split) -> None:
-    rows = [msgspec.json.decode(item, type=dict[str, float]) for item in (*split.train.items, *split.test.items)]
+    rows = [msgspec.json.decode(item, type=dict[str, float]) for item in _every_item(split)]
 
     assert len(rows) == 178
     assert {len(row) for row in rows} == {wine.COLUMNS}
+
+
+def _every_item(split: Split) -> list[bytes]:
+    return [*split.train.items, *split.validation.items, *split.test.items]
 
 
 def test_training_part_is_standardized_and_the_test_part_is_not_looked_at(split: Split) -> None:

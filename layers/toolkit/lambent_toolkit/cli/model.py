@@ -33,7 +33,10 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="Built-in: digits, language or wine; or a Python file with a RECIPE.", show_default=False),
+        typer.Argument(
+            help="Built-in: digits, language or wine; or a Python file with data(), contract() and model().",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model and all later steps.", show_default=False)],
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own.", show_default=False)] = None,

@@ -11,7 +11,7 @@ from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage
 from lambent_toolkit.modelkit.recipe import LabelledItems, held_out
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES
 
 ITEMS = 300
 _JOB_ID = "demo-batch"
@@ -24,7 +24,7 @@ _TERMINAL = ("SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED")
 
 def predict_batch(stage: Stage) -> None:
     """Step 6: a manifest of 300 held-out digits through the GPU lane."""
-    pictures = held_out(digits.RECIPE)
+    pictures = held_out(RECIPES["digits"])
     start = perf_counter()
     manifest_uri = upload_items(stage, pictures)
     uploaded_s = perf_counter() - start
@@ -126,5 +126,5 @@ def _check(stage: Stage, job: dict[str, Any], answers: list[dict[str, Any]], pic
     stage.check(
         counts == (ITEMS, ITEMS, 0, ITEMS), f"{ITEMS} items, {ITEMS} results, none twice, none failed", got=counts
     )
-    right = sum(answer["label"] == str(pictures.classes[int(answer["id"][1:])]) for answer in answers)
+    right = sum(answer["label"] == str(pictures.targets[int(answer["id"][1:])]) for answer in answers)
     stage.check(right / ITEMS >= _MIN_ACCURACY, f"{right} of {ITEMS} are right: {right / ITEMS:.1%}", got=right)

@@ -10,7 +10,7 @@ from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, Stage
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.publishing import Publisher
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
 
 _MIN_ACCURACY = 0.95
@@ -18,14 +18,14 @@ _MIN_ACCURACY = 0.95
 
 def train(stage: Stage) -> None:
     """Step 1: the article's network on real handwritten digits."""
-    recipe = digits.RECIPE
+    recipe = RECIPES["digits"]
     stage.say("Conv2D 32 3x3 relu → MaxPooling2D 2x2 → Flatten → Dense 10 softmax; adam")
     with ConsoleWatcher(stage.console) as watcher:
         bench = Workbench(stage.folder, watcher=watcher)
         trained = bench.train(recipe)
     data, weights = bench.record().data, trained.model.count_params()
     first, last = trained.epochs[0], trained.epochs[-1]
-    stage.say(f"{weights:,} weights, {last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.seed}")
+    stage.say(f"{weights:,} weights, {last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.settings.seed}")
     stage.say(f"{data.train_items:,} digits to learn from, {data.test_items} held out")
     stage.check(last.loss < first.loss / 5, f"the loss fell from {first.loss:.3f} to {last.loss:.3f}", got=last.loss)
 

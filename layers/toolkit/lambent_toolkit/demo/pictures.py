@@ -11,7 +11,7 @@ from rich.text import Text
 from lambent.contracts.tensor import Array
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.recipe import held_out
-from lambent_toolkit.modelkit.recipes import digits
+from lambent_toolkit.modelkit.recipes import RECIPES, digits
 
 _RAMP = " .:-=+*#%@"
 
@@ -45,7 +45,7 @@ def golden_digits(golden: bytes) -> list[TestDigit]:
     """Return the digits of golden.npz, which are the first of the held-out part, one of each kind at most."""
     vectors = GoldenVectors.from_npz(golden)
     tensors, scores = vectors.tensors["image"], vectors.outputs["scores"]
-    labels = [str(number) for number in held_out(digits.RECIPE).classes[: len(vectors.raw)]]
+    labels = [str(number) for number in held_out(RECIPES["digits"]).targets[: len(vectors.raw)]]
     kinds: dict[str, TestDigit] = {}
     for row, label in enumerate(labels):
         name = f"digit-{row:02d}"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir, publish_recipe
-from lambent_toolkit.modelkit.recipes import digits
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 if TYPE_CHECKING:
@@ -14,14 +13,15 @@ if TYPE_CHECKING:
     from lambent_toolkit.modelkit.artifact import Artifact
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
+_RECIPE = "digits"
 __all__ = ["build_demo_model", "default_cache_dir", "publish_demo_model"]
 
 
 def build_demo_model(cache_dir: Path, watcher: Watcher = SILENCE) -> Artifact:
     """Return the demo model, see `build_recipe`."""
-    return build_recipe(digits.RECIPE.name, cache_dir, watcher)
+    return build_recipe(_RECIPE, cache_dir, watcher)
 
 
 def publish_demo_model(stack: StackInfo, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE) -> ModelRef:
     """Publish the demo model to a stack and point the label ``live`` to it."""
-    return publish_recipe(stack, digits.RECIPE.name, cache_dir=cache_dir, watcher=watcher)
+    return publish_recipe(stack, _RECIPE, cache_dir=cache_dir, watcher=watcher)

@@ -7,7 +7,8 @@ ModelkitError
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
 ├── AgreementTooLow        15   the quantized model is not the float model any more
 ├── DataChanged            16   the recipe's data is not what the model was trained on
-└── ConversionFailed       17   the converter cannot make a file of this form
+├── ConversionFailed       17   the converter cannot make a file of this form
+└── VariantUndecided       18   nobody has said which form of the model to make
 """
 
 from __future__ import annotations
@@ -64,3 +65,9 @@ class ConversionFailed(ModelkitError):
     """TensorFlow's converter cannot make a .tflite file of this form of the model."""
 
     exit_code = 17
+
+
+class VariantUndecided(ModelkitError):
+    """Neither the recipe nor the command says which variant to make."""
+
+    exit_code = 18

@@ -77,7 +77,7 @@ def measure(split: Split, files: Mapping[str, bytes], *, variant: Variant, watch
     _check_agreement(variant, figures[variant])
     return Measurement(
         variants={"keras": _keras_figures(keras_scores, split, len(files[KERAS_FILE])), **figures},
-        confusion=confusion(_scores(published.golden, split), split.test.classes).tolist(),
+        confusion=confusion(_scores(published.golden, split), split.test.targets).tolist(),
         golden=published.golden,
         keras_golden=keras_golden,
         golden_tolerance=golden_tolerance(published, variant),
@@ -108,7 +108,7 @@ def _keras_golden(model: bytes, split: Split) -> GoldenVectors:
 
 
 def _keras_figures(scores: Array, split: Split, size_bytes: int) -> VariantFigures:
-    right = accuracy(scores, split.test.classes)
+    right = accuracy(scores, split.test.targets)
     return VariantFigures(accuracy=right, agreement=1.0, size_bytes=size_bytes, runtime="tensorflow")
 
 
@@ -119,7 +119,7 @@ def _scores(golden: GoldenVectors, split: Split) -> Array:
 def _figures(run: ServingRun, split: Split, keras_scores: Array, size_bytes: int) -> VariantFigures:
     scores = _scores(run.golden, split)
     return VariantFigures(
-        accuracy=accuracy(scores, split.test.classes),
+        accuracy=accuracy(scores, split.test.targets),
         agreement=agreement(scores, keras_scores),
         size_bytes=size_bytes,
         runtime=f"{run.runtime} {run.versions[run.runtime]}",

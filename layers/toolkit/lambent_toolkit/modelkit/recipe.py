@@ -3,31 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
-from lambent_toolkit.modelkit.variants import Variant
+from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
+from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
     import keras
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Targets = NDArray[np.int64] | NDArray[np.float64]
+
+
+class HyperParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """What every recipe can be told; a recipe's ``Settings`` adds its own and changes defaults.
+
+    Parameters
+    ----------
+    epochs             at most; training ends earlier when the validation loss stops falling
+    batch_size
+    seed               of the weights, of dropout and of the order of the batches
+    patience_epochs    epochs without a lower validation loss after which training stops; the best weights are kept
+    split_seed         of the split into three parts; apart from ``seed``, so that models of different seeds are
+                       compared on the same test items
+    validation_share   of all items: for early stopping, for choosing a variant, for the temperature
+    test_share         of all items: for `lambent evaluate` alone
+    variant            the form of model.tflite that `lambent quantize` makes unless told otherwise
+    """
+
+    epochs: Count = 20
+    batch_size: Count = 32
+    seed: Seed = 7
+    patience_epochs: Count = 5
+    split_seed: Seed = 7
+    validation_share: Share = 0.15
+    test_share: Share = 0.2
+    variant: VariantChoice = "auto"
+
 
 @dataclass(frozen=True)
 class LabelledItems:
-    """Raw items, as an uploaded object holds them, with the number of their class.
+    """Raw items, as an uploaded object holds them, with what is to be predicted.
 
-    An item is an encoded picture, a text in UTF-8, or a table row as a JSON object.
+    Parameters
+    ----------
+    items     each an encoded picture, a text in UTF-8, or a table row as a JSON object
+    targets   int64 class numbers from 0, or float64 numbers for regression, shape (n,)
+    slices    column name → a value an item, by which `lambent evaluate` looks at parts of the data
     """
 
     items: list[bytes]
-    classes: NDArray[np.int64]
+    targets: Targets
+    slices: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -35,7 +73,16 @@ class LabelledItems:
 
     def take(self, rows: NDArray[np.int64]) -> LabelledItems:
         """Return the items of these row numbers."""
-        return LabelledItems([self.items[row] for row in rows], self.classes[rows])
+        return LabelledItems([self.items[row] for row in rows], self.targets[rows], _sliced(self.slices, rows))
+
+
+@runtime_checkable
+class SplitData(Protocol):
+    """Data that has its own split, as `lambent data add` makes it."""
+
+    def items(self, split: Part) -> LabelledItems:
+        """Return the items of one part."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,52 +101,64 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is made.
+    """How a model is made: the three functions of a Python file, and its settings.
 
     Parameters
     ----------
-    name : str            as in `lambent train NAME`
-    load_items            returns the whole data set
-    declare               returns contract and assets; what they learn from data (a tokenizer's vocabulary, a column's
-                          mean), they learn from the training part, which is all that they are given
-    build_model           returns the compiled, untrained Keras model; imports TensorFlow
-    epochs, batch_size : int
-    seed : int            of the split, of the weights and of the order of the batches
-    test_items : int      items that training and calibration never see
-    variant               the form of model.tflite that is published unless `lambent quantize` is told otherwise
-    path : str | None     the Python file it came from, None for built-in ones
+    name : str   as in `lambent train NAME`
+    settings     of the recipe's own type ``Settings``, a kind of `HyperParameters`
+    data         settings → the whole data set, or one that is split already
+    contract     (training part, settings) → contract and assets; what they learn from data (a tokenizer's vocabulary,
+                 a column's mean), they learn from the training part, which is all that they are given
+    model        (contract, settings) → the compiled, untrained Keras model; imports Keras
+    path         the Python file it came from, None for built-in ones
     """
 
     name: str
-    load_items: Callable[[], LabelledItems]
-    declare: Callable[[LabelledItems], Declaration]
-    build_model: Callable[[], keras.Model]
-    epochs: int
-    batch_size: int
-    seed: int
-    test_items: int
-    variant: Variant = "int8"
+    settings: Any
+    data: Callable[[Any], LabelledItems | SplitData]
+    contract: Callable[[LabelledItems, Any], Declaration]
+    model: Callable[[ModelContract, Any], keras.Model]
     path: str | None = None
+
+    def having(self, **settings: object) -> Recipe:
+        """Return the recipe with some settings changed; raises msgspec.ValidationError, TypeError (unknown name)."""
+        changed = msgspec.structs.replace(self.settings, **settings)
+        return replace(self, settings=msgspec.convert(msgspec.to_builtins(changed), type(self.settings)))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Items with their tensors, (n, …) by the contract's names, as its preprocessing makes them."""
+    """One part of the data: items with their tensors, (n, …) by the contract's names, as its preprocessing makes them.
+
+    ``targets`` and ``slices`` are those of `LabelledItems`.
+    """
 
     items: list[bytes]
-    classes: NDArray[np.int64]
+    targets: Targets
     tensors: dict[str, Array]
+    slices: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self.items)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and held-out data with what was declared for them.
+    """Data in three parts with what was declared for it.
 
-    ``sha256`` is of all tensors, input by input in the contract's order, and of the classes: training part first.
+    Parameters
+    ----------
+    train        for the weights, and for what a quantized file is calibrated with
+    validation   for every choice: when to stop, which variant, which temperature
+    test         for `lambent evaluate` alone
+    sha256       of all tensors, input by input in the contract's order, and of the targets, part by part in this order
     """
 
     declaration: Declaration
     train: Prepared
+    validation: Prepared
     test: Prepared
     sha256: str
 
@@ -110,43 +169,44 @@ class Split:
 
 
 def prepare(recipe: Recipe) -> Split:
-    """Load a recipe's data, hold out a stratified, seeded test part and preprocess both as serving does."""
-    train, test = split_items(recipe)
-    declaration = recipe.declare(train)
-    prepared_train, prepared_test = (prepare_items(part, declaration) for part in (train, test))
+    """Load a recipe's data, split it (stratified, seeded) and preprocess every part as serving does."""
+    parts = split_items(recipe)
+    declaration = recipe.contract(parts["train"], recipe.settings)
+    prepared = {part: prepare_items(parts[part], declaration) for part in PARTS}
     hashed = sha256()
-    for part in (prepared_train, prepared_test):
+    for part in prepared.values():
         for spec in declaration.contract.inputs:
             hashed.update(part.tensors[spec.name].tobytes())
-        hashed.update(part.classes.tobytes())
-    return Split(declaration, prepared_train, prepared_test, hashed.hexdigest())
+        hashed.update(part.targets.tobytes())
+    return Split(declaration, prepared["train"], prepared["validation"], prepared["test"], hashed.hexdigest())
 
 
 def held_out(recipe: Recipe) -> LabelledItems:
-    """Return the raw test items with their classes, the same ones as `prepare` holds out."""
-    return split_items(recipe)[1]
+    """Return the raw test items with their targets, the same ones as `prepare` holds out."""
+    return split_items(recipe)["test"]
 
 
-def split_items(recipe: Recipe) -> tuple[LabelledItems, LabelledItems]:
-    """Return the training and the test part of a recipe's data."""
-    data = recipe.load_items()
-    train_rows, test_rows = split_rows(data.classes, test_items=recipe.test_items, seed=recipe.seed)
-    return data.take(train_rows), data.take(test_rows)
+def split_items(recipe: Recipe) -> dict[Part, LabelledItems]:
+    """Return the parts of a recipe's data: the data set's own, or stratified ones by the settings' shares."""
+    settings = recipe.settings
+    data = recipe.data(settings)
+    if not isinstance(data, LabelledItems):
+        return {part: data.items(part) for part in PARTS}
+    rows = split_rows(
+        data.targets,
+        validation_share=settings.validation_share,
+        test_share=settings.test_share,
+        seed=settings.split_seed,
+    )
+    return {part: data.take(rows[part]) for part in PARTS}
 
 
 def prepare_items(data: LabelledItems, declaration: Declaration) -> Prepared:
     """Return the items with their tensors: every item through the one preprocessing path."""
     preprocessor = make_preprocessor(declaration.contract, declaration.assets)
     tensors = preprocessor.collate([preprocessor.prepare(item) for item in data.items])
-    return Prepared(data.items, data.classes, tensors)
+    return Prepared(data.items, data.targets, tensors, data.slices)
 
 
-def split_rows(
-    classes: NDArray[np.int64], *, test_items: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the row numbers of the training and of the test part, each class in both by its share."""
-    from sklearn.model_selection import train_test_split  # a second of imports
-
-    rows: Any = np.arange(len(classes))
-    train, test = train_test_split(rows, test_size=test_items, random_state=seed, stratify=classes)
-    return train, test
+def _sliced(slices: Mapping[str, list[str]], rows: NDArray[np.int64]) -> dict[str, list[str]]:
+    return {name: [values[row] for row in rows] for name, values in slices.items()}

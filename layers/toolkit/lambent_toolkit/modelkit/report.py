@@ -8,9 +8,10 @@ from lambent_toolkit.modelkit.variants import Variant
 
 
 class DataFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The data set; ``sha256`` is of its tensors and classes."""
+    """The data set; ``sha256`` is of its tensors and targets."""
 
     train_items: int
+    validation_items: int
     test_items: int
     sha256: str
 

@@ -50,16 +50,17 @@ def train(
     -------
     Trained; the test part has not been looked at
     """
-    rounds = epochs or recipe.epochs
+    settings = recipe.settings
+    rounds = epochs or settings.epochs
     watcher.begin("load TensorFlow", total=1)
     with quiet():
         import keras
         import tensorflow as tf
 
         # Sets the seed of Python, NumPy and TensorFlow, for the whole process.
-        keras.utils.set_random_seed(recipe.seed if seed is None else seed)
+        keras.utils.set_random_seed(settings.seed if seed is None else seed)
         tf.config.experimental.enable_op_determinism()
-        model = recipe.build_model()
+        model = recipe.model(split.contract, settings)
     watcher.advance()
     watcher.begin(f"train {recipe.name}", total=rounds)
     start = perf_counter()
@@ -68,9 +69,9 @@ def train(
     with quiet():
         model.fit(
             inputs if len(inputs) > 1 else inputs[0],
-            split.train.classes,
+            split.train.targets,
             epochs=rounds,
-            batch_size=recipe.batch_size,
+            batch_size=settings.batch_size,
             verbose=0,
             callbacks=[_reporter(figures, watcher)],
         )

@@ -6,3 +6,5 @@ from typing import Literal, get_args
 
 Variant = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
+# "auto": `lambent quantize` chooses by what it measures.
+VariantChoice = Literal["auto", "float32", "float16", "dynamic", "int8", "int16x8"]

@@ -10,14 +10,14 @@ import msgspec
 from lambent.contracts.model import Classification
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, TFLITE_FILE
 from lambent.services.version_files import decode_contract
-from lambent_toolkit.modelkit.errors import DataChanged, RecipeUnknown, StepMissing
+from lambent_toolkit.modelkit.errors import DataChanged, RecipeUnknown, StepMissing, VariantUndecided
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
 from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.report import DataFigures, QuantizationRecord, Report, TrainingRecord
 from lambent_toolkit.modelkit.training import Trained, from_keras_file, to_keras_file, train
-from lambent_toolkit.modelkit.variants import Variant
+from lambent_toolkit.modelkit.variants import Variant, VariantChoice
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 TRAINING_FILE = "training.json"
@@ -53,7 +53,7 @@ class Workbench:
             self._write(name, body)
         record = TrainingRecord(
             recipe=recipe.path or recipe.name,
-            seed=recipe.seed if seed is None else seed,
+            seed=recipe.settings.seed if seed is None else seed,
             epochs=len(trained.epochs),
             training_s=round(trained.training_s, 3),
             data=_data_figures(split),
@@ -74,16 +74,17 @@ class Workbench:
 
         Raises
         ------
-        StepMissing   nothing has been trained here
-        DataChanged   the recipe's data is not what was trained on
+        StepMissing        nothing has been trained here
+        DataChanged        the recipe's data is not what was trained on
+        VariantUndecided   neither the call nor the recipe names a variant
         """
         recipe, split = self._prepared()
-        chosen = variant or recipe.variant
+        chosen = _decided(variant or recipe.settings.variant)
         model = from_keras_file(self._read(KERAS_FILE, step="train"))
         self._watcher.begin("quantize", total=2)
         files = {FLOAT_FILE: to_tflite(model, split.contract, variant="float32")}
         self._watcher.advance("float32")
-        calibration = spread(split.train.tensors, split.train.classes)
+        calibration = spread(split.train.tensors, split.train.targets)
         files[TFLITE_FILE] = to_tflite(model, split.contract, variant=chosen, calibration=calibration)
         self._watcher.advance(chosen)
         for name, body in files.items():
@@ -171,5 +172,16 @@ def _to_json(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
 
 
+def _decided(variant: VariantChoice) -> Variant:
+    if variant == "auto":
+        raise VariantUndecided("The recipe's variant is auto: name one by `lambent quantize --variant`.")
+    return variant
+
+
 def _data_figures(split: Split) -> DataFigures:
-    return DataFigures(train_items=len(split.train.classes), test_items=len(split.test.classes), sha256=split.sha256)
+    return DataFigures(
+        train_items=len(split.train),
+        validation_items=len(split.validation),
+        test_items=len(split.test),
+        sha256=split.sha256,
+    )

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import runpy
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
-from lambent_toolkit.modelkit.recipe import Recipe
+from lambent_toolkit.modelkit.recipe import HyperParameters, Recipe
 from lambent_toolkit.modelkit.recipes import digits, language, wine
 
-RECIPES: dict[str, Recipe] = {module.RECIPE.name: module.RECIPE for module in (digits, language, wine)}
+_FUNCTIONS = ("data", "contract", "model")
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return a recipe.
+    """Return a recipe with its own settings.
 
     Parameters
     ----------
-    name : str   of a built-in recipe, or path of a Python file that defines ``RECIPE``; the file is run
+    name : str   of a built-in recipe, or path of a Python file that defines the functions ``data``, ``contract`` and
+                 ``model``, and ``Settings`` if it has any of its own; the file is run
 
     Raises
     ------
-    RecipeUnknown   no such recipe or file, or the file defines none
+    RecipeUnknown   no such recipe or file, or the file does not define what a recipe consists of
     """
     if name in RECIPES:
         return RECIPES[name]
     path = Path(name).resolve()
     if path.suffix != ".py" or not path.is_file():
         known = ", ".join(sorted(RECIPES))
-        raise RecipeUnknown(f"There is no recipe {name!r}; there are: {known}, or name a Python file with a RECIPE.")
-    recipe = runpy.run_path(str(path)).get("RECIPE")
-    if not isinstance(recipe, Recipe):
-        raise RecipeUnknown(f"{path.name} defines no RECIPE; it must be a lambent_toolkit.modelkit.recipe.Recipe.")
-    return replace(recipe, path=str(path))
+        raise RecipeUnknown(f"There is no recipe {name!r}; there are: {known}, or name a Python file with a recipe.")
+    return _assemble(path.stem, runpy.run_path(str(path)), str(path))
+
+
+def _assemble(name: str, defined: Mapping[str, Any], path: str | None = None) -> Recipe:
+    missing = [function for function in _FUNCTIONS if not callable(defined.get(function))]
+    if missing:
+        raise RecipeUnknown(
+            f"{name}.py is no recipe: it does not define {' and '.join(f'{each}()' for each in missing)}."
+        )
+    settings = defined.get("Settings", HyperParameters)
+    if not (isinstance(settings, type) and issubclass(settings, HyperParameters)):
+        raise RecipeUnknown(f"{name}.py is no recipe: its Settings must be a class derived from HyperParameters.")
+    return Recipe(
+        name=name,
+        settings=settings(),
+        data=defined["data"],
+        contract=defined["contract"],
+        model=defined["model"],
+        path=path,
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    module.__name__.rpartition(".")[2]: _assemble(module.__name__.rpartition(".")[2], vars(module))
+    for module in (digits, language, wine)
+}

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract, TensorSpec
-from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe
+from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems
+from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +33,14 @@ CONTRACT = ModelContract(
 )
 
 
-def load_items() -> LabelledItems:
+class Settings(HyperParameters, frozen=True, kw_only=True):
+    """What `lambent train digits --set` can change; ``filters`` is the width of the convolution."""
+
+    filters: Count = 32
+    variant: VariantChoice = "int8"
+
+
+def data(_settings: Settings) -> LabelledItems:
     """Return all 1,797 digits as PNG files, 28 x 28, grey, white on black."""
     from sklearn.datasets import load_digits  # seconds of imports
 
@@ -54,31 +62,24 @@ def digit_png(ink: NDArray[np.float64]) -> bytes:
     return buffer.getvalue()
 
 
-def build_model() -> keras.Model:
+def contract(_train: LabelledItems, _settings: Settings) -> Declaration:
+    """Return the contract, which learns nothing from data."""
+    return Declaration(CONTRACT)
+
+
+def model(_contract: ModelContract, settings: Settings) -> keras.Model:
     """Return the article's network, compiled and untrained: 54,410 weights."""
     import keras
 
-    model = keras.Sequential(
+    network = keras.Sequential(
         [
             keras.Input((SIDE_PX, SIDE_PX, 1), name="image"),
-            keras.layers.Conv2D(32, (3, 3), activation="relu"),
+            keras.layers.Conv2D(settings.filters, (3, 3), activation="relu"),
             keras.layers.MaxPooling2D((2, 2)),
             keras.layers.Flatten(),
             keras.layers.Dense(10, activation="softmax", name="scores"),
         ],
         name="digits",
     )
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-RECIPE = Recipe(
-    name="digits",
-    load_items=load_items,
-    declare=lambda _train: Declaration(CONTRACT),
-    build_model=build_model,
-    epochs=20,
-    batch_size=32,
-    seed=7,
-    test_items=360,
-)
+    network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return network

@@ -14,7 +14,8 @@ import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract, TensorSpec, TextPreprocessing
 from lambent.domain.model import TOKENIZER_FILE, digest
-from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe
+from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Share
+from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
     import keras
@@ -26,33 +27,52 @@ VOCABULARY = 1500
 _NAMES_PER_LANGUAGE = 1500
 _NAMES_PER_TEXT = 3
 _MIN_LETTERS = 4
-_WIDTH = 64
-_SEED = 7
+_TEXTS_SEED = 7
 _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 
 
-def load_items() -> LabelledItems:
+class Settings(HyperParameters, frozen=True, kw_only=True):
+    """What `lambent train language --set` can change.
+
+    Parameters
+    ----------
+    width   of a token's vector; a multiple of ``heads``
+    heads   of the attention
+    """
+
+    width: Count = 64
+    heads: Count = 4
+    learning_rate: float = 2e-3
+    epochs: Count = 6
+    batch_size: Count = 64
+    patience_epochs: Count = 2
+    validation_share: Share = 0.05
+    test_share: Share = 0.1
+    variant: VariantChoice = "dynamic"
+
+
+def data(_settings: Settings) -> LabelledItems:
     """Return short texts of one to three names of one language, joined by commas; every name is in one text only.
 
     A name that several of the languages have (Berlin, Peso) tells nothing and is left out.
     """
     names = {code: _names(code) for code in LANGUAGES}
     spread = Counter(folded for found in names.values() for folded in found)
-    random = np.random.default_rng(_SEED)
+    random = np.random.default_rng(_TEXTS_SEED)
     items: list[bytes] = []
-    classes: list[int] = []
+    targets: list[int] = []
     for number, found in enumerate(names.values()):
         telling = [name for folded, name in found.items() if spread[folded] == 1]
         texts = _join([telling[row] for row in random.permutation(len(telling))[:_NAMES_PER_LANGUAGE]], random)
         items += [text.encode() for text in texts]
-        classes += [number] * len(texts)
-    return LabelledItems(items, np.array(classes, dtype=np.int64))
+        targets += [number] * len(texts)
+    return LabelledItems(items, np.array(targets, dtype=np.int64))
 
 
-def declare(train: LabelledItems) -> Declaration:
+def contract(train: LabelledItems, _settings: Settings) -> Declaration:
     """Return the contract with a tokenizer of byte pairs (Sennrich et al., 2016) learned from the training texts."""
     tokenizer = _train_tokenizer([item.decode() for item in train.items])
-    contract = ModelContract(
+    declared = ModelContract(
         name="language",
         inputs=(
             TensorSpec(name="ids", datatype="INT32", shape=(-1, MAX_TOKENS)),
@@ -69,29 +89,36 @@ def declare(train: LabelledItems) -> Declaration:
         ),
         postprocessing=Classification(labels=LANGUAGES),
     )
-    return Declaration(contract, {TOKENIZER_FILE: tokenizer})
+    return Declaration(declared, {TOKENIZER_FILE: tokenizer})
 
 
-def build_model() -> keras.Model:
+def model(_contract: ModelContract, settings: Settings) -> keras.Model:
     """Return one transformer block (Vaswani et al., 2017) and a mean over the real tokens, compiled and untrained."""
     import keras
     from keras import layers, ops
 
+    width = settings.width
     ids = keras.Input((MAX_TOKENS,), dtype="int32", name="ids")
     mask = keras.Input((MAX_TOKENS,), dtype="int32", name="mask")
-    tokens = layers.Embedding(VOCABULARY, _WIDTH)(ids) + layers.Embedding(MAX_TOKENS, _WIDTH)(ops.arange(MAX_TOKENS))
+    tokens = layers.Embedding(VOCABULARY, width)(ids) + layers.Embedding(MAX_TOKENS, width)(ops.arange(MAX_TOKENS))
     tokens = layers.Dropout(0.2)(tokens)
     visible = ops.expand_dims(ops.cast(mask, "bool"), 1)
-    attended = layers.MultiHeadAttention(4, _WIDTH // 4)(tokens, tokens, attention_mask=visible)
+    attended = layers.MultiHeadAttention(settings.heads, width // settings.heads)(
+        tokens, tokens, attention_mask=visible
+    )
     mixed = layers.LayerNormalization()(tokens + attended)
-    wide = layers.Dense(2 * _WIDTH, activation="relu")(mixed)
-    block = layers.LayerNormalization()(mixed + layers.Dense(_WIDTH)(wide))
+    wide = layers.Dense(2 * width, activation="relu")(mixed)
+    block = layers.LayerNormalization()(mixed + layers.Dense(width)(wide))
     real = ops.expand_dims(ops.cast(mask, "float32"), -1)
     mean = layers.Dropout(0.3)(ops.sum(block * real, axis=1) / ops.sum(real, axis=1))
     scores = layers.Dense(len(LANGUAGES), activation="softmax", name="scores")(mean)
-    model = keras.Model([ids, mask], scores, name="language")
-    model.compile(optimizer=keras.optimizers.Adam(2e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
+    network = keras.Model([ids, mask], scores, name="language")
+    network.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return network
 
 
 def _names(code: str) -> dict[str, str]:
@@ -141,16 +168,3 @@ def _train_tokenizer(texts: list[str]) -> bytes:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer.to_str().encode()
-
-
-RECIPE = Recipe(
-    name="language",
-    load_items=load_items,
-    declare=declare,
-    build_model=build_model,
-    epochs=6,
-    batch_size=64,
-    seed=_SEED,
-    test_items=1000,
-    variant="dynamic",
-)

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract, NumericColumn, TabularPreprocessing, TensorSpec
-from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe
+from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Share
+from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +21,20 @@ LABELS = ("class_0", "class_1", "class_2")
 COLUMNS = 13
 
 
-def load_items() -> LabelledItems:
+class Settings(HyperParameters, frozen=True, kw_only=True):
+    """What `lambent train wine --set` can change; ``units`` is the width of the hidden layer."""
+
+    units: Count = 32
+    learning_rate: float = 5e-3
+    epochs: Count = 40
+    batch_size: Count = 16
+    patience_epochs: Count = 10
+    test_share: Share = 0.25
+    # 2 kB: there is nothing to gain by quantizing.
+    variant: VariantChoice = "float32"
+
+
+def data(_settings: Settings) -> LabelledItems:
     """Return all 178 wines as JSON objects of column and number, the columns in scikit-learn's order and words."""
     from sklearn.datasets import load_wine  # seconds of imports
 
@@ -29,7 +43,7 @@ def load_items() -> LabelledItems:
     return LabelledItems([msgspec.json.encode(row) for row in rows], bunch.target.astype(np.int64))
 
 
-def declare(train: LabelledItems) -> Declaration:
+def contract(train: LabelledItems, _settings: Settings) -> Declaration:
     """Return the contract, which standardizes every column by mean and standard deviation of the training part.
 
     A missing number is refused: no wine of the data set lacks one, so how well the model would guess without is not
@@ -41,42 +55,32 @@ def declare(train: LabelledItems) -> Declaration:
         NumericColumn(name=name, mean=round(float(column.mean()), 6), std=round(float(column.std()), 6))
         for name, column in values.items()
     )
-    contract = ModelContract(
+    declared = ModelContract(
         name="wine",
         inputs=(TensorSpec(name="analysis", datatype="FP32", shape=(-1, COLUMNS)),),
         outputs=(TensorSpec(name="scores", datatype="FP32", shape=(-1, len(LABELS))),),
         preprocessing=TabularPreprocessing(columns=columns),
         postprocessing=Classification(labels=LABELS),
     )
-    return Declaration(contract)
+    return Declaration(declared)
 
 
-def build_model() -> keras.Model:
+def model(_contract: ModelContract, settings: Settings) -> keras.Model:
     """Return a small dense network, compiled and untrained."""
     import keras
 
-    model = keras.Sequential(
+    network = keras.Sequential(
         [
             keras.Input((COLUMNS,), name="analysis"),
-            keras.layers.Dense(32, activation="relu"),
+            keras.layers.Dense(settings.units, activation="relu"),
             keras.layers.Dropout(0.2),
             keras.layers.Dense(len(LABELS), activation="softmax", name="scores"),
         ],
         name="wine",
     )
-    model.compile(optimizer=keras.optimizers.Adam(5e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-RECIPE = Recipe(
-    name="wine",
-    load_items=load_items,
-    declare=declare,
-    build_model=build_model,
-    epochs=40,
-    batch_size=16,
-    seed=7,
-    test_items=45,
-    # 2 kB: there is nothing to gain by quantizing.
-    variant="float32",
-)
+    network.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return network
