@@ -8,7 +8,11 @@ ModelkitError
 ├── AgreementTooLow        15   the quantized model is not the float model any more
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
-└── VariantUndecided       18   nobody has said which form of the model to make
+├── VariantUndecided       18   nobody has said which form of the model to make
+├── NoVariantHolds         40   no variant of the model keeps to the limit, or the named one has no figures
+├── ValidationMissing      41   there are too few validation items to measure anything on
+├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
+└── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
 """
 
 from __future__ import annotations
@@ -71,3 +75,27 @@ class VariantUndecided(ModelkitError):
     """Neither the recipe nor the command says which variant to make."""
 
     exit_code = 18
+
+
+class NoVariantHolds(ModelkitError):
+    """No variant keeps to the limit of quality, or the one that was named could not be measured."""
+
+    exit_code = 40
+
+
+class ValidationMissing(ModelkitError):
+    """The validation part is empty, or too small for its figures to mean anything."""
+
+    exit_code = 41
+
+
+class ModelNotFinite(ModelkitError):
+    """The float model has weights or answers that are no finite numbers."""
+
+    exit_code = 42
+
+
+class FolderNotWritable(ModelkitError):
+    """A file could not be written; the folder is as it was before the step."""
+
+    exit_code = 43

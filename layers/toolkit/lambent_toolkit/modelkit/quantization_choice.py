@@ -1,0 +1,194 @@
+"""Which variant Lambda serves: the best for a target among those that lose little enough.
+
+1. A variant is out if it could not be made, loaded or measured, or if its loss is over the limit.
+2. Of the rest, the target decides: the smallest file, or the lowest p50 with one thread.
+3. Differences that mean nothing are ties: sizes within 5 %, latencies within 5 % or whose rounds overlap (see
+   `Latency`). Of tied variants the first of the order of preference is taken: int8, int16x8, dynamic, float16, float32.
+
+**What the limit is held against.** By default the loss itself ("estimate"), because its interval is as wide as the
+validation part is small: with 200 items and not one changed answer it reaches 1.9 points, so that its upper end
+("bound") would refuse everything and measure the data, not the model. The interval stands beside each loss, and a
+choice whose interval crosses the limit says so. With basis "bound" a variant has to prove itself, as in a
+non-inferiority trial; `items_to_prove` says how many items that takes at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from lambent_toolkit.modelkit.errors import NoVariantHolds
+from lambent_toolkit.modelkit.quantization_report import (
+    Basis,
+    Choice,
+    ChoiceStep,
+    Loss,
+    Metric,
+    Target,
+    VariantMeasurement,
+    VariantRow,
+)
+
+PREFERENCE = ("int8", "int16x8", "dynamic", "float16", "float32")
+TARGETS: tuple[Target, ...] = ("latency", "size")
+TIE_SHARE = 0.05
+_Z_SQUARED = 3.841458820694124  # of the two-sided 95 % interval
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a variant has to hold, and what decides among those that do.
+
+    Parameters
+    ----------
+    metric   of the model
+    limit    the most that may be lost: percentage points of accuracy, or share of the RMSE
+    target   what to make small
+    basis    whether the loss or the upper end of its interval is held to the limit
+    """
+
+    metric: Metric
+    limit: float
+    target: Target = "latency"
+    basis: Basis = "estimate"
+
+    def holds(self, loss: Loss) -> bool:
+        """Return whether a loss is within the limit."""
+        return (loss.value if self.basis == "estimate" else loss.high) <= self.limit
+
+    def show_limit(self) -> str:
+        """Return the limit in words: ``0.5 pt`` or ``2 % of the RMSE``."""
+        return f"{self.limit:g} pt" if self.metric == "accuracy" else f"{self.limit * 100:g} % of the RMSE"
+
+    def show_loss(self, loss: Loss) -> str:
+        """Return a loss with its interval in words: ``drop 1.40 pt (95 %: -0.20 to 3.10)``."""
+        if self.metric == "accuracy":
+            return f"drop {loss.value:.2f} pt (95 %: {loss.low:.2f} to {loss.high:.2f})"
+        return f"RMSE {loss.value:+.1%} (95 %: {loss.low:+.1%} to {loss.high:+.1%})"
+
+    def show_cost(self, measured: VariantMeasurement) -> str:
+        """Return what the target makes small, with its unit."""
+        if self.target == "size":
+            return f"{measured.size_bytes / 1000:.1f} kB"
+        return f"{measured.latency(1).p50_ms:.3g} ms"
+
+    def is_tied(self, measured: VariantMeasurement, best: VariantMeasurement) -> bool:
+        """Return whether a variant costs no more than the best one, as far as that can be told."""
+        if cost(measured, self.target) <= cost(best, self.target) * (1 + TIE_SHARE):
+            return True
+        return self.target == "latency" and measured.latency(1).low_ms <= best.latency(1).high_ms
+
+
+def choose(rows: Sequence[VariantRow], rule: Rule) -> Choice:
+    """Choose a variant; the steps of the answer say why each was taken or not, in the order of preference.
+
+    Raises
+    ------
+    NoVariantHolds   none holds the limit, not even float32
+    """
+    ordered = sorted(rows, key=_preference)
+    holding = {row.variant: row.measured for row in ordered if row.measured and rule.holds(row.measured.loss)}
+    if not holding:
+        raise NoVariantHolds(_nothing_holds(ordered, rule))
+    best = min(holding, key=lambda name: cost(holding[name], rule.target))
+    chosen = next(name for name, measured in holding.items() if rule.is_tied(measured, holding[best]))
+    steps = [
+        ChoiceStep(variant=chosen, outcome="chosen", reason=_why_chosen(chosen, best, holding, rule))
+        if row.variant == chosen
+        else _why_not(row, chosen, holding[chosen], rule)
+        for row in ordered
+    ]
+    return _choice(chosen, rule, steps)
+
+
+def fixed_choice(rows: Sequence[VariantRow], variant: str, rule: Rule) -> Choice:
+    """Return the choice of a variant that a person or the recipe named; raises NoVariantHolds if it has no figures."""
+    row = next(row for row in rows if row.variant == variant)
+    if row.measured is None:
+        raise NoVariantHolds(f"{variant} was asked for, but {row.problem}. Name another --variant.")
+    holds = rule.holds(row.measured.loss)
+    reason = "named" if holds else f"named, although it breaks the limit: {_over_limit(row.measured.loss, rule)}"
+    step = ChoiceStep(variant=variant, outcome="chosen", reason=reason)
+    return _choice(variant, rule, [step], mode_is_fixed=True, holds_limit=holds)
+
+
+def frontier(rows: Sequence[VariantRow], target: Target) -> set[str]:
+    """Return the variants on the Pareto frontier of loss and cost: no other is as good in both and better in one."""
+    points = {row.variant: (cost(row.measured, target), row.measured.loss.value) for row in rows if row.measured}
+    return {
+        name
+        for name, point in points.items()
+        if not any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points.values())
+    }
+
+
+def cost(measured: VariantMeasurement, target: Target) -> float:
+    """Return what the target makes small: bytes, or the p50 of one thread in milliseconds."""
+    return float(measured.size_bytes) if target == "size" else measured.latency(1).p50_ms
+
+
+def items_to_prove(limit_pt: float) -> int:
+    """Return how many items it takes to prove a drop of accuracy under ``limit_pt`` where no answer changes at all."""
+    return ceil(_Z_SQUARED * (100.0 / limit_pt - 1.0))
+
+
+def _preference(row: VariantRow) -> int:
+    return PREFERENCE.index(row.variant) if row.variant in PREFERENCE else len(PREFERENCE)
+
+
+def _why_chosen(chosen: str, best: str, holding: dict[str, VariantMeasurement], rule: Rule) -> str:
+    loss, shown = holding[chosen].loss, rule.show_cost(holding[chosen])
+    reason = f"{rule.show_loss(loss)} ≤ {rule.show_limit()}, and the best {rule.target} of those that hold it ({shown})"
+    if chosen != best:
+        reason = (
+            f"{rule.show_loss(loss)} ≤ {rule.show_limit()}, and its {rule.target} ({shown}) ties with the best, "
+            f"{best}'s {rule.show_cost(holding[best])}"
+        )
+    if rule.basis == "estimate" and loss.high > rule.limit:
+        reason += "; the interval crosses the limit, so more validation items could tell otherwise"
+    return reason
+
+
+def _why_not(row: VariantRow, chosen: str, best: VariantMeasurement, rule: Rule) -> ChoiceStep:
+    if row.measured is None:
+        return ChoiceStep(variant=row.variant, outcome="not_measured", reason=row.problem or "not measured")
+    if not rule.holds(row.measured.loss):
+        return ChoiceStep(variant=row.variant, outcome="over_limit", reason=_over_limit(row.measured.loss, rule))
+    relation = "ties with" if rule.is_tied(row.measured, best) else "is behind"
+    order = ", which is preferred" if relation == "ties with" else ""
+    return ChoiceStep(
+        variant=row.variant,
+        outcome="beaten",
+        reason=f"holds the limit, but its {rule.target} ({rule.show_cost(row.measured)}) {relation} {chosen}'s "
+        f"({rule.show_cost(best)}){order}",
+    )
+
+
+def _over_limit(loss: Loss, rule: Rule) -> str:
+    which = "upper end of " if rule.basis == "bound" else ""
+    return f"{which}{rule.show_loss(loss)} > {rule.show_limit()}"
+
+
+def _nothing_holds(rows: Sequence[VariantRow], rule: Rule) -> str:
+    reasons = (
+        f"{row.variant}: {_over_limit(row.measured.loss, rule) if row.measured else row.problem}" for row in rows
+    )
+    remedy = "Raise --max-drop, or name a --variant."
+    if rule.basis == "bound" and rule.metric == "accuracy" and rule.limit > 0:
+        remedy = f"A proof takes {items_to_prove(rule.limit)} validation items at least. {remedy}"
+    return f"No variant loses at most {rule.show_limit()}. {'; '.join(reasons)}. {remedy}"
+
+
+def _choice(
+    variant: str, rule: Rule, steps: list[ChoiceStep], *, mode_is_fixed: bool = False, holds_limit: bool = True
+) -> Choice:
+    return Choice(
+        variant=variant,
+        mode="fixed" if mode_is_fixed else "auto",
+        target=rule.target,
+        limit=rule.limit,
+        basis=rule.basis,
+        holds_limit=holds_limit,
+        steps=steps,
+    )
