@@ -17,7 +17,7 @@ ALLOWED = {
     "adapters": {"contracts", "domain", "ports"},
     "runtime": {"contracts", "domain", "ports", "services", "adapters"},
 }
-AWS_AND_INTERPRETERS = {"boto3", "botocore", "ai_edge_litert", "tflite_runtime", "tensorflow", "keras"}
+AWS_AND_INTERPRETERS = {"boto3", "botocore", "ai_edge_litert", "tflite_runtime", "tensorflow", "keras", "h5py"}
 WITHOUT_NUMPY = ["jobs", "dispatch", "job_events", "sweep"]
 
 

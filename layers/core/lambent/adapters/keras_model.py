@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
+from lambent.adapters.keras_archive import check_keras_archive
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.domain.model import KERAS_FILE
@@ -21,12 +22,13 @@ from lambent.errors import ModelContractMismatch, ModelLoadFailed
 
 
 class KerasInterpreterLoader:
-    """Loads .keras files with Keras's safe mode, which refuses embedded code."""
+    """Loads .keras files that hold numbers and names only, see `check_keras_archive`; safe mode is the second wall."""
 
     file = KERAS_FILE
 
     def load(self, model: Path, contract: ModelContract) -> KerasInterpreter:
-        """Load a verified file; raises ModelLoadFailed, ModelContractMismatch."""
+        """Load a verified file; raises ModelFormatRefused, ModelLoadFailed, ModelContractMismatch."""
+        check_keras_archive(model)
         with TemporaryDirectory() as folder:
             # Keras goes by the ending of the name, which a scratch file does not have.
             path = Path(folder) / KERAS_FILE

@@ -1,0 +1,148 @@
+"""What a Keras model's configuration may name: an allow-list, because Keras's own safe mode was got around repeatedly.
+
+Keras builds whatever its configuration names. Its ``safe_mode`` forbids single classes one by one, each after somebody
+had used it to run code, read files or fetch them: Lambda layers (CVE-2024-3660), any module (CVE-2025-1550),
+``get_file`` and switching the safe mode off (CVE-2025-8747, CVE-2025-9906), vocabularies read from a path
+(CVE-2025-12058), pickles in TorchModuleWrapper (CVE-2025-49655), SavedModels in TFSMLayer (CVE-2026-1462). Here it is
+the other way round: what is not known to do arithmetic only is refused, also what a future Keras brings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+# Layers whose configuration holds numbers, names and further objects, which are checked in their turn.
+_LAYERS = """
+    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
+    AugMix AutoContrast Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
+    CategoryEncoding CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose
+    ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D
+    Discretization Dot Dropout ELU EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout
+    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
+    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity
+    InputLayer InputSpec LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D
+    Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute Pipeline
+    RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
+    RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+    RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram
+    SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D
+    SpatialDropout3D SpectralNormalization StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D
+    UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+"""
+LAYERS = frozenset(_LAYERS.split())
+# Why these, of all that is refused, are: the messages name the reason.
+DANGERS: Mapping[str, str] = {
+    "Lambda": "holds Python code, which loading it would run",
+    "__lambda__": "is Python code, which loading it would run",
+    "TorchModuleWrapper": "holds a pickle, which can run any code",
+    "TFSMLayer": "loads a SavedModel from a path of its own choice",
+    "JaxLayer": "runs a function from outside of the file",
+    "FlaxLayer": "runs a function from outside of the file",
+    "StringLookup": "reads a vocabulary from a path; the contract's preprocessing has tokenizers and vocabularies",
+    "IntegerLookup": "reads a vocabulary from a path; the contract's preprocessing has vocabularies",
+    "TextVectorization": "reads a vocabulary from a path; the contract's preprocessing has tokenizers",
+}
+_VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
+_CLASS = re.compile(r"[A-Z]\w{0,63}\Z", re.ASCII)
+_FUNCTION = re.compile(r"[a-z]\w{0,63}\Z", re.ASCII)
+# Modules all of whose classes hold only numbers, names and further objects.
+_ARITHMETIC_MODULES = """
+    keras.initializers keras.regularizers keras.constraints keras.losses keras.metrics keras.optimizers
+    keras.optimizers.schedules keras.dtype_policies keras.quantizers keras.src.ops.numpy keras.src.ops.nn
+    keras.src.ops.math keras.src.ops.image keras.src.ops.linalg keras.src.ops.einops
+"""
+_ARITHMETIC = frozenset(_ARITHMETIC_MODULES.split())
+_CLASSES: Mapping[str, frozenset[str]] = {
+    "keras": frozenset({"Sequential", "Functional", "Model", "DTypePolicy"}),
+    "keras.models": frozenset({"Sequential", "Functional", "Model"}),
+    "keras.layers": LAYERS,
+    "keras.src.models.functional": frozenset({"Functional"}),
+    "keras.src.models.sequential": frozenset({"Sequential"}),
+    "keras.src.applications.convnext": frozenset({"LayerScale"}),
+    # The others of this module take functions.
+    "keras.src.ops.core": frozenset(
+        {"Cast", "ConvertToTensor", "SaturateCast", "Scatter", "ScatterUpdate", "Slice", "SliceUpdate", "StopGradient"}
+        | {"Unstack"}
+    ),
+}
+_FUNCTION_MODULES = frozenset({"builtins", "keras.activations", "keras.losses", "keras.metrics"})
+_BUILDERS = frozenset({"deserialize", "get", "serialize"})
+
+
+class Finding(NamedTuple):
+    """What a configuration may not name: where it stands, its name as far as it may be told, and why."""
+
+    where: str
+    what: str
+    why: str
+
+
+def config_findings(config: Any) -> Iterator[Finding]:
+    """Yield whatever a Keras configuration names beyond the allow-list.
+
+    Parameters
+    ----------
+    config   decoded config.json; it is walked as a whole, also where Keras might not look
+
+    Notes
+    -----
+    An object is any mapping with a ``class_name``, with or without a module: inside of layers Keras still reads the
+    older form that has none.
+    """
+    pending: list[tuple[str, Any]] = [("", config)]
+    while pending:
+        where, value = pending.pop()
+        if isinstance(value, dict):
+            if "class_name" in value and (why := _refusal(value)):
+                yield Finding(where or "the model", _name(value), why)
+            pending += reversed([(_below(where, key), each) for key, each in value.items()])
+        elif isinstance(value, list):
+            pending += reversed([(f"{where}[{index}]", each) for index, each in enumerate(value)])
+
+
+def _refusal(value: dict[str, Any]) -> str | None:
+    name, module = value["class_name"], value.get("module")
+    if name == "function":
+        return _function_refusal(value)
+    if not isinstance(name, str):
+        return "has no name"
+    if name in DANGERS:
+        return DANGERS[name]
+    if value.get("registered_name") not in (None, name):
+        return "is a custom object, which needs code from outside of the file"
+    if name not in _VALUES and not (isinstance(module, str) and _is_allowed(module, name)):
+        return "is no part of Keras that is known to do arithmetic only"
+    return None
+
+
+def _is_allowed(module: str, name: str) -> bool:
+    if module in _ARITHMETIC:
+        return _CLASS.match(name) is not None and name != "JVP"
+    return name in _CLASSES.get(module, ())
+
+
+def _function_refusal(value: dict[str, Any]) -> str | None:
+    name = value.get("config")
+    is_known = (
+        value.get("module") in _FUNCTION_MODULES
+        and isinstance(name, str)
+        and _FUNCTION.match(name) is not None
+        and name not in _BUILDERS
+        and value.get("registered_name") in (None, "function", name)
+    )
+    return None if is_known else "is a function that is no activation, loss or metric of Keras"
+
+
+def _name(value: dict[str, Any]) -> str:
+    """Return the name as far as a message may hold it: what is no plain name is the file's content."""
+    name = value["config"] if value["class_name"] == "function" and "config" in value else value["class_name"]
+    return name if isinstance(name, str) and re.match(r"\w{1,64}\Z", name, re.ASCII) else "an object"
+
+
+def _below(where: str, key: str) -> str:
+    shown = key if re.match(r"\w{1,64}\Z", key, re.ASCII) else "?"
+    return f"{where}.{shown}" if where else shown
