@@ -26,6 +26,8 @@ from lambent.contracts.model import (
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
+from lambent.ports import Signer
+from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
 from lambent.services.golden import GoldenVectors
@@ -35,6 +37,7 @@ from lambent.services.run_shard import ShardService
 from lambent.services.set_label import set_label
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import (
+    FakeAudit,
     FakeClock,
     FakeGrantStore,
     FakeInterpreterLoader,
@@ -144,19 +147,24 @@ class World:
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    signer: Signer | None = None
+    signatures: SignatureCheck | None = None
     loader: FakeInterpreterLoader = field(default_factory=lambda: FakeInterpreterLoader(tell_shade))
 
     def publish(self, *, assets: Mapping[str, bytes] | None = None, **changes: object) -> ModelRef:
         """Publish a version with both lanes' files, golden vectors and ``assets``, and point ``live`` to it."""
         declared = contract(**changes)
         files = {**model_files(golden_vectors(declared, self.loader.answer, assets)), **(assets or {})}
-        record = publish_version(files, declared, store=self.store, registry=self.registry, clock=self.clock)
+        record = publish_version(
+            files, declared, store=self.store, registry=self.registry, clock=self.clock, signer=self.signer
+        )
         set_label(record.ref.name, LIVE, record.ref.version, registry=self.registry, clock=self.clock)
         return record.ref
 
     @property
     def files(self) -> VersionFiles:
-        return VersionFiles(self.registry, self.store)
+        return VersionFiles(self.registry, self.store, self.audit, self.signatures)
 
     def resolver(self, label_ttl_s: float = 3.0) -> ModelResolver:
         return ModelResolver(self.registry, self.clock, label_ttl_s=label_ttl_s)

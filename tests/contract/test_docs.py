@@ -98,6 +98,11 @@ import main
 from lambent.runtime.settings import WorkerSettings
 from lambent.runtime.wiring import worker_shards
 names = {"table_name": "t", "models_bucket": "m", "data_bucket": "d", "keras_backend": "tensorflow"}
+# A pinned key, so that what verifies signatures is imported too: the curve's base point.
+names["model_public_keys"] = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfY"
+    "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
+)
 worker_shards(WorkerSettings(worker_batch_size=1, **names))
 """
     lock = str(ROOT / "functions/batch_worker/requirements.txt")

@@ -15,7 +15,7 @@ from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import ModelCache
 from lambent.services.publish import publish_version
 from lambent.services.version_files import VersionFiles
-from lambent_toolkit.fakes import FakeClock, FakeObjectStore, FakeRegistry
+from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeRegistry
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
 
@@ -61,7 +61,9 @@ def test_the_least_recently_used_version_makes_room_and_comes_back_when_it_is_as
         for each in (language, language, wine)
     )
     # Room for one version of the text model and the table model, not for two of the text model.
-    models = ModelCache(VersionFiles(registry, store), loader, clock, capacity_bytes=size(language) + 2 * size(wine))
+    models = ModelCache(
+        VersionFiles(registry, store, FakeAudit()), loader, clock, capacity_bytes=size(language) + 2 * size(wine)
+    )
 
     calls = [(text, language), (table, wine), (text, language), (text_again, language), (table, wine), (text, language)]
     differences = [difference(models, ref, artifact) for ref, artifact in calls]

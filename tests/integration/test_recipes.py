@@ -16,7 +16,7 @@ from lambent.services.predict import PredictService, Timings, predict_items
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
 from lambent.services.version_files import VersionFiles
-from lambent_toolkit.fakes import FakeClock, FakeObjectStore, FakeRegistry
+from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeRegistry
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import ConversionFailed
 from lambent_toolkit.modelkit.evaluation import agreement
@@ -75,7 +75,9 @@ def test_published_version_answers_with_labels(artifact: Artifact) -> None:
     store, registry, clock = FakeObjectStore(), FakeRegistry(), FakeClock()
     ref = publish_version(artifact.files, artifact.contract, store=store, registry=registry, clock=clock).ref
     set_label(ref.name, LIVE, ref.version, registry=registry, clock=clock)
-    models = ModelCache(VersionFiles(registry, store), LiteInterpreterLoader(), clock, capacity_bytes=10**9)
+    models = ModelCache(
+        VersionFiles(registry, store, FakeAudit()), LiteInterpreterLoader(), clock, capacity_bytes=10**9
+    )
     service = PredictService(ModelResolver(registry, clock, label_ttl_s=1.0), models)
     golden = GoldenVectors.from_npz(artifact.files[GOLDEN_FILE])
 

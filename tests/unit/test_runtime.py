@@ -13,6 +13,7 @@ ALL_ERRORS = [error for _, error in inspect.getmembers(errors, inspect.isclass) 
 PREDICT = {
     "TABLE_NAME": "t",
     "MODELS_BUCKET": "m",
+    "MODEL_PUBLIC_KEYS": "",
     "MODEL_CACHE_BYTES": "1000",
     "LABEL_TTL_S": "2.5",
     "INTERPRETER_THREADS": "0",

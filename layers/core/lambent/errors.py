@@ -49,6 +49,7 @@ LambentError
 ├── ModelNotReady                model_not_ready
 ├── BrokenArtifact               a model version cannot be served
 │   ├── ModelIntegrityFailed     model_integrity_failed
+│   │   └── ModelSignatureInvalid model_signature_invalid
 │   ├── ModelFormatRefused       model_format_refused
 │   ├── ModelContractMismatch    model_contract_mismatch
 │   ├── ModelOperatorUnsupported model_operator_unsupported
@@ -475,6 +476,13 @@ class ModelIntegrityFailed(BrokenArtifact):
 
     code = "model_integrity_failed"
     title = "Model failed its integrity check"
+
+
+class ModelSignatureInvalid(ModelIntegrityFailed):
+    """No key that the stack pins signed the version's manifest."""
+
+    code = "model_signature_invalid"
+    title = "Model is not signed by a known key"
 
 
 class ModelFormatRefused(BrokenArtifact):

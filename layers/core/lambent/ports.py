@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lambent.domain.job_states import JobState
     from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
     from lambent.domain.uploads import UploadGrant
+    from lambent.errors import BrokenArtifact
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,40 @@ class InterpreterLoader(Protocol):
 
     def load(self, model: Path, contract: ModelContract) -> Interpreter:
         """Load a verified file, which the caller may delete afterwards; raises BrokenArtifact and its subclasses."""
+        ...
+
+
+class SignatureVerifier(Protocol):
+    """Knows public keys."""
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Return the ids of the keys, see `domain.signatures.key_id`."""
+        ...
+
+    def is_signed(self, message: bytes, *, key_id: str, signature: bytes) -> bool:
+        """Return whether the key of this id, being known, made this signature of the message."""
+        ...
+
+
+class Signer(Protocol):
+    """Holds one private key, or has the use of one: a file, a token, AWS KMS."""
+
+    @property
+    def key_id(self) -> str:
+        """Return the id of the public key that belongs to it."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return an ECDSA signature over P-256 with SHA-256 of the message, of any length, as DER."""
+        ...
+
+
+class Audit(Protocol):
+    """Where it is told that a version was refused."""
+
+    def refused(self, ref: ModelRef, error: BrokenArtifact) -> None:
+        """Record one refusal."""
         ...
 
 

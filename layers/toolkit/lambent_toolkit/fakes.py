@@ -16,7 +16,7 @@ from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionRecord
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
-from lambent.errors import AliasConflict, PayloadTooLarge, SourceGone, VersionImmutable
+from lambent.errors import AliasConflict, BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
 from lambent.ports import Downloaded, StoredObject
 
 
@@ -297,6 +297,17 @@ class FakeNotifier:
     def announce(self, subject: str, message: Mapping[str, Any]) -> None:
         """Remember an announcement."""
         self.announced.append((subject, dict(message)))
+
+
+@dataclass
+class FakeAudit:
+    """Refusals in a list."""
+
+    refusals: list[tuple[ModelRef, BrokenArtifact]] = field(default_factory=list)
+
+    def refused(self, ref: ModelRef, error: BrokenArtifact) -> None:
+        """Remember one refusal."""
+        self.refusals.append((ref, error))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from lambent.adapters.aws_errors import error_code, translate
 from lambent.domain.caller import DEFAULT_SCOPES, Caller, read_scopes
 from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+from lambent.domain.signatures import ManifestSignature
 from lambent.errors import AliasConflict, VersionImmutable
 
 _WHAT = "registry"
@@ -38,13 +39,15 @@ class DynamoRegistry:
 
     def add_version(self, record: VersionRecord) -> None:
         """Record a version; raises VersionImmutable if it exists."""
-        row = {
+        row: dict[str, Any] = {
             "pk": f"MODEL#{record.ref.name}",
             "sk": _version_sk(record.ref.version),
             "version": record.ref.version,
             "manifest_sha256": record.manifest_sha256,
             "created_at": record.created_at,
         }
+        if record.signature is not None:
+            row["signature"] = {"key_id": record.signature.key_id, "value": record.signature.value}
         with translate(_WHAT):
             # The list of models first: a crash in between leaves a name without versions, never the reverse.
             self._table.put_item(Item={"pk": "MODELS", "sk": record.ref.name})
@@ -141,7 +144,9 @@ def _version_sk(version: int) -> str:
 
 
 def _version(name: str, row: dict[str, Any]) -> VersionRecord:
-    return VersionRecord(ModelRef(name, int(row["version"])), str(row["manifest_sha256"]), str(row["created_at"]))
+    signature = ManifestSignature(**row["signature"]) if "signature" in row else None
+    ref = ModelRef(name, int(row["version"]))
+    return VersionRecord(ref, str(row["manifest_sha256"]), str(row["created_at"]), signature)
 
 
 def _label(name: str, row: dict[str, Any]) -> LabelRecord:

@@ -11,6 +11,8 @@ PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+# A plain name: no folder, so that no manifest leads out of its version.
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"
@@ -182,8 +184,16 @@ class ModelContract(_Contract, frozen=True, kw_only=True):
 class FileDigest(_Contract, frozen=True, kw_only=True):
     """sha256 in lower-case hex, and size."""
 
-    sha256: str
-    size_bytes: int
+    sha256: Sha256
+    size_bytes: Annotated[int, Meta(ge=0)]
+
+
+class Forced(_Contract, frozen=True, kw_only=True):
+    """A publication against failed checks: by whom, why, and which checks."""
+
+    by: str
+    why: str
+    failed_checks: tuple[str, ...]
 
 
 class VersionManifest(_Contract, frozen=True, kw_only=True):
@@ -193,4 +203,5 @@ class VersionManifest(_Contract, frozen=True, kw_only=True):
     name: str
     version: int
     created_at: str
-    files: dict[str, FileDigest]
+    files: dict[FileName, FileDigest]
+    forced: Forced | None = None

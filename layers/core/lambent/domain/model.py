@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
+from lambent.domain.signatures import ManifestSignature
+
 TFLITE_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
 CONTRACT_FILE = "contract.json"
@@ -38,11 +40,12 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """The registry's row of a version; the digest pins the manifest, the manifest pins the files."""
+    """The registry's row of a version; the digest and the signature pin the manifest, the manifest pins the files."""
 
     ref: ModelRef
     manifest_sha256: str
     created_at: str
+    signature: ManifestSignature | None = None
 
 
 @dataclass(frozen=True)

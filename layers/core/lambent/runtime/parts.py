@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 from lambent.adapters.clients import client, table
 from lambent.adapters.s3 import S3ObjectStore
+from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry
+    from lambent.runtime.settings import ModelSettings, PredictSettings
+    from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.run_shard import ShardService
+    from lambent.services.version_files import VersionFiles
 
 CLOCK = SystemClock()
+AUDIT = AuditLog()
 
 
 def registry(table_name: str) -> Registry:
@@ -34,13 +39,28 @@ def resolver(table_name: str, label_ttl_s: float) -> ModelResolver:
     return ModelResolver(registry(table_name), CLOCK, label_ttl_s=label_ttl_s)
 
 
-def models(table_name: str, bucket: str, loader: InterpreterLoader, *, capacity_bytes: int) -> ModelCache:
-    """Return a cache of loaded versions."""
-    from lambent.services.load_model import ModelCache
+def version_files(settings: ModelSettings | PredictSettings) -> VersionFiles:
+    """Return the verified files of versions; of signed ones only, where the stack pins keys."""
     from lambent.services.version_files import VersionFiles
 
-    files = VersionFiles(registry(table_name), model_store(bucket))
-    return ModelCache(files, loader, CLOCK, capacity_bytes=capacity_bytes)
+    signatures = signature_check(settings.model_public_keys) if settings.model_public_keys else None
+    return VersionFiles(registry(settings.table_name), model_store(settings.models_bucket), AUDIT, signatures)
+
+
+def signature_check(public_keys: str) -> SignatureCheck:
+    """Return the check against the pinned keys; raises Misconfigured."""
+    # OpenSSL takes 30 ms to import: for stacks that pin a key only.
+    from lambent.adapters.p256 import P256Verifier
+    from lambent.services.check_signature import SignatureCheck
+
+    return SignatureCheck(P256Verifier(public_keys))
+
+
+def models(settings: ModelSettings | PredictSettings, loader: InterpreterLoader, *, capacity_bytes: int) -> ModelCache:
+    """Return a cache of loaded versions."""
+    from lambent.services.load_model import ModelCache
+
+    return ModelCache(version_files(settings), loader, CLOCK, capacity_bytes=capacity_bytes)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:

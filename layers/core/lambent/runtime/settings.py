@@ -17,6 +17,13 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     table_name: str
 
 
+class ModelSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Where versions lie, and which public keys' signatures are asked for: none if ``model_public_keys`` is empty."""
+
+    models_bucket: str
+    model_public_keys: str
+
+
 class CallerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     """Who calls over HTTP. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
 
@@ -40,6 +47,7 @@ class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.uppe
     """
 
     models_bucket: str
+    model_public_keys: str
     infer_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float
@@ -65,20 +73,18 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
     batch_queue_url: str
 
 
-class PreprocessSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Uploads into tensors."""
 
-    models_bucket: str
     data_bucket: str
     infer_queue_url: str
     label_ttl_s: float
     max_upload_bytes: int
 
 
-class InferSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Queue into results."""
 
-    models_bucket: str
     data_bucket: str
     job_topic_arn: str
     model_cache_bytes: int
@@ -92,10 +98,9 @@ class InferSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
         return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
 
 
-class DispatchSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Batch requests into jobs. Without a GPU lane ``batch_job_queue`` and ``batch_job_definition`` are empty."""
 
-    models_bucket: str
     data_bucket: str
     infer_queue_url: str
     batch_dead_letter_queue_url: str
@@ -123,10 +128,9 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     job_stuck_after_s: int
 
 
-class WorkerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none."""
 
-    models_bucket: str
     data_bucket: str
     worker_batch_size: int
     keras_backend: str

@@ -116,14 +116,13 @@ def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
-    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(PreprocessSettings)
     return IngestService(
         data=parts.data(settings.data_bucket),
         grants=DynamoGrantStore(table(settings.table_name)),
         resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
-        files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
+        files=parts.version_files(settings),
         queue=parts.queue(settings.infer_queue_url),
         max_upload_bytes=settings.max_upload_bytes,
     )
@@ -172,7 +171,6 @@ def dispatch_service() -> DispatchService:
     """Return DispatchFunction's service."""
     from lambent.adapters.batch import BatchJobRunner
     from lambent.services.dispatch import DispatchService
-    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(DispatchSettings)
     runner = BatchJobRunner(
@@ -182,7 +180,7 @@ def dispatch_service() -> DispatchService:
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
         resolver=parts.resolver(settings.table_name, 0.0),
-        files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
+        files=parts.version_files(settings),
         infer_queue=parts.queue(settings.infer_queue_url),
         runner=runner if settings.batch_job_queue else None,
         finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
@@ -230,7 +228,7 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
     """Return the batch worker's service: shards on Keras."""
     from lambent.adapters.keras_model import KerasInterpreterLoader
 
-    models = parts.models(settings.table_name, settings.models_bucket, KerasInterpreterLoader(), capacity_bytes=0)
+    models = parts.models(settings, KerasInterpreterLoader(), capacity_bytes=0)
     return parts.shards(settings.table_name, settings.data_bucket, models, batch_size=settings.worker_batch_size)
 
 
@@ -244,11 +242,11 @@ def _predict_resolver() -> ModelResolver:
 def _predict_models() -> ModelCache:
     settings = predict_settings()
     loader = parts.lite_loader(settings.threads)
-    return parts.models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes)
 
 
 @cache
 def _infer_models() -> ModelCache:
     settings = infer_settings()
     loader = parts.lite_loader(settings.threads)
-    return parts.models(settings.table_name, settings.models_bucket, loader, capacity_bytes=settings.model_cache_bytes)
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes)

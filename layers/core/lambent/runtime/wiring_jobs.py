@@ -48,7 +48,6 @@ def show_job_service() -> ShowJobService:
 def answer_later_service() -> AnswerLaterService:
     """Return PredictFunction's service for ``Prefer: respond-async``."""
     from lambent.services.answer_later import AnswerLaterService
-    from lambent.services.version_files import VersionFiles
 
     settings = load_settings(PredictSettings)
     return AnswerLaterService(
@@ -56,7 +55,7 @@ def answer_later_service() -> AnswerLaterService:
         jobs=parts.jobs(settings.table_name),
         queue=parts.queue(settings.infer_queue_url),
         resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
-        files=VersionFiles(parts.registry(settings.table_name), parts.model_store(settings.models_bucket)),
+        files=parts.version_files(settings),
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
     )

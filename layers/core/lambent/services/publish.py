@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.model import FileDigest, ModelContract, VersionManifest
+from lambent.contracts.model import FileDigest, Forced, ModelContract, VersionManifest
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILES, MANIFEST_FILE, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
 from lambent.domain.preprocessing import make_preprocessor
+from lambent.domain.signatures import ManifestSignature, signed_bytes
 from lambent.errors import ModelContractMismatch, ModelFormatRefused, VersionImmutable
-from lambent.ports import Clock, ObjectStore, Registry
+from lambent.ports import Clock, ObjectStore, Registry, Signer
 from lambent.services.golden import GoldenVectors, check_declared, check_preprocessing
 
 _TYPES = {".json": "application/json"}
@@ -28,14 +31,21 @@ def publish_version(
     registry: Registry,
     clock: Clock,
     version: int | None = None,
+    signer: Signer | None = None,
+    forced: Forced | None = None,
 ) -> VersionRecord:
-    """Write a new version: files first, the manifest last and once, then the registry's row.
+    """Write a new version: files first, the manifest last and once, then the registry's row with the signature.
+
+    Nobody sees anything of it before the row is there. What a publisher leaves that died or failed on its way is
+    objects under the version's number without a row, which no reader ever asks for.
 
     Parameters
     ----------
     files     file name → bytes, without contract.json and manifest.json: at least one model file, golden vectors for
               each, and what the contract's preprocessing needs
     version   the number to take; the next free one if None
+    signer    who signs the manifest; without one, the version is not served where keys are pinned
+    forced    who publishes against failed checks, and why; goes into the manifest
 
     Returns
     -------
@@ -52,39 +62,49 @@ def publish_version(
     check_name(contract.name, what="model")
     check_contract(contract)
     _check_golden(files, contract)
+    publication = _Publication(files, contract, store, registry, clock, signer, forced)
     if version is not None:
-        return _publish(files, contract, ModelRef(contract.name, version), store=store, registry=registry, clock=clock)
+        return publication.publish(ModelRef(contract.name, version))
     first = _next_version(registry, contract.name)
     for number in range(first, first + _TRIES):
         # A number may be taken in the store but not in the registry: by a publisher at work, or by one that died.
         try:
-            return _publish(
-                files, contract, ModelRef(contract.name, number), store=store, registry=registry, clock=clock
-            )
+            return publication.publish(ModelRef(contract.name, number))
         except VersionImmutable:
             continue
     raise VersionImmutable(f"Versions {first} to {first + _TRIES - 1} of {contract.name} are all taken.", got=first)
 
 
-def _publish(
-    files: Mapping[str, bytes],
-    contract: ModelContract,
-    ref: ModelRef,
-    *,
-    store: ObjectStore,
-    registry: Registry,
-    clock: Clock,
-) -> VersionRecord:
-    if registry.version(ref) is not None:
-        raise VersionImmutable(f"{ref} is already published; versions never change.", field="version", got=ref.version)
-    everything = {**files, CONTRACT_FILE: msgspec.json.encode(contract)}
-    wanted = _manifest(ref, everything, clock.now())
-    for name, body in everything.items():
-        _write_new(store, ref, name, body)
-    manifest, body = _write_manifest(store, ref, wanted)
-    record = VersionRecord(ref, digest(body), manifest.created_at)
-    registry.add_version(record)
-    return record
+@dataclass(frozen=True)
+class _Publication:
+    files: Mapping[str, bytes]
+    contract: ModelContract
+    store: ObjectStore
+    registry: Registry
+    clock: Clock
+    signer: Signer | None
+    forced: Forced | None
+
+    def publish(self, ref: ModelRef) -> VersionRecord:
+        """Write everything under this number; raises VersionImmutable if it is taken."""
+        if self.registry.version(ref) is not None:
+            raise VersionImmutable(
+                f"{ref} is already published; versions never change.", field="version", got=ref.version
+            )
+        everything = {**self.files, CONTRACT_FILE: msgspec.json.encode(self.contract)}
+        wanted = _manifest(ref, everything, self.clock.now(), self.forced)
+        for name, body in everything.items():
+            _write_new(self.store, ref, name, body)
+        manifest, body = _write_manifest(self.store, ref, wanted)
+        record = VersionRecord(ref, digest(body), manifest.created_at, _sign(body, self.signer))
+        self.registry.add_version(record)
+        return record
+
+
+def _sign(manifest: bytes, signer: Signer | None) -> ManifestSignature | None:
+    if signer is None:
+        return None
+    return ManifestSignature(signer.key_id, b64encode(signer.sign(signed_bytes(manifest))).decode())
 
 
 def _check_golden(files: Mapping[str, bytes], contract: ModelContract) -> None:
@@ -107,9 +127,9 @@ def _next_version(registry: Registry, name: str) -> int:
     return versions[-1].ref.version + 1 if versions else 1
 
 
-def _manifest(ref: ModelRef, files: Mapping[str, bytes], created_at: str) -> VersionManifest:
+def _manifest(ref: ModelRef, files: Mapping[str, bytes], created_at: str, forced: Forced | None) -> VersionManifest:
     digests = {name: FileDigest(sha256=digest(body), size_bytes=len(body)) for name, body in sorted(files.items())}
-    return VersionManifest(name=ref.name, version=ref.version, created_at=created_at, files=digests)
+    return VersionManifest(name=ref.name, version=ref.version, created_at=created_at, files=digests, forced=forced)
 
 
 def _write_manifest(store: ObjectStore, ref: ModelRef, wanted: VersionManifest) -> tuple[VersionManifest, bytes]:
@@ -119,7 +139,7 @@ def _write_manifest(store: ObjectStore, ref: ModelRef, wanted: VersionManifest) 
     # A publisher of the very same files died between its manifest and the registry: finish its work.
     body = store.read(ref.key(MANIFEST_FILE)).body
     found = decode_json(body, VersionManifest, what="version manifest")
-    if found.files != wanted.files:
+    if (found.files, found.forced) != (wanted.files, wanted.forced):
         raise _taken(ref)
     return found, body
 

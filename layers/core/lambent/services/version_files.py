@@ -22,6 +22,7 @@ from lambent.domain.model import (
 )
 from lambent.domain.preprocessing import Preprocessor, make_preprocessor
 from lambent.errors import (
+    BrokenArtifact,
     InvalidInput,
     ModelFormatRefused,
     ModelIntegrityFailed,
@@ -29,7 +30,8 @@ from lambent.errors import (
     SourceGone,
     Unavailable,
 )
-from lambent.ports import ObjectStore, Registry
+from lambent.ports import Audit, ObjectStore, Registry
+from lambent.services.check_signature import SignatureCheck
 from lambent.services.not_found import no_such_version
 
 if TYPE_CHECKING:
@@ -39,11 +41,19 @@ T = TypeVar("T")
 
 
 class VersionFiles:
-    """A version's files, each verified against the manifest and the manifest against the registry."""
+    """A version's files, each verified against the manifest and the manifest against the registry.
 
-    def __init__(self, registry: Registry, store: ObjectStore) -> None:
+    Where ``signatures`` are checked, the registry and the store need not be trusted: a pinned key signed the manifest.
+    Every refusal is told to ``audit``.
+    """
+
+    def __init__(
+        self, registry: Registry, store: ObjectStore, audit: Audit, signatures: SignatureCheck | None = None
+    ) -> None:
         self._registry = registry
         self._store = store
+        self._audit = audit
+        self._signatures = signatures
 
     def record(self, ref: ModelRef) -> VersionRecord:
         """Return the registry's record; raises ModelNotFound."""
@@ -53,19 +63,33 @@ class VersionFiles:
         return record
 
     def manifest(self, ref: ModelRef) -> VersionManifest:
-        """Return the verified manifest; raises ModelNotFound, ModelIntegrityFailed, ModelFormatRefused."""
-        expected = self.record(ref).manifest_sha256
-        body = self._read(ref, MANIFEST_FILE)
-        if digest(body) != expected:
-            raise _tampered(MANIFEST_FILE, expected, digest(body))
-        return _decode_published(body, VersionManifest, what="version manifest")
+        """Return the verified manifest.
+
+        Raises
+        ------
+        ModelNotFound
+        ModelIntegrityFailed    it is not what the registry says, or not of this version
+        ModelSignatureInvalid   no pinned key signed it
+        ModelFormatRefused
+        """
+        record = self.record(ref)
+        with self._telling(ref):
+            body = self._read(ref, MANIFEST_FILE)
+            if digest(body) != record.manifest_sha256:
+                raise _tampered(MANIFEST_FILE, record.manifest_sha256, digest(body))
+            if self._signatures is not None:
+                self._signatures.check(record, body)
+            manifest = _decode_published(body, VersionManifest, what="version manifest")
+            _check_is_of(manifest, ref)
+        return manifest
 
     def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
         """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
         expected = manifest_entry(ref, manifest, name).sha256
-        body = self._read(ref, name)
-        if digest(body) != expected:
-            raise _tampered(name, expected, digest(body))
+        with self._telling(ref):
+            body = self._read(ref, name)
+            if digest(body) != expected:
+                raise _tampered(name, expected, digest(body))
         return body
 
     @contextmanager
@@ -83,7 +107,8 @@ class VersionFiles:
         """
         entry = manifest_entry(ref, manifest, name)
         with TemporaryFile() as scratch:
-            self._download(ref, name, entry, scratch)
+            with self._telling(ref):
+                self._download(ref, name, entry, scratch)
             yield Path(f"/proc/self/fd/{scratch.fileno()}")
 
     def contract(self, ref: ModelRef) -> ModelContract:
@@ -110,6 +135,14 @@ class VersionFiles:
         from lambent.services.golden import GoldenVectors  # NumPy, which the functions without tensors do not have
 
         return GoldenVectors.from_npz(self.file(ref, manifest, GOLDEN_FILES[model_file]))
+
+    @contextmanager
+    def _telling(self, ref: ModelRef) -> Iterator[None]:
+        try:
+            yield
+        except BrokenArtifact as error:
+            self._audit.refused(ref, error)
+            raise
 
     def _contract(self, ref: ModelRef, manifest: VersionManifest) -> ModelContract:
         return _decode_published(self.file(ref, manifest, CONTRACT_FILE), ModelContract, what="contract")
@@ -161,6 +194,15 @@ def manifest_entry(ref: ModelRef, manifest: VersionManifest, name: str) -> FileD
     if entry is None:
         raise ModelFormatRefused(f"{ref} has no {name}.")
     return entry
+
+
+def _check_is_of(manifest: VersionManifest, ref: ModelRef) -> None:
+    """Check that a manifest is not that of another version, replayed under this one's name or number."""
+    stated = ModelRef(manifest.name, manifest.version)
+    if stated != ref:
+        raise ModelIntegrityFailed(
+            f"What lies under {ref} was published as {stated}.", field="version", limit=str(ref), got=str(stated)
+        )
 
 
 def _missing(ref: ModelRef, name: str) -> ModelIntegrityFailed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.key import KEY_FILE, find_signer
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.modelkit.variants import Variant
 
@@ -95,14 +96,24 @@ def evaluate(folder: Folder) -> None:
     console.print(f"Next: lambent publish {folder}")
 
 
-def publish(folder: Folder, state: State = STATE_DIR) -> None:
+def publish(
+    folder: Folder,
+    state: State = STATE_DIR,
+    sign: Annotated[
+        Path | None,
+        typer.Option(help=f"Private key that signs the version; {KEY_FILE} if that exists.", show_default=False),
+    ] = None,
+) -> None:
     """Publish a finished folder as the next version; versions never change."""
     with ending_on_failure():
         from lambent_toolkit.modelkit.artifact import Artifact
+        from lambent_toolkit.modelkit.publishing import Publisher
+        from lambent_toolkit.sandbox.stack_info import StackInfo
 
-        record = _publisher(state).publish(Artifact.read(folder))
+        record = Publisher(StackInfo.load(state), signer=find_signer(sign)).publish(Artifact.read(folder))
     console = screen()
-    console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]})")
+    signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"
+    console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]}, {signed})")
     console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.key import find_signer
 from lambent_toolkit.cli.screen import screen
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def up(  # noqa: PLR0917 - typer passes every option by name
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Override a template parameter.", show_default=False)
     ] = None,
+    pin: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key, by which versions must be signed to be served.", show_default=False),
+    ] = None,
     retry_scale: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Part of AWS's wait before a retry that is waited; 1 is all.")
     ] = 1 / 60,
@@ -59,7 +64,9 @@ def up(  # noqa: PLR0917 - typer passes every option by name
         from lambent_toolkit.sandbox.local_stack import StackProcess, stack_options
 
         limits = {} if max_environments is None else {"max_environments": max_environments}
-        options = stack_options(state, port=port, parameters=_parameters(parameter), retry_scale=retry_scale, **limits)
+        options = stack_options(
+            state, port=port, parameters=_parameters(parameter) | _pinned(pin), retry_scale=retry_scale, **limits
+        )
         with _signals_as_exit():
             process = StackProcess(options, is_linked=not detach)
             is_kept = False
@@ -84,6 +91,14 @@ def _parameters(pairs: list[str] | None) -> dict[str, str]:
     return parameters
 
 
+def _pinned(public_keys: list[Path] | None) -> dict[str, str]:
+    if not public_keys:
+        return {}
+    from lambent_toolkit.modelkit.signing import read_public_key
+
+    return {"ModelPublicKeys": ",".join(read_public_key(path).parameter for path in public_keys)}
+
+
 @contextmanager
 def _signals_as_exit() -> Iterator[None]:
     """Let SIGTERM and a closed terminal unwind the stack as Ctrl-C does."""
@@ -101,7 +116,7 @@ def _announce(info: StackInfo, *, demo: bool) -> None:
         from lambent_toolkit.modelkit.demo_model import publish_demo_model
 
         _say("publishing the demo model (the first time, training it)")
-        publish_demo_model(info)
+        publish_demo_model(info, signer=find_signer(None))
     wait = "as AWS" if info.retry_scale >= 1 else f"{info.retry_scale:.3g} of AWS's time"
     _say(f"What this stack holds does not survive `lambent down`. Retries wait {wait} (--retry-scale).")
     print(f"ready url={info.url} key={info.api_key} endpoint={info.endpoint}", flush=True)

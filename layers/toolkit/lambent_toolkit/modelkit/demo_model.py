@@ -10,6 +10,7 @@ from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 if TYPE_CHECKING:
     from lambent.domain.model import ModelRef
+    from lambent.ports import Signer
     from lambent_toolkit.modelkit.artifact import Artifact
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
@@ -22,6 +23,8 @@ def build_demo_model(cache_dir: Path, watcher: Watcher = SILENCE) -> Artifact:
     return build_recipe(_RECIPE, cache_dir, watcher)
 
 
-def publish_demo_model(stack: StackInfo, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE) -> ModelRef:
+def publish_demo_model(
+    stack: StackInfo, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE, signer: Signer | None = None
+) -> ModelRef:
     """Publish the demo model to a stack and point the label ``live`` to it."""
-    return publish_recipe(stack, _RECIPE, cache_dir=cache_dir, watcher=watcher)
+    return publish_recipe(stack, _RECIPE, cache_dir=cache_dir, watcher=watcher, signer=signer)

@@ -9,6 +9,7 @@ ModelkitError
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
 ├── VariantUndecided       18   nobody has said which form of the model to make
+├── KeyUnusable            30   a signing key cannot be read, opened or written
 ├── NoVariantHolds         40   no variant of the model keeps to the limit, or the named one has no figures
 ├── ValidationMissing      41   there are too few validation items to measure anything on
 ├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
@@ -99,3 +100,9 @@ class FolderNotWritable(ModelkitError):
     """A file could not be written; the folder is as it was before the step."""
 
     exit_code = 43
+
+
+class KeyUnusable(ModelkitError):
+    """There is no P-256 key in a file, or it cannot be written."""
+
+    exit_code = 30

@@ -10,6 +10,7 @@ from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import LabelRecord, VersionRecord
+from lambent.ports import Signer
 from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
@@ -18,10 +19,11 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 
 
 class Publisher:
-    """The registry and the models bucket of one stack."""
+    """The registry and the models bucket of one stack; what is published is signed by ``signer``, if there is one."""
 
-    def __init__(self, stack: StackInfo) -> None:
+    def __init__(self, stack: StackInfo, *, signer: Signer | None = None) -> None:
         self._stack = stack
+        self._signer = signer
         self._clock = SystemClock()
 
     @cached_property
@@ -36,7 +38,9 @@ class Publisher:
     def publish_files(self, files: Mapping[str, bytes], contract: ModelContract) -> VersionRecord:
         """Publish files by name, see `publish_version`, as the next version."""
         store = S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
-        return publish_version(files, contract, store=store, registry=self.registry, clock=self._clock)
+        return publish_version(
+            files, contract, store=store, registry=self.registry, clock=self._clock, signer=self._signer
+        )
 
     def set_label(self, name: str, label: str, version: int) -> LabelRecord:
         """Point a label to a published version; raises ModelNotFound, AliasConflict, Unavailable."""

@@ -19,6 +19,7 @@ from lambent_toolkit.modelkit.workbench import TOOLS, Workbench
 from lambent_toolkit.sandbox.options import find_root
 
 if TYPE_CHECKING:
+    from lambent.ports import Signer
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
 
@@ -45,11 +46,16 @@ def build_recipe(name: str, cache_dir: Path, watcher: Watcher = SILENCE) -> Arti
 
 
 def publish_recipe(
-    stack: StackInfo, name: str, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE
+    stack: StackInfo,
+    name: str,
+    *,
+    cache_dir: Path | None = None,
+    watcher: Watcher = SILENCE,
+    signer: Signer | None = None,
 ) -> ModelRef:
     """Publish a built-in recipe's model to a stack and point the label ``live`` to it."""
     artifact = build_recipe(name, cache_dir or default_cache_dir(), watcher)
-    publisher = Publisher(stack)
+    publisher = Publisher(stack, signer=signer)
     ref = publisher.publish(artifact).ref
     publisher.set_label(ref.name, LIVE, ref.version)
     return ref
