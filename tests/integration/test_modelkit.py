@@ -18,7 +18,8 @@ from lambent_toolkit.modelkit.errors import ServingRefused
 from lambent_toolkit.modelkit.recipe import held_out, prepare
 from lambent_toolkit.modelkit.recipes import RECIPES, digits
 from lambent_toolkit.modelkit.report import Report
-from lambent_toolkit.modelkit.serving_check import ServingRun, serve, serving_layers
+from lambent_toolkit.modelkit.serving_check import ServingRun, serve
+from lambent_toolkit.modelkit.serving_process import serving_layers
 from lambent_toolkit.modelkit.training import train
 from lambent_toolkit.modelkit.workbench import Workbench
 

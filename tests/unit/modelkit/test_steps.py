@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent_toolkit.modelkit import serving_check
+from lambent_toolkit.modelkit import serving_check, serving_process
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import ServingCheckFailed, StepMissing
 from lambent_toolkit.modelkit.recipes import digits
@@ -31,7 +31,7 @@ def test_serving_process_gets_nothing_of_the_callers_environment(monkeypatch: py
     monkeypatch.setenv("PYTHONHOME", "elsewhere")
     monkeypatch.setenv("VIRTUAL_ENV", "elsewhere")
 
-    environment = serving_check.serving_environment([Path("one"), Path("two")])
+    environment = serving_process.serving_environment([Path("one"), Path("two")])
 
     assert environment["PYTHONPATH"] == f"one{os.pathsep}two"
     assert not set(environment) & {"PYTHONHOME", "VIRTUAL_ENV", "HOME"}
@@ -40,6 +40,24 @@ def test_serving_process_gets_nothing_of_the_callers_environment(monkeypatch: py
 def test_serving_process_that_cannot_start_is_reported_with_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(ServingCheckFailed, match="No module named 'numpy'"):
         serving_check.serve(b"", digits.CONTRACT, [b""], python_path=[tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("program", "timeout_s", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 60, "ended with signal SIGSEGV: it wrote nothing"),
+        ("raise SystemExit('no such layer')", 60, "ended with status 1: no such layer"),
+        ("import time; time.sleep(60)", 1, "gave no answer in 1 s"),
+    ],
+)
+def test_a_serving_process_that_dies_or_hangs_is_reported_with_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, timeout_s: float, said: str
+) -> None:
+    (tmp_path / "program.py").write_text(program)
+    monkeypatch.setattr(serving_process, "PROGRAM", tmp_path / "program.py")
+
+    with pytest.raises(ServingCheckFailed, match=said):
+        serving_process.run_program([], python_path=[tmp_path], timeout_s=timeout_s)
 
 
 def test_chatter_of_a_successful_block_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:

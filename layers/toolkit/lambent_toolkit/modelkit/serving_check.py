@@ -1,45 +1,72 @@
-"""Run a model file in the serving interpreter: a process with the layers' packages and none of this environment's."""
+"""Run model files in the serving interpreter: processes with the layers' packages and none of this environment's."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
+import numpy as np
 
 from lambent.contracts.model import ModelContract
-from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
+from lambent.contracts.tensor import Array
+from lambent.domain.model import CONTRACT_FILE
 from lambent.services.golden import GoldenVectors
-from lambent_toolkit.modelkit.errors import ServingCheckFailed, ServingRefused
-from lambent_toolkit.sandbox.build import make_build
-from lambent_toolkit.sandbox.function_spec import base_interpreter
-from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
+from lambent_toolkit.modelkit.errors import ServingRefused
+from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
 
-PROGRAM = Path(__file__).with_name("serving_program.py")
-ASSETS_FOLDER = "assets"
-TIMEOUT_S = 120
-LAYERS = ("NumericLayer", "CoreLayer")
+_TIMEOUT_S = 120.0
+_TIMEOUT_AN_ITEM_S = 0.5
+_ONLY = "model"  # what `serve` calls its one variant
+
+
+@dataclass(frozen=True)
+class Place:
+    """The serving interpreter.
+
+    Parameters
+    ----------
+    runtime    ai-edge-litert or tflite-runtime
+    versions   of Python and of the packages that matter
+    origins    file of every module that the process had loaded
+    """
+
+    runtime: str
+    versions: dict[str, str]
+    origins: list[str]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a variant answered to all items.
+
+    Parameters
+    ----------
+    outputs       (n, …) by the contract's names
+    output_step   distance of two neighbouring values of the outputs, the largest; 0 if none is quantized
+    load_ms       reading the file into a ready interpreter, median of three
+    """
+
+    outputs: dict[str, Array]
+    output_step: float
+    load_ms: float
 
 
 @dataclass(frozen=True)
 class ServingRun:
-    """What the serving interpreter did with a model.
+    """What the serving interpreter did with one model.
 
     Parameters
     ----------
-    golden            raw items with the tensors and outputs made there
-    output_step       distance of two neighbouring values of the outputs, the largest; 0 if none is quantized
-    load_ms           reading the file into a ready interpreter
-    p50_ms, p99_ms    one row through the adapter, one thread
-    runtime           ai-edge-litert or tflite-runtime
-    versions          of Python and of the packages that matter
-    origins           file of every module that the process had loaded
+    golden                         raw items with the tensors and outputs made there
+    output_step, load_ms           as in `Answers`
+    p50_ms, p99_ms                 one row through the adapter, one thread
+    runtime, versions, origins     as in `Place`
     """
 
     golden: GoldenVectors
@@ -50,6 +77,130 @@ class ServingRun:
     runtime: str
     versions: dict[str, str]
     origins: list[str]
+
+
+class ServingBench:
+    """Items, prepared once in the serving interpreter, and variants that are run on them there; a context manager.
+
+    Each variant answers in a process of its own, so that one that kills its interpreter costs none of the others. The
+    tensors and answers lie in files of a temporary folder, not in memory.
+
+    Parameters
+    ----------
+    contract
+    assets        files that the contract's preprocessing needs, by name
+    python_path   folders to import from; the built layers if None
+    """
+
+    def __init__(
+        self,
+        contract: ModelContract,
+        *,
+        assets: Mapping[str, bytes] | None = None,
+        python_path: Sequence[Path] | None = None,
+    ) -> None:
+        self._contract = contract
+        self._assets = assets or {}
+        self._python_path = serving_layers() if python_path is None else tuple(python_path)
+        self._items = 0
+
+    def __enter__(self) -> Self:
+        """Make the folder."""
+        self._kept = TemporaryDirectory(prefix="lambent-serving-")
+        self._folder = Path(self._kept.name)
+        for name in ("assets", "tensors", "variants"):
+            (self._folder / name).mkdir()
+        (self._folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(self._contract))
+        for name, body in self._assets.items():
+            (self._folder / "assets" / name).write_bytes(body)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Delete the folder."""
+        self._kept.cleanup()
+
+    def put(self, variant: str, file: bytes) -> None:
+        """Take in a variant's .tflite file."""
+        (self._folder / "variants" / f"{variant}.tflite").write_bytes(file)
+
+    def prepare(self, items: Sequence[bytes]) -> Place:
+        """Preprocess raw items there; raises ServingRefused (an item), ServingCheckFailed."""
+        self._take_items(items)
+        self._run("prepare")
+        return Place(**self._figures("prepared"))
+
+    def predict(self, variant: str) -> Answers:
+        """Answer all items with a variant.
+
+        Raises
+        ------
+        ServingRefused       the adapter refused the file
+        ServingCheckFailed   the interpreter crashed or took too long
+        """
+        self._run(f"predict:{variant}")
+        return self._answers(variant)
+
+    def time(self, variants: Sequence[str]) -> dict[str, dict[int, list[list[float]]]]:
+        """Return the milliseconds of single rows: by variant and number of threads, a list for each round."""
+        self._run(f"time:{','.join(variants)}", timeout_s=_TIMEOUT_S * (1 + len(variants)))
+        return self._timing()
+
+    def tensors(self) -> dict[str, Array]:
+        """Return what preprocessing made of the items, mapped from files that go with the folder."""
+        return {
+            spec.name: np.load(self._folder / "tensors" / f"{number}.npy", mmap_mode="r")
+            for number, spec in enumerate(self._contract.inputs)
+        }
+
+    def run_one(self, file: bytes, items: Sequence[bytes]) -> ServingRun:
+        """Take all steps with one variant in one process; raises as they do."""
+        self._take_items(items)
+        self.put(_ONLY, file)
+        self._run("prepare", f"predict:{_ONLY}", f"time:{_ONLY}", timeout_s=2 * _TIMEOUT_S)
+        # In the order of the steps: what one of them refuses, the later ones have no figures of.
+        place = Place(**self._figures("prepared"))
+        answers = self._answers(_ONLY)
+        p50_ms, p99_ms = np.percentile(np.concatenate(self._timing()[_ONLY][1]), (50, 99))
+        return ServingRun(
+            golden=GoldenVectors(
+                list(items), {name: np.array(array) for name, array in self.tensors().items()}, answers.outputs
+            ),
+            output_step=answers.output_step,
+            load_ms=answers.load_ms,
+            p50_ms=float(p50_ms),
+            p99_ms=float(p99_ms),
+            runtime=place.runtime,
+            versions=place.versions,
+            origins=place.origins,
+        )
+
+    def _take_items(self, items: Sequence[bytes]) -> None:
+        self._items = len(items)
+        (self._folder / "items.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
+
+    def _answers(self, variant: str) -> Answers:
+        figures = self._figures(variant)
+        with np.load(self._folder / f"{variant}.npz", allow_pickle=False) as file:
+            return Answers(outputs=dict(file), **figures)
+
+    def _timing(self) -> dict[str, dict[int, list[list[float]]]]:
+        taken = self._figures("timing")["taken_ms"]
+        return {name: {int(threads): rounds for threads, rounds in by.items()} for name, by in taken.items()}
+
+    def _figures(self, name: str) -> dict[str, Any]:
+        figures: dict[str, Any] = json.loads((self._folder / f"{name}.json").read_text())
+        if "refused" in figures:
+            raise ServingRefused(**figures["refused"])
+        return figures
+
+    def _run(self, *steps: str, timeout_s: float = _TIMEOUT_S) -> None:
+        run_program(
+            [str(self._folder), *steps],
+            python_path=self._python_path,
+            timeout_s=timeout_s + _TIMEOUT_AN_ITEM_S * self._items,
+        )
 
 
 def serve(
@@ -76,60 +227,5 @@ def serve(
     ServingCheckFailed   the process ended without an answer, e.g. the interpreter crashed
     BuildFailed          the layers could not be built
     """
-    paths = serving_layers() if python_path is None else tuple(python_path)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / TFLITE_FILE).write_bytes(model)
-        (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
-        (folder / ASSETS_FOLDER).mkdir()
-        for asset, body in (assets or {}).items():
-            (folder / ASSETS_FOLDER / asset).write_bytes(body)
-        (folder / "request.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
-        _run(folder, paths)
-        figures = json.loads((folder / "figures.json").read_text())
-        if "refused" in figures:
-            raise ServingRefused(**figures["refused"])
-        return ServingRun(golden=GoldenVectors.from_npz((folder / "answer.npz").read_bytes()), **figures)
-
-
-@cache
-def serving_layers() -> tuple[Path, ...]:
-    """Return the ``python`` folders of the layers that `sam build` made, building them first if need be."""
-    # The very options of a local stack, so that both share one build.
-    build = make_build(stack_options(Path(STATE_DIR)), say=_unsaid)
-    return tuple(build.folder / layer / "python" for layer in LAYERS)
-
-
-def _unsaid(_line: str) -> None:
-    """Leave out what the build tells: a progress display is running."""
-
-
-def serving_environment(python_path: Sequence[Path]) -> dict[str, str]:
-    """Return a process environment that holds these folders and nothing of the caller's."""
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(map(str, python_path)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # As on Lambda, see template.yaml.
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-
-
-def _run(folder: Path, python_path: Sequence[Path]) -> None:
-    # -S and -P: nothing but PYTHONPATH and the standard library can be imported.
-    command = [base_interpreter(), "-S", "-s", "-P", str(PROGRAM), str(folder)]
-    try:
-        done = subprocess.run(  # noqa: S603 - our own program
-            command,
-            env=serving_environment(python_path),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise ServingCheckFailed(f"The serving interpreter gave no answer in {TIMEOUT_S} s.") from None
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
-        raise ServingCheckFailed(f"The serving interpreter ended with status {done.returncode}: {last[0]}")
+    with ServingBench(contract, assets=assets, python_path=python_path) as bench:
+        return bench.run_one(model, items)

@@ -1,10 +1,17 @@
-"""Run a model file where only a layer's packages are: started by path from `serving_check`, in the base interpreter.
+"""Run model files where only a layer's packages are: started by path from `serving_check`, in the base interpreter.
 
-Argument: a folder with ``model.tflite``, ``contract.json``, a folder ``assets`` and ``request.npz`` (golden vectors, of
-which the raw items are read). Writes ``answer.npz`` (the same raw items with the tensors and outputs of this place) and
-``figures.json``; if the model is refused, only ``figures.json`` with ``{"refused": {"code", "detail"}}``.
+Usage: ``serving_program.py FOLDER STEP…``, the steps of one run, in one process or in several:
 
-It may import `lambent`, NumPy and the standard library, nothing of the toolkit.
+=================  ====================================================================================================
+prepare            preprocess the raw items of ``items.npz`` (golden vectors without tensors): ``tensors/{number}.npy``,
+                   one file an input in the contract's order, and ``prepared.json`` with where this process runs
+predict:VARIANT    load ``variants/VARIANT.tflite`` and answer all rows: ``VARIANT.npz`` (arrays by output) and
+                   ``VARIANT.json``; if it is refused, ``VARIANT.json`` with ``{"refused": {"code", "detail"}}`` only
+time:V1,V2…        time single rows of these variants, taking turns: ``timing.json``
+=================  ====================================================================================================
+
+FOLDER also holds ``contract.json`` and a folder ``assets``. The tensors lie in files, so that a process only maps what
+it reads. It may import `lambent`, NumPy and the standard library, nothing of the toolkit.
 """
 
 from __future__ import annotations
@@ -12,57 +19,156 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from random import Random
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from lambent.adapters import litert
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.contracts.tensor import Array
-from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
+from lambent.domain.model import CONTRACT_FILE
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent.services.version_files import decode_contract
 
 Tensors = dict[str, Array]
-TIMED_CALLS = 500
-_WARM_UP_CALLS = 50
+THREADS = (1, 2)
+LOADS = 3
+ROUNDS = 20
+CALLS_A_ROUND = 50
+_WARM_UP_CALLS = 3
+# A slow model is called less often: about so long for each variant and number of threads, but in five rounds at least.
+_BUDGET_MS = 3000.0
+_FEWEST_ROUNDS = 5
+# Rows that are prepared, or predicted, at once: bounded in bytes, so that the data may be larger than the memory.
+_CHUNK_BYTES = 1 << 26
+_PREPARED_ITEMS = 64
+_SEED = 7
 
 
-def main(folder: Path) -> None:
-    """Answer the request that lies in ``folder``."""
-    try:
-        figures = answer(folder)
-    except LambentError as exc:
-        figures = {"refused": {"code": exc.code, "detail": exc.detail}}
-    (folder / "figures.json").write_text(json.dumps(figures))
-
-
-def answer(folder: Path) -> dict[str, Any]:
-    """Load, preprocess, predict and measure; raises BrokenArtifact and InvalidInput."""
+def main(folder: Path, steps: list[str]) -> None:
+    """Take the steps in their order, up to the first one that is refused."""
     contract = decode_contract((folder / CONTRACT_FILE).read_bytes())
-    start = perf_counter()
-    interpreter = litert.LiteInterpreterLoader(threads=1).load(folder / TFLITE_FILE, contract)
-    load_ms = (perf_counter() - start) * 1000
-    raw = GoldenVectors.from_npz((folder / "request.npz").read_bytes()).raw
+    for step in steps:
+        name, _, argument = step.partition(":")
+        figures, file = take(name, argument, folder, contract)
+        (folder / file).write_text(json.dumps(figures))
+        if "refused" in figures:
+            return
+
+
+def take(step: str, argument: str, folder: Path, contract: ModelContract) -> tuple[dict[str, Any], str]:
+    """Return what a step found, or the coded error of what was refused, and the name of the file for it."""
+    file = {"prepare": "prepared.json", "time": "timing.json"}.get(step, f"{argument}.json")
+    try:
+        if step == "prepare":
+            return prepare(folder, contract), file
+        if step == "predict":
+            return predict(folder, contract, argument), file
+        return time_all(folder, contract, argument.split(",")), file
+    except LambentError as exc:
+        return {"refused": {"code": exc.code, "detail": exc.detail}}, file
+
+
+def prepare(folder: Path, contract: ModelContract) -> dict[str, Any]:
+    """Preprocess all items; raises InvalidInput."""
+    raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
     assets = {file.name: file.read_bytes() for file in (folder / "assets").iterdir()}
     preprocessor = make_preprocessor(contract, assets)
-    tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw])
+    spec = contract.preprocessing
+    # Rows padded to the longest of all have to be padded together.
+    at_once = len(raw) if isinstance(spec, TextPreprocessing) and spec.pad_to == "longest" else _PREPARED_ITEMS
+    written: dict[str, Any] = {}
+    for start in range(0, len(raw), at_once):
+        tensors = preprocessor.collate([preprocessor.prepare(item) for item in raw[start : start + at_once]])
+        for number, (name, array) in enumerate(tensors_in_order(tensors, contract)):
+            if name not in written:
+                shape = (len(raw), *array.shape[1:])
+                file = folder / "tensors" / f"{number}.npy"
+                written[name] = np.lib.format.open_memmap(file, mode="w+", dtype=array.dtype, shape=shape)
+            written[name][start : start + len(array)] = array
+    for array in written.values():
+        array.flush()
+    return place()
+
+
+def predict(folder: Path, contract: ModelContract, variant: str) -> dict[str, Any]:
+    """Load a variant and answer all rows, then one with every number of threads; raises LambentError."""
+    tensors = mapped(folder, contract)
+    loads_ms = []
+    for _ in range(LOADS):
+        start = perf_counter()
+        interpreter = load(folder, contract, variant, threads=1)
+        loads_ms.append((perf_counter() - start) * 1000)
     outputs = run_all(interpreter, contract, tensors)
-    (folder / "answer.npz").write_bytes(GoldenVectors(raw, tensors, outputs).to_npz())
-    output_step = max(interpreter.output_steps.values())
-    return {"output_step": output_step, "load_ms": load_ms, **latencies_ms(interpreter, tensors), **place()}
+    np.savez(folder / f"{variant}.npz", **outputs)
+    for threads in THREADS[1:]:
+        load(folder, contract, variant, threads=threads).run(_apart(rows(tensors, 0, 1)))
+    return {"load_ms": float(np.median(loads_ms)), "output_step": max(interpreter.output_steps.values())}
+
+
+def time_all(folder: Path, contract: ModelContract, variants: list[str]) -> dict[str, Any]:
+    """Return the time of every call in milliseconds: by variant, number of threads and round."""
+    tensors = mapped(folder, contract)
+    random = Random(_SEED)  # noqa: S311 - an order, no secret
+    taken: dict[str, dict[str, list[list[float]]]] = {name: {} for name in variants}
+    for threads in THREADS:
+        interpreters = {name: load(folder, contract, name, threads=threads) for name in variants}
+        first_ms = {name: min(round_ms(each, tensors, 0, 2)) for name, each in interpreters.items()}
+        rounds = max(_FEWEST_ROUNDS, min(ROUNDS, int(_BUDGET_MS / max(first_ms.values()))))
+        calls = {name: max(1, min(CALLS_A_ROUND, int(_BUDGET_MS / ROUNDS / ms))) for name, ms in first_ms.items()}
+        for name in variants:
+            taken[name][str(threads)] = []
+        for turn in range(rounds):
+            # In another order every round: who follows whom decides what lies in the processor's caches.
+            for name in random.sample(variants, len(variants)):
+                taken[name][str(threads)].append(round_ms(interpreters[name], tensors, turn, calls[name]))
+    return {"taken_ms": taken}
+
+
+def round_ms(interpreter: litert.LiteInterpreter, tensors: Tensors, turn: int, calls: int) -> list[float]:
+    """Return the time of some calls of one row each, in milliseconds, after some that are not counted."""
+    warm_up = min(_WARM_UP_CALLS, calls - 1)
+    taken_ms = []
+    for call in range(-warm_up, calls):
+        at = (turn * calls + max(call, 0)) % count(tensors)
+        row = _apart(rows(tensors, at, at + 1))
+        start = perf_counter()
+        interpreter.run(row)
+        taken_ms.append((perf_counter() - start) * 1000)
+    return taken_ms[warm_up:]
+
+
+def load(folder: Path, contract: ModelContract, variant: str, *, threads: int) -> litert.LiteInterpreter:
+    """Load a variant through the serving adapter; raises LambentError."""
+    return litert.LiteInterpreterLoader(threads=threads).load(folder / "variants" / f"{variant}.tflite", contract)
 
 
 def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Tensors) -> Tensors:
-    """Return the outputs for all rows, as many rows at once as one request may hold."""
-    step = contract.limits.max_rows
-    parts = [interpreter.run(rows(tensors, at, at + step)) for at in range(0, count(tensors), step)]
+    """Return the outputs for all rows, as many rows at once as one request may hold and memory allows."""
+    row_bytes = sum(array.nbytes for array in tensors.values()) // count(tensors)
+    step = max(1, min(contract.limits.max_rows, _CHUNK_BYTES // max(row_bytes, 1)))
+    parts = [interpreter.run(part) for part in _chunks(tensors, step)]
     return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in contract.outputs}
+
+
+def mapped(folder: Path, contract: ModelContract) -> Tensors:
+    """Return the prepared tensors, mapped from their files."""
+    return {
+        spec.name: np.load(folder / "tensors" / f"{number}.npy", mmap_mode="r")
+        for number, spec in enumerate(contract.inputs)
+    }
+
+
+def tensors_in_order(tensors: Tensors, contract: ModelContract) -> list[tuple[str, Array]]:
+    """Return the inputs' arrays in the contract's order."""
+    return [(spec.name, tensors[spec.name]) for spec in contract.inputs]
 
 
 def rows(tensors: Tensors, start: int, stop: int) -> Tensors:
@@ -75,19 +181,6 @@ def count(tensors: Tensors) -> int:
     return len(next(iter(tensors.values())))
 
 
-def latencies_ms(interpreter: litert.LiteInterpreter, tensors: Tensors) -> dict[str, float]:
-    """Return p50 and p99 of predicting a single row, in milliseconds."""
-    taken_ms = []
-    for call in range(_WARM_UP_CALLS + TIMED_CALLS):
-        at = call % count(tensors)
-        row = rows(tensors, at, at + 1)
-        start = perf_counter()
-        interpreter.run(row)
-        taken_ms.append((perf_counter() - start) * 1000)
-    p50, p99 = np.percentile(taken_ms[_WARM_UP_CALLS:], (50, 99))
-    return {"p50_ms": float(p50), "p99_ms": float(p99)}
-
-
 def place() -> dict[str, Any]:
     """Return what this process runs on: versions, and where each package was loaded from."""
     packages = {litert.RUNTIME, "numpy", "pillow", "tokenizers"}
@@ -96,6 +189,16 @@ def place() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in sorted(packages)}},
         "origins": sorted({str(file) for file in map(_origin, list(sys.modules.values())) if file}),
     }
+
+
+def _chunks(tensors: Tensors, step: int) -> Iterator[Tensors]:
+    for start in range(0, count(tensors), step):
+        yield _apart(rows(tensors, start, start + step))
+
+
+def _apart(tensors: Tensors) -> Tensors:
+    """Return a copy in memory, so that no timed call waits for the file."""
+    return {name: np.array(array) for name, array in tensors.items()}
 
 
 def _version(package: str) -> str:
@@ -110,4 +213,4 @@ def _origin(module: Any) -> str | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
