@@ -32,7 +32,7 @@ from lambent.errors import (
 )
 from lambent.ports import Audit, ObjectStore, Registry
 from lambent.services.check_signature import SignatureCheck
-from lambent.services.not_found import no_such_version
+from lambent.services.not_found import no_such_version, removed_version
 
 if TYPE_CHECKING:
     from lambent.services.golden import GoldenVectors
@@ -60,6 +60,8 @@ class VersionFiles:
         record = self._registry.version(ref)
         if record is None:
             raise no_such_version(ref.name, self._registry)
+        if record.removed is not None:
+            raise removed_version(record)
         return record
 
     def manifest(self, ref: ModelRef) -> VersionManifest:
