@@ -9,15 +9,8 @@ from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
 from lambent.domain.model import ModelRef, Target
 from lambent.errors import LambentError, restore_error
-from lambent.runtime.observability import (
-    PREDICTIONS,
-    RECORDED_FAILURES,
-    log_refusal,
-    logger,
-    metrics,
-    record,
-)
-from lambent.runtime.records import process_records
+from lambent.runtime.observability import log_refusal, logger, metrics
+from lambent.runtime.records import process_records, tell_outcome
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
 from lambent.runtime.wiring_jobs import run_call_service
 
@@ -32,14 +25,7 @@ def record_handler(sent: SQSRecord) -> None:
         run_call(message)
         return
     error = infer_service().infer(message)
-    tell("inference", error, Target(ModelRef(message.model, message.version), message.is_canary))
-
-
-def tell(what: str, error: LambentError | None, target: Target | None) -> None:
-    """Log and count what became of a message, by the version that it went to."""
-    if error is not None:
-        log_refusal(f"{what} refused", error, target=target)
-    record(f"{what} done", {PREDICTIONS if error is None else RECORDED_FAILURES: 1}, target=target)
+    tell_outcome("inference", error, Target(ModelRef(message.model, message.version), message.is_canary))
 
 
 def run_call(message: CallMessage) -> None:
@@ -50,7 +36,7 @@ def run_call(message: CallMessage) -> None:
     target = None
     if outcome.model is not None and outcome.version is not None:
         target = Target(ModelRef(outcome.model, outcome.version), outcome.is_canary)
-    tell("call", None if outcome.error is None else restore_error(outcome.error), target)
+    tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
 
 
 def run_shard(message: ShardMessage) -> None:
@@ -62,7 +48,7 @@ def run_shard(message: ShardMessage) -> None:
             raise
         target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
         log_refusal("shard refused", error, target=target)
-    tell("shard", None, target)
+    tell_outcome("shard", None, target)
     infer_finisher().finish_if_complete(message.tenant, message.job_id)
 
 
