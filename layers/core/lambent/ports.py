@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -294,6 +294,20 @@ class InterpreterLoader(Protocol):
 
     def load(self, model: Path, contract: ModelContract) -> Interpreter:
         """Load a verified file, which the caller may delete afterwards; raises BrokenArtifact and its subclasses."""
+        ...
+
+
+class Rehearsal(Protocol):
+    """A place where something may end a process that nobody needs."""
+
+    def run(self, act: Callable[[], object]) -> None:
+        """Do what ``act`` does there, which changes nothing here.
+
+        Raises
+        ------
+        BrokenArtifact    what ``act`` raised
+        ModelLoadFailed   it raised anything else, or ended the process, or took too long or too much memory
+        """
         ...
 
 

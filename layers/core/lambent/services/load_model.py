@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import LIVE, Canary, ModelChoice, ModelRef, Target
@@ -13,9 +15,12 @@ from lambent.domain.names import check_name, parse_version
 from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.rollout import gets_canary
 from lambent.errors import BrokenArtifact, ModelNotReady
-from lambent.ports import Clock, Interpreter, InterpreterLoader, Registry
+from lambent.ports import Clock, Interpreter, InterpreterLoader, Registry, Rehearsal
 from lambent.services.not_found import no_such_label
 from lambent.services.version_files import VersionFiles, manifest_entry
+
+if TYPE_CHECKING:
+    from lambent.services.golden import GoldenVectors
 
 # Callers choose the names that are looked up: no more than this many are remembered.
 _MOST_NAMES = 10_000
@@ -135,14 +140,24 @@ class ModelCache:
     """Loaded versions, least recently used ones dropped beyond ``capacity_bytes`` of model files.
 
     A version is verified when it is first loaded: the files by their digests, preprocessing and outputs by its golden
-    vectors. One that fails is refused, and not fetched again for `REFUSAL_TTL_S`.
+    vectors. One that fails is refused, and not fetched again for `REFUSAL_TTL_S`. With a ``rehearsal``, loading and
+    answering is tried out there first, so that a file which the interpreter does not survive is refused too.
     """
 
-    def __init__(self, files: VersionFiles, loader: InterpreterLoader, clock: Clock, *, capacity_bytes: int) -> None:
+    def __init__(
+        self,
+        files: VersionFiles,
+        loader: InterpreterLoader,
+        clock: Clock,
+        *,
+        capacity_bytes: int,
+        rehearsal: Rehearsal | None = None,
+    ) -> None:
         self._files = files
         self._loader = loader
         self._clock = clock
         self._capacity_bytes = capacity_bytes
+        self._rehearsal = rehearsal
         self._models: OrderedDict[ModelRef, ServedModel] = OrderedDict()
         self._refusals: dict[ModelRef, tuple[float, BrokenArtifact]] = {}
 
@@ -173,10 +188,20 @@ class ModelCache:
         contract, preprocessor = self._files.preprocessing(ref, manifest)
         golden = self._files.golden(ref, manifest, file)
         self._make_room(size_bytes)
-        with self._files.model(ref, manifest, file) as path:
+        with self._files.model(ref, manifest, file) as path, self._files.telling(ref):
+            self._rehearse(path, contract, golden)
             interpreter = self._loader.load(path, contract)
-        verify_first_load(golden, contract, preprocessor, interpreter)
+            verify_first_load(golden, contract, preprocessor, interpreter)
         return ServedModel(ref, contract, interpreter, preprocessor, size_bytes)
+
+    def _rehearse(self, model: Path, contract: ModelContract, golden: GoldenVectors) -> None:
+        from lambent.services.golden import check_declared, check_outputs, first_load_sample
+
+        if self._rehearsal is None:
+            return
+        check_declared(golden, contract)
+        sample = first_load_sample(golden, contract)
+        self._rehearsal.run(lambda: check_outputs(sample, contract, self._loader.load(model, contract)))
 
     def _make_room(self, size_bytes: int) -> None:
         """Drop models until one more of this size fits, or none is left; before its file takes up storage."""

@@ -75,7 +75,7 @@ class VersionFiles:
         ModelFormatRefused
         """
         record = self.record(ref)
-        with self._telling(ref):
+        with self.telling(ref):
             body = self._read(ref, MANIFEST_FILE)
             if digest(body) != record.manifest_sha256:
                 raise _tampered(MANIFEST_FILE, record.manifest_sha256, digest(body))
@@ -88,7 +88,7 @@ class VersionFiles:
     def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
         """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
         expected = manifest_entry(ref, manifest, name).sha256
-        with self._telling(ref):
+        with self.telling(ref):
             body = self._read(ref, name)
             if digest(body) != expected:
                 raise _tampered(name, expected, digest(body))
@@ -109,7 +109,7 @@ class VersionFiles:
         """
         entry = manifest_entry(ref, manifest, name)
         with TemporaryFile() as scratch:
-            with self._telling(ref):
+            with self.telling(ref):
                 self._download(ref, name, entry, scratch)
             yield Path(f"/proc/self/fd/{scratch.fileno()}")
 
@@ -139,7 +139,8 @@ class VersionFiles:
         return GoldenVectors.from_npz(self.file(ref, manifest, GOLDEN_FILES[model_file]))
 
     @contextmanager
-    def _telling(self, ref: ModelRef) -> Iterator[None]:
+    def telling(self, ref: ModelRef) -> Iterator[None]:
+        """Tell the audit if a block refuses the version; it raises what the block raises."""
         try:
             yield
         except BrokenArtifact as error:
