@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from builders import contract, tell_shade
-from lambent.adapters.litert import LiteInterpreterLoader
+from lambent.adapters.litert import LiteInterpreterLoader, open_signature
 from lambent.contracts.model import TensorSpec
-from lambent.errors import ModelContractMismatch, ModelFormatRefused
+from lambent.errors import ModelContractMismatch, ModelFormatRefused, ModelOperatorUnsupported
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FLOAT = FIXTURES / "shade.float32.tflite"
@@ -82,3 +82,13 @@ def test_what_is_no_tflite_file_is_refused_before_the_runtime_sees_it(content: b
 def test_a_contract_that_is_not_the_files_is_refused(changes: dict) -> None:
     with pytest.raises(ModelContractMismatch):
         LiteInterpreterLoader().load(FLOAT, contract(**changes))
+
+
+def test_a_file_with_operators_of_tensorflow_itself_says_how_to_convert_it() -> None:
+    with pytest.raises(ModelOperatorUnsupported, match="TFLITE_BUILTINS only"):
+        open_signature(FIXTURES / "foreign" / "flex.tflite")
+
+
+def test_a_file_with_two_signatures_is_refused() -> None:
+    with pytest.raises(ModelContractMismatch, match="has 2 signatures"):
+        open_signature(FIXTURES / "foreign" / "two_signatures.tflite")

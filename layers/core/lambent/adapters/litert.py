@@ -50,24 +50,44 @@ class LiteInterpreterLoader:
         ModelLoadFailed            refused for another reason
         ModelContractMismatch      its signature is not the contract's
         """
-        with model.open("rb") as file:
-            head = file.read(8)
-        if head[4:] != _IDENTIFIER:
-            raise ModelFormatRefused("The model file is not a TFLite flat buffer (no TFL3 identifier).")
-        try:
-            runtime = _Runtime(model_path=str(model), num_threads=self._threads)
-            runtime.allocate_tensors()
-        except (ValueError, RuntimeError) as exc:
-            raise _load_error(exc) from exc
-        return LiteInterpreter(runtime, contract)
+        return LiteInterpreter(_open(model, threads=self._threads), contract)
+
+
+def open_signature(model: Path) -> Any:
+    """Return the runtime's own view of a file's one signature, for a file that has no contract yet.
+
+    Raises
+    ------
+    ModelFormatRefused, ModelOperatorUnsupported, ModelLoadFailed   as `LiteInterpreterLoader.load`
+    ModelContractMismatch                                           it has no signature, or several
+    """
+    return _signature(_open(model, threads=1))
+
+
+def _open(model: Path, *, threads: int) -> Any:
+    with model.open("rb") as file:
+        head = file.read(8)
+    if head[4:] != _IDENTIFIER:
+        raise ModelFormatRefused("The model file is not a TFLite flat buffer (no TFL3 identifier).")
+    try:
+        runtime = _Runtime(model_path=str(model), num_threads=threads)
+        runtime.allocate_tensors()
+    except (ValueError, RuntimeError) as exc:
+        raise _load_error(exc) from exc
+    return runtime
 
 
 def _load_error(exc: Exception) -> ModelLoadFailed | ModelOperatorUnsupported:
-    # The runtime has no error codes; a test with a real newer file guards this text.
+    # The runtime has no error codes; tests with real files guard these texts.
     if "Didn't find op" in str(exc):
         return ModelOperatorUnsupported(
             f"The model uses operators newer than {RUNTIME} knows. Deploy the numeric layer with LiteRT "
             "(parameter Interpreter=litert), or publish the model quantized to full int8."
+        )
+    if "Select TensorFlow op" in str(exc):
+        return ModelOperatorUnsupported(
+            f"The model uses operators of TensorFlow itself (Flex, SELECT_TF_OPS), which {RUNTIME} does not have: "
+            "convert it with TFLITE_BUILTINS only."
         )
     return ModelLoadFailed(f"{RUNTIME} refused the model file.")
 

@@ -12,10 +12,7 @@ class _AtRest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCall(_AtRest, frozen=True, kw_only=True):
-    """A call that was accepted for later; its body lies in the data bucket, its version is pinned.
-
-    ``is_canary`` says whether it was pinned as its label's canary, None if the label had none.
-    """
+    """A call that was accepted for later; its body lies in the data bucket, its version is pinned."""
 
     operation: str
     model: str
@@ -23,7 +20,6 @@ class StoredCall(_AtRest, frozen=True, kw_only=True):
     body_key: str
     headers: dict[str, str]
     query: dict[str, str]
-    is_canary: bool | None = None
 
 
 class StoredAnswer(_AtRest, frozen=True, kw_only=True):
@@ -37,13 +33,7 @@ class StoredAnswer(_AtRest, frozen=True, kw_only=True):
 
 
 class CallOutcome(_AtRest, frozen=True, kw_only=True):
-    """outcome.json of a call: its answer, or the error object; written once, so that a call has one outcome.
-
-    ``model``, ``version`` and ``is_canary`` tell what the call was pinned to; outcomes of earlier releases do not.
-    """
+    """outcome.json of a call: its answer, or the error object; written once, so that a call has one outcome."""
 
     answer: StoredAnswer | None = None
     error: dict[str, Any] | None = None
-    model: str | None = None
-    version: int | None = None
-    is_canary: bool | None = None

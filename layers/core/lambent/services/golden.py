@@ -175,12 +175,8 @@ def verify_first_load(
 
     At most `FIRST_LOAD_ROWS` rows, or one call where rows cannot be told apart.
     """
-    verify_golden(first_load_sample(golden, contract), contract, preprocessor, interpreter)
-
-
-def first_load_sample(golden: GoldenVectors, contract: ModelContract) -> GoldenVectors:
-    """Return the vectors that a first load verifies."""
-    return golden.first(FIRST_LOAD_ROWS) if _is_row_wise(contract) else golden
+    sample = golden.first(FIRST_LOAD_ROWS) if _is_row_wise(contract) else golden
+    verify_golden(sample, contract, preprocessor, interpreter)
 
 
 def _calls(golden: GoldenVectors, contract: ModelContract) -> list[GoldenVectors]:

@@ -13,7 +13,10 @@ ModelkitError
 ├── NoVariantHolds         40   no variant of the model keeps to the limit, or the named one has no figures
 ├── ValidationMissing      41   there are too few validation items to measure anything on
 ├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
-└── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
+├── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
+├── ForeignModelRefused    50   a file that somebody else made is unknown, damaged or may run code
+├── ContractDisagrees      51   contract and model contradict each other
+└── DraftUndecided         52   a contract cannot be drafted without being told more
 """
 
 from __future__ import annotations
@@ -106,3 +109,21 @@ class KeyUnusable(ModelkitError):
     """There is no P-256 key in a file, or it cannot be written."""
 
     exit_code = 30
+
+
+class ForeignModelRefused(ModelkitError):
+    """A model from elsewhere that is no model, is damaged, or would run code when it is loaded."""
+
+    exit_code = 50
+
+
+class ContractDisagrees(ModelkitError):
+    """Contract and model contradict each other; the message lists every contradiction."""
+
+    exit_code = 51
+
+
+class DraftUndecided(ModelkitError):
+    """A contract cannot be drafted from the model alone."""
+
+    exit_code = 52

@@ -1,0 +1,147 @@
+"""Commands for a model of your own: import, contract init, contract check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from lambent.contracts.model import ModelContract
+
+# Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
+
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="model.keras, a SavedModel folder or model.tflite.", show_default=False),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Load a file that may run its maker's code (HDF5, Lambda layers), once, apart."),
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="tokenizer.json of a text model, as it was trained with.", show_default=False)
+]
+
+contract_app = typer.Typer(no_args_is_help=True, help="Draft and check the contract of a model of your own.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    app.command("import")(import_)
+    app.add_typer(contract_app, name="contract")
+
+
+def import_(  # noqa: PLR0917 - typer makes options of them
+    model: Model,
+    contract: Annotated[Path, typer.Option(help="contract.json; see `lambent contract init`.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="New folder for the model and all later steps.", show_default=False)],
+    tokenizer: Tokenizer = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real items for the golden vectors, instead of seeded noise.", show_default=False),
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Bring a model of your own: check it and its contract, and make a folder that the later steps take."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.importing.bring import import_model
+        from lambent_toolkit.modelkit.importing.golden_items import read_examples
+        from lambent_toolkit.modelkit.importing.inputs import read_contract, read_tokenizer
+
+        declared = read_contract(contract)
+        items = read_examples(examples, declared) if examples else []
+        with ConsoleWatcher(console) as watcher:
+            record = import_model(
+                model,
+                declared,
+                out,
+                assets=read_tokenizer(tokenizer),
+                examples=items,
+                is_trusted=trust,
+                watcher=watcher,
+            )
+    console.print(
+        f"imported {record.source} ({record.kind}, sha256 {record.sha256[:12]}) as {declared.name} into {out}"
+    )
+    if record.golden_from == "generated":
+        console.print("Golden vectors are of seeded noise: --examples FOLDER takes real items.")
+    if record.is_trusted:
+        console.print("Its code was run once and is not kept: there is no model.keras for the GPU lane.")
+    step = "quantize" if record.kind == "keras" and not record.is_trusted else "evaluate"
+    console.print(f"Next: lambent {step} {out} --data NAME")
+
+
+@contract_app.command("init")
+def init(  # noqa: PLR0917 - typer makes options of them
+    model: Model,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("contract.json"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model, instead of the file's.", show_default=False)
+    ] = None,
+    preprocessing: Annotated[
+        Literal["image", "text", "tabular", "tensor"] | None,
+        typer.Option(help="What callers send; guessed only for pictures.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Labels in the output's order: a file of one a line, or a,b,c.", show_default=False),
+    ] = None,
+    tokenizer: Tokenizer = None,
+    trust: Trust = False,
+) -> None:
+    """Draft a contract from a model's signature, and say what in it is a guess."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.modelkit.importing.draft import draft_contract
+        from lambent_toolkit.modelkit.importing.inputs import model_name, read_labels, read_tokenizer, write_contract
+        from lambent_toolkit.modelkit.importing.reading import read_model
+
+        signature = read_model(model, is_trusted=trust).signature
+        draft = draft_contract(
+            name or model_name(model),
+            signature,
+            preprocessing=preprocessing,
+            labels=read_labels(labels),
+            tokenizer=next(iter(read_tokenizer(tokenizer).values()), None),
+        )
+        write_contract(out, draft.contract)
+    _show_tensors(draft.contract)
+    console.print(f"\nwrote {out}. It is a draft; check before you import:")
+    for sentence in draft.to_check:
+        console.print(f"  - {sentence}", soft_wrap=True)
+    console.print(f"Next: lambent contract check {out} {model}")
+
+
+@contract_app.command("check")
+def check(
+    contract: Annotated[Path, typer.Argument(help="contract.json", show_default=False)],
+    model: Model,
+    tokenizer: Tokenizer = None,
+    trust: Trust = False,
+) -> None:
+    """Check a contract against a model and list every contradiction."""
+    with ending_on_failure():
+        from lambent_toolkit.modelkit.importing.agreement import check_agreement
+        from lambent_toolkit.modelkit.importing.inputs import read_contract, read_tokenizer
+        from lambent_toolkit.modelkit.importing.reading import read_model
+
+        declared = read_contract(contract)
+        check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
+    screen().print(f"{contract} fits {model}.")
+
+
+def _show_tensors(contract: ModelContract) -> None:
+    from lambent_toolkit.cli.tables import plain_table
+
+    table = plain_table("", "tensor", "datatype", "shape")
+    for side, specs in (("input", contract.inputs), ("output", contract.outputs)):
+        for spec in specs:
+            table.add_row(side, spec.name, spec.datatype, str(list(spec.shape)))
+    screen().print(table)

@@ -1,0 +1,142 @@
+"""Import a model of your own into a working folder, from where the later steps carry on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lambent.contracts.model import ModelContract
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, TFLITE_FILE, TOKENIZER_FILE
+from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.errors import ForeignModelRefused, StepMissing
+from lambent_toolkit.modelkit.importing.agreement import check_agreement
+from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
+from lambent_toolkit.modelkit.importing.kinds import Kind
+from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
+from lambent_toolkit.modelkit.recipe import Declaration
+from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
+from lambent_toolkit.modelkit.whole_files import write_together
+
+IMPORT_FILE = "import.json"
+_TOOLS = ("tensorflow", "keras", "numpy")
+_STEPS = 1.5  # of a quantized output: a kernel of another processor may round the other way
+
+
+class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """import.json: where the model of this folder comes from, instead of training.json.
+
+    Parameters
+    ----------
+    source        name of the file or folder, without its path
+    sha256        of the file, or of a SavedModel's paths and digests
+    is_trusted    whether --trust let code of its maker run to read it; nothing of that code is kept
+    golden_from   what the golden vectors were made of
+    contract      as it was given; `lambent evaluate` writes contract.json anew with what it measures
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Kind
+    source: str
+    sha256: str
+    size_bytes: int
+    is_trusted: bool
+    golden_from: Literal["examples", "generated"]
+    contract: ModelContract
+    tools: dict[str, str]
+
+
+def import_model(
+    source: Path,
+    contract: ModelContract,
+    folder: Path,
+    *,
+    assets: Mapping[str, bytes] | None = None,
+    examples: Sequence[bytes] = (),
+    is_trusted: bool = False,
+    watcher: Watcher = SILENCE,
+) -> ImportRecord:
+    """Check a model of your own against its contract and leave it in a new folder.
+
+    Parameters
+    ----------
+    source       model.keras, a SavedModel folder or model.tflite; see `read_model`
+    contract     see `draft_contract`
+    folder       does not exist yet, or is empty
+    assets       files that the preprocessing needs, by name
+    examples     raw items for the golden vectors; seeded noise if there are none
+    is_trusted   run code that the file may hold, once, in a process of its own
+    watcher      is told of the steps
+
+    Returns
+    -------
+    ImportRecord; the folder holds import.json, contract.json, the assets, and
+
+    - of a .keras file: model.keras with golden.keras.npz; `lambent quantize` makes the file that Lambda serves
+    - of a .tflite file: model.tflite as it is, with golden.npz; there is no model for the GPU lane
+    - of a SavedModel: model.tflite of 32-bit floats with golden.npz, and saved_model.zip to quantize it from
+
+    Raises
+    ------
+    ForeignModelRefused, ServingRefused, ServingCheckFailed, ConversionFailed   see `read_model`
+    ContractDisagrees                                                          with every contradiction
+    FolderNotWritable                                                          nothing was left behind
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ForeignModelRefused(f"{folder} is not empty: import into a new folder, so that no two models mix.")
+    watcher.begin("import", total=3)
+    read = read_model(source, is_trusted=is_trusted)
+    watcher.advance(f"{read.foreign.kind}, {read.foreign.size_bytes / 1000:.0f} kB")
+    given = dict(assets or {})
+    check_agreement(contract, read.signature, given)
+    watcher.advance("the contract fits")
+    request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, given)
+    files, finished = _with_golden(read, contract, request, given)
+    watcher.advance("golden vectors")
+    record = ImportRecord(
+        kind=read.foreign.kind,
+        source=source.name,
+        sha256=read.foreign.sha256,
+        size_bytes=read.foreign.size_bytes,
+        is_trusted=read.is_trusted,
+        golden_from="examples" if examples else "generated",
+        contract=contract,
+        tools={tool: version(tool) for tool in _TOOLS},
+    )
+    everything = {**files, **given, CONTRACT_FILE: _json(finished), IMPORT_FILE: _json(record)}
+    write_together(folder, everything, last=IMPORT_FILE)
+    return record
+
+
+def import_record(folder: Path) -> ImportRecord:
+    """Return how the model of a folder was imported; raises StepMissing."""
+    try:
+        return msgspec.json.decode((folder / IMPORT_FILE).read_bytes(), type=ImportRecord)
+    except FileNotFoundError:
+        raise StepMissing(f"There is no {IMPORT_FILE} in {folder}: run `lambent import` first.") from None
+
+
+def imported_declaration(folder: Path) -> Declaration:
+    """Return the contract of an imported model with its assets, in place of a recipe's; raises StepMissing."""
+    contract = import_record(folder).contract
+    names = [name for name in (TOKENIZER_FILE,) if (folder / name).exists()]
+    return Declaration(contract, {name: (folder / name).read_bytes() for name in names})
+
+
+def _with_golden(
+    read: ReadModel, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
+) -> tuple[dict[str, bytes], ModelContract]:
+    if KERAS_FILE in read.files:
+        golden = keras_golden(read.files[KERAS_FILE], contract, request, assets)
+        return {**read.files, KERAS_GOLDEN_FILE: golden.to_npz()}, contract
+    golden, output_step = tflite_golden(read.files[TFLITE_FILE], contract, request, assets)
+    tolerance = max(contract.golden_tolerance, _STEPS * output_step)
+    finished = msgspec.structs.replace(contract, golden_tolerance=tolerance)
+    return {**read.files, GOLDEN_FILE: golden.to_npz()}, finished
+
+
+def _json(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"

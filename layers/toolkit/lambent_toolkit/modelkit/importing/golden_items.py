@@ -1,0 +1,147 @@
+"""Inputs for the golden vectors of a model that comes without data: examples that its owner gives, or seeded ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lambent.contracts.model import (
+    CategoricalColumn,
+    ImagePreprocessing,
+    ModelContract,
+    TabularPreprocessing,
+    TensorPreprocessing,
+    TextPreprocessing,
+)
+from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.domain.model import CONTRACT_FILE, KERAS_FILE, TFLITE_FILE, TOKENIZER_FILE
+from lambent.domain.preprocessing import make_preprocessor
+from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
+from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
+from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+
+PROGRAM = Path(__file__).with_name("golden_program.py")
+_TIMEOUT_S = 120.0
+ITEMS = 8
+MOST_EXAMPLES = 20
+_SEED = 7
+# A free dimension that is not the batch: long enough for a window or two of most networks.
+_FREE_LENGTH = 16
+_WORDS = 12
+
+
+def read_examples(folder: Path, contract: ModelContract) -> list[bytes]:
+    """Return the first `MOST_EXAMPLES` files of a folder, by name, as raw items.
+
+    Raises
+    ------
+    ForeignModelRefused   there is no file, or the model takes tensors, which are no items
+    """
+    if isinstance(contract.preprocessing, TensorPreprocessing):
+        raise ForeignModelRefused("--examples are pictures, texts or rows; this contract's model takes tensors only.")
+    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    if not files:
+        raise ForeignModelRefused(f"There are no example files in {folder}.")
+    return [path.read_bytes() for path in files[:MOST_EXAMPLES]]
+
+
+def generated(contract: ModelContract, assets: Mapping[str, bytes]) -> GoldenVectors:
+    """Return `ITEMS` inputs that the contract allows, always the same ones: noise, no data that the model was made for.
+
+    They prove that preprocessing and kernels agree everywhere; how good the model is, they cannot say.
+    """
+    random = np.random.default_rng(_SEED)
+    spec = contract.preprocessing
+    if isinstance(spec, ImagePreprocessing):
+        return GoldenVectors([_picture(spec, random) for _ in range(ITEMS)], {}, {})
+    if isinstance(spec, TextPreprocessing):
+        return GoldenVectors([_text(assets[TOKENIZER_FILE], spec, random) for _ in range(ITEMS)], {}, {})
+    if isinstance(spec, TabularPreprocessing):
+        return GoldenVectors([_row(spec, random) for _ in range(ITEMS)], {}, {})
+    return GoldenVectors([], {each.name: _tensor(each, random) for each in contract.inputs}, {})
+
+
+def tflite_golden(
+    model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
+) -> tuple[GoldenVectors, float]:
+    """Return the vectors as the serving interpreter answers them, and the step of its outputs (0 if not quantized).
+
+    Raises
+    ------
+    ServingRefused       it refused the file or an item
+    ServingCheckFailed   the process died
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / TFLITE_FILE).write_bytes(model)
+        (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
+        (folder / "request.npz").write_bytes(request.to_npz())
+        (folder / "assets").mkdir()
+        for asset, body in assets.items():
+            (folder / "assets" / asset).write_bytes(body)
+        run_program([str(folder)], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
+        figures = json.loads((folder / "figures.json").read_text())
+        if "refused" in figures:
+            raise ServingRefused(**figures["refused"])
+        return GoldenVectors.from_npz((folder / "answer.npz").read_bytes()), float(figures["output_step"])
+
+
+def keras_golden(
+    model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
+) -> GoldenVectors:
+    """Return the vectors as the batch worker's own adapter answers them; raises BrokenArtifact, InvalidInput."""
+    with quiet(), TemporaryDirectory() as name:
+        path = Path(name) / KERAS_FILE
+        path.write_bytes(model)
+        from lambent.adapters.keras_model import KerasInterpreterLoader  # imports TensorFlow
+
+        interpreter = KerasInterpreterLoader().load(path, contract)
+        tensors = request.tensors
+        if request.raw:
+            preprocessor = make_preprocessor(contract, assets)
+            tensors = preprocessor.collate([preprocessor.prepare(item) for item in request.raw])
+        return GoldenVectors(request.raw, tensors, interpreter.run(tensors))
+
+
+def _picture(spec: ImagePreprocessing, random: np.random.Generator) -> bytes:
+    from PIL import Image
+
+    shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    buffer = BytesIO()
+    Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _text(tokenizer: bytes, spec: TextPreprocessing, random: np.random.Generator) -> bytes:
+    from tokenizers import Tokenizer
+
+    known = Tokenizer.from_str(tokenizer.decode())
+    ids = random.integers(0, known.get_vocab_size(), min(_WORDS, max(spec.max_tokens // 4, 1)))
+    return (known.decode([int(each) for each in ids]).strip() or "a").encode()
+
+
+def _row(spec: TabularPreprocessing, random: np.random.Generator) -> bytes:
+    row: dict[str, Any] = {}
+    for column in spec.columns:
+        if isinstance(column, CategoricalColumn):
+            row[column.name] = column.vocabulary[int(random.integers(len(column.vocabulary)))]
+        else:
+            row[column.name] = column.mean + column.std * float(random.standard_normal())
+    return json.dumps(row).encode()
+
+
+def _tensor(spec: Any, random: np.random.Generator) -> Any:
+    free = [ITEMS, *[_FREE_LENGTH] * (len(spec.shape) - 1)]
+    shape = [length if dim == -1 else dim for dim, length in zip(spec.shape, free, strict=True)]
+    dtype = DTYPE_BY_DATATYPE[spec.datatype]
+    # Whole numbers may be token ids or categories: 0 and 1 are in every vocabulary.
+    numbers = random.integers(0, 2, shape) if dtype.kind in "iub" else random.standard_normal(shape)
+    return numbers.astype(dtype)

@@ -1,0 +1,79 @@
+"""Small files and names that a person gives beside a model: contract, labels, tokenizer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from lambent.contracts.model import ModelContract
+from lambent.domain.model import TOKENIZER_FILE
+from lambent.errors import InvalidInput
+from lambent.services.version_files import decode_contract
+from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefused
+from lambent_toolkit.modelkit.whole_files import write_whole
+
+MAX_SIDE_BYTES = 64 << 20
+
+
+def read_contract(path: Path) -> ModelContract:
+    """Read contract.json; raises ForeignModelRefused (unreadable), ContractDisagrees (not a contract)."""
+    try:
+        return decode_contract(_read(path, "contract"))
+    except InvalidInput as exc:
+        where = f" at {exc.field}" if exc.field else ""
+        raise ContractDisagrees(f"{path} is not a contract{where}: {exc.detail}") from exc
+
+
+def write_contract(path: Path, contract: ModelContract) -> None:
+    """Write a new contract; raises ForeignModelRefused (the file exists), FolderNotWritable."""
+    if path.exists():
+        raise ForeignModelRefused(f"{path} exists already, perhaps with your own changes: remove it or name another.")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(contract)) + b"\n")
+
+
+def read_tokenizer(path: Path | None) -> dict[str, bytes]:
+    """Return tokenizer.json as the asset that it is; nothing without a path; raises ForeignModelRefused."""
+    return {} if path is None else {TOKENIZER_FILE: _read(path, "tokenizer")}
+
+
+def read_labels(given: str | None) -> tuple[str, ...]:
+    """Return labels, given as ``a,b,c`` or as a file with one a line.
+
+    Raises
+    ------
+    ForeignModelRefused   the file cannot be read, a label is empty or stands twice
+    """
+    if given is None:
+        return ()
+    path = Path(given)
+    if path.exists():
+        try:
+            labels = tuple(line.strip() for line in _read(path, "labels").decode().splitlines())
+        except UnicodeDecodeError:
+            raise ForeignModelRefused(f"{path} is not text in UTF-8: write one label a line.") from None
+    else:
+        labels = tuple(label.strip() for label in given.split(","))
+    if not labels or not all(labels):
+        raise ForeignModelRefused("A label is empty: give one a line, or a,b,c.")
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ForeignModelRefused(f"Labels stand twice: {', '.join(twice[:5])}.")
+    return labels
+
+
+def model_name(path: Path) -> str:
+    """Return a name for the model of a file: its own, or that of its folder if it is only called model."""
+    stem = path.absolute().stem
+    chosen = path.absolute().parent.name if stem in ("model", "saved_model") else stem
+    return re.sub(r"[^a-z0-9_-]+", "-", chosen.lower()).strip("-_")[:64] or "model"
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        if path.stat().st_size > MAX_SIDE_BYTES:
+            raise ForeignModelRefused(f"{path} is larger than any {what} ({MAX_SIDE_BYTES} bytes).")
+        return path.read_bytes()
+    except OSError as exc:
+        raise ForeignModelRefused(f"The {what} {path} cannot be read: {exc.strerror}.") from exc

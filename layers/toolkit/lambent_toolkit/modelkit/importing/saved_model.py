@@ -1,0 +1,137 @@
+"""A SavedModel folder: what it takes and gives, and whether its graph reaches out of the computation.
+
+TensorFlow documents that models are programs (tensorflow/SECURITY.md): a graph can read and write files and call
+Python. So the graph is looked through, as a message, before TensorFlow loads a byte of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from google.protobuf.message import DecodeError
+
+from lambent.contracts.model import TensorSpec
+from lambent_toolkit.modelkit.errors import ConversionFailed, ForeignModelRefused
+from lambent_toolkit.modelkit.importing.kinds import GRAPH_FILE
+from lambent_toolkit.modelkit.importing.signature import Signature, datatype_of
+from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+
+SIGNATURE = "serving_default"
+# Operators that read, write or list files, talk to other machines, or run code that is not in the graph.
+_REACHING_OUT = re.compile(
+    r"""
+    (Eager)?PyFunc(Stateless)? | ReadFile | WriteFile | MatchingFiles | .*Reader(V2)? | .*ReaderRead.*
+    | (TFRecord|TextLine|FixedLengthRecord|CSV|Sql|LMDB|Snapshot|Save|Load|FileSystem.*)Dataset(V\d)?
+    | .*TableFromTextFile(V2)? | LoadAndRemapMatrix | GenerateVocabRemapping | PrintV2 | Debug.* | .*Summary.*
+    | Collective.* | RemoteCall | Rpc.* | _?(Host)?(Send|Recv) | .*Service.* | ImportEvent | DecodeProto(V2)?
+    | EncodeProto | Save.* | Restore.* | MergeV2Checkpoints
+    """,
+    re.VERBOSE,
+)
+# Every SavedModel has these in the function that restores its variables, fed with the folder's own path.
+_OWN_VARIABLES = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"})
+_REPORTED = 20
+_ARCHIVE_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def check_graph(folder: Path) -> Any:
+    """Return the folder's MetaGraph, once nothing in it reaches out.
+
+    Raises
+    ------
+    ForeignModelRefused   no SavedModel, several graphs, a lookup table's file, or operators that reach out: all of them
+    """
+    graph = _graph(folder)
+    found = sorted({name for name in _operators(graph) if name not in _OWN_VARIABLES and _REACHING_OUT.fullmatch(name)})
+    if found:
+        raise ForeignModelRefused(
+            f"The SavedModel does more than compute: its graph has {', '.join(found[:_REPORTED])}. Export it without "
+            "what reads files, calls Python or other machines."
+        )
+    if any(path.is_file() for path in (folder / "assets").rglob("*")):
+        raise ForeignModelRefused(
+            "The SavedModel brings files of its own (assets), such as a vocabulary: leave text processing out of the "
+            "export and declare it in the contract."
+        )
+    return graph
+
+
+def saved_model_signature(folder: Path) -> Signature:
+    """Return the tensors of the signature ``serving_default``; raises ForeignModelRefused."""
+    graph = check_graph(folder)
+    if SIGNATURE not in graph.signature_def:
+        names = sorted(name for name in graph.signature_def if not name.startswith("__"))
+        raise ForeignModelRefused(
+            f"The SavedModel has no signature {SIGNATURE}, only {names}: export it under that name."
+        )
+    signature = graph.signature_def[SIGNATURE]
+    return Signature(_specs(signature.inputs), _specs(signature.outputs))
+
+
+def to_float_tflite(folder: Path) -> bytes:
+    """Convert a checked SavedModel into a .tflite file of 32-bit floats, its signature kept.
+
+    Raises
+    ------
+    ConversionFailed   an operator has no TensorFlow Lite kernel; operators of TensorFlow itself (Flex) are not served
+    """
+    with quiet():
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
+        try:
+            return bytes(converter.convert())
+        # What the converter raises where an operator has no kernel.
+        except (RuntimeError, ValueError) as exc:
+            raise ConversionFailed(
+                "TensorFlow's converter cannot make a .tflite file of this SavedModel. It says: "
+                f"{str(exc).strip().splitlines()[0]}"
+            ) from exc
+
+
+def pack(folder: Path) -> bytes:
+    """Return a SavedModel folder as the bytes of a zip archive, always the same for the same files."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for path in sorted(found for found in folder.rglob("*") if found.is_file()):
+            archive.writestr(ZipInfo(path.relative_to(folder).as_posix(), _ARCHIVE_DATE), path.read_bytes())
+    return buffer.getvalue()
+
+
+def _graph(folder: Path) -> Any:
+    with quiet():
+        from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    message = SavedModel()
+    try:
+        message.ParseFromString((folder / GRAPH_FILE).read_bytes())
+    except DecodeError:
+        raise ForeignModelRefused(f"{folder / GRAPH_FILE} is damaged: it cannot be parsed.") from None
+    if len(message.meta_graphs) != 1:
+        raise ForeignModelRefused(
+            f"The SavedModel has {len(message.meta_graphs)} graphs, it needs exactly one: export it for serving only."
+        )
+    return message.meta_graphs[0]
+
+
+def _operators(graph: Any) -> Iterator[str]:
+    yield from (node.op for node in graph.graph_def.node)
+    for function in graph.graph_def.library.function:
+        yield from (node.op for node in function.node_def)
+
+
+def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
+    import tensorflow as tf
+
+    return tuple(
+        TensorSpec(
+            name=name,
+            datatype=datatype_of(tf.dtypes.as_dtype(found.dtype).name, name),
+            shape=tuple(int(dim.size) for dim in found.tensor_shape.dim),
+        )
+        for name, found in sorted(tensors.items())
+    )
