@@ -115,7 +115,8 @@ def _repair_job_definitions() -> None:
         definition.parameters = {key: str(value) for key, value in properties.get("Parameters", {}).items()}
         container = definition.container_properties or {}
         for entry in [*container.get("environment", []), *container.get("resourceRequirements", [])]:
-            entry["value"] = str(entry["value"])
+            # An empty text has come out of moto as an empty list.
+            entry["value"] = str(entry["value"] or "")
         return definition
 
     batch.JobDefinition.create_from_cloudformation_json = classmethod(create_and_repair)  # type: ignore[method-assign, assignment]
