@@ -26,7 +26,7 @@ from lambent.contracts.model import (
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
-from lambent.ports import Signer
+from lambent.ports import Rehearsal, Signer
 from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
@@ -149,6 +149,7 @@ class World:
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     audit: FakeAudit = field(default_factory=FakeAudit)
     signer: Signer | None = None
+    rehearsal: Rehearsal | None = None
     signatures: SignatureCheck | None = None
     loader: FakeInterpreterLoader = field(default_factory=lambda: FakeInterpreterLoader(tell_shade))
 
@@ -170,7 +171,7 @@ class World:
         return ModelResolver(self.registry, self.clock, label_ttl_s=label_ttl_s)
 
     def models(self, capacity_bytes: int = 1_000_000) -> ModelCache:
-        return ModelCache(self.files, self.loader, self.clock, capacity_bytes=capacity_bytes)
+        return ModelCache(self.files, self.loader, self.clock, capacity_bytes=capacity_bytes, rehearsal=self.rehearsal)
 
     @property
     def finisher(self) -> JobFinisher:

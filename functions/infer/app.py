@@ -7,23 +7,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
+from lambent.domain.model import ModelRef, Target
 from lambent.errors import LambentError, restore_error
-from lambent.runtime.observability import (
-    PREDICTIONS,
-    RECORDED_FAILURES,
-    count,
-    log_refusal,
-    logger,
-    metrics,
-)
-from lambent.runtime.records import process_records
+from lambent.runtime.observability import log_refusal, logger, metrics
+from lambent.runtime.records import process_records, tell_outcome
 from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
 from lambent.runtime.wiring_jobs import run_call_service
 
 
-def record_handler(record: SQSRecord) -> None:
+def record_handler(sent: SQSRecord) -> None:
     """Run one message of any kind."""
-    message = decode_json(record.body, InferMessage, what="inference message")  # type: ignore[arg-type]
+    message = decode_json(sent.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
         run_shard(message)
         return
@@ -31,29 +25,30 @@ def record_handler(record: SQSRecord) -> None:
         run_call(message)
         return
     error = infer_service().infer(message)
-    count(PREDICTIONS if error is None else RECORDED_FAILURES)
-    if error is not None:
-        log_refusal("inference refused", error)
+    tell_outcome("inference", error, Target(ModelRef(message.model, message.version), message.is_canary))
 
 
 def run_call(message: CallMessage) -> None:
     """Answer a stored call; an error that it met is its outcome and not retried."""
     outcome = run_call_service().run(message.tenant, message.job_id)
-    if outcome is not None and outcome.error is not None:
-        log_refusal("call refused", restore_error(outcome.error))
-    count(PREDICTIONS if outcome is None or outcome.error is None else RECORDED_FAILURES)
+    if outcome is None:
+        return  # the job had ended before
+    target = None
+    if outcome.model is not None and outcome.version is not None:
+        target = Target(ModelRef(outcome.model, outcome.version), outcome.is_canary)
+    tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
 
 
 def run_shard(message: ShardMessage) -> None:
     """Run a shard, or record for all its items why it cannot run; the last shard ends the job."""
     try:
-        shard_service().run(message.tenant, message.job_id, message.shard)
+        target = shard_service().run(message.tenant, message.job_id, message.shard)
     except LambentError as error:
         if not error.is_final:
             raise
-        log_refusal("shard refused", error)
-        shard_service().fail(message.tenant, message.job_id, message.shard, error)
-    count(PREDICTIONS)
+        target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
+        log_refusal("shard refused", error, target=target)
+    tell_outcome("shard", None, target)
     infer_finisher().finish_if_complete(message.tenant, message.job_id)
 
 

@@ -8,7 +8,7 @@ from lambent.contracts.uploads import UploadRequest
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer
-from lambent.runtime.http_event import read_json
+from lambent.runtime.http_event import read_json, request_key_of
 from lambent.runtime.wiring_jobs import grant_upload_service, show_upload_service
 
 router = Router()
@@ -23,7 +23,8 @@ def grant() -> Response[bytes | str]:
         http_event(router.current_event), UploadRequest, max_bytes=_MAX_REQUEST_BYTES, what="upload request"
     )
     caller.require(Scope.PREDICT)
-    granted = grant_upload_service().grant(caller.tenant, request)
+    request_key = request_key_of(http_event(router.current_event))
+    granted = grant_upload_service().grant(caller.tenant, request, request_key=request_key)
     return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
 
 

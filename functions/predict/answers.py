@@ -11,7 +11,7 @@ from lambent.domain.preferences import is_later_wanted
 from lambent.errors import LambentError, PayloadTooLarge
 from lambent.runtime.callers import check_scope
 from lambent.runtime.http_answers import HttpAnswer, break_down, refuse, whole_body
-from lambent.runtime.http_event import HttpEvent, read_body
+from lambent.runtime.http_event import HttpEvent, read_body, request_key_of
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
 from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
@@ -33,24 +33,24 @@ def is_cold_start() -> bool:
 
 def answer_call(event: HttpEvent) -> HttpAnswer | None:
     """Answer a prediction of any protocol; None if the request asks for none."""
+    timings = Timings()
     try:
         found = find_call(event.method, event.path)
-        return None if found is None else _answer(*found, event)
+        return None if found is None else _answer(*found, event, timings)
     except LambentError as error:
-        return refuse(error, request_id=event.request_id)
+        return refuse(error, request_id=event.request_id, target=timings.target)
     except Exception as error:  # noqa: BLE001 - the top: whatever it is, the caller gets an answer
-        return break_down(error, request_id=event.request_id)
+        return break_down(error, request_id=event.request_id, target=timings.target)
 
 
-def _answer(operation: Operation, choice: ModelChoice, event: HttpEvent) -> HttpAnswer:
+def _answer(operation: Operation, choice: ModelChoice, event: HttpEvent, timings: Timings) -> HttpAnswer:
     sent = event.headers
     call = _call(operation, choice, event)
     if "prefer" in sent and is_later_wanted(sent["prefer"]):
         return _later().accept(call, event, sent.get("idempotency-key"))
-    timings = Timings()
     result = call_service().answer(call, timings, admit=lambda: check_scope(event, Scope.PREDICT))
     values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}
-    record("predicted", values, model=str(result.model), **timings.rounded())
+    record("predicted", values, target=timings.target, **timings.rounded())
     if len(result.body) > predict_settings().max_answer_bytes:
         return _later().refer(result, event)
     return _whole(result, timings)
@@ -70,7 +70,8 @@ def _call(operation: Operation, choice: ModelChoice, event: HttpEvent) -> Call:
     except PayloadTooLarge as error:
         raise _later().show_upload_door(error, operation, choice, event, sent.get("content-type", "")) from error
     headers = {name: sent[name] for name in CALL_HEADERS if name in sent}
-    return Call(operation, choice, body, headers, event.query)
+    key = request_key_of(event) or sent.get("idempotency-key")
+    return Call(operation, choice, body, headers, event.query, key)
 
 
 def _whole(result: CallAnswer, timings: Timings) -> HttpAnswer:

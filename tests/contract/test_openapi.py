@@ -31,6 +31,8 @@ NOT_OVER_HTTP = {
     errors.SourceGone,
     errors.SourceChanged,
     errors.VersionImmutable,
+    errors.VersionRetired,
+    errors.VersionInUse,
     errors.AliasConflict,
     errors.LaneUnavailable,
     errors.ChecksumMismatch,

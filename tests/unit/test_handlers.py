@@ -609,7 +609,7 @@ def test_an_unloaded_model_answers_nobody_until_it_is_loaded(functions: Function
     assert shown_ready == []
     assert answered[0] == 200
     assert functions.http("predict", "POST", index)[1] == [
-        {"name": "shade", "version": "1", "state": "READY", "reason": ""}
+        {"name": "shade", "version": "1", "state": "READY", "reason": "", "labels": {"live": 100.0}}
     ]
 
 

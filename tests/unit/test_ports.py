@@ -7,6 +7,7 @@ from io import BytesIO
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -20,8 +21,18 @@ from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
 from lambent.domain.job import JobKind, ShardProgress
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
-from lambent.errors import AliasConflict, Misconfigured, PayloadTooLarge, SourceGone, Unavailable, VersionImmutable
+from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
+from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
+from lambent.errors import (
+    AliasConflict,
+    Misconfigured,
+    ModelNotFound,
+    PayloadTooLarge,
+    SourceGone,
+    Unavailable,
+    VersionImmutable,
+    VersionRetired,
+)
 from lambent.services.submit_job import new_job
 from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry
 
@@ -68,8 +79,13 @@ def version(number: int) -> VersionRecord:
     return VersionRecord(ModelRef("shade", number), "0" * 64, CLOCK.now())
 
 
-def label(target: int, revision: int) -> LabelRecord:
-    return LabelRecord("shade", "live", target, revision, CLOCK.now())
+def change(why: str = "because") -> Change:
+    return Change(CLOCK.now(), "ann", why)
+
+
+def published(registry, *numbers: int) -> None:
+    for number in numbers:
+        registry.add_version(version(number))
 
 
 def test_an_object_is_read_as_written_and_its_etag_changes_with_its_bytes(store) -> None:
@@ -158,16 +174,153 @@ def test_versions_come_in_rising_order_and_are_added_once(registry) -> None:
 
 
 def test_a_label_moves_one_revision_at_a_time(registry) -> None:
-    registry.set_label(label(1, revision=1))
-    registry.set_label(label(2, revision=2))
-    registry.set_label(label(2, revision=2))
+    published(registry, 1, 2, 3)
+    first = new_label("shade", "live", 1, change())
+    second = moved(first, MoveAction.SET, 2, change("better"))
+    registry.set_label(first)
+    for _ in range(2):  # a move whose answer was lost comes again and meets itself
+        registry.set_label(second)
 
-    for stale in (label(3, revision=1), label(3, revision=2), label(3, revision=4)):
-        with pytest.raises(AliasConflict):
+    late = moved(first, MoveAction.SET, 3, change("late"))
+    for stale in (replace(late, revision=1), late, replace(late, revision=4)):
+        with pytest.raises(AliasConflict, match=r"by ann at .*: better, to version 2 \(revision 2\)"):
             registry.set_label(stale)
-    assert registry.label("shade", "live") == label(2, revision=2)
-    assert registry.labels("shade") == [label(2, revision=2)]
+    assert registry.label("shade", "live") == second
+    assert registry.labels("shade") == [second]
     assert registry.label("shade", "canary") is None
+
+
+def test_a_label_is_read_as_written_with_its_canary_and_its_history(registry) -> None:
+    published(registry, 1, 2)
+    record = new_label("shade", "live", 1, change())
+    registry.set_label(record)
+    for number in range(HISTORY_LENGTH + 5):
+        record = moved(record, MoveAction.CANARY, 1, change(f"step {number} “ü”"), Canary(2, number + 1))
+        registry.set_label(record)
+
+    found = registry.label("shade", "live")
+
+    assert found == record
+    assert found.canary == Canary(2, HISTORY_LENGTH + 5)
+    assert [move.revision for move in found.history] == list(range(7, HISTORY_LENGTH + 7))
+
+
+def test_a_label_points_to_versions_that_are_published_and_not_retired(registry) -> None:
+    published(registry, 1, 2)
+    live = new_label("shade", "live", 1, change())
+    registry.set_label(live)
+    assert registry.retire_version(registry.version(ModelRef("shade", 2)), change("too slow"))
+
+    for target, error in ((9, ModelNotFound), (2, VersionRetired)):
+        for record in (
+            moved(live, MoveAction.SET, target, change()),
+            moved(live, MoveAction.CANARY, 1, change(), Canary(target, 100)),
+            new_label("shade", "other", target, change()),
+        ):
+            with pytest.raises(error):
+                registry.set_label(record)
+    assert registry.labels("shade") == [live]
+
+
+def test_a_version_that_a_label_uses_is_not_retired(registry) -> None:
+    published(registry, 1, 2)
+    live = new_label("shade", "live", 1, change())
+    registry.set_label(live)
+    with_canary = moved(live, MoveAction.CANARY, 1, change(), Canary(2, 100))
+    registry.set_label(with_canary)
+
+    for number in (1, 2):
+        assert not registry.retire_version(registry.version(ModelRef("shade", number)), change())
+
+    registry.set_label(moved(with_canary, MoveAction.ROLLBACK, 1, change()))
+    assert registry.retire_version(registry.version(ModelRef("shade", 2)), change())
+
+
+def test_a_version_that_met_a_label_since_it_was_looked_at_is_not_retired(registry) -> None:
+    published(registry, 1, 2)
+    before = registry.version(ModelRef("shade", 2))
+    live = new_label("shade", "live", 2, change())
+    registry.set_label(live)
+    registry.set_label(moved(live, MoveAction.SET, 1, change()))
+
+    assert not registry.retire_version(before, change())
+    assert registry.version(ModelRef("shade", 2)).state is VersionState.ACTIVE
+
+
+def test_a_version_is_retired_once_then_removed_once_and_its_number_stays(registry) -> None:
+    published(registry, 1)
+    ref, why, later = ModelRef("shade", 1), change("old"), change("30 days")
+
+    assert not registry.remove_version(ref, later)
+    assert [registry.retire_version(version(1), each) for each in (why, why, change("me too"))] == [True, True, False]
+    assert [registry.remove_version(ref, each) for each in (later, later, change("me too"))] == [True, True, False]
+
+    found = registry.version(ref)
+    assert (found.state, found.retired, found.removed) == (VersionState.REMOVED, why, later)
+    with pytest.raises(VersionImmutable):
+        registry.add_version(version(1))
+    assert not registry.retire_version(version(9), change())
+
+
+def test_who_published_a_version_and_why_is_kept(registry) -> None:
+    record = replace(version(1), by="ann", why="first try")
+
+    registry.add_version(record)
+
+    assert registry.version(ModelRef("shade", 1)) == record
+
+
+def test_rows_of_earlier_releases_are_read_and_go_on(table) -> None:
+    registry = DynamoRegistry(table)
+    old = {"pk": "MODEL#shade", "version": 1}
+    table.put_item(Item={**old, "sk": "VERSION#000001", "manifest_sha256": "0" * 64, "created_at": "2026-01-01"})
+    table.put_item(Item={**old, "sk": "LABEL#live", "revision": 7, "updated_at": "2026-01-02"})
+    published(registry, 2)
+
+    found = registry.label("shade", "live")
+    kept = registry.retire_version(registry.version(ModelRef("shade", 1)), change())
+    registry.set_label(moved(found, MoveAction.SET, 2, change()))
+    retired = registry.retire_version(registry.version(ModelRef("shade", 1)), change())
+
+    assert (found.version, found.revision, found.canary, found.history) == (1, 7, None, ())
+    assert (kept, retired) == (False, True)
+    assert [(move.revision, move.version) for move in registry.label("shade", "live").history] == [(7, 1), (8, 2)]
+
+
+def test_transactions_that_meet_are_tried_again_and_told_in_the_end(table) -> None:
+    published(DynamoRegistry(table), 1)
+
+    class Meets:
+        def __init__(self, times: int) -> None:
+            self.times = times
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(table, name)
+
+        def write_together(self, writes: object) -> None:
+            self.times -= 1
+            if self.times >= 0:
+                reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+                error = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+                raise ClientError(error, "TransactWriteItems")
+            table.write_together(writes)
+
+    with pytest.raises(Unavailable):
+        DynamoRegistry(Meets(1000)).set_label(new_label("shade", "live", 1, change()))
+    DynamoRegistry(Meets(3)).set_label(new_label("shade", "live", 1, change()))
+
+    assert DynamoRegistry(table).label("shade", "live").version == 1
+
+
+def test_objects_are_listed_by_prefix_with_size_and_age(store) -> None:
+    for key in ("a/2", "a/1", "ab", "b/1"):
+        store.write(key, key.encode() * 2, content_type="text/plain")
+
+    found = list(store.listing("a/"))
+
+    assert [(entry.key, entry.size_bytes) for entry in found] == [("a/1", 6), ("a/2", 6)]
+    assert all(entry.written_at_s > 1_700_000_000 for entry in found)
+    assert list(store.listing("nothing/")) == []
 
 
 def test_unknown_keys_stand_for_nobody(registry) -> None:

@@ -43,6 +43,8 @@ LambentError
 │   └── SourceGone               source_gone
 ├── Conflict                     somebody else was first
 │   ├── VersionImmutable         version_immutable
+│   ├── VersionRetired           version_retired
+│   ├── VersionInUse             version_in_use
 │   ├── AliasConflict            alias_conflict
 │   └── InProgress               in_progress
 ├── Unavailable                  a dependency failed; retrying helps
@@ -430,6 +432,20 @@ class VersionImmutable(Conflict):
 
     code = "version_immutable"
     title = "Version is immutable"
+
+
+class VersionRetired(Conflict):
+    """A retired version is no longer to be used by a label."""
+
+    code = "version_retired"
+    title = "Version is retired"
+
+
+class VersionInUse(Conflict):
+    """A version that a label or an open job uses cannot be retired or removed."""
+
+    code = "version_in_use"
+    title = "Version is in use"
 
 
 class AliasConflict(Conflict):

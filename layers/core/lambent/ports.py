@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lambent.domain.caller import Caller
     from lambent.domain.job import Job, ShardProgress
     from lambent.domain.job_states import JobState
-    from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
+    from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
     from lambent.domain.uploads import UploadGrant
     from lambent.errors import BrokenArtifact
 
@@ -26,6 +26,15 @@ class StoredObject:
     body: bytes
     etag: str
     content_type: str
+    written_at_s: float
+
+
+@dataclass(frozen=True)
+class ListedObject:
+    """An object as a listing tells it; ``written_at_s`` since 1970."""
+
+    key: str
+    size_bytes: int
     written_at_s: float
 
 
@@ -71,6 +80,10 @@ class ObjectStore(Protocol):
         """Delete; a key that does not exist is fine."""
         ...
 
+    def listing(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
+        ...
+
     def uri(self, key: str) -> str:
         """Return the ``s3://`` address of a key."""
         ...
@@ -88,7 +101,7 @@ class Registry(Protocol):
         ...
 
     def add_version(self, record: VersionRecord) -> None:
-        """Record a version; raises VersionImmutable if it exists."""
+        """Record a version, or with ``removed`` that its number is used up; raises VersionImmutable if it exists."""
         ...
 
     def label(self, name: str, label: str) -> LabelRecord | None:
@@ -100,7 +113,27 @@ class Registry(Protocol):
         ...
 
     def set_label(self, record: LabelRecord) -> None:
-        """Move a label from revision ``record.revision - 1`` to ``record``; raises AliasConflict if it moved since."""
+        """Move a label from revision ``record.revision - 1`` to ``record``: all of it, or nothing.
+
+        In one transaction with the versions that the record names, so that no label ever points to a retired version.
+
+        Raises
+        ------
+        AliasConflict    somebody else moved the label since; the text says who, when and to what
+        ModelNotFound    a version was never published
+        VersionRetired   a version is no longer active
+        """
+        ...
+
+    def retire_version(self, record: VersionRecord, change: Change) -> bool:
+        """Retire an active version that no label uses, in one transaction with all its labels; return whether it was.
+
+        False as well if a label met the version for the first time since ``record`` was read.
+        """
+        ...
+
+    def remove_version(self, ref: ModelRef, change: Change) -> bool:
+        """Record that a retired version's files go; return whether it was retired and not removed yet."""
         ...
 
     def models(self) -> list[str]:
@@ -261,6 +294,20 @@ class InterpreterLoader(Protocol):
 
     def load(self, model: Path, contract: ModelContract) -> Interpreter:
         """Load a verified file, which the caller may delete afterwards; raises BrokenArtifact and its subclasses."""
+        ...
+
+
+class Rehearsal(Protocol):
+    """A place where something may end a process that nobody needs."""
+
+    def run(self, act: Callable[[], object]) -> None:
+        """Do what ``act`` does there, which changes nothing here.
+
+        Raises
+        ------
+        BrokenArtifact    what ``act`` raised
+        ModelLoadFailed   it raised anything else, or ended the process, or took too long or too much memory
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 from lambent.contracts.model import ModelContract
@@ -13,11 +14,12 @@ from lambent.contracts.tensor import Array
 from lambent.domain.caller import Caller
 from lambent.domain.job import Job, ShardProgress
 from lambent.domain.job_states import JobState
-from lambent.domain.model import TFLITE_FILE, LabelRecord, ModelRef, VersionRecord
+from lambent.domain.model import TFLITE_FILE, Change, LabelRecord, ModelRef, VersionRecord
+from lambent.domain.rollout import why_refused
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
-from lambent.errors import AliasConflict, BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
-from lambent.ports import Downloaded, StoredObject
+from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
+from lambent.ports import Downloaded, ListedObject, StoredObject
 
 
 @dataclass
@@ -46,6 +48,7 @@ class FakeObjectStore:
     bucket: str = "fake-bucket"
     objects: dict[str, bytes] = field(default_factory=dict)
     content_types: dict[str, str] = field(default_factory=dict)
+    written_at_s: dict[str, float] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     before_call: Callable[[str, str], None] = lambda operation, key: None
 
@@ -77,6 +80,7 @@ class FakeObjectStore:
             return False
         self.objects[key] = body
         self.content_types[key] = content_type
+        self.written_at_s[key] = self.clock.epoch_s()
         return True
 
     def write(self, key: str, body: bytes, *, content_type: str) -> None:
@@ -84,11 +88,18 @@ class FakeObjectStore:
         self.before_call("write", key)
         self.objects[key] = body
         self.content_types[key] = content_type
+        self.written_at_s[key] = self.clock.epoch_s()
 
     def delete(self, key: str) -> None:
         """Delete; a key that does not exist is fine."""
         self.before_call("delete", key)
         self.objects.pop(key, None)
+
+    def listing(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys begin with ``prefix``; one that a test put into ``objects`` is new."""
+        self.before_call("listing", prefix)
+        for key in sorted(key for key in self.objects if key.startswith(prefix)):
+            yield ListedObject(key, len(self.objects[key]), self.written_at_s.get(key, self.clock.epoch_s()))
 
     def uri(self, key: str) -> str:
         """Return the ``s3://`` address of a key."""
@@ -107,6 +118,7 @@ class FakeRegistry:
     label_records: dict[tuple[str, str], LabelRecord] = field(default_factory=dict)
     unloaded: dict[str, str | None] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
+    _transaction: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def versions(self, name: str) -> list[VersionRecord]:
         """Return all versions in rising order."""
@@ -132,15 +144,46 @@ class FakeRegistry:
         return [record for (model, _), record in self.label_records.items() if model == name]
 
     def set_label(self, record: LabelRecord) -> None:
-        """Move a label from the revision before."""
-        known = self.label_records.get((record.name, record.label))
-        if known != record and (known.revision if known else 0) != record.revision - 1:
-            raise AliasConflict(f"The label {record.label} of {record.name} was moved by somebody else; read it again.")
-        self.label_records[(record.name, record.label)] = record
+        """Move a label from the revision before, to versions that are active."""
+        refs = [ModelRef(record.name, version) for version in record.versions]
+        with self._transaction:
+            known = self.label_records.get((record.name, record.label))
+            versions = {ref: self.records.get(ref) for ref in refs}
+            is_next = (known.revision if known else 0) == record.revision - 1
+            if known == record:
+                return
+            if not is_next or any(found is None or found.retired for found in versions.values()):
+                raise why_refused(record, known, versions)
+            self.label_records[record.name, record.label] = record
+            for ref, found in versions.items():
+                if found is not None:
+                    self.records[ref] = replace(found, label_names=found.label_names | {record.label})
+
+    def retire_version(self, record: VersionRecord, change: Change) -> bool:
+        """Retire an active version that no label uses."""
+        with self._transaction:
+            known = self.records.get(record.ref)
+            if known is None or known.retired is not None:
+                return known is not None and known.retired == change
+            labels = self.labels(record.ref.name)
+            is_used = any(record.ref.version in label.versions for label in labels)
+            if is_used or known.label_names != record.label_names:
+                return False
+            self.records[record.ref] = replace(known, retired=change)
+        return True
+
+    def remove_version(self, ref: ModelRef, change: Change) -> bool:
+        """Record that a retired version's files go."""
+        with self._transaction:
+            known = self.records.get(ref)
+            if known is None or known.retired is None or known.removed not in (None, change):
+                return False
+            self.records[ref] = replace(known, removed=change)
+        return True
 
     def models(self) -> list[str]:
         """Return the names of all models, sorted."""
-        return sorted({ref.name for ref in self.records})
+        return sorted({ref.name for ref, record in self.records.items() if record.manifest_sha256})
 
     def unloaded_at(self, name: str) -> str | None:
         """Return when an operator unloaded a model, None while it is served."""

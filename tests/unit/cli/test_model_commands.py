@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lambent_toolkit.cli import model
+from lambent_toolkit.cli import model, registry
 
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 
@@ -17,6 +17,7 @@ HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 def app() -> typer.Typer:
     app = typer.Typer()
     model.register(app)
+    registry.register(app)
     return app
 
 
@@ -29,6 +30,9 @@ def app() -> typer.Typer:
         (["publish", "nowhere", "--state", "nowhere"], 8, "no local stack"),
         (["models", "--state", "nowhere"], 8, "no local stack"),
         (["label", "set", "digits", "live", "1", "--state", "nowhere"], 8, "no local stack"),
+        (["canary", "digits", "2", "--weight", "10%", "--state", "nowhere"], 8, "no local stack"),
+        (["canary", "digits", "2", "--weight", "100%"], 20, "more than 0% and less than 100%"),
+        (["canary", "digits", "2", "--weight", "1"], 20, "write 1%"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
 )
@@ -49,7 +53,8 @@ def test_failure_ends_with_its_exit_code_and_a_remedy(
 
 
 def test_loading_the_commands_imports_nothing_heavy() -> None:
-    program = f"import sys; import lambent_toolkit.cli.model; print([m for m in {HEAVY} if m in sys.modules])"
+    modules = "lambent_toolkit.cli.model, lambent_toolkit.cli.registry"
+    program = f"import sys; import {modules}; print([m for m in {HEAVY} if m in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -25,6 +25,7 @@ class DynamoGrantStore:
             "model": grant.choice.name,
             "version": grant.choice.version,
             "label": grant.choice.label,
+            "request_key": grant.request_key,
             "content_type": grant.content_type,
             "sha256": grant.sha256,
             "min_bytes": grant.min_bytes,
@@ -53,6 +54,7 @@ class DynamoGrantStore:
             max_bytes=int(row["max_bytes"]),
             created_at=row["created_at"],
             expires_at_s=int(row["granted_until"]),
+            request_key=row.get("request_key"),
         )
 
 

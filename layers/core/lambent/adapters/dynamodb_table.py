@@ -7,6 +7,7 @@ expressions, which both take.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _VALUES_IN = ("ExpressionAttributeValues", "Item", "Key", "ExclusiveStartKey")
@@ -41,10 +42,23 @@ class DynamoTable:
         answer = self._call("query", arguments)
         return {**answer, "Items": [_row(item) for item in answer["Items"]]}
 
+    def write_together(self, writes: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Make several writes, all of them or none (TransactWriteItems).
+
+        Parameters
+        ----------
+        writes   Put, Update, Delete or ConditionCheck, each with the arguments that DynamoDB takes for it
+        """
+        items = [{kind: {"TableName": self._name, **_sent(arguments)}} for kind, arguments in writes]
+        self._client.transact_write_items(TransactItems=items)
+
     def _call(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        sent = {name: _item(value) if name in _VALUES_IN else value for name, value in arguments.items()}
-        answer = getattr(self._client, operation)(TableName=self._name, **sent)
+        answer = getattr(self._client, operation)(TableName=self._name, **_sent(arguments))
         return {name: _row(value) if name in _VALUES_OUT else value for name, value in answer.items()}
+
+
+def _sent(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: _item(value) if name in _VALUES_IN else value for name, value in arguments.items()}
 
 
 def _item(row: dict[str, Any]) -> dict[str, dict[str, Any]]:

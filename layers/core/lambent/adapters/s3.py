@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, BinaryIO
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
 from lambent.errors import PayloadTooLarge, SourceGone
-from lambent.ports import Downloaded, StoredObject
+from lambent.ports import Downloaded, ListedObject, StoredObject
 
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 # 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
@@ -96,6 +97,18 @@ class S3ObjectStore:
         """Delete; a key that does not exist is fine."""
         with translate(self._what):
             self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def listing(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
+        arguments = {"Bucket": self._bucket, "Prefix": prefix}
+        while True:
+            with translate(self._what):
+                page = self._client.list_objects_v2(**arguments)
+            for entry in page.get("Contents", []):
+                yield ListedObject(entry["Key"], entry["Size"], entry["LastModified"].timestamp())
+            if not page["IsTruncated"]:
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def uri(self, key: str) -> str:
         """Return the ``s3://`` address of a key."""

@@ -12,7 +12,10 @@ class _AtRest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCall(_AtRest, frozen=True, kw_only=True):
-    """A call that was accepted for later; its body lies in the data bucket, its version is pinned."""
+    """A call that was accepted for later; its body lies in the data bucket, its version is pinned.
+
+    ``is_canary`` says whether it was pinned as its label's canary, None if the label had none.
+    """
 
     operation: str
     model: str
@@ -20,6 +23,7 @@ class StoredCall(_AtRest, frozen=True, kw_only=True):
     body_key: str
     headers: dict[str, str]
     query: dict[str, str]
+    is_canary: bool | None = None
 
 
 class StoredAnswer(_AtRest, frozen=True, kw_only=True):
@@ -33,7 +37,13 @@ class StoredAnswer(_AtRest, frozen=True, kw_only=True):
 
 
 class CallOutcome(_AtRest, frozen=True, kw_only=True):
-    """outcome.json of a call: its answer, or the error object; written once, so that a call has one outcome."""
+    """outcome.json of a call: its answer, or the error object; written once, so that a call has one outcome.
+
+    ``model``, ``version`` and ``is_canary`` tell what the call was pinned to; outcomes of earlier releases do not.
+    """
 
     answer: StoredAnswer | None = None
     error: dict[str, Any] | None = None
+    model: str | None = None
+    version: int | None = None
+    is_canary: bool | None = None

@@ -73,7 +73,10 @@ class ShardItem(_Contract, frozen=True, kw_only=True):
 
 
 class Plan(_Contract, frozen=True, kw_only=True):
-    """plan.json: what was decided for a job, and why."""
+    """plan.json: what was decided for a job, and why.
+
+    ``is_canary`` says whether the version was its label's canary, None if the label had none.
+    """
 
     schema_version: Literal[1] = 1
     tenant: str
@@ -87,6 +90,7 @@ class Plan(_Contract, frozen=True, kw_only=True):
     items_sha256: str
     expires_at_s: int
     why: str
+    is_canary: bool | None = None
 
     def shard_file(self, shard: int) -> str:
         """Return the name of a shard's items beside the plan.

@@ -14,7 +14,10 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
-    """One preprocessed upload; the tensor lies in the data bucket as an .npz object of arrays by input name."""
+    """One preprocessed upload; the tensor lies in the data bucket as an .npz object of arrays by input name.
+
+    ``is_canary`` says whether the version was its label's canary, None if the label had none.
+    """
 
     model: str
     version: Annotated[int, Meta(ge=1)]
@@ -23,6 +26,7 @@ class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
     source_key: str
     source_name: str
     source_etag: str
+    is_canary: bool | None = None
 
 
 class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lambent.domain.model import ModelChoice, ModelRef
+from lambent.domain.rollout import body_key
 
 
 class Operation(StrEnum):
@@ -19,6 +20,8 @@ class Operation(StrEnum):
     MEDIA_PREDICT = "media_predict"
 
 
+# Of an answer by a label that has a canary: whether it was the canary that answered.
+CANARY_HEADER = "Lambent-Canary"
 # The only request headers that change an answer; lower case.
 CALL_HEADERS = ("accept", "accept-encoding", "content-encoding", "content-type", "inference-header-content-length")
 
@@ -33,6 +36,7 @@ class Call:
     body : bytes    as sent, still with its content encoding
     headers         those of CALL_HEADERS that were sent, by lower-case name
     query           query parameters, the last value of each
+    request_key     what the caller wants to be routed by, so that requests with one key get one version
     """
 
     operation: Operation
@@ -40,6 +44,11 @@ class Call:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    request_key: str | None = None
+
+    def routing_key(self) -> str:
+        """Return what decides between a label's versions: the caller's key, or else the body as sent."""
+        return self.request_key or body_key(self.body)
 
 
 @dataclass(frozen=True)

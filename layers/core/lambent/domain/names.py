@@ -22,9 +22,14 @@ ERROR_ENDING = ".error"
 _MAX_KEY_BYTES = 1024  # Amazon S3's limit
 
 
+def is_name(text: str) -> bool:
+    """Return whether a model, label, tenant or job may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str, *, what: str) -> str:
     """Return ``name`` if it is allowed; raises NameInvalid."""
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise NameInvalid(f"The {what} name is not allowed: use {NAME_RULE}.", field=what, limit=NAME_RULE)
     return name
 
@@ -51,7 +56,7 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
         # Its result would lie where the error of another upload does.
         raise UploadKeyInvalid(f"Names of uploads do not end in {ERROR_ENDING}.", field="key")
     for part in (tenant, model):
-        if _NAME.fullmatch(part) is None:
+        if not is_name(part):
             raise UploadKeyInvalid(f"Tenant and model in an upload's key are {NAME_RULE}.", field="key")
     return tenant, model, name
 

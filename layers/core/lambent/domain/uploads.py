@@ -27,6 +27,7 @@ class UploadGrant:
     content_type, sha256   exactly as announced; sha256 in lower-case hex
     min_bytes, max_bytes   equal where the size was announced
     expires_at_s           end of the grant, seconds since 1970
+    request_key            what decides which version of a label with a canary answers; else the object's bytes
     """
 
     tenant: str
@@ -39,6 +40,7 @@ class UploadGrant:
     max_bytes: int
     created_at: str
     expires_at_s: int
+    request_key: str | None = None
 
     @property
     def form_fields(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import orjson
 import pybase64
 
 from lambent.contracts.answers import AnswerReference
+from lambent.domain.model import Target
 from lambent.errors import LambentError
 from lambent.runtime.http_errors import headers_of, problem, status_of
 from lambent.runtime.observability import log_refusal, log_surprise
@@ -66,15 +67,15 @@ def reference_to(reference: AnswerReference) -> HttpAnswer:
     return json_body(msgspec.json.encode(reference), status=303, headers=own)
 
 
-def refuse(error: LambentError, *, request_id: str) -> HttpAnswer:
-    """Log, count and answer an error that was raised on purpose."""
-    log_refusal("refused", error)
+def refuse(error: LambentError, *, request_id: str, target: Target | None = None) -> HttpAnswer:
+    """Log, count and answer an error that was raised on purpose; ``target`` is the version that was to answer."""
+    log_refusal("refused", error, target=target)
     return error_body(error, request_id=request_id)
 
 
-def break_down(error: Exception, *, request_id: str) -> HttpAnswer:
-    """Log an error that nobody expected, and answer without a word of it."""
-    log_surprise("failed", error)
+def break_down(error: Exception, *, request_id: str, target: Target | None = None) -> HttpAnswer:
+    """Log and count an error that nobody expected, and answer without a word of it."""
+    log_surprise("failed", error, target=target)
     surprise = LambentError("Something went wrong inside; the request id helps to find it.")
     return error_body(surprise, request_id=request_id)
 

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 import pybase64
 
 from lambent.contracts.decoding import decode_json
+from lambent.domain.rollout import REQUEST_KEY_HEADER, check_request_key
 from lambent.errors import MediaTypeUnsupported, PayloadTooLarge
 
 T = TypeVar("T")
 
+REQUEST_KEY = REQUEST_KEY_HEADER.lower()
 _JSON = "application/json"
 _BYTES = ("image/", "application/octet-stream")
 
@@ -80,6 +82,12 @@ def read_body(event: HttpEvent, *, max_bytes: int) -> bytes:
             got=event.media_type[:64],
         )
     return body
+
+
+def request_key_of(event: HttpEvent) -> str | None:
+    """Return the key that the caller wants to be routed by; raises RequestInvalid for one that is not allowed."""
+    key = event.headers.get(REQUEST_KEY)
+    return None if key is None else check_request_key(key)
 
 
 def read_json(event: HttpEvent, type_: type[T], *, max_bytes: int, what: str) -> T:

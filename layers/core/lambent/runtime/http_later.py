@@ -6,15 +6,17 @@ from hashlib import sha256
 import msgspec
 import pybase64
 
+from lambent.contracts.calls import StoredCall
+from lambent.contracts.decoding import decode_json
 from lambent.contracts.uploads import NextRequest, UploadRequest
-from lambent.domain.call import Call, CallAnswer, Operation
+from lambent.domain.call import CANARY_HEADER, Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
-from lambent.domain.model import ModelChoice
+from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.preferences import RESPOND_ASYNC
 from lambent.errors import LambentError, PayloadTooLarge
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http_answers import HttpAnswer, json_body, reference_to
-from lambent.runtime.http_event import HttpEvent
+from lambent.runtime.http_event import HttpEvent, request_key_of
 from lambent.runtime.observability import JOBS_ACCEPTED, REQUESTS, record
 from lambent.runtime.wiring import predict_settings
 from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
@@ -28,9 +30,12 @@ def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAns
     """Accept a call for later; 202 once it is durable."""
     caller = caller_of(event, scope=Scope.PREDICT)
     job = answer_later_service().accept(caller.tenant, call, idempotency_key=idempotency_key)
-    model = f"{job.model}@{job.version}"
-    record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, model=model, tenant=job.tenant, job_id=job.job_id)
-    headers = {"Location": f"/jobs/{job.job_id}", "Preference-Applied": RESPOND_ASYNC, "Lambent-Model": model}
+    stored = decode_json(job.request, StoredCall, what="stored call")
+    target = Target(ModelRef(stored.model, stored.version), stored.is_canary)
+    record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, target=target, tenant=job.tenant, job_id=job.job_id)
+    headers = {"Location": f"/jobs/{job.job_id}", "Preference-Applied": RESPOND_ASYNC, "Lambent-Model": str(target.ref)}
+    if target.is_canary is not None:
+        headers[CANARY_HEADER] = str(target.is_canary).lower()
     return json_body(msgspec.json.encode(view(job)), status=202, headers=headers)
 
 
@@ -75,7 +80,8 @@ def show_upload_door(
     with suppress(LambentError):
         if event.api_key_id is not None:
             caller = caller_of(event, scope=Scope.PREDICT)
-            error.upload["grant"] = msgspec.to_builtins(grant_upload_service().grant(caller.tenant, request))
+            granted = grant_upload_service().grant(caller.tenant, request, request_key=request_key_of(event))
+            error.upload["grant"] = msgspec.to_builtins(granted)
     return error
 
 

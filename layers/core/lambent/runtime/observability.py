@@ -11,6 +11,7 @@ import orjson
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from lambent.domain.model import Target
 from lambent.domain.timestamps import to_timestamp
 from lambent.errors import LambentError
 
@@ -22,6 +23,7 @@ MESSAGES = "Messages"
 PREDICTIONS = "Predictions"
 PREDICT_LATENCY = "PredictLatency"
 REFUSED = "Refused"
+FAILED = "Failed"
 RECORDED_FAILURES = "RecordedFailures"
 UPLOADS = "Uploads"
 JOBS_ACCEPTED = "JobsAccepted"
@@ -43,9 +45,10 @@ def milliseconds(metric: str, value_ms: float) -> None:
     metrics.add_metric(name=metric, unit=MetricUnit.Milliseconds, value=value_ms)
 
 
-def log_refusal(message: str, error: LambentError) -> None:
+def log_refusal(message: str, error: LambentError, *, target: Target | None = None) -> None:
     """Log and count an expected error: its code and place, never the content that caused it."""
-    record(message, {REFUSED: 1}, level="WARNING", code=error.code, field=error.field, detail=error.detail)
+    fields = {"code": error.code, "field": error.field, "detail": error.detail}
+    record(message, {REFUSED: 1}, level="WARNING", target=target, **fields)
 
 
 def begin_invocation(request_id: str, *, is_cold_start: bool) -> None:
@@ -54,7 +57,9 @@ def begin_invocation(request_id: str, *, is_cold_start: bool) -> None:
     _invocation["cold_start"] = is_cold_start
 
 
-def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **fields: Any) -> None:
+def record(
+    message: str, values: Mapping[str, float], *, level: str = "INFO", target: Target | None = None, **fields: Any
+) -> None:
     """Write one line that is both the log record and the metrics of an invocation (CloudWatch embedded metric format).
 
     Powertools' logger and metrics write two lines and take eight times as long (0.06 against 0.007 ms), half of what
@@ -63,11 +68,14 @@ def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **
     Parameters
     ----------
     values : Mapping   metric name → value; a count unless the metric is listed with another unit
+    target             the version that the invocation went to: its metrics can be looked at by themselves, under the
+                       dimension ``model`` = ``name@version``, and the record says whether it was a canary
     fields             further fields of the log record; JSON values
 
     Source: docs.aws.amazon.com, "CloudWatch embedded metric format specification"
     """
     now_s = time.time()
+    names = tuple(values)
     line = {
         "level": level,
         "message": message,
@@ -76,17 +84,23 @@ def record(message: str, values: Mapping[str, float], *, level: str = "INFO", **
         **_invocation,
         **fields,
         **values,
-        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": _metric_sets(tuple(values))},
+        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": _metric_sets(names, target is not None)},
     }
+    if target is not None:
+        line["model"] = str(target.ref)
+        if target.is_canary is not None:
+            line["canary"] = target.is_canary
     print(orjson.dumps(line).decode(), flush=True)
 
 
-def log_surprise(message: str, error: Exception) -> None:
-    """Log an error that nobody expected, with its traceback."""
+def log_surprise(message: str, error: Exception, *, target: Target | None = None) -> None:
+    """Log and count an error that nobody expected, with its traceback."""
     logger.error(message, exc_info=error, **_invocation)
+    record(message, {FAILED: 1}, level="ERROR", target=target)
 
 
 @cache
-def _metric_sets(names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _metric_sets(names: tuple[str, ...], has_model: bool) -> list[dict[str, Any]]:
+    dimensions = [["service"], ["service", "model"]] if has_model else [["service"]]
     metrics_of_set = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names]
-    return [{"Namespace": metrics.namespace, "Dimensions": [["service"]], "Metrics": metrics_of_set}]
+    return [{"Namespace": metrics.namespace, "Dimensions": dimensions, "Metrics": metrics_of_set}]

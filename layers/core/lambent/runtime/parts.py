@@ -13,7 +13,7 @@ from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry, Rehearsal
     from lambent.runtime.settings import ModelSettings, PredictSettings
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
@@ -56,11 +56,24 @@ def signature_check(public_keys: str) -> SignatureCheck:
     return SignatureCheck(P256Verifier(public_keys))
 
 
-def models(settings: ModelSettings | PredictSettings, loader: InterpreterLoader, *, capacity_bytes: int) -> ModelCache:
+def models(
+    settings: ModelSettings | PredictSettings,
+    loader: InterpreterLoader,
+    *,
+    capacity_bytes: int,
+    rehearsal: Rehearsal | None = None,
+) -> ModelCache:
     """Return a cache of loaded versions."""
     from lambent.services.load_model import ModelCache
 
-    return ModelCache(version_files(settings), loader, CLOCK, capacity_bytes=capacity_bytes)
+    return ModelCache(version_files(settings), loader, CLOCK, capacity_bytes=capacity_bytes, rehearsal=rehearsal)
+
+
+def rehearsal(*, timeout_s: float, memory_mib: int) -> Rehearsal:
+    """Return where a model may end a process of a function that has this much memory."""
+    from lambent.adapters.sacrificial_child import ForkedRehearsal
+
+    return ForkedRehearsal(timeout_s=timeout_s, memory_bytes=memory_mib << 20)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:

@@ -9,7 +9,17 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambent.runtime.observability import MESSAGES, count, logger
+from lambent.domain.model import Target
+from lambent.errors import LambentError
+from lambent.runtime.observability import (
+    MESSAGES,
+    PREDICTIONS,
+    RECORDED_FAILURES,
+    count,
+    log_refusal,
+    logger,
+    record,
+)
 
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -36,3 +46,10 @@ def process_records(
         event=event, record_handler=handle, processor=_processor, context=context
     )
     return response
+
+
+def tell_outcome(what: str, error: LambentError | None, target: Target | None) -> None:
+    """Log and count what became of a message: a prediction, or a recorded failure, of the version that it went to."""
+    if error is not None:
+        log_refusal(f"{what} refused", error, target=target)
+    record(f"{what} done", {PREDICTIONS if error is None else RECORDED_FAILURES: 1}, target=target)

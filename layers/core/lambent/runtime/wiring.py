@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from lambent.services.track import TrackService
 
 _CPU_BATCH = 16
+# The function loads once more what was rehearsed: less than half of its timeout (29 s and 120 s in template.yaml).
+_PREDICT_REHEARSAL_S = 12.0
+_INFER_REHEARSAL_S = 50.0
 
 
 @cache
@@ -225,7 +228,10 @@ def sweep_service() -> SweepService:
 
 
 def worker_shards(settings: WorkerSettings) -> ShardService:
-    """Return the batch worker's service: shards on Keras."""
+    """Return the batch worker's service: shards on Keras.
+
+    Nothing is rehearsed: the worker's process is one that may die. AWS Batch starts it anew, and gives up in the end.
+    """
     from lambent.adapters.keras_model import KerasInterpreterLoader
 
     models = parts.models(settings, KerasInterpreterLoader(), capacity_bytes=0)
@@ -242,11 +248,13 @@ def _predict_resolver() -> ModelResolver:
 def _predict_models() -> ModelCache:
     settings = predict_settings()
     loader = parts.lite_loader(settings.threads)
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes)
+    rehearsal = parts.rehearsal(timeout_s=_PREDICT_REHEARSAL_S, memory_mib=settings.aws_lambda_function_memory_size)
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal)
 
 
 @cache
 def _infer_models() -> ModelCache:
     settings = infer_settings()
     loader = parts.lite_loader(settings.threads)
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes)
+    rehearsal = parts.rehearsal(timeout_s=_INFER_REHEARSAL_S, memory_mib=settings.aws_lambda_function_memory_size)
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal)

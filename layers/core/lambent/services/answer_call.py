@@ -8,7 +8,7 @@ from functools import cache
 from time import perf_counter_ns
 
 from lambent.contracts.content_coding import choose_coding, decode_content, encode_content
-from lambent.domain.call import Call, CallAnswer, Operation
+from lambent.domain.call import CANARY_HEADER, Call, CallAnswer, Operation
 from lambent.services.predict import PredictService, Timings
 from lambent.services.statistics import Statistics
 
@@ -30,7 +30,7 @@ class CallService:
         """
         start_ns = perf_counter_ns()
         try:
-            answer = self._answer(call, self._predict if admit is None else self._predict.for_caller(admit), timings)
+            answer = self._answer(call, self._predict.for_call(call.routing_key, admit), timings)
         except Exception:
             self.statistics.failed(timings, total_ns=perf_counter_ns() - start_ns)
             raise
@@ -42,6 +42,9 @@ class CallService:
             with timings.step("decode"):
                 call = replace(call, body=decode_content(call.body, call.headers["content-encoding"]))
         answer = _answerer(call.operation)(call, predict, timings)
+        if timings.target is not None and timings.target.is_canary is not None:
+            flag = str(timings.target.is_canary).lower()
+            answer = replace(answer, headers={**answer.headers, CANARY_HEADER: flag})
         coding = choose_coding(answer.body, call.headers.get("accept-encoding"))
         if coding is None:
             return answer

@@ -75,7 +75,8 @@ class AnswerLaterService:
 
     def _record(self, tenant: str, job_id: str, call: Call, request_sha256: str) -> Job:
         """Return the new job, or the one of a racer that was first."""
-        ref = self._resolver.resolve(call.choice)
+        target = self._resolver.target(call.choice, call.routing_key)
+        ref = target.ref
         self._files.record(ref)
         stored = StoredCall(
             operation=call.operation.value,
@@ -85,6 +86,7 @@ class AnswerLaterService:
             body_key=job_key(tenant, job_id, call_body_file(request_sha256)),
             headers={name: value for name, value in call.headers.items() if name not in _OF_THE_CONNECTION},
             query=dict(call.query),
+            is_canary=target.is_canary,
         )
         self._data.write(stored.body_key, call.body, content_type=_ANY_BYTES)
         job = self._new_job(tenant, job_id, ref, stored, request_sha256)

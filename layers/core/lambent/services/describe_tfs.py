@@ -19,7 +19,9 @@ class DescribeTfsService:
         self._predict = predict
 
     def status(self, choice: ModelChoice) -> dict[str, Any]:
-        """Return the status of the chosen version, or of all if the choice names none, newest first.
+        """Return the status of the chosen version, of a label's canary too, or of all if the choice names none.
+
+        Newest first.
 
         The chosen version, by default the live one, is loaded if need be, so that ``ready`` says what a prediction
         would meet. The other versions are AVAILABLE, as each is loaded when it is first called. What cannot be served
@@ -30,7 +32,7 @@ class DescribeTfsService:
         NameInvalid, ModelNotFound, Unavailable
         """
         is_about_all = choice.version is None and choice.label is None
-        refs = self._describe.refs(choice.name) if is_about_all else [self._describe.ref(choice)]
+        refs = self._describe.refs(choice.name) if is_about_all else self._describe.chosen(choice)
         failures: dict[int, str] = {}
         is_ready = False
         try:

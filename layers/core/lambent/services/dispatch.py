@@ -125,7 +125,9 @@ class DispatchService:
         return plan
 
     def _plan(self, job: Job, request: BatchRequest) -> Plan:
-        ref = self._resolver.resolve(ModelChoice(request.model, request.version, request.label))
+        # One version for the whole job, whatever becomes of its label meanwhile: the job's id is its routing key.
+        target = self._resolver.target(ModelChoice(request.model, request.version, request.label), lambda: job.job_id)
+        ref = target.ref
         manifest = self._files.manifest(ref)
         items = read_manifest(self._data, request.input.manifest_uri, tenant=job.tenant)
         choice = choose_lane(
@@ -145,6 +147,7 @@ class DispatchService:
             items_sha256=digest(b"".join(shards)),
             expires_at_s=job.expires_at_s,
             why=choice.why,
+            is_canary=target.is_canary,
         )
         for index, body in enumerate(shards):
             key = job_key(job.tenant, job.job_id, plan.shard_file(index))

@@ -175,8 +175,12 @@ def verify_first_load(
 
     At most `FIRST_LOAD_ROWS` rows, or one call where rows cannot be told apart.
     """
-    sample = golden.first(FIRST_LOAD_ROWS) if _is_row_wise(contract) else golden
-    verify_golden(sample, contract, preprocessor, interpreter)
+    verify_golden(first_load_sample(golden, contract), contract, preprocessor, interpreter)
+
+
+def first_load_sample(golden: GoldenVectors, contract: ModelContract) -> GoldenVectors:
+    """Return the vectors that a first load verifies."""
+    return golden.first(FIRST_LOAD_ROWS) if _is_row_wise(contract) else golden
 
 
 def _calls(golden: GoldenVectors, contract: ModelContract) -> list[GoldenVectors]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from lambent.contracts.uploads import GrantView, NextRequest, UploadForm, UploadRequest
@@ -40,8 +41,12 @@ class GrantUploadService:
         self._max_upload_bytes = max_upload_bytes
         self._retention_days = retention_days
 
-    def grant(self, tenant: str, request: UploadRequest) -> GrantView:
+    def grant(self, tenant: str, request: UploadRequest, *, request_key: str | None = None) -> GrantView:
         """Record a grant and return the form to send.
+
+        Parameters
+        ----------
+        request_key   decides which version answers the upload while its label has a canary; else the object's bytes do
 
         Raises
         ------
@@ -60,7 +65,7 @@ class GrantUploadService:
         choice = ModelChoice(check_name(request.model, what="model"), request.version, request.label)
         if self._registry.version(self._resolver.resolve(choice)) is None:
             raise ModelNotFound("There is no such version of this model.", field="version")
-        grant = self._new_grant(tenant, choice, request)
+        grant = replace(self._new_grant(tenant, choice, request), request_key=request_key)
         forget_at_s = expiry_of(grant.expires_at_s, retention_days=self._retention_days)
         self._grants.add(grant, forget_at_s=forget_at_s)
         return self._view(grant)

@@ -65,6 +65,7 @@ class InferService:
             "source_etag": message.source_etag,
             "model": message.model,
             "version": str(message.version),
+            **({} if message.is_canary is None else {"canary": message.is_canary}),
             **msgspec.to_builtins(prediction),
         }
         write_result(self._data, message.result_stem, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
@@ -16,6 +17,7 @@ from lambent.contracts.messages import TensorMessage
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE, ModelChoice, ModelRef
 from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.domain.preprocessing import Preprocessor
+from lambent.domain.rollout import body_key
 from lambent.domain.uploads import UploadGrant, granted_upload_id
 from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
 from lambent.ports import GrantStore, ObjectStore, Queue, StoredObject
@@ -81,8 +83,11 @@ class IngestService:
     def _enqueue(self, upload: Upload) -> None:
         tenant, model, name = parse_upload_key(upload.key)
         grant = self._grant(tenant, upload.key)
-        ref = self._resolver.resolve(grant.choice if grant is not None else ModelChoice(model))
+        choice = grant.choice if grant is not None else ModelChoice(model)
+        self._resolver.resolve(choice)  # what is not served is not worth reading for
         stored = self._read(upload)
+        target = self._resolver.target(choice, partial(_routing_key, grant, stored.body))
+        ref = target.ref
         if grant is not None:
             grant.check(upload.key, stored.body, content_type=stored.content_type, written_at_s=stored.written_at_s)
         arrays = self._preprocessor(ref).prepare(stored.body)
@@ -98,6 +103,7 @@ class IngestService:
             source_key=upload.key,
             source_name=name.rpartition("/")[2],
             source_etag=stored.etag,
+            is_canary=target.is_canary,
         )
         self._queue.send(msgspec.json.encode(message))
 
@@ -133,6 +139,11 @@ class IngestService:
         model_file = TFLITE_FILE if TFLITE_FILE in manifest.files else KERAS_FILE
         check_preprocessing(self._files.golden(ref, manifest, model_file), contract, preprocessor)
         return preprocessor
+
+
+def _routing_key(grant: UploadGrant | None, body: bytes) -> str:
+    """Return what the same item would be routed by as a body over HTTP."""
+    return (grant.request_key if grant is not None else None) or body_key(body)
 
 
 def _to_npz(arrays: Mapping[str, Any]) -> bytes:

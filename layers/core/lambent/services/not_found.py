@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lambent.domain.model import VersionRecord
 from lambent.errors import ModelNotFound
 from lambent.ports import Registry
 
@@ -20,13 +21,18 @@ def no_such_model(name: str, registry: Registry) -> ModelNotFound:
 
 def no_such_version(name: str, registry: Registry) -> ModelNotFound:
     """Return the error about an unknown version, with the latest versions of the model."""
-    versions = [str(record.ref.version) for record in registry.versions(name)]
+    versions = [str(record.ref.version) for record in registry.versions(name) if record.removed is None]
     if not versions:
         return no_such_model(name, registry)
     latest = versions[-_MOST:]
     return ModelNotFound(
         f"The model has no such version; its latest are {', '.join(latest)}.", field="version", limit=latest
     )
+
+
+def removed_version(record: VersionRecord) -> ModelNotFound:
+    """Return the error about a version whose files are gone."""
+    return ModelNotFound(f"{record.ref} was retired, and removed {record.removed}.", field="version")
 
 
 def no_such_label(name: str, registry: Registry) -> ModelNotFound:

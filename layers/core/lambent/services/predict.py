@@ -9,7 +9,7 @@ from time import perf_counter
 from lambent.contracts.media import Prediction
 from lambent.contracts.model import ModelContract, RawOutputs, TextPreprocessing
 from lambent.contracts.tensor import Array
-from lambent.domain.model import ModelChoice, ModelRef
+from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
@@ -35,9 +35,13 @@ class _Step:
 
 @dataclass
 class Timings:
-    """Milliseconds by step, in the order of the steps; which version they were spent on, and for how many rows."""
+    """Milliseconds by step, in the order of the steps; which version they were spent on, and for how many rows.
+
+    ``target`` is the version that the call was routed to, ``model`` the same once it is loaded.
+    """
 
     steps_ms: dict[str, float] = field(default_factory=dict)
+    target: Target | None = None
     model: ModelRef | None = None
     rows: int = 0
 
@@ -57,24 +61,38 @@ class Timings:
 class PredictService:
     """Predictions on versions resolved and loaded on demand."""
 
-    def __init__(self, resolver: ModelResolver, models: ModelCache, admit: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        resolver: ModelResolver,
+        models: ModelCache,
+        admit: Callable[[], None] | None = None,
+        routing_key: Callable[[], str] | None = None,
+    ) -> None:
         self._resolver = resolver
         self._models = models
         self._admit = admit
+        self._routing_key = routing_key
 
-    def for_caller(self, admit: Callable[[], None]) -> PredictService:
-        """Return the same service for a caller who has to be admitted, by ``admit`` not raising, to any model."""
-        return PredictService(self._resolver, self._models, admit)
+    def for_call(self, routing_key: Callable[[], str], admit: Callable[[], None] | None = None) -> PredictService:
+        """Return the same service for one call.
+
+        Parameters
+        ----------
+        routing_key   decides which version of a label with a canary answers the call
+        admit         raises unless the caller may use models
+        """
+        return PredictService(self._resolver, self._models, admit, routing_key)
 
     def model(self, choice: ModelChoice, timings: Timings) -> ServedModel:
         """Return the version that ``choice`` names, ready to answer."""
         if self._admit is not None:
             self._admit()
         with timings.step("resolve"):
-            ref = self._resolver.resolve(choice)
+            target = self._resolver.target(choice, self._routing_key)
+        timings.target = target
         with timings.step("load"):
-            served = self._models.get(ref)
-        timings.model = ref
+            served = self._models.get(target.ref)
+        timings.model = target.ref
         return served
 
 

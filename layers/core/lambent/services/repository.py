@@ -6,8 +6,12 @@ called, which every environment learns within the time that it remembers a label
 
 from __future__ import annotations
 
-from lambent.domain.model import ModelChoice
+from collections import defaultdict
+from typing import Any
+
+from lambent.domain.model import LabelRecord, ModelChoice
 from lambent.domain.names import check_name
+from lambent.domain.rollout import WHOLE_BP
 from lambent.ports import Clock, Registry
 from lambent.services.load_model import ModelCache, ModelResolver
 from lambent.services.not_found import no_such_model
@@ -25,18 +29,23 @@ class RepositoryService:
         self._models = models
         self._clock = clock
 
-    def index(self, *, is_ready_only: bool = False) -> list[dict[str, str]]:
-        """Return every version with its state, READY or UNAVAILABLE, and the reason if it is not ready."""
+    def index(self, *, is_ready_only: bool = False) -> list[dict[str, Any]]:
+        """Return every version with its state, READY or UNAVAILABLE, and the reason if it is not ready.
+
+        Versions under a label have ``labels`` too: each with the percent of its requests that they answer.
+        """
         entries = [entry for name in self._registry.models() for entry in self._entries(name)]
         return [entry for entry in entries if entry["state"] == READY or not is_ready_only]
 
-    def _entries(self, name: str) -> list[dict[str, str]]:
+    def _entries(self, name: str) -> list[dict[str, Any]]:
         unloaded_at = self._registry.unloaded_at(name)
         state = READY if unloaded_at is None else UNAVAILABLE
         reason = "" if unloaded_at is None else f"unloaded at {unloaded_at}"
+        shares = _shares(self._registry.labels(name))
         return [
-            {"name": name, "version": str(record.ref.version), "state": state, "reason": reason}
-            for record in self._registry.versions(name)
+            {"name": name, "version": str(number), "state": state, "reason": reason}
+            | ({"labels": shares[number]} if number in shares else {})
+            for number in [record.ref.version for record in self._registry.versions(name) if record.removed is None]
         ]
 
     def load(self, name: str) -> None:
@@ -56,3 +65,14 @@ class RepositoryService:
             raise no_such_model(name, self._registry)
         self._registry.set_unloaded(name, self._clock.now())
         self._resolver.forget(name)
+
+
+def _shares(labels: list[LabelRecord]) -> dict[int, dict[str, float]]:
+    """Return the percent of each label's requests, by version."""
+    shares: dict[int, dict[str, float]] = defaultdict(dict)
+    for record in labels:
+        canary_bp = record.canary.weight_bp if record.canary is not None else 0
+        shares[record.version][record.label] = (WHOLE_BP - canary_bp) / 100
+        if record.canary is not None:
+            shares[record.canary.version][record.label] = record.canary.weight_percent
+    return shares

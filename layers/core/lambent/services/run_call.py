@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from lambent.contracts.calls import CallOutcome, StoredAnswer, StoredCall
@@ -66,18 +68,19 @@ class RunCallService:
 
     def _answer(self, job: Job) -> CallOutcome:
         stored = decode_json(job.request, StoredCall, what="stored call")
+        pinned: dict[str, Any] = {"model": stored.model, "version": stored.version, "is_canary": stored.is_canary}
         try:
             answer = self._calls.answer(self._call(stored), Timings())
         except LambentError as error:
             if not error.is_final:
                 raise
-            return CallOutcome(error=error.to_dict())
-        return CallOutcome(answer=self._store(job, answer))
+            return CallOutcome(error=error.to_dict(), **pinned)
+        return CallOutcome(answer=self._store(job, answer), **pinned)
 
     def _call(self, stored: StoredCall) -> Call:
         return Call(
             Operation(stored.operation),
-            ModelChoice(stored.model, version=str(stored.version)),
+            ModelChoice(stored.model, version=str(stored.version), is_canary=stored.is_canary),
             self._data.read(stored.body_key).body,
             stored.headers,
             stored.query,

@@ -15,7 +15,7 @@ from lambent.contracts.media import Prediction
 from lambent.contracts.tensor import Array
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import ModelRef
+from lambent.domain.model import ModelRef, Target
 from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
@@ -45,7 +45,7 @@ class ShardService:
         self._clock = clock
         self._batch_size = batch_size
 
-    def run(self, tenant: str, job_id: str, shard: int, *, on_progress: Callable[[int], None] | None = None) -> None:
+    def run(self, tenant: str, job_id: str, shard: int, *, on_progress: Callable[[int], None] | None = None) -> Target:
         """Run one shard to its end and write its part; a shard whose part exists is only reported again.
 
         Items that cannot be read, decoded or answered become error lines; they never fail the shard or each other.
@@ -53,6 +53,10 @@ class ShardService:
         Parameters
         ----------
         on_progress   called with the number of items handled so far
+
+        Returns
+        -------
+        Target   the version that the job is pinned to
 
         Raises
         ------
@@ -71,9 +75,10 @@ class ShardService:
             if not self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE):
                 lines = self._existing(part_key) or lines
         self._report(plan, shard, lines, is_finished=True)
+        return _target(plan)
 
-    def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> None:
-        """End a shard that cannot run: every item of it gets the error.
+    def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> Target:
+        """End a shard that cannot run: every item of it gets the error; return the version that the job is pinned to.
 
         Raises
         ------
@@ -84,13 +89,14 @@ class ShardService:
         part_key = job_key(tenant, job_id, part_file(shard))
         self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
         self._report(plan, shard, self._existing(part_key) or lines, is_finished=True)
+        return _target(plan)
 
     def _plan(self, tenant: str, job_id: str) -> Plan:
         return decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
 
     def _predict(self, plan: Plan, shard: int, on_progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
         # The model comes first: a broken one must fail the shard before any item is blamed.
-        model = self._models.get(ModelRef(plan.model, plan.version))
+        model = self._models.get(_target(plan).ref)
         items = self._items(plan, shard)
         lines: list[dict[str, Any]] = []
         beat = 0.0
@@ -136,6 +142,10 @@ class ShardService:
         failed = sum("error" in line for line in lines)
         progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
         self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
+
+
+def _target(plan: Plan) -> Target:
+    return Target(ModelRef(plan.model, plan.version), plan.is_canary)
 
 
 def _answer_each(model: ServedModel, prepared: list[dict[str, Array]]) -> list[Prediction | LambentError]:

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from lambent.domain.model import LabelRecord, ModelRef
+from lambent.domain.model import LabelRecord, ModelRef, MoveAction
 from lambent.domain.names import check_name
-from lambent.errors import ModelNotFound
+from lambent.domain.rollout import moved, new_label, stale
 from lambent.ports import Clock, Registry
+from lambent.services.change import change_of
+from lambent.services.move_label import active_version
 
 
-def set_label(name: str, label: str, version: int, *, registry: Registry, clock: Clock) -> LabelRecord:
-    """Move ``label`` to a published version with one conditional write.
+def set_label(
+    name: str,
+    label: str,
+    version: int,
+    *,
+    registry: Registry,
+    clock: Clock,
+    by: str = "",
+    why: str = "",
+    revision: int | None = None,
+) -> LabelRecord:
+    """Move ``label`` to a published version with one conditional write; a canary that it had ends with it.
+
+    Parameters
+    ----------
+    by, why    who wants it and for what reason, for the history
+    revision   the revision that the label must be at, 0 if there must be none; the present one if None
 
     Raises
     ------
-    NameInvalid, ModelNotFound, Unavailable
-    AliasConflict   somebody else moved the label in the meantime
+    NameInvalid, RequestInvalid, ModelNotFound, Unavailable
+    VersionRetired   the version is no longer active
+    AliasConflict    somebody else moved the label in the meantime, or it is not at ``revision``
     """
+    check_name(name, what="model")
     check_name(label, what="label")
-    if registry.version(ModelRef(name, version)) is None:
-        raise ModelNotFound(f"{name} has no version {version}.", field="version")
+    active_version(ModelRef(name, version), registry)
+    change = change_of(clock, by=by, why=why)
     current = registry.label(name, label)
-    revision = current.revision + 1 if current else 1
-    record = LabelRecord(name, label, version, revision, clock.now())
+    if revision is not None and (current.revision if current else 0) != revision:
+        raise stale(name, label, current, revision=revision)
+    if current is None:
+        record = new_label(name, label, version, change)
+    else:
+        record = moved(current, MoveAction.SET, version, change)
     registry.set_label(record)
     return record

@@ -32,7 +32,7 @@ from lambent.errors import (
 )
 from lambent.ports import Audit, ObjectStore, Registry
 from lambent.services.check_signature import SignatureCheck
-from lambent.services.not_found import no_such_version
+from lambent.services.not_found import no_such_version, removed_version
 
 if TYPE_CHECKING:
     from lambent.services.golden import GoldenVectors
@@ -60,6 +60,8 @@ class VersionFiles:
         record = self._registry.version(ref)
         if record is None:
             raise no_such_version(ref.name, self._registry)
+        if record.removed is not None:
+            raise removed_version(record)
         return record
 
     def manifest(self, ref: ModelRef) -> VersionManifest:
@@ -73,7 +75,7 @@ class VersionFiles:
         ModelFormatRefused
         """
         record = self.record(ref)
-        with self._telling(ref):
+        with self.telling(ref):
             body = self._read(ref, MANIFEST_FILE)
             if digest(body) != record.manifest_sha256:
                 raise _tampered(MANIFEST_FILE, record.manifest_sha256, digest(body))
@@ -86,7 +88,7 @@ class VersionFiles:
     def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
         """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
         expected = manifest_entry(ref, manifest, name).sha256
-        with self._telling(ref):
+        with self.telling(ref):
             body = self._read(ref, name)
             if digest(body) != expected:
                 raise _tampered(name, expected, digest(body))
@@ -107,7 +109,7 @@ class VersionFiles:
         """
         entry = manifest_entry(ref, manifest, name)
         with TemporaryFile() as scratch:
-            with self._telling(ref):
+            with self.telling(ref):
                 self._download(ref, name, entry, scratch)
             yield Path(f"/proc/self/fd/{scratch.fileno()}")
 
@@ -137,7 +139,8 @@ class VersionFiles:
         return GoldenVectors.from_npz(self.file(ref, manifest, GOLDEN_FILES[model_file]))
 
     @contextmanager
-    def _telling(self, ref: ModelRef) -> Iterator[None]:
+    def telling(self, ref: ModelRef) -> Iterator[None]:
+        """Tell the audit if a block refuses the version; it raises what the block raises."""
         try:
             yield
         except BrokenArtifact as error:

@@ -1,9 +1,9 @@
-"""Commands from a recipe to a label: train, quantize, evaluate, publish, models, label."""
+"""Commands from a recipe to a version: train, quantize, evaluate, publish."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,23 +12,17 @@ from lambent_toolkit.cli.key import KEY_FILE, find_signer
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.modelkit.variants import Variant
 
-if TYPE_CHECKING:
-    from lambent_toolkit.modelkit.publishing import Publisher
-
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 STATE_DIR = Path(".lambent")
 Folder = Annotated[Path, typer.Argument(help="Folder that `lambent train` wrote.", show_default=False)]
 State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
 
-label_app = typer.Typer(no_args_is_help=True, help="Point labels to versions.")
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (train, quantize, evaluate, publish, models):
+    for command in (train, quantize, evaluate, publish):
         app.command()(command)
-    app.add_typer(label_app, name="label")
 
 
 def train(
@@ -115,38 +109,3 @@ def publish(
     signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"
     console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]}, {signed})")
     console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")
-
-
-def models(state: State = STATE_DIR) -> None:
-    """List the published versions and the labels that point to them."""
-    console = screen()
-    with ending_on_failure():
-        from lambent_toolkit.cli.tables import versions_table
-
-        registry = _publisher(state).registry
-        rows = [
-            (record, [label for label in registry.labels(name) if label.version == record.ref.version])
-            for name in registry.models()
-            for record in registry.versions(name)
-        ]
-    console.print(versions_table(rows) if rows else "No model is published yet.")
-
-
-@label_app.command("set")
-def set_label(
-    model: Annotated[str, typer.Argument(show_default=False)],
-    label: Annotated[str, typer.Argument(help="e.g. live", show_default=False)],
-    version: Annotated[int, typer.Argument(min=1, show_default=False)],
-    state: State = STATE_DIR,
-) -> None:
-    """Point a label to a published version, with one conditional write."""
-    with ending_on_failure():
-        record = _publisher(state).set_label(model, label, version)
-    screen().print(f"{model}: {label} → version {record.version} (revision {record.revision})")
-
-
-def _publisher(state: Path) -> Publisher:
-    from lambent_toolkit.modelkit.publishing import Publisher
-    from lambent_toolkit.sandbox.stack_info import StackInfo
-
-    return Publisher(StackInfo.load(state))

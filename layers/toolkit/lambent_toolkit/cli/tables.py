@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from lambent.domain.model import LabelRecord, VersionRecord
     from lambent_toolkit.modelkit.report import Report
 
 
@@ -34,20 +33,6 @@ def variants_table(report: Report) -> Table:
             _ms(figures.p50_ms),
             _ms(figures.p99_ms),
             figures.runtime,
-        )
-    return table
-
-
-def versions_table(rows: list[tuple[VersionRecord, list[LabelRecord]]]) -> Table:
-    """Return published versions with the labels that point to them."""
-    table = plain_table("model", "version", "labels", "published", "manifest sha256", right=(1,))
-    for record, labels in rows:
-        table.add_row(
-            record.ref.name,
-            str(record.ref.version),
-            ", ".join(label.label for label in labels),
-            record.created_at,
-            record.manifest_sha256[:12],
         )
     return table
 

@@ -35,12 +35,12 @@ _REFERENCE = {
 }
 ACCEPTED: dict[str, Any] = {
     "description": "Accepted, as `Prefer: respond-async` asks; the answer will be under `/jobs/{id}/result`.",
-    "headers": headers("Location", "Preference-Applied", "Lambent-Model"),
+    "headers": headers("Location", "Preference-Applied", "Lambent-Model", "Lambent-Canary"),
     "content": json_content(ref("JobView"), call=CALL_JOB),
 }
 STORED: dict[str, Any] = {
     "description": "The answer is too large for the door and lies at `Location` for a while; a GET of it needs no key.",
-    "headers": headers("Location", "Lambent-Model"),
+    "headers": headers("Location", "Lambent-Model", "Lambent-Canary"),
     "content": json_content(ref("AnswerReference"), stored=_REFERENCE),
 }
 OTHER_ANSWERS = {202: ACCEPTED, 303: STORED}

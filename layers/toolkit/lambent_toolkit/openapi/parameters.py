@@ -7,6 +7,7 @@ from typing import Any
 from lambent.contracts.paging import MAX_PAGE
 from lambent.domain.call import Operation
 from lambent.domain.idempotency import job_id_of
+from lambent.domain.rollout import REQUEST_KEY_HEADER
 
 _NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
 _JOB_ID = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"}
@@ -61,6 +62,12 @@ PARAMETERS: dict[str, Any] = {
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
         "Makes the same request twice one job; with a job to come only.",
     ),
+    "RequestKey": _header(
+        REQUEST_KEY_HEADER,
+        {"type": "string", "pattern": "^[!-~]{1,256}$"},
+        "While the label has a canary: requests with one key, such as a user's, get one version at every door. Without "
+        "it the `Idempotency-Key` decides, or else the content itself.",
+    ),
     "top_k": {
         "name": "top_k",
         "in": "query",
@@ -87,6 +94,10 @@ HEADERS: dict[str, Any] = {
         "description": "name@version that answered.",
         "required": True,
     },
+    "Lambent-Canary": {
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "description": "Whether the canary answered; only while the label has one.",
+    },
     "Lambent-Cold-Start": {
         "schema": {"type": "string", "enum": ["true", "false"]},
         "description": "Whether this was the first request of its execution environment.",
@@ -106,8 +117,8 @@ HEADERS: dict[str, Any] = {
     "Location": {"schema": _TEXT, "description": "Where to look for the outcome.", "required": True},
 }
 # What every prediction takes beside its own parameters.
-DATA_PLANE_PARAMETERS = ("ContentEncoding", "Prefer", "IdempotencyKey")
-DATA_PLANE_HEADERS = ("Lambent-Model", "Lambent-Cold-Start", "Server-Timing", "Content-Encoding")
+DATA_PLANE_PARAMETERS = ("ContentEncoding", "Prefer", "IdempotencyKey", "RequestKey")
+DATA_PLANE_HEADERS = ("Lambent-Model", "Lambent-Canary", "Lambent-Cold-Start", "Server-Timing", "Content-Encoding")
 
 
 def headers(*names: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _show() -> Route:
 def _result() -> Route:
     answer: dict[str, Any] = {
         "description": "The answer as the door would have given it, of the same content type.",
-        "headers": headers("Lambent-Model"),
+        "headers": headers("Lambent-Model", "Lambent-Canary"),
         "content": {
             "application/json": {"schema": {"description": "As the call's route answers."}},
             "application/octet-stream": {"schema": {"description": "Binary tensors, as the call's route answers."}},
@@ -119,7 +119,13 @@ def _registry() -> Iterator[Route]:
         errors=(errors.CursorInvalid,),
         samples=[samples.curl_json("get", "/models")],
     )
-    described = {"name": samples.MODEL, "versions": ["1"], "labels": {"live": "1"}}
+    described = {
+        "name": samples.MODEL,
+        "versions": ["1", "2"],
+        "labels": {"live": "1"},
+        "canaries": {"live": {"version": "2", "weight_percent": 10.0}},
+        "retired": [],
+    }
     yield Route(
         operation_id="describe_model",
         method="get",

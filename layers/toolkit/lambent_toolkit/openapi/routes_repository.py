@@ -92,7 +92,7 @@ def _statistics() -> Iterator[Route]:
 
 def _index() -> Route:
     path = "/v2/repository/index"
-    example = [{"name": samples.MODEL, "version": "1", "state": "READY", "reason": ""}]
+    example = [{"name": samples.MODEL, "version": "1", "state": "READY", "reason": "", "labels": {"live": 100.0}}]
     return Route(
         operation_id="repository_index",
         method="post",

@@ -63,6 +63,7 @@ def _grant() -> Route:
         summary="Get leave to upload one file",
         description="The grant holds a form: send its fields as they are, then the file. It is good for 15 minutes and "
         "for exactly the bytes whose `sha256` you name.",
+        parameters=("RequestKey",),
         body={"required": True, "content": json_content(ref("UploadRequest"), picture=wanted)},
         answers={201: json_answer("Granted.", ref("GrantView"), granted, "Location")},
         errors=_GRANT_ERRORS,

@@ -100,6 +100,14 @@ _OWN: dict[str, Any] = {
                 "additionalProperties": STRING,
                 "description": "Label to version; `live` is what callers get who name neither.",
             },
+            "canaries": {
+                "type": "object",
+                "additionalProperties": strict(
+                    {"version": STRING, "weight_percent": {"type": "number", "minimum": 0.01, "maximum": 99.99}}
+                ),
+                "description": "Label to the version that is on trial there, with its part of the label's requests.",
+            },
+            "retired": array_of(STRING, description="Versions that no label may point to any more."),
         }
     ),
 }

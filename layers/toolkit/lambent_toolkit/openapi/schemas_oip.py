@@ -78,7 +78,14 @@ SCHEMAS: dict[str, Any] = {
                 "version": STRING,
                 "state": {**STRING, "enum": ["READY", "UNAVAILABLE"]},
                 "reason": {**STRING, "description": "Why it is not ready."},
-            }
+                "labels": {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "minimum": 0.01, "maximum": 100},
+                    "description": "Labels that lead here, each with the percent of its requests that this version "
+                    "answers; left out without one.",
+                },
+            },
+            optional=("labels",),
         )
     ),
     "Empty": strict({}),

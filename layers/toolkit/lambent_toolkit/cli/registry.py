@@ -1,0 +1,212 @@
+"""Commands of a version's life after it is published: models, label, canary, promote, rollback, retire, diff, gc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from lambent.domain.model import LabelRecord
+    from lambent_toolkit.modelkit.rollout import Rollout
+
+# Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
+
+STATE_DIR = Path(".lambent")
+State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
+Model = Annotated[str, typer.Argument(show_default=False)]
+Version = Annotated[int, typer.Argument(min=1, show_default=False)]
+Label = Annotated[str, typer.Option("--label", help="The label to move.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the history.", show_default=False)]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who you are, if not this machine's user.", show_default=False),
+]
+Revision = Annotated[
+    int | None,
+    typer.Option("--revision", min=0, help="Only if the label is at this revision still.", show_default=False),
+]
+LIVE = "live"
+RETIRED_FOR_DAYS = 30
+
+label_app = typer.Typer(no_args_is_help=True, help="Point labels to versions, and see where they pointed.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (models, canary, promote, rollback, retire, diff, gc):
+        app.command()(command)
+    app.add_typer(label_app, name="label")
+
+
+def models(state: State = STATE_DIR) -> None:
+    """List the published versions, the labels that point to them, and who published or retired them."""
+    with ending_on_failure():
+        from lambent_toolkit.cli.registry_tables import versions_table
+
+        registry = _rollout(state).registry
+        rows = [
+            (record, registry.labels(name))
+            for name in registry.models()
+            for record in registry.versions(name)
+            if record.removed is None
+        ]
+    screen().print(versions_table(rows) if rows else "No model is published yet.")
+
+
+@label_app.command("set")
+def set_label(  # noqa: PLR0917 - typer passes every option by name
+    model: Model,
+    label: Annotated[str, typer.Argument(help="e.g. live", show_default=False)],
+    version: Version,
+    why: Why = "",
+    by: By = None,
+    revision: Revision = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Point a label to a published version; a canary that it had ends with it."""
+    with ending_on_failure():
+        record = _rollout(state, by).set_label(model, label, version, why=why, revision=revision)
+    _tell(record)
+
+
+@label_app.command("list")
+def list_labels(model: Model, state: State = STATE_DIR) -> None:
+    """List a model's labels: where they point, with which canary, and who moved them last."""
+    with ending_on_failure():
+        from lambent.services.describe import DescribeService
+        from lambent_toolkit.cli.registry_tables import labels_table
+
+        registry = _rollout(state).registry
+        DescribeService(registry).versions(model)
+        records = registry.labels(model)
+    screen().print(labels_table(records) if records else f"{model} has no label yet.")
+
+
+@label_app.command("history")
+def label_history(
+    model: Model,
+    label: Annotated[str, typer.Argument(help="e.g. live")] = LIVE,
+    state: State = STATE_DIR,
+) -> None:
+    """Show a label's latest 50 moves, the newest first: what, who, when and why."""
+    with ending_on_failure():
+        from lambent_toolkit.cli.registry_tables import history_table
+
+        moves = _rollout(state).history(model, label)
+    screen().print(history_table(moves))
+
+
+def canary(  # noqa: PLR0917 - typer passes every option by name
+    model: Model,
+    version: Version,
+    weight: Annotated[
+        str, typer.Option(metavar="SHARE", help="Of the label's requests: 10%, 10 or 0.1.", show_default=False)
+    ],
+    label: Label = LIVE,
+    why: Why = "",
+    by: By = None,
+    revision: Revision = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Let a version answer some of a label's requests; the same request key gets the same version everywhere."""
+    with ending_on_failure():
+        from lambent.domain.rollout import parse_weight
+
+        weight_bp = parse_weight(weight)
+        record = _rollout(state, by).start_canary(model, label, version, weight_bp, why=why, revision=revision)
+    _tell(record)
+    screen().print(f"Next: lambent promote {model}, or lambent rollback {model}")
+
+
+def promote(  # noqa: PLR0917 - typer passes every option by name
+    model: Model,
+    label: Label = LIVE,
+    why: Why = "",
+    by: By = None,
+    revision: Revision = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Make a label's canary its stable version, for all requests."""
+    with ending_on_failure():
+        record = _rollout(state, by).promote(model, label, why=why, revision=revision)
+    _tell(record)
+
+
+def rollback(  # noqa: PLR0917 - typer passes every option by name
+    model: Model,
+    label: Label = LIVE,
+    why: Why = "",
+    by: By = None,
+    revision: Revision = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Drop a label's canary; without one, go back to the stable version before."""
+    with ending_on_failure():
+        record = _rollout(state, by).rollback(model, label, why=why, revision=revision)
+    _tell(record)
+
+
+def retire(model: Model, version: Version, why: Why = "", by: By = None, state: State = STATE_DIR) -> None:
+    """Let no label point to a version any more; refused while a label or an open job uses it."""
+    with ending_on_failure():
+        from lambent.domain.model import ModelRef
+
+        record = _rollout(state, by).retire(ModelRef(model, version), why=why)
+    screen().print(f"{record.ref} is retired; `lambent gc` removes its files after {RETIRED_FOR_DAYS} days.")
+
+
+def diff(
+    model: Model,
+    first: Annotated[int, typer.Argument(metavar="V1", min=1, show_default=False)],
+    second: Annotated[int, typer.Argument(metavar="V2", min=1, show_default=False)],
+    state: State = STATE_DIR,
+) -> None:
+    """Compare two versions: contract, files, and the report's figures and settings."""
+    with ending_on_failure():
+        from lambent_toolkit.cli.registry_tables import print_diff
+
+        found = _rollout(state).diff(model, first, second)
+    print_diff(screen(), found)
+
+
+def gc(
+    days: Annotated[int, typer.Option(min=7, help="Only versions retired this long ago.")] = RETIRED_FOR_DAYS,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; otherwise they are only listed.")] = False,
+    by: By = None,
+    state: State = STATE_DIR,
+) -> None:
+    """List the files of long retired versions and what broken publishing has left; remove them with --yes."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.registry_tables import garbage_table
+
+        rollout = _rollout(state, by)
+        found = rollout.garbage(retired_for_days=days)
+        console.print(garbage_table(found) if found else "Nothing to remove.")
+        if not yes:
+            console.print("Nothing was removed; --yes removes these." if found else "")
+            return
+        for each in found:
+            done = "removed" if rollout.remove(each, retired_for_days=days) else "kept: somebody needs it by now"
+            console.print(f"{each.ref}: {done}")
+
+
+def _tell(record: LabelRecord) -> None:
+    canary_told = ""
+    if record.canary is not None:
+        canary_told = f", canary version {record.canary.version} at {record.canary.weight_percent:g}%"
+    screen().print(
+        f"{record.name}: {record.label} → version {record.version}{canary_told} (revision {record.revision})"
+    )
+
+
+def _rollout(state: Path, by: str | None = None) -> Rollout:
+    from lambent_toolkit.modelkit.rollout import Rollout
+    from lambent_toolkit.sandbox.stack_info import StackInfo
+
+    return Rollout(StackInfo.load(state), by=by)
