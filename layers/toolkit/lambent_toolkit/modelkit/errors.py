@@ -16,7 +16,8 @@ ModelkitError
 ├── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
 ├── ForeignModelRefused    50   a file that somebody else made is unknown, damaged or may run code
 ├── ContractDisagrees      51   contract and model contradict each other
-└── DraftUndecided         52   a contract cannot be drafted without being told more
+├── DraftUndecided         52   a contract cannot be drafted without being told more
+└── LayerUnsupported       60   a layer has no fake-quantized form to be fine-tuned in
 """
 
 from __future__ import annotations
@@ -127,3 +128,9 @@ class DraftUndecided(ModelkitError):
     """A contract cannot be drafted from the model alone."""
 
     exit_code = 52
+
+
+class LayerUnsupported(ModelkitError):
+    """Quantization-aware fine-tuning has no form of a layer of this model."""
+
+    exit_code = 60

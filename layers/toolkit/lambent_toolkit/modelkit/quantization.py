@@ -59,21 +59,34 @@ def to_tflite(
     if variant in _CALIBRATED and calibration is None:
         raise ValueError(f"{variant} needs calibration data")
     with quiet(), TemporaryDirectory() as folder:
-        import tensorflow as tf
-
-        _export(model, contract, folder, takes_real_pixels=variant in _CALIBRATED)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
-        _choose(converter, contract, variant)
-        if calibration is not None and variant in _CALIBRATED:
-            converter.representative_dataset = lambda: _samples(contract, calibration)
+        converter = prepared_converter(model, contract, folder, variant=variant, calibration=calibration)
         try:
             return bytes(converter.convert())
         # What the converter raises where an operator has no kernel or calibration no range for a tensor.
         except (RuntimeError, ValueError) as exc:
-            raise ConversionFailed(
-                f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
-                f"It says: {str(exc).strip().splitlines()[0]}"
-            ) from exc
+            raise conversion_failure(exc, contract, variant) from exc
+
+
+def conversion_failure(exc: Exception, contract: ModelContract, variant: str) -> ConversionFailed:
+    """Return what to raise for what the converter raised; ``variant`` is the form that it was to make."""
+    return ConversionFailed(
+        f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
+        f"It says: {str(exc).strip().splitlines()[0]}"
+    )
+
+
+def prepared_converter(
+    model: keras.Model, contract: ModelContract, folder: str, *, variant: Variant, calibration: Tensors | None = None
+) -> Any:
+    """Return a ``tf.lite.TFLiteConverter`` that is set up for a variant; ``folder`` must outlive it."""
+    import tensorflow as tf
+
+    _export(model, contract, folder, takes_real_pixels=variant in _CALIBRATED)
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    _choose(converter, contract, variant)
+    if calibration is not None and variant in _CALIBRATED:
+        converter.representative_dataset = lambda: _samples(contract, calibration)
+    return converter
 
 
 def spread(tensors: Tensors, classes: Array, *, items: int = CALIBRATION_ITEMS) -> dict[str, Array]:
