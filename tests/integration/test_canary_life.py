@@ -1,0 +1,307 @@
+"""Labels move under traffic: no request fails, every answer is of the version it says, keys stick; writers race."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Barrier, Event, Thread
+
+import httpx
+import pytest
+from patience import wait_for
+from scipy.stats import binom
+from typer.testing import CliRunner
+
+from builders import contract, golden_vectors, picture
+from lambent.adapters.litert import LiteInterpreterLoader
+from lambent.contracts.model import Classification, Limits
+from lambent.domain.model import LIVE, Canary, ModelRef, VersionRecord, VersionState
+from lambent.domain.rollout import gets_canary
+from lambent.errors import Conflict, RequestInvalid
+from lambent_toolkit.cli.main import app
+from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.rollout import Rollout
+from lambent_toolkit.sandbox import LocalStack
+
+pytestmark = pytest.mark.timeout(180)
+
+MODEL = "rollout"
+SHADE = Path(__file__).parents[1] / "fixtures" / "shade.float32.tflite"
+CLIENTS = 4
+# LABEL_TTL_S is 3; what is promised is 5, what a loaded machine may add is its own affair.
+CONVERGED_S = 10.0
+PROMISED_S = 5.0
+
+
+@dataclass
+class Rolled:
+    """A model whose versions 1 and 2 answer differently."""
+
+    stack: LocalStack
+    rollout: Rollout
+
+    def client(self) -> httpx.Client:
+        info = self.stack.info
+        return httpx.Client(base_url=info.url, headers={"x-api-key": info.api_key}, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def rolled(stack: LocalStack) -> Rolled:
+    publisher = Publisher(stack.info)
+    for number in (1, 2):
+        declared = contract(
+            name=MODEL,
+            postprocessing=Classification(labels=(f"dark-{number}", f"bright-{number}")),
+            limits=Limits(max_input_bytes=200_000, max_pixels=10_000, max_rows=8),
+        )
+        golden = golden_vectors(declared, LiteInterpreterLoader().load(SHADE, declared).run)
+        publisher.publish_files({"model.tflite": SHADE.read_bytes(), "golden.npz": golden.to_npz()}, declared)
+    rollout = Rollout(stack.info, by="ann")
+    rollout.set_label(MODEL, LIVE, 1)
+    return Rolled(stack, rollout)
+
+
+def post(client: httpx.Client, key: str | None = None, **more: str) -> httpx.Response:
+    headers = {"content-type": "image/png", **({} if key is None else {"lambent-request-key": key}), **more}
+    return client.post(f"/models/{MODEL}/predict", content=picture(200), headers=headers)
+
+
+def version_of(answer: httpx.Response) -> int:
+    """Return the version that an answer says, which must be the one whose label it holds."""
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert answer.headers["lambent-model"] == f"{MODEL}@{said['version']}"
+    assert said["predictions"][0]["label"] == f"bright-{said['version']}"
+    return int(said["version"])
+
+
+@dataclass
+class Traffic:
+    """Clients that post until they are stopped."""
+
+    rolled: Rolled
+    stop: Event = field(default_factory=Event)
+    versions: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def run(self, number: int) -> None:
+        with self.rolled.client() as client:
+            count = 0
+            while not self.stop.is_set():
+                count += 1
+                try:
+                    self.versions.append(version_of(post(client, f"client-{number}-{count}")))
+                except (AssertionError, httpx.HTTPError) as exc:
+                    self.failures.append(repr(exc))
+
+
+def converge(rolled: Rolled, version: int) -> float:
+    """Return the seconds until the last answer of another version, as seen by requests at several environments."""
+    start_s = time.monotonic()
+    last_other_s, asked = start_s, 0
+    with rolled.client() as client:
+        while (
+            time.monotonic() - max(last_other_s, start_s) < PROMISED_S - 1 and time.monotonic() - start_s < CONVERGED_S
+        ):
+            asked += 1
+            if version_of(post(client, f"poll-{asked}")) != version:
+                last_other_s = time.monotonic()
+    return last_other_s - start_s
+
+
+def test_no_request_fails_while_the_label_moves_and_every_answer_is_of_the_version_it_says(rolled: Rolled) -> None:
+    rolled.rollout.set_label(MODEL, LIVE, 1)
+    traffic = Traffic(rolled)
+    threads = [Thread(target=traffic.run, args=[number]) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    rollout = rolled.rollout
+    moves = [
+        lambda: rollout.set_label(MODEL, LIVE, 2),
+        lambda: rollout.rollback(MODEL, LIVE),
+        lambda: rollout.start_canary(MODEL, LIVE, 2, 3_000),
+        lambda: rollout.start_canary(MODEL, LIVE, 2, 7_000),
+        lambda: rollout.rollback(MODEL, LIVE),
+        lambda: rollout.start_canary(MODEL, LIVE, 2, 5_000),
+    ]
+    for move in moves:
+        move()
+        time.sleep(0.8)
+    rollout.promote(MODEL, LIVE)
+    taken_s = converge(rolled, 2)
+    traffic.stop.set()
+    for thread in threads:
+        thread.join()
+
+    print(f"{len(traffic.versions)} answers, converged in {taken_s:.1f} s")
+    assert traffic.failures == []
+    assert set(traffic.versions) == {1, 2}
+    assert len(traffic.versions) > 300
+    assert taken_s < CONVERGED_S - 1
+
+
+def test_a_canary_gets_its_share_and_a_key_its_version_at_every_door(rolled: Rolled) -> None:
+    rolled.rollout.set_label(MODEL, LIVE, 1)
+    rolled.rollout.start_canary(MODEL, LIVE, 2, 2_000)
+    canary = Canary(2, 2_000)
+    keys = [f"user-{number}" for number in range(400)]
+    with rolled.client() as client:
+        wait_for(lambda: "lambent-canary" in post(client, "user-0").headers or None, what="the canary")
+        time.sleep(PROMISED_S)  # in every environment
+        answers = {key: post(client, key) for key in keys}
+        told = {key: (version_of(answer), answer.headers["lambent-canary"]) for key, answer in answers.items()}
+        later = {key: post(client, key, prefer="respond-async") for key in keys[:10]}
+
+        low, high = binom.interval(0.999, len(keys), 0.2)
+        assert low <= sum(version == 2 for version, _ in told.values()) <= high
+        for key, (version, flag) in told.items():
+            assert (version == 2, flag) == (gets_canary(MODEL, LIVE, canary, key), str(version == 2).lower())
+        for key, accepted in later.items():
+            assert (accepted.headers["lambent-model"], accepted.headers["lambent-canary"]) == (
+                f"{MODEL}@{told[key][0]}",
+                told[key][1],
+            )
+            result = wait_for(lambda at=accepted.headers["location"]: ended(client, at), what="the answer of a call")
+            assert (version_of(result), result.headers["lambent-canary"]) == told[key]
+        assert uploaded_version(rolled, picture(200)) == version_of(post(client))
+
+
+def ended(client: httpx.Client, location: str) -> httpx.Response | None:
+    answer = client.get(f"{location}/result")
+    return answer if answer.status_code == 200 else None
+
+
+def uploaded_version(rolled: Rolled, body: bytes) -> int:
+    """Upload without a key: the bytes decide, as they do over HTTP."""
+    info, name = rolled.stack.info, f"{random.randrange(10**9)}.png"
+    s3, bucket = info.client("s3"), info.buckets["data"]
+    s3.put_object(Bucket=bucket, Key=f"inbox/demo/{MODEL}/{name}", Body=body)
+
+    def result() -> bytes | None:
+        try:
+            return s3.get_object(Bucket=bucket, Key=f"results/demo/{MODEL}/{name}.json")["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+
+    told = json.loads(wait_for(result, what="the upload's result"))
+    assert told["canary"] == (told["version"] == "2")
+    return int(told["version"])
+
+
+def test_of_many_writers_each_move_has_one_winner_and_the_history_has_them_all(rolled: Rolled) -> None:
+    name, writers, rounds = "raced", 4, 8
+    registry = rolled.rollout.registry
+    for number in (1, 2, 3):
+        registry.add_version(VersionRecord(ModelRef(name, number), "0" * 64, "2026-11-24T00:00:00.000Z"))
+    rolled.rollout.set_label(name, LIVE, 1)
+    barrier, won, lost = Barrier(writers), [], []
+
+    def write(number: int) -> None:
+        rollout, chance = Rollout(rolled.stack.info, by=f"writer-{number}"), random.Random(number)
+        for _ in range(rounds):
+            barrier.wait()
+            moves = [
+                lambda: rollout.set_label(name, LIVE, chance.choice([1, 2, 3])),
+                lambda: rollout.start_canary(name, LIVE, chance.choice([1, 2, 3]), 1_000),
+                lambda: rollout.promote(name, LIVE),
+                lambda: rollout.rollback(name, LIVE),
+            ]
+            try:
+                won.append((chance.choice(moves)().revision, f"writer-{number}"))
+            except (Conflict, RequestInvalid) as exc:
+                lost.append(exc)
+
+    threads = [Thread(target=write, args=[number]) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(won) + len(lost) == writers * rounds
+    assert any(exc.code == "alias_conflict" and "writer-" in exc.detail for exc in lost)
+    moves = [(move.revision, move.change.by) for move in rolled.rollout.history(name, LIVE)]
+    assert moves == [(1, "ann"), *sorted(won)]
+    assert [revision for revision, _ in moves] == list(range(1, len(moves) + 1))
+
+
+def test_a_label_never_ends_on_a_version_that_is_retired_at_the_same_time(rolled: Rolled) -> None:
+    name, numbers = "contested", range(2, 14)
+    registry = rolled.rollout.registry
+    for number in (1, *numbers):
+        registry.add_version(VersionRecord(ModelRef(name, number), "0" * 64, "2026-11-24T00:00:00.000Z"))
+    setter, retirer = Rollout(rolled.stack.info, by="setter"), Rollout(rolled.stack.info, by="retirer")
+
+    done: list[tuple[bool, bool]] = []
+    for number in numbers:
+        barrier = Barrier(2)
+        is_set = Attempt(barrier, lambda number=number: setter.set_label(name, "trial", number))
+        is_retired = Attempt(barrier, lambda number=number: retirer.retire(ModelRef(name, number)))
+        done.append((is_set.is_done(), is_retired.is_done()))
+
+        trial = registry.label(name, "trial")
+        assert trial is None or registry.version(ModelRef(name, trial.version)).state is VersionState.ACTIVE
+
+    assert set(done) <= {(True, False), (False, True)}
+
+
+class Attempt(Thread):
+    """A change that is made at the same time as another one, and may be refused as a conflict."""
+
+    def __init__(self, barrier: Barrier, change: Callable[[], object]) -> None:
+        super().__init__()
+        self.barrier, self.change, self.outcome = barrier, change, None
+        self.start()
+
+    def run(self) -> None:
+        self.barrier.wait()
+        try:
+            self.outcome = self.change() is not None
+        except Conflict:
+            self.outcome = False
+
+    def is_done(self) -> bool:
+        self.join()
+        assert self.outcome is not None, "it raised something else"
+        return self.outcome
+
+
+def test_a_version_is_rolled_out_and_taken_back_by_the_commands_that_a_person_types(rolled: Rolled) -> None:
+    state = Path(rolled.stack.info.logs).parent
+
+    def lambent(*arguments: str) -> str:
+        result = CliRunner().invoke(app, [*arguments, "--state", str(state)])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def refused(*arguments: str) -> str:
+        result = CliRunner().invoke(app, [*arguments, "--state", str(state)])
+        assert result.exit_code == 20, result.output
+        return result.stderr
+
+    lambent("label", "set", MODEL, "cli", "1", "--by", "ann")
+    started = lambent("canary", MODEL, "2", "--weight", "12.5%", "--label", "cli", "--why", "try it", "--by", "ann")
+    listed = lambent("models")
+    in_use = refused("retire", MODEL, "2")
+    stale = refused("promote", MODEL, "--label", "cli", "--revision", "1")
+    lambent("promote", MODEL, "--label", "cli", "--by", "bob")
+    lambent("rollback", MODEL, "--label", "cli", "--by", "bob", "--why", "too slow")
+    history = lambent("label", "history", MODEL, "cli")
+    compared = lambent("diff", MODEL, "1", "2")
+    cleared = lambent("gc")
+
+    assert "cli → version 1, canary version 2 at 12.5% (revision 2)" in started
+    assert re.search(rf"^{MODEL} +2 +.*cli \(canary 12.5%\)", listed, re.MULTILINE)
+    assert "label cli (canary at 12.5%)" in in_use
+    assert "version_in_use" in in_use
+    assert re.search(r"moved by ann at .*: try it, to version 1 with canary 2 at 12.5% \(revision 2\)", stale)
+    rows = [line.split()[:3] for line in history.splitlines()[1:]]
+    assert rows == [["4", "rollback", "1"], ["3", "promote", "2"], ["2", "canary", "1"], ["1", "set", "1"]]
+    assert "too slow" in history
+    assert "postprocessing.labels" in compared
+    assert "contract.json" in compared
+    assert "Nothing" in cleared
