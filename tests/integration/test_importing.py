@@ -76,7 +76,7 @@ def test_a_keras_model_comes_in_as_it_is_with_golden_vectors_of_the_gpu_lane(mod
     assert [spec.name for spec in declared.inputs + declared.outputs] == ["picture", "scores"]
     assert (record.kind, record.golden_from, record.is_trusted) == ("keras", "generated", False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "model.keras", "golden.keras.npz", "contract.json", "import.json",
+        "model.keras", "golden.keras.npz", "contract.json", "card.md", "import.json",
     }  # fmt: skip
     assert verified(tmp_path / "out", "model.keras", "golden.keras.npz") < 1e-6
     assert imported_declaration(tmp_path / "out").contract == declared

@@ -18,6 +18,7 @@ from lambent.domain.model import (
     TOKENIZER_FILE,
 )
 from lambent.services.version_files import decode_contract
+from lambent_toolkit.modelkit.card import CARD_FILE
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.modelkit.workbench import read_step_file
 
@@ -39,7 +40,7 @@ class Artifact:
     ----------
     contract   decoded contract.json
     report     decoded report.json
-    files      model.keras, model.tflite, their golden vectors, report.json and the preprocessing's assets, by name
+    files      model.keras, model.tflite, their golden vectors, report.json, card.md if it is there, and assets
     """
 
     contract: ModelContract
@@ -58,4 +59,6 @@ class Artifact:
         contract = decode_contract(files.pop(CONTRACT_FILE))
         if isinstance(contract.preprocessing, TextPreprocessing):
             files[TOKENIZER_FILE] = read_step_file(folder, TOKENIZER_FILE, step="train")
+        if (folder / CARD_FILE).exists():
+            files[CARD_FILE] = (folder / CARD_FILE).read_bytes()
         return cls(contract, msgspec.json.decode(files[REPORT_FILE], type=Report), files)

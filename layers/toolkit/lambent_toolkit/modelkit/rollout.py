@@ -19,7 +19,8 @@ from lambent.services.move_label import LabelMover
 from lambent.services.not_found import no_such_label
 from lambent.services.retire import retire
 from lambent.services.set_label import set_label
-from lambent_toolkit.modelkit.version_diff import VersionDiff, compare_versions
+from lambent.services.version_files import VersionFiles
+from lambent_toolkit.modelkit.version_diff import NobodyServes, VersionDiff, compare_versions
 
 if TYPE_CHECKING:
     from lambent_toolkit.sandbox.stack_info import StackInfo
@@ -40,6 +41,11 @@ class Rollout:
     def registry(self) -> DynamoRegistry:
         """The stack's registry."""
         return DynamoRegistry(self._table)
+
+    @cached_property
+    def files(self) -> VersionFiles:
+        """The versions' files, verified."""
+        return VersionFiles(self.registry, self._store, NobodyServes())
 
     @cached_property
     def _table(self) -> DynamoTable:

@@ -40,7 +40,7 @@ class VersionDiff:
         return not (self.contract or self.files or self.report)
 
 
-class _NobodyServes:
+class NobodyServes:
     """No audit: comparing serves nobody, and who compares is told what is wrong."""
 
     def refused(self, ref: ModelRef, error: BrokenArtifact) -> None:
@@ -56,7 +56,7 @@ def compare_versions(first: ModelRef, second: ModelRef, *, registry: Registry, s
     ModelIntegrityFailed   one of them is not what was published
     Unavailable
     """
-    files = VersionFiles(registry, store, _NobodyServes())
+    files = VersionFiles(registry, store, NobodyServes())
     manifests = files.manifest(first), files.manifest(second)
     documents = [
         [_document(files, ref, manifest, name) for ref, manifest in zip((first, second), manifests, strict=True)]

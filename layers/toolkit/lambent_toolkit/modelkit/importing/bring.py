@@ -12,6 +12,7 @@ import msgspec
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.card import CARD_FILE, model_card
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, StepMissing
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
@@ -73,7 +74,7 @@ def import_model(
 
     Returns
     -------
-    ImportRecord; the folder holds import.json, contract.json, the assets, and
+    ImportRecord; the folder holds import.json, contract.json, card.md, the assets, and
 
     - of a .keras file: model.keras with golden.keras.npz; `lambent quantize` makes the file that Lambda serves
     - of a .tflite file: model.tflite as it is, with golden.npz; there is no model for the GPU lane
@@ -106,7 +107,13 @@ def import_model(
         contract=contract,
         tools={tool: version(tool) for tool in _TOOLS},
     )
-    everything = {**files, **given, CONTRACT_FILE: _json(finished), IMPORT_FILE: _json(record)}
+    everything = {
+        **files,
+        **given,
+        CONTRACT_FILE: _json(finished),
+        CARD_FILE: model_card(finished, provenance=_provenance(record)).encode(),
+        IMPORT_FILE: _json(record),
+    }
     write_together(folder, everything, last=IMPORT_FILE)
     return record
 
@@ -124,6 +131,15 @@ def imported_declaration(folder: Path) -> Declaration:
     contract = import_record(folder).contract
     names = [name for name in (TOKENIZER_FILE,) if (folder / name).exists()]
     return Declaration(contract, {name: (folder / name).read_bytes() for name in names})
+
+
+def _provenance(record: ImportRecord) -> dict[str, str]:
+    return {
+        "imported from": f"{record.source} ({record.kind}, sha256 {record.sha256})",
+        "golden vectors": f"of {record.golden_from} items",
+        **({"code": "the file's code was trusted to run once, and is not kept"} if record.is_trusted else {}),
+        **record.tools,
+    }
 
 
 def _with_golden(
