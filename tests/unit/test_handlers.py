@@ -22,6 +22,10 @@ import pytest
 from moto import mock_aws
 
 from builders import contract, create_table, golden_vectors, picture
+from lambent.adapters.clients import table
+from lambent.adapters.registry_rows import label_row, version_row
+from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord
+from lambent.domain.rollout import moved, new_label
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -746,3 +750,37 @@ def test_a_large_answer_is_answered_by_a_link(functions: Functions) -> None:
     stored = functions.s3.get_object(Bucket="data", Key=f"answers/{key}")["Body"].read()
     assert json.loads(stored)["id"] == "x" * 4000
     assert len(stored) == answer["size_bytes"]
+
+
+def test_the_metrics_of_a_request_tell_its_version_and_whether_it_was_the_canary(
+    functions: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = new_label("torn", "live", 1, Change("2026-11-24T00:00:00.000Z"))
+    torn = moved(first, MoveAction.CANARY, 1, first.change, Canary(2, 5_000))
+    # Rows without files, and not on the list of models: what is met here is that they cannot be loaded.
+    rows = [version_row(VersionRecord(ModelRef("torn", number), "0" * 64, "2026-11-24")) for number in (1, 2)]
+    for row in (*rows, label_row(torn)):
+        table("table").put_item(Item=row)
+    capsys.readouterr()
+
+    statuses = set()
+    for number in range(20):
+        headers = {"content-type": "image/png", "Lambent-Request-Key": f"user-{number}"}
+        statuses.add(functions.http("predict", "POST", "/models/torn/predict", picture(), headers=headers)[0])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    refused = [line for line in lines if "Refused" in line]
+
+    assert statuses == {503}
+    assert {(line["model"], line["canary"]) for line in refused} == {("torn@1", False), ("torn@2", True)}
+    assert all(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"][1] == ["service", "model"] for line in refused)
+
+
+@pytest.mark.parametrize("key", ["", "two words", "ü", "x" * 257])
+def test_a_request_key_that_is_not_allowed_is_refused_at_every_door(functions: Functions, key: str) -> None:
+    wanted = json.dumps({"model": "shade", "content_type": "image/png", "sha256": "0" * 64}).encode()
+    doors = (("predict", "/models/shade/predict", picture()), ("jobs", "/uploads", wanted))
+
+    for function, path, body in doors:
+        headers = {**_default_headers(path), "Lambent-Request-Key": key}
+        status, answer, _ = functions.http(function, "POST", path, body, headers=headers)
+        assert (status, answer["code"], answer["field"]) == (422, "request_invalid", "Lambent-Request-Key")
