@@ -90,22 +90,44 @@ def evaluate(folder: Folder) -> None:
     console.print(f"Next: lambent publish {folder}")
 
 
-def publish(
+def publish(  # noqa: PLR0917 - typer passes every option by name
     folder: Folder,
     state: State = STATE_DIR,
     sign: Annotated[
         Path | None,
         typer.Option(help=f"Private key that signs the version; {KEY_FILE} if that exists.", show_default=False),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish against failed checks of report and quality; needs --why.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="Why --force; the manifest keeps it.", show_default=False)] = "",
+    by: Annotated[str, typer.Option(help="Who forces it; the user of this machine if left out.")] = "",
 ) -> None:
-    """Publish a finished folder as the next version; versions never change."""
+    """Publish a finished folder as the next version; versions never change.
+
+    All checks of the gate are made first and shown; one that fails ends the command with 31.
+    """
+    if force and not why.strip():
+        raise typer.BadParameter("--force needs --why", param_hint="--force")
+    console = screen()
     with ending_on_failure():
+        from getpass import getuser
+
+        from lambent.contracts.model import Forced
+        from lambent_toolkit.cli.tables import checks_table
         from lambent_toolkit.modelkit.artifact import Artifact
+        from lambent_toolkit.modelkit.gate import check_artifact, open_gate
         from lambent_toolkit.modelkit.publishing import Publisher
         from lambent_toolkit.sandbox.stack_info import StackInfo
 
-        record = Publisher(StackInfo.load(state), signer=find_signer(sign)).publish(Artifact.read(folder))
-    console = screen()
+        publisher, artifact = Publisher(StackInfo.load(state), signer=find_signer(sign)), Artifact.read(folder)
+        checks = check_artifact(artifact)
+        console.print(checks_table(checks))
+        failed = open_gate(checks, is_forced=force)
+        forced = Forced(by=by or getuser(), why=why, failed_checks=failed) if failed else None
+        record = publisher.publish(artifact, forced=forced)
+    if forced is not None:
+        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}")
     signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"
     console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]}, {signed})")
     console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from lambent_toolkit.modelkit.gate import Check
     from lambent_toolkit.modelkit.report import Report
 
 
@@ -55,3 +56,13 @@ def mistakes(report: Report, labels: Sequence[str], *, at_most: int = 5) -> str:
 
 def _ms(value: float | None, *, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f} ms"
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """Return the gate's checks with what was expected and got."""
+    table = plain_table("", "check", "expected", "got")
+    for column in table.columns[2:]:
+        column.no_wrap = False
+    for check in checks:
+        table.add_row("[green]✓[/]" if check.is_passed else "[red]✗[/]", check.name, check.expected, check.got)
+    return table

@@ -10,6 +10,7 @@ ModelkitError
 ├── ConversionFailed       17   the converter cannot make a file of this form
 ├── VariantUndecided       18   nobody has said which form of the model to make
 ├── KeyUnusable            30   a signing key cannot be read, opened or written
+├── GateClosed             31   a version failed checks before publishing
 ├── NoVariantHolds         40   no variant of the model keeps to the limit, or the named one has no figures
 ├── ValidationMissing      41   there are too few validation items to measure anything on
 ├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
@@ -134,3 +135,9 @@ class LayerUnsupported(ModelkitError):
     """Quantization-aware fine-tuning has no form of a layer of this model."""
 
     exit_code = 60
+
+
+class GateClosed(ModelkitError):
+    """A version failed checks; the message tells all of them."""
+
+    exit_code = 31

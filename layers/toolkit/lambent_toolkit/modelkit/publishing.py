@@ -8,7 +8,7 @@ from functools import cached_property
 from lambent.adapters.dynamodb_registry import DynamoRegistry
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import Forced, ModelContract
 from lambent.domain.model import LabelRecord, VersionRecord
 from lambent.ports import Signer
 from lambent.runtime.clock import SystemClock
@@ -31,15 +31,29 @@ class Publisher:
         """The stack's registry."""
         return DynamoRegistry(DynamoTable(self._stack.client("dynamodb"), self._stack.table))
 
-    def publish(self, artifact: Artifact) -> VersionRecord:
-        """Publish as the next version; raises VersionImmutable (somebody else took the number), Unavailable."""
-        return self.publish_files(artifact.files, artifact.contract)
+    def publish(self, artifact: Artifact, *, forced: Forced | None = None) -> VersionRecord:
+        """Publish as the next version, by the manifest against failed checks if ``forced`` says so; see `gate`.
 
-    def publish_files(self, files: Mapping[str, bytes], contract: ModelContract) -> VersionRecord:
+        Raises
+        ------
+        VersionImmutable   somebody else took the number
+        Unavailable
+        """
+        return self.publish_files(artifact.files, artifact.contract, forced=forced)
+
+    def publish_files(
+        self, files: Mapping[str, bytes], contract: ModelContract, *, forced: Forced | None = None
+    ) -> VersionRecord:
         """Publish files by name, see `publish_version`, as the next version."""
         store = S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
         return publish_version(
-            files, contract, store=store, registry=self.registry, clock=self._clock, signer=self._signer
+            files,
+            contract,
+            store=store,
+            registry=self.registry,
+            clock=self._clock,
+            signer=self._signer,
+            forced=forced,
         )
 
     def set_label(self, name: str, label: str, version: int) -> LabelRecord:
