@@ -13,9 +13,11 @@ from lambent_toolkit.modelkit.quantization_aware import fine_tune
 from lambent_toolkit.modelkit.recipe import Split, prepare
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.remedies import Adapted, Mixed, Remedies, keras_outputs
+from lambent_toolkit.modelkit.remedies_page import layers_table, sensitivity_page
 from lambent_toolkit.modelkit.selective_quantization import SelectiveQuantizer
 from lambent_toolkit.modelkit.sensitivity import run_file
 from lambent_toolkit.modelkit.training import from_keras_file, to_keras_file, train
+from lambent_toolkit.reporting.page import render_page
 
 pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
 RECIPE = Path(__file__).parents[1] / "fixtures" / "badly_scaled_recipe.py"
@@ -158,3 +160,10 @@ def test_a_layer_without_a_fake_quantized_form_is_refused_by_its_name() -> None:
 
     with pytest.raises(LayerUnsupported, match=r"Layer memory \(LSTM\).*Conv2D"):
         fake_quantized(model)
+
+
+def test_page_names_the_layers_left_in_float_and_what_that_wins(mixed: Mixed) -> None:
+    page = render_page(sensitivity_page(mixed.report))
+
+    assert "With depthwise, pointwise in float" in page
+    assert layers_table(mixed.report).highlighted_rows == {0, 1}
