@@ -79,7 +79,7 @@ def test_int8_file_takes_and_gives_int8_under_the_contracts_names(folder: Path) 
 def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     split = prepare(RECIPES["digits"])
 
-    first, again, other = (train(RECIPES["digits"], split, epochs=1, seed=seed).model for seed in (3, 3, 4))
+    first, again, other = (train(RECIPES["digits"].having(epochs=1, seed=seed), split).model for seed in (3, 3, 4))
 
     pairs = zip(first.get_weights(), again.get_weights(), strict=True)
     assert all(np.array_equal(one, two) for one, two in pairs)

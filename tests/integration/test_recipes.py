@@ -93,7 +93,7 @@ def test_published_version_answers_with_labels(artifact: Artifact) -> None:
 def test_same_seed_gives_the_same_weights(name: str) -> None:
     split = prepare(RECIPES[name])
 
-    first, again = (train(RECIPES[name], split, epochs=1).model.get_weights() for _ in range(2))
+    first, again = (train(RECIPES[name].having(epochs=1), split).model.get_weights() for _ in range(2))
 
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
 

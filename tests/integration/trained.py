@@ -23,6 +23,6 @@ def trained_folder() -> Path:
     folder = TemporaryDirectory(prefix="lambent-test-model-")
     _KEPT.append(folder)  # deleted when the interpreter ends
     bench = Workbench(Path(folder.name))
-    bench.train(RECIPES["digits"], epochs=EPOCHS)
+    bench.train(RECIPES["digits"].having(epochs=EPOCHS))
     bench.quantize()
     return bench.folder

@@ -9,6 +9,8 @@ import typer
 
 REFUSED = 20  # exit code of errors that the services themselves raise, e.g. model_not_found
 
+INTERRUPTED = 130  # what shells use for Ctrl-C
+
 
 @contextmanager
 def ending_on_failure() -> Iterator[None]:
@@ -23,6 +25,9 @@ def ending_on_failure() -> Iterator[None]:
     except (ModelkitError, SandboxError) as exc:
         say_failure(str(exc))
         raise typer.Exit(exc.exit_code) from exc
+    except KeyboardInterrupt as exc:
+        say_failure("Stopped.")
+        raise typer.Exit(INTERRUPTED) from exc
     except LambentError as exc:
         say_failure(f"{exc.detail} ({exc.code})")
         raise typer.Exit(REFUSED) from exc

@@ -1,4 +1,4 @@
-"""Commands from a recipe to a version: train, quantize, evaluate, publish."""
+"""Commands from a trained model to a version: quantize, evaluate, publish."""
 
 from __future__ import annotations
 
@@ -21,37 +21,8 @@ State = Annotated[Path, typer.Option("--state", help="State folder of the runnin
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (train, quantize, evaluate, publish):
+    for command in (quantize, evaluate, publish):
         app.command()(command)
-
-
-def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            help="Built-in: digits, language or wine; or a Python file with data(), contract() and model().",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the model and all later steps.", show_default=False)],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.", show_default=False)] = None,
-) -> None:
-    """Train a recipe's Keras model; the same seed gives the same weights."""
-    console = screen()
-    with ending_on_failure():
-        from lambent_toolkit.cli.watch import ConsoleWatcher
-        from lambent_toolkit.modelkit.recipes import find_recipe
-        from lambent_toolkit.modelkit.workbench import Workbench
-
-        chosen = find_recipe(recipe)
-        with ConsoleWatcher(console) as watcher:
-            trained = Workbench(out, watcher=watcher).train(chosen, epochs=epochs, seed=seed)
-    last = trained.epochs[-1]
-    console.print(
-        f"{last.epoch} epochs in {trained.training_s:.1f} s: loss {last.loss:.3f}, accuracy {last.accuracy:.1%} on the "
-        f"training part.\nNext: lambent quantize {out}"
-    )
 
 
 def quantize(

@@ -27,7 +27,8 @@ def train(stage: Stage) -> None:
     first, last = trained.epochs[0], trained.epochs[-1]
     stage.say(f"{weights:,} weights, {last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.settings.seed}")
     stage.say(f"{data.train_items:,} digits to learn from, {data.test_items} held out")
-    stage.check(last.loss < first.loss / 5, f"the loss fell from {first.loss:.3f} to {last.loss:.3f}", got=last.loss)
+    loss, end_loss = first.train["loss"], last.train["loss"]
+    stage.check(end_loss < loss / 5, f"the loss fell from {loss:.3f} to {end_loss:.3f}", got=end_loss)
 
 
 def evaluate(stage: Stage) -> None:

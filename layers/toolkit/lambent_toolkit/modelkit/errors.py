@@ -18,7 +18,14 @@ ModelkitError
 ├── ForeignModelRefused    50   a file that somebody else made is unknown, damaged or may run code
 ├── ContractDisagrees      51   contract and model contradict each other
 ├── DraftUndecided         52   a contract cannot be drafted without being told more
-└── LayerUnsupported       60   a layer has no fake-quantized form to be fine-tuned in
+├── LayerUnsupported       60   a layer has no fake-quantized form to be fine-tuned in
+├── RecipeFailed           70   the recipe's own code raised
+├── RecipeUnfit            71   what the recipe's functions return does not go together
+├── SettingInvalid         72   a setting is unknown, or its value is not what its type allows
+├── DataUnusable           73   the data is empty, has one class only, or cannot be split
+├── TrainingDiverged       74   the loss became NaN or infinite
+├── OtherTraining          75   the folder holds checkpoints of another training
+└── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
 from __future__ import annotations
@@ -141,3 +148,45 @@ class GateClosed(ModelkitError):
     """A version failed checks; the message tells all of them."""
 
     exit_code = 31
+
+
+class RecipeFailed(ModelkitError):
+    """The recipe's own code raised; the message names file, line and exception."""
+
+    exit_code = 70
+
+
+class RecipeUnfit(ModelkitError):
+    """What the recipe's functions return does not go together: data, contract and model."""
+
+    exit_code = 71
+
+
+class SettingInvalid(ModelkitError):
+    """A setting is unknown to the recipe, or its value is not what its type allows."""
+
+    exit_code = 72
+
+
+class DataUnusable(ModelkitError):
+    """Nothing can be learned from the data, or it cannot be split into three parts."""
+
+    exit_code = 73
+
+
+class TrainingDiverged(ModelkitError):
+    """The loss is no number any more."""
+
+    exit_code = 74
+
+
+class OtherTraining(ModelkitError):
+    """The folder holds checkpoints of a training that is not the one asked for."""
+
+    exit_code = 75
+
+
+class TrainingInterrupted(ModelkitError):
+    """Ctrl-C; 130 is what shells use for it."""
+
+    exit_code = 130

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
+from lambent_toolkit.modelkit.errors import RecipeUnfit
+from lambent_toolkit.modelkit.recipe_calls import calling
+from lambent_toolkit.modelkit.recipe_check import check_declaration, check_items, check_parts
 from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
 from lambent_toolkit.modelkit.variants import VariantChoice
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=100)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Targets = NDArray[np.int64] | NDArray[np.float64]
 
@@ -39,6 +43,7 @@ class HyperParameters(msgspec.Struct, frozen=True, kw_only=True):
                        compared on the same test items
     validation_share   of all items: for early stopping, for choosing a variant, for the temperature
     test_share         of all items: for `lambent evaluate` alone
+    fine_tune_epochs   at most, after ``epochs``; for recipes that have a second phase
     variant            the form of model.tflite that `lambent quantize` makes unless told otherwise
     """
 
@@ -49,6 +54,7 @@ class HyperParameters(msgspec.Struct, frozen=True, kw_only=True):
     split_seed: Seed = 7
     validation_share: Share = 0.15
     test_share: Share = 0.2
+    fine_tune_epochs: Annotated[int, msgspec.Meta(ge=0)] = 0
     variant: VariantChoice = "auto"
 
 
@@ -111,7 +117,11 @@ class Recipe:
     contract     (training part, settings) → contract and assets; what they learn from data (a tokenizer's vocabulary,
                  a column's mean), they learn from the training part, which is all that they are given
     model        (contract, settings) → the compiled, untrained Keras model; imports Keras
+    fine_tune    (model, settings) → None, after the first phase, with its best weights: makes more of the model
+                 trainable and compiles it anew; `HyperParameters.fine_tune_epochs` more epochs follow. None if the
+                 recipe has no such phase
     path         the Python file it came from, None for built-in ones
+    source_sha256   of that file, or of the built-in module's
     """
 
     name: str
@@ -119,7 +129,9 @@ class Recipe:
     data: Callable[[Any], LabelledItems | SplitData]
     contract: Callable[[LabelledItems, Any], Declaration]
     model: Callable[[ModelContract, Any], keras.Model]
+    fine_tune: Callable[[keras.Model, Any], None] | None = None
     path: str | None = None
+    source_sha256: str = ""
 
     def having(self, **settings: object) -> Recipe:
         """Return the recipe with some settings changed; raises msgspec.ValidationError, TypeError (unknown name)."""
@@ -169,9 +181,20 @@ class Split:
 
 
 def prepare(recipe: Recipe) -> Split:
-    """Load a recipe's data, split it (stratified, seeded) and preprocess every part as serving does."""
+    """Load a recipe's data, split it (stratified, seeded) and preprocess every part as serving does.
+
+    Raises
+    ------
+    RecipeFailed            the recipe's code raised
+    RecipeUnfit             what its functions return does not go together
+    DataUnusable            there is nothing to learn from, or the data cannot be split
+    SettingInvalid          the shares leave nothing to train on
+    ModelContractMismatch   the contract contradicts itself
+    """
     parts = split_items(recipe)
-    declaration = recipe.contract(parts["train"], recipe.settings)
+    with calling(recipe, "contract"):
+        declaration = recipe.contract(parts["train"], recipe.settings)
+    check_declaration(recipe.name, declaration, parts)
     prepared = {part: prepare_items(parts[part], declaration) for part in PARTS}
     hashed = sha256()
     for part in prepared.values():
@@ -188,10 +211,18 @@ def held_out(recipe: Recipe) -> LabelledItems:
 
 def split_items(recipe: Recipe) -> dict[Part, LabelledItems]:
     """Return the parts of a recipe's data: the data set's own, or stratified ones by the settings' shares."""
+    with calling(recipe, "data"):
+        data = recipe.data(recipe.settings)
+        parts = _split(data, recipe) if isinstance(data, LabelledItems) else _own_parts(data, recipe)
+    for part in parts.values():
+        check_items(recipe.name, part)
+    check_parts(recipe.name, parts)
+    return parts
+
+
+def _split(data: LabelledItems, recipe: Recipe) -> dict[Part, LabelledItems]:
+    check_items(recipe.name, data)
     settings = recipe.settings
-    data = recipe.data(settings)
-    if not isinstance(data, LabelledItems):
-        return {part: data.items(part) for part in PARTS}
     rows = split_rows(
         data.targets,
         validation_share=settings.validation_share,
@@ -199,6 +230,14 @@ def split_items(recipe: Recipe) -> dict[Part, LabelledItems]:
         seed=settings.split_seed,
     )
     return {part: data.take(rows[part]) for part in PARTS}
+
+
+def _own_parts(data: SplitData, recipe: Recipe) -> dict[Part, LabelledItems]:
+    if not isinstance(data, SplitData):
+        raise RecipeUnfit(
+            f"data() of {recipe.name} must return LabelledItems or a DataSet, it returns {type(data).__name__}."
+        )
+    return {part: data.items(part) for part in PARTS}
 
 
 def prepare_items(data: LabelledItems, declaration: Declaration) -> Prepared:

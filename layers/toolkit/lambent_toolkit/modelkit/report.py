@@ -49,16 +49,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tools: dict[str, str]
 
 
-class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """training.json: how model.keras came about; stays in the working folder."""
-
-    recipe: str
-    seed: int
-    epochs: int
-    training_s: float
-    data: DataFigures
-
-
 class QuantizationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """quantization.json: which variant model.tflite is; stays in the working folder."""
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 
+from lambent_toolkit.modelkit.errors import ModelkitError
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what TensorFlow writes to stderr, and print it only if the block raises.
+    """Keep what TensorFlow writes to stderr, and print it only if the block raises what nobody foresaw.
 
     Some of it is written by C++ code to file descriptor 2 before TensorFlow's own log level applies, so the
     descriptor itself is turned away for the duration of the block, for the whole process.
@@ -26,6 +28,10 @@ def quiet() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
+        except (KeyboardInterrupt, ModelkitError):
+            # The user's doing, or told in words of our own: the chatter explains nothing.
+            _restore(shown)
+            raise
         except BaseException:
             _restore(shown)
             kept.seek(0)

@@ -1,81 +1,109 @@
-"""Train a recipe; the same seed gives the same weights on the same CPU and packages."""
+"""Train a recipe; the same seed gives the same weights on the same CPU and packages, resumed or in one go."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambent.domain.model import KERAS_FILE
+from lambent_toolkit.modelkit.checkpoints import Checkpoint, Checkpoints
 from lambent_toolkit.modelkit.recipe import Recipe, Split
+from lambent_toolkit.modelkit.recipe_calls import calling
+from lambent_toolkit.modelkit.recipe_check import check_model
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+from lambent_toolkit.modelkit.training_identity import TrainingIdentity, identify
+from lambent_toolkit.modelkit.training_logs import EventLogs
+from lambent_toolkit.modelkit.training_progress import EpochFigures, Phase, best_epoch
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 if TYPE_CHECKING:
     import keras
 
-
-@dataclass(frozen=True)
-class EpochFigures:
-    """What Keras measured in one epoch, on the training part."""
-
-    epoch: int
-    loss: float
-    accuracy: float
+CHECKPOINTS_FOLDER, LOGS_FOLDER = "checkpoints", "logs"
+TRAIN, FINE_TUNE = "train", "fine-tune"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model with how it came about."""
+    """A trained model with how it came about.
+
+    Parameters
+    ----------
+    model           with the weights of ``best_epoch``
+    epochs          of all phases, those before an interruption too
+    best_epoch      the one of the lowest validation loss
+    stopped_early   whether the last phase ended because the validation loss no longer fell
+    resumed_after   epochs that were taken from checkpoints, 0 if none
+    """
 
     model: keras.Model
     epochs: list[EpochFigures]
-    training_s: float
+    best_epoch: int
+    stopped_early: bool
+    resumed_after: int
+
+    @property
+    def training_s(self) -> float:
+        """Wall-clock time of all epochs."""
+        return sum(each.took_s for each in self.epochs)
+
+    @property
+    def best(self) -> EpochFigures:
+        """What was measured in the epoch whose weights the model has."""
+        return self.epochs[self.best_epoch - 1]
 
 
-def train(
-    recipe: Recipe, split: Split, *, epochs: int | None = None, seed: int | None = None, watcher: Watcher = SILENCE
-) -> Trained:
-    """Train a recipe's model on the training part.
+def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: Watcher = SILENCE) -> Trained:
+    """Train a recipe's model on the training part, until the validation loss stops falling.
+
+    Exact resuming needs all randomness of the model to be Keras's: layers such as Dropout, or `keras.random` with a
+    SeedGenerator.
 
     Parameters
     ----------
     recipe, split
-    epochs, seed      instead of the recipe's own; the split does not change with the seed given here
-    watcher           is told of every epoch
+    folder           for checkpoints and TensorBoard logs; training goes on where its checkpoints end, which must be of
+                     this very training. A temporary one if None
+    watcher          is told of every epoch
 
     Returns
     -------
     Trained; the test part has not been looked at
+
+    Raises
+    ------
+    RecipeFailed        the recipe's code raised
+    RecipeUnfit         its model is not what its contract declares
+    TrainingDiverged    the loss became NaN or infinite
+    FolderNotWritable   a checkpoint could not be written, e.g. the disk is full
     """
-    settings = recipe.settings
-    rounds = epochs or settings.epochs
+    if folder is None:
+        with TemporaryDirectory() as temporary:
+            return train(recipe, split, folder=Path(temporary), watcher=watcher)
     watcher.begin("load TensorFlow", total=1)
     with quiet():
         import keras
         import tensorflow as tf
 
         # Sets the seed of Python, NumPy and TensorFlow, for the whole process.
-        keras.utils.set_random_seed(settings.seed if seed is None else seed)
+        keras.utils.set_random_seed(recipe.settings.seed)
         tf.config.experimental.enable_op_determinism()
-        model = recipe.model(split.contract, settings)
-    watcher.advance()
-    watcher.begin(f"train {recipe.name}", total=rounds)
-    start = perf_counter()
-    figures: list[EpochFigures] = []
-    inputs = [split.train.tensors[spec.name] for spec in split.contract.inputs]
-    with quiet():
-        model.fit(
-            inputs if len(inputs) > 1 else inputs[0],
-            split.train.targets,
-            epochs=rounds,
-            batch_size=settings.batch_size,
-            verbose=0,
-            callbacks=[_reporter(figures, watcher)],
-        )
-    return Trained(model, figures, perf_counter() - start)
+        with calling(recipe, "model"):
+            model = recipe.model(split.contract, recipe.settings)
+        check_model(model, split.contract, name=recipe.name)
+        watcher.advance()
+        return _Training(recipe, split, model, folder, watcher).run()
+
+
+def phases(recipe: Recipe) -> list[Phase]:
+    """Return the stretches of a recipe's training."""
+    settings = recipe.settings
+    first = Phase(TRAIN, settings.epochs, settings.patience_epochs)
+    if recipe.fine_tune is None or settings.fine_tune_epochs == 0:
+        return [first]
+    return [first, Phase(FINE_TUNE, settings.fine_tune_epochs, settings.patience_epochs)]
 
 
 def to_keras_file(model: keras.Model) -> bytes:
@@ -96,11 +124,92 @@ def from_keras_file(body: bytes) -> keras.Model:
         return keras.models.load_model(path, safe_mode=True)
 
 
-def _reporter(figures: list[EpochFigures], watcher: Watcher) -> keras.callbacks.Callback:
-    import keras
+class _Training:
+    """One training under way: all phases, from the newest checkpoint on."""
 
-    def report(epoch: int, logs: dict[str, Any]) -> None:
-        figures.append(EpochFigures(epoch + 1, float(logs["loss"]), float(logs["accuracy"])))
-        watcher.advance(f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.1%}")
+    def __init__(self, recipe: Recipe, split: Split, model: keras.Model, folder: Path, watcher: Watcher) -> None:
+        self._recipe, self._split, self._model, self._watcher = recipe, split, model, watcher
+        self._checkpoints = Checkpoints(folder / CHECKPOINTS_FOLDER)
+        self._logs = EventLogs(folder / LOGS_FOLDER)
+        self._identity: TrainingIdentity = identify(recipe, split)
+        self._saved = self._checkpoints.newest()
+        self._figures = [] if self._saved is None else list(self._saved.figures)
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=report)
+    def run(self) -> Trained:
+        """Run what is left of all phases, and give the model its best weights."""
+        from lambent_toolkit.modelkit.keras_training import restore_weights
+
+        resumed_after = len(self._figures)
+        if not resumed_after:
+            self._logs.clear()
+        stretches = phases(self._recipe)
+        for phase in stretches:
+            if not phase.is_over(self._figures):
+                self._run_phase(phase)
+        best = best_epoch(self._figures).epoch
+        restore_weights(self._model, self._checkpoints.read(best).state)
+        return Trained(
+            model=self._model,
+            epochs=self._figures,
+            best_epoch=best,
+            stopped_early=stretches[-1].is_stalled(self._figures),
+            resumed_after=resumed_after,
+        )
+
+    def _run_phase(self, phase: Phase) -> None:
+        from lambent_toolkit.modelkit import keras_training
+
+        if phase.name == FINE_TUNE:
+            self._begin_fine_tuning()
+        done, settings = len(self._figures), self._recipe.settings
+        done_before_phase = done - len(phase.of(self._figures))
+        if self._saved is not None and phase.of(self._figures):
+            keras_training.restore_state(self._model, self._saved.state)
+        batches = keras_training.ShuffledBatches(
+            self._split.train, self._split.contract, batch_size=settings.batch_size, seed=settings.seed, epoch=done
+        )
+        self._watcher.begin(f"{phase.name} {self._recipe.name}", total=phase.epochs)
+        callback = keras_training.EpochEnd(
+            phase.name,
+            len(batches),
+            on_batch=lambda epochs, loss: self._watcher.show(epochs - done_before_phase, f"loss {loss:.3f}"),
+            on_epoch=lambda figures: self._keep(figures, phase),
+        )
+        with calling(self._recipe, "model"):
+            self._model.fit(
+                batches,
+                validation_data=keras_training.validation_data(self._split.validation, self._split.contract),
+                validation_batch_size=settings.batch_size,
+                initial_epoch=done,
+                epochs=done_before_phase + phase.epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[callback],
+            )
+
+    def _begin_fine_tuning(self) -> None:
+        from lambent_toolkit.modelkit.keras_training import restore_weights
+
+        restore_weights(self._model, self._checkpoints.read(best_epoch(self._figures).epoch).state)
+        with calling(self._recipe, "fine_tune"):
+            self._recipe.fine_tune(self._model, self._recipe.settings)  # type: ignore[misc]
+        check_model(self._model, self._split.contract, name=self._recipe.name)
+
+    def _keep(self, figures: EpochFigures, phase: Phase) -> bool:
+        from lambent_toolkit.modelkit.keras_training import save_state
+
+        self._figures.append(figures)
+        self._checkpoints.write(Checkpoint(self._identity, self._figures, save_state(self._model)))
+        self._checkpoints.keep({figures.epoch, best_epoch(self._figures).epoch})
+        self._logs.write(figures)
+        self._watcher.show(len(phase.of(self._figures)), describe(figures))
+        return phase.is_stalled(self._figures)
+
+
+def describe(figures: EpochFigures) -> str:
+    """Return an epoch's losses, and the first metric on the validation part, in a line."""
+    told = f"loss {figures.train['loss']:.3f}  val loss {figures.validation['loss']:.3f}"
+    for name, value in figures.validation.items():
+        if name != "loss":
+            return told + (f"  val {name} {value:.1%}" if name == "accuracy" else f"  val {name} {value:.3g}")
+    return told

@@ -16,6 +16,14 @@ class Watcher(Protocol):
         """One more part is done; ``note`` says what came out of it."""
         ...
 
+    def show(self, done: float, note: str = "") -> None:
+        """So many parts are done, of the last one perhaps a share only."""
+        ...
+
+    def tell(self, line: str) -> None:
+        """Show a line that stays."""
+        ...
+
 
 class Silence:
     """Watcher that shows nothing."""
@@ -24,6 +32,12 @@ class Silence:
         """Do nothing."""
 
     def advance(self, note: str = "") -> None:
+        """Do nothing."""
+
+    def show(self, done: float, note: str = "") -> None:
+        """Do nothing."""
+
+    def tell(self, line: str) -> None:
         """Do nothing."""
 
 

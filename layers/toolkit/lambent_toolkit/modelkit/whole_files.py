@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,7 +23,9 @@ def write_whole(path: Path, body: bytes) -> None:
     write_together(path.parent, {path.name: body})
 
 
-def write_together(folder: Path, files: Mapping[str, bytes], *, last: str | None = None) -> None:
+def write_together(
+    folder: Path, files: Mapping[str, bytes], *, last: str | None = None, stale: Iterable[str] = ()
+) -> None:
     """Write several files of one step, none before all are on the disk.
 
     Parameters
@@ -32,6 +34,7 @@ def write_together(folder: Path, files: Mapping[str, bytes], *, last: str | None
     files    by name
     last     name of the file that says that the step is complete: the old one is removed before the others change,
              the new one appears after them
+    stale    names of files that were made of what is replaced: removed before anything changes
 
     Raises
     ------
@@ -43,8 +46,8 @@ def write_together(folder: Path, files: Mapping[str, bytes], *, last: str | None
             folder.mkdir(parents=True, exist_ok=True)
             for name, body in files.items():
                 drafts[name] = _draft(folder / name, body)
-            if last is not None:
-                (folder / last).unlink(missing_ok=True)
+            for name in (*stale, *([last] if last else [])):
+                (folder / name).unlink(missing_ok=True)
             for name in sorted(drafts, key=lambda name: name == last):
                 drafts[name].replace(folder / name)
     finally:

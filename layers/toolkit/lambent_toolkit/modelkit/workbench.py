@@ -14,13 +14,13 @@ from lambent_toolkit.modelkit.errors import DataChanged, RecipeUnknown, StepMiss
 from lambent_toolkit.modelkit.measurement import FLOAT_FILE, measure
 from lambent_toolkit.modelkit.quantization import spread, to_tflite
 from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
-from lambent_toolkit.modelkit.recipes import find_recipe
-from lambent_toolkit.modelkit.report import DataFigures, QuantizationRecord, Report, TrainingRecord
-from lambent_toolkit.modelkit.training import Trained, from_keras_file, to_keras_file, train
+from lambent_toolkit.modelkit.report import QuantizationRecord, Report
+from lambent_toolkit.modelkit.training import Trained, from_keras_file
+from lambent_toolkit.modelkit.training_record import TRAINING_FILE, TrainingRecord, recorded_recipe
+from lambent_toolkit.modelkit.training_step import run_training
 from lambent_toolkit.modelkit.variants import Variant, VariantChoice
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
-TRAINING_FILE = "training.json"
 QUANTIZATION_FILE = "quantization.json"
 GOLDEN_ITEMS = 20
 TOOLS = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "scikit-learn", "babel", "tokenizers")
@@ -41,25 +41,9 @@ class Workbench:
         self.folder = folder
         self._watcher = watcher
 
-    def train(self, recipe: Recipe, *, epochs: int | None = None, seed: int | None = None) -> Trained:
-        """Train and leave model.keras, training.json and the assets; files of later steps are removed."""
-        split = prepare(recipe)
-        trained = train(recipe, split, epochs=epochs, seed=seed, watcher=self._watcher)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in _LATER_FILES:
-            (self.folder / stale).unlink(missing_ok=True)
-        self._write(KERAS_FILE, to_keras_file(trained.model))
-        for name, body in split.declaration.assets.items():
-            self._write(name, body)
-        record = TrainingRecord(
-            recipe=recipe.path or recipe.name,
-            seed=recipe.settings.seed if seed is None else seed,
-            epochs=len(trained.epochs),
-            training_s=round(trained.training_s, 3),
-            data=_data_figures(split),
-        )
-        self._write(TRAINING_FILE, _to_json(record))
-        return trained
+    def train(self, recipe: Recipe, *, fresh: bool = False) -> Trained:
+        """Train, or go on training; files of later steps are removed. See `run_training`."""
+        return run_training(self.folder, recipe, fresh=fresh, stale_files=_LATER_FILES, watcher=self._watcher)
 
     def quantize(self, *, variant: Variant | None = None) -> dict[str, int]:
         """Make model.tflite, the file that Lambda serves, and model.float32.tflite to compare it with.
@@ -141,7 +125,7 @@ class Workbench:
 
     def _prepared(self) -> tuple[Recipe, Split]:
         record = self.record()
-        recipe = find_recipe(record.recipe)
+        recipe = recorded_recipe(record)
         split = prepare(recipe)
         if split.sha256 != record.data.sha256:
             raise DataChanged(
@@ -176,12 +160,3 @@ def _decided(variant: VariantChoice) -> Variant:
     if variant == "auto":
         raise VariantUndecided("The recipe's variant is auto: name one by `lambent quantize --variant`.")
     return variant
-
-
-def _data_figures(split: Split) -> DataFigures:
-    return DataFigures(
-        train_items=len(split.train),
-        validation_items=len(split.validation),
-        test_items=len(split.test),
-        sha256=split.sha256,
-    )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
 from lambent_toolkit.modelkit.recipe import HyperParameters, Recipe
+from lambent_toolkit.modelkit.recipe_calls import running
 from lambent_toolkit.modelkit.recipes import digits, language, wine
 
 _FUNCTIONS = ("data", "contract", "model")
@@ -20,11 +23,13 @@ def find_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name : str   of a built-in recipe, or path of a Python file that defines the functions ``data``, ``contract`` and
-                 ``model``, and ``Settings`` if it has any of its own; the file is run
+                 ``model``, ``fine_tune`` if it has a second phase, and ``Settings`` if it has any of its own; the file
+                 is run
 
     Raises
     ------
     RecipeUnknown   no such recipe or file, or the file does not define what a recipe consists of
+    RecipeFailed    the file raises
     """
     if name in RECIPES:
         return RECIPES[name]
@@ -32,29 +37,33 @@ def find_recipe(name: str) -> Recipe:
     if path.suffix != ".py" or not path.is_file():
         known = ", ".join(sorted(RECIPES))
         raise RecipeUnknown(f"There is no recipe {name!r}; there are: {known}, or name a Python file with a recipe.")
-    return _assemble(path.stem, runpy.run_path(str(path)), str(path))
+    with running(path, "when the file is run"):
+        defined = runpy.run_path(str(path))
+    return replace(_assemble(path.stem, defined, path), path=str(path))
 
 
-def _assemble(name: str, defined: Mapping[str, Any], path: str | None = None) -> Recipe:
+def _assemble(name: str, defined: Mapping[str, Any], file: Path) -> Recipe:
     missing = [function for function in _FUNCTIONS if not callable(defined.get(function))]
     if missing:
         raise RecipeUnknown(
-            f"{name}.py is no recipe: it does not define {' and '.join(f'{each}()' for each in missing)}."
+            f"{file.name} is no recipe: it does not define {' and '.join(f'{each}()' for each in missing)}."
         )
     settings = defined.get("Settings", HyperParameters)
     if not (isinstance(settings, type) and issubclass(settings, HyperParameters)):
-        raise RecipeUnknown(f"{name}.py is no recipe: its Settings must be a class derived from HyperParameters.")
+        raise RecipeUnknown(f"{file.name} is no recipe: its Settings must be a class derived from HyperParameters.")
     return Recipe(
         name=name,
         settings=settings(),
         data=defined["data"],
         contract=defined["contract"],
         model=defined["model"],
-        path=path,
+        fine_tune=defined.get("fine_tune"),
+        source_sha256=sha256(file.read_bytes()).hexdigest(),
     )
 
 
 RECIPES: dict[str, Recipe] = {
-    module.__name__.rpartition(".")[2]: _assemble(module.__name__.rpartition(".")[2], vars(module))
+    file.stem: _assemble(file.stem, vars(module), file)
     for module in (digits, language, wine)
+    for file in [Path(module.__file__)]
 }

@@ -14,7 +14,7 @@ import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract, TensorSpec, TextPreprocessing
 from lambent.domain.model import TOKENIZER_FILE, digest
-from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Share
+from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Rate, Share
 from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Settings(HyperParameters, frozen=True, kw_only=True):
 
     width: Count = 64
     heads: Count = 4
-    learning_rate: float = 2e-3
+    learning_rate: Rate = 2e-3
     epochs: Count = 6
     batch_size: Count = 64
     patience_epochs: Count = 2

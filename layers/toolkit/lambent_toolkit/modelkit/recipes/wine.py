@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract, NumericColumn, TabularPreprocessing, TensorSpec
-from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Share
+from lambent_toolkit.modelkit.recipe import Count, Declaration, HyperParameters, LabelledItems, Rate, Share
 from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Settings(HyperParameters, frozen=True, kw_only=True):
     """What `lambent train wine --set` can change; ``units`` is the width of the hidden layer."""
 
     units: Count = 32
-    learning_rate: float = 5e-3
+    learning_rate: Rate = 5e-3
     epochs: Count = 40
     batch_size: Count = 16
     patience_epochs: Count = 10
