@@ -1,4 +1,4 @@
-"""The seven steps in their order, timed, with a closing table."""
+"""The steps in their order, timed, with a closing table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lambent.errors import LambentError
 from lambent_toolkit.cli.tables import plain_table
-from lambent_toolkit.demo import batch, doors, making, refusals
+from lambent_toolkit.demo import batch, doors, making, refusals, rollout
 from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.errors import ModelkitError
 from lambent_toolkit.sandbox import SandboxError
@@ -45,6 +45,7 @@ STEPS = (
     Step("upload", "Door 2, S3: put a file, find its result", doors.predict_uploads),
     Step("queue", f"Door 3, SQS: {batch.ITEMS} images as an AWS Batch array job", batch.predict_batch),
     Step("refusals", "One bad input at each door", refusals.refuse),
+    Step("rollout", "A second version: canary at 20 %, promote, rollback", rollout.roll_out),
 )
 
 

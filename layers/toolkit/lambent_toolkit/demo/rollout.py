@@ -1,0 +1,149 @@
+"""Step 8: two versions of one model, a canary that some requests get, promote and rollback."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from http import HTTPStatus
+from time import perf_counter, sleep
+
+from msgspec import structs
+from scipy.stats import binom
+
+from lambent.domain.model import GOLDEN_FILE, LIVE, LabelRecord, ModelRef
+from lambent.domain.rollout import REQUEST_KEY_HEADER
+from lambent.runtime.clock import SystemClock
+from lambent.services.golden import GoldenVectors
+from lambent.services.move_label import LabelMover
+from lambent_toolkit.cli.tables import plain_table
+from lambent_toolkit.cli.watch import ConsoleWatcher
+from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.recipe import Recipe
+from lambent_toolkit.modelkit.recipes import RECIPES
+from lambent_toolkit.modelkit.workbench import Workbench
+
+_CANARY_BP = 2_000
+_CALLS = 300
+_REPEATED = 50
+# A fair share falls outside of these bounds once in a thousand demos.
+_CONFIDENCE = 0.999
+_REACHES_ALL_S = 5
+
+
+def roll_out(stage: Stage) -> None:
+    """Step 8: half the filters are nearly as good; some live requests try them."""
+    first = _live(stage)
+    second = _publish_smaller(stage)
+    mover = _mover(stage, why="half the filters, half the size")
+    mover.start_canary(second.version, _CANARY_BP)
+    _wait_until_answered(stage, second, by_some=True)
+    _show_canary(stage, first, second)
+    _move(stage, mover.promote, second, "promote")
+    back_s = _move(stage, mover.rollback, first, "rollback")
+    _show_history(stage)
+    stage.figures["rollback, until the answers change"] = f"{back_s:.1f} s"
+
+
+def _live(stage: Stage) -> ModelRef:
+    return ModelRef(MODEL, _label(stage).version)
+
+
+def _label(stage: Stage) -> LabelRecord:
+    record = Publisher(stage.stack).registry.label(MODEL, LIVE)
+    if record is None:
+        raise DemoFailed(f"{MODEL} has no label {LIVE}")
+    return record
+
+
+def _publish_smaller(stage: Stage) -> ModelRef:
+    folder = stage.folder.with_name("digits-smaller")
+    with ConsoleWatcher(stage.console) as watcher:
+        bench = Workbench(folder, watcher=watcher)
+        bench.train(_smaller_recipe())
+        bench.quantize(variant="int8")
+        bench.evaluate()
+    ref = Publisher(stage.stack).publish(Artifact.read(folder)).ref
+    stage.say(f"published {ref}: the same network with half the filters")
+    return ref
+
+
+def _smaller_recipe() -> Recipe:
+    recipe = RECIPES["digits"]
+    return replace(recipe, settings=structs.replace(recipe.settings, filters=16))
+
+
+def _mover(stage: Stage, *, why: str) -> LabelMover:
+    registry = Publisher(stage.stack).registry
+    return LabelMover(MODEL, LIVE, registry=registry, clock=SystemClock(), by="lambent demo", why=why)
+
+
+def _answered_by(stage: Stage, key: str) -> str:
+    """Return the version that answers a user, who sends what all others send."""
+    headers = {"content-type": "image/png", REQUEST_KEY_HEADER: key}
+    answer = stage.http.post(f"/models/{MODEL}/predict", content=_picture(stage), headers=headers)
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        sleep(float(answer.headers["retry-after"]))
+        return _answered_by(stage, key)
+    if not answer.is_success:
+        raise DemoFailed(f"a request while versions change was not answered: {answer.text}")
+    return str(answer.headers["lambent-model"])
+
+
+def _wait_until_answered(stage: Stage, ref: ModelRef, *, by_some: bool) -> float:
+    """Ask until a version answers, some requests or all of twenty; return how long it took, in seconds."""
+    start = perf_counter()
+    quantify = any if by_some else all
+
+    def settled() -> bool | None:
+        return quantify(_answered_by(stage, f"user-{number}") == str(ref) for number in range(20)) or None
+
+    wait_for(settled, what=f"an answer of {ref}", limit_s=2 * _REACHES_ALL_S)
+    return perf_counter() - start
+
+
+def _show_canary(stage: Stage, first: ModelRef, second: ModelRef) -> None:
+    answers = {f"user-{number}": _answered_by(stage, f"user-{number}") for number in range(_CALLS)}
+    counts = Counter(answers.values())
+    table = plain_table("Lambent-Model", f"of {_CALLS} users", "share", right=(1, 2))
+    for ref in (first, second):
+        table.add_row(str(ref), str(counts[str(ref)]), f"{counts[str(ref)] / _CALLS:.0%}")
+    stage.show(table)
+    low, high = binom.interval(_CONFIDENCE, _CALLS, _CANARY_BP / 10_000)
+    stage.check(
+        low <= counts[str(second)] <= high,
+        f"a canary at 20 % answers {counts[str(second)]} of {_CALLS} users; chance allows {low:.0f} to {high:.0f}",
+        got=counts,
+    )
+    again = {key: _answered_by(stage, key) for key in list(answers)[:_REPEATED]}
+    stage.check(
+        all(answers[key] == version for key, version in again.items()),
+        f"whoever asks again gets the same version ({_REPEATED} of {_REPEATED})",
+        got=again,
+    )
+
+
+def _move(stage: Stage, move: Callable[[], LabelRecord], expected: ModelRef, word: str) -> float:
+    record = move()
+    took_s = _wait_until_answered(stage, expected, by_some=False)
+    stage.check(
+        record.version == expected.version and took_s < _REACHES_ALL_S,
+        f"{word}: one conditional write, and {took_s:.1f} s later everybody gets {expected}",
+        got=(record, took_s),
+    )
+    return took_s
+
+
+def _picture(stage: Stage) -> bytes:
+    return GoldenVectors.from_npz(stage.model.files[GOLDEN_FILE]).raw[0]
+
+
+def _show_history(stage: Stage) -> None:
+    table = plain_table("revision", "what", "stable", "canary", "by", "why", right=(0, 2))
+    for move in _label(stage).history:
+        canary = f"{move.canary.version} at {move.canary.weight_percent:g}%" if move.canary else ""
+        by, why = move.change.by, move.change.why
+        table.add_row(str(move.revision), move.action, str(move.version), canary, by, why)
+    stage.show(table)
