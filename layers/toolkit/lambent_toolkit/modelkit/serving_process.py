@@ -43,11 +43,11 @@ def serving_environment(python_path: Sequence[Path]) -> dict[str, str]:
 
 
 def run_program(
-    arguments: Sequence[str], *, python_path: Sequence[Path], timeout_s: float, program: Path = PROGRAM
+    arguments: Sequence[str], *, python_path: Sequence[Path], timeout_s: float, program: Path | None = None
 ) -> None:
     """Run `serving_program`, or another one of ours, to its end; raises ServingCheckFailed with its last words."""
     # -S and -P: nothing but PYTHONPATH and the standard library can be imported.
-    command = [base_interpreter(), "-S", "-s", "-P", str(program), *arguments]
+    command = [base_interpreter(), "-S", "-s", "-P", str(program or PROGRAM), *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - our own program
             command,
