@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lambent_toolkit.cli import model, registry
+from lambent_toolkit.cli import model, registry, train
 
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 
@@ -18,6 +18,7 @@ def app() -> typer.Typer:
     app = typer.Typer()
     model.register(app)
     registry.register(app)
+    train.register(app)
     return app
 
 
