@@ -88,7 +88,13 @@ def test_versions_and_labels_are_accepted_in_the_path(product: Any) -> None:
 
 def test_the_model_is_listed_with_its_versions_and_labels(product: Any) -> None:
     assert "digits" in product.http.get("/models").json()["models"]
-    assert product.http.get("/models/digits").json() == {"name": "digits", "versions": ["1"], "labels": {"live": "1"}}
+    assert product.http.get("/models/digits").json() == {
+        "name": "digits",
+        "versions": ["1"],
+        "labels": {"live": "1"},
+        "canaries": {},
+        "retired": [],
+    }
 
 
 PNG = {"Content-Type": "image/png"}

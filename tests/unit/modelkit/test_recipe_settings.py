@@ -1,10 +1,13 @@
 """`--set key=value` is converted and checked by the recipe's own types."""
 
+from pathlib import Path
+
 import pytest
 
 from lambent_toolkit.modelkit.errors import SettingInvalid
 from lambent_toolkit.modelkit.recipe import HyperParameters, Recipe
 from lambent_toolkit.modelkit.recipe_settings import with_settings
+from lambent_toolkit.modelkit.recipes import digits, find_recipe
 
 
 class Settings(HyperParameters, frozen=True, kw_only=True):
@@ -62,3 +65,12 @@ def test_unknown_setting_is_refused_with_the_known_ones_and_their_types() -> Non
 def test_setting_without_a_value_is_refused() -> None:
     with pytest.raises(SettingInvalid, match="--set epochs: write it as key=value"):
         with_settings(RECIPE, ["epochs"])
+
+
+def test_settings_of_a_file_may_name_types_that_the_file_imports(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(Path(digits.__file__).read_text())
+
+    chosen = with_settings(find_recipe(str(file)), ["filters=8"])
+
+    assert chosen.settings.filters == 8

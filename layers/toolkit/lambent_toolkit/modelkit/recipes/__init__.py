@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lambent_toolkit.modelkit.errors import RecipeUnknown
@@ -38,8 +40,24 @@ def find_recipe(name: str) -> Recipe:
         known = ", ".join(sorted(RECIPES))
         raise RecipeUnknown(f"There is no recipe {name!r}; there are: {known}, or name a Python file with a recipe.")
     with running(path, "when the file is run"):
-        defined = runpy.run_path(str(path))
+        defined = vars(_module_of(path))
     return replace(_assemble(path.stem, defined, path), path=str(path))
+
+
+def _module_of(path: Path) -> ModuleType:
+    """Run a file as a module that stays: annotations of its Settings are looked up in it later, by its name."""
+    name = f"lambent_recipe_{sha256(bytes(path)).hexdigest()[:12]}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeUnknown(f"{path.name} cannot be run as a Python file.")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _assemble(name: str, defined: Mapping[str, Any], file: Path) -> Recipe:
