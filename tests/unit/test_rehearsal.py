@@ -1,6 +1,7 @@
 """A model that the interpreter does not survive ends a child process, and nothing else."""
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -23,8 +24,12 @@ MIB = 1 << 20
 REHEARSAL = ForkedRehearsal(timeout_s=30, memory_bytes=None)
 
 
-def children() -> str:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def open_files() -> set[str]:
+    return {file.name for file in Path("/proc/self/fd").iterdir()}
 
 
 def kill_myself() -> None:
@@ -73,7 +78,7 @@ def test_what_hangs_is_ended() -> None:
     with pytest.raises(ModelLoadFailed, match=r"within 0\.2 s"):
         ForkedRehearsal(timeout_s=0.2, memory_bytes=None).run(hang)
 
-    assert children() == before
+    assert children() <= before
 
 
 def test_what_takes_more_memory_than_the_function_has_is_ended() -> None:
@@ -98,14 +103,15 @@ def test_a_refusal_comes_back_as_it_was_raised() -> None:
 
 def test_nothing_is_left_of_a_rehearsal() -> None:
     processes = children()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    gc.collect()  # what earlier tests left open is not to be closed, and its number used again, within this one
+    before = open_files()
 
     REHEARSAL.run(lambda: None)
     with pytest.raises(ModelLoadFailed):
         REHEARSAL.run(abort)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert children() == processes
+    assert open_files() <= before
+    assert children() <= processes
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -48,11 +48,13 @@ class ForkedRehearsal:
         BrokenArtifact    what ``act`` raised
         ModelLoadFailed   the child died, hung, ran out of memory, or raised anything else
         """
+        # Of this process: a child does not begin with its parent's mapped files in memory.
+        room_bytes = None if self._memory_bytes is None else self._memory_bytes - _memory("VmRSS")
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reader)
-            self._play(act, writer)
+            self._play(act, writer, room_bytes)
         os.close(writer)
         try:
             told = _read_until(reader, monotonic() + self._timeout_s)
@@ -68,9 +70,9 @@ class ForkedRehearsal:
             )
         _judge(told, status)
 
-    def _play(self, act: Callable[[], object], writer: int) -> NoReturn:
+    def _play(self, act: Callable[[], object], writer: int, room_bytes: int | None) -> NoReturn:
         try:
-            _limit_this_process(self._memory_bytes)
+            _limit_this_process(room_bytes)
             os.write(writer, _attempt(act))
         finally:
             # Neither the parent's exit handlers nor its buffered output are the child's business.
@@ -126,13 +128,12 @@ def _describe_end(status: int) -> str:
     return f"it died of {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
 
 
-def _limit_this_process(memory_bytes: int | None) -> None:
+def _limit_this_process(room_bytes: int | None) -> None:
     # A core file of the whole process would fill /tmp.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_bytes is None:
+    if room_bytes is None:
         return
-    resident_bytes, data_bytes = _memory("VmRSS"), _memory("VmData")
-    limit = data_bytes + max(memory_bytes - resident_bytes, _MIB)
+    limit = _memory("VmData") + max(room_bytes, _MIB)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
