@@ -67,11 +67,14 @@ class LabelledItems:
     items     each an encoded picture, a text in UTF-8, or a table row as a JSON object
     targets   int64 class numbers from 0, or float64 numbers for regression, shape (n,)
     slices    column name → a value an item, by which `lambent evaluate` looks at parts of the data
+    labels    what the class numbers are called, in their order; empty where the contract's labels are in that order,
+              and for regression
     """
 
     items: list[bytes]
     targets: Targets
     slices: Mapping[str, list[str]] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -79,7 +82,8 @@ class LabelledItems:
 
     def take(self, rows: NDArray[np.int64]) -> LabelledItems:
         """Return the items of these row numbers."""
-        return LabelledItems([self.items[row] for row in rows], self.targets[rows], _sliced(self.slices, rows))
+        chosen = [self.items[row] for row in rows]
+        return LabelledItems(chosen, self.targets[rows], _sliced(self.slices, rows), self.labels)
 
 
 @runtime_checkable
@@ -195,6 +199,11 @@ def prepare(recipe: Recipe) -> Split:
     with calling(recipe, "contract"):
         declaration = recipe.contract(parts["train"], recipe.settings)
     check_declaration(recipe.name, declaration, parts)
+    return prepare_parts(parts, declaration)
+
+
+def prepare_parts(parts: Mapping[Part, LabelledItems], declaration: Declaration) -> Split:
+    """Preprocess every part as serving does; the parts are checked already. Raises InvalidInput (an item)."""
     prepared = {part: prepare_items(parts[part], declaration) for part in PARTS}
     hashed = sha256()
     for part in prepared.values():

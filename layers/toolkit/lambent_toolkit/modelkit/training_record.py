@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from lambent_toolkit.modelkit.errors import SettingInvalid
 from lambent_toolkit.modelkit.recipe import Recipe, Split
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.report import DataFigures
+from lambent_toolkit.modelkit.step_files import read_step_file
 from lambent_toolkit.modelkit.training import Trained
 from lambent_toolkit.modelkit.training_identity import identify
 from lambent_toolkit.modelkit.training_progress import EpochFigures
@@ -73,6 +75,11 @@ def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecor
         ),
         tools=identity.tools,
     )
+
+
+def read_training_record(folder: Path) -> TrainingRecord:
+    """Return what was trained in a folder; raises StepMissing."""
+    return msgspec.json.decode(read_step_file(folder, TRAINING_FILE, step="train"), type=TrainingRecord)
 
 
 def recorded_recipe(record: TrainingRecord) -> Recipe:
