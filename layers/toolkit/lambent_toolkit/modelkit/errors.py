@@ -28,6 +28,7 @@ ModelkitError
 ├── DataUnusable           73   the data is empty, has one class only, or cannot be split
 ├── TrainingDiverged       74   the loss became NaN or infinite
 ├── OtherTraining          75   the folder holds checkpoints of another training
+├── BackboneUnfit          76   what transfer learning starts from is missing, refused, or takes no pictures
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -205,6 +206,12 @@ class OtherTraining(ModelkitError):
     """The folder holds checkpoints of a training that is not the one asked for."""
 
     exit_code = 75
+
+
+class BackboneUnfit(ModelkitError):
+    """The backbone is missing, is refused before it is loaded, or takes something else than pictures."""
+
+    exit_code = 76
 
 
 class TrainingInterrupted(ModelkitError):
