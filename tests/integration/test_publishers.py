@@ -108,7 +108,7 @@ def test_two_people_who_publish_at_once_by_command_get_a_version_each(stack: Loc
 
     running = [
         subprocess.Popen(
-            [str(LAMBENT), "publish", str(folder), "--state", str(state_of(stack))],
+            [str(LAMBENT), "publish", str(folder), "--by", folder.name, "--state", str(state_of(stack))],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for folder in folders
@@ -123,6 +123,7 @@ def test_two_people_who_publish_at_once_by_command_get_a_version_each(stack: Loc
     for folder, version in zip(folders, versions, strict=True):
         ref = ModelRef("race-by-command", version)
         assert files.file(ref, files.manifest(ref), "card.md").decode() == f"# by {folder.name}\n"
+        assert files.record(ref).by == folder.name
 
 
 @pytest.mark.parametrize("fatal", range(1, WRITES + 1))
