@@ -173,6 +173,8 @@ def _print(stored: Stored, checks: Checks) -> None:
     else:
         console.print(terminal_table(tables_shown.targets_table(checks)))
     console.print(terminal_table(tables_shown.findings_table(checks)))
+    if checks.suspects.listed:
+        console.print(terminal_table(tables_shown.suspects_table(checks, at_most=tables_shown.TERMINAL_SUSPECTS)))
     console.print(f"Report: {stored.folder / REPORT_FILE}", markup=False, soft_wrap=True)
 
 

@@ -97,6 +97,7 @@ def add_data_set(
     assignment = _assign(source, data, options)
     entries = _entries(data, assignment, source)
     manifest, items = encode_manifest(entries), _rows(source.kind, data)
+    watcher.advance()
     newest = files.find(name) if files.versions(name) else None
     if newest is not None and _is_same(newest, manifest, source):
         return Added(newest, load_checks(newest), is_new=False)
@@ -156,6 +157,7 @@ def _examined(name: str, source: Source, options: AddOptions, watcher: Watcher) 
             f"All {len(items)} items of {source.address} are of one class ({labels[0]}): a classifier needs two at "
             "least."
         )
+    watcher.begin("splitting", total=1)
     pairs = [] if options.near_duplicates == "ignore" else find_pairs(items, source.kind)
     together = pairs if options.near_duplicates == "together" and not source.has_own_split else []
     groups = groups_of([item.sha256 for item in items], together)

@@ -214,23 +214,30 @@ def _copy_findings(checks: Checks) -> list[Finding]:
         found.append(
             Finding(
                 "warning",
-                f"{checks.leak_count} items had a copy in another part of the source's own split; they were left out, "
-                "the copies in the part that measures stayed.",
+                f"{_many(checks.leak_count, 'copy', 'copies')} across the parts of the source's own split; the copy in "
+                "the part that measures stays, the other is left out.",
             )
         )
     if checks.conflict_groups:
-        found.append(Finding("bad", f"{checks.conflict_groups} contents have several labels: one of each is wrong."))
+        found.append(
+            Finding(
+                "bad", f"{_many(checks.conflict_groups, 'content')} with several labels, of which one can be right."
+            )
+        )
     if checks.near_leaks:
         found.append(
             Finding(
                 "warning",
-                f"{checks.near_leaks} pairs of near duplicates are in different parts; look at them, and keep them in "
-                "one by --near-duplicates together.",
+                f"{_many(checks.near_leaks, 'pair')} of near duplicates in different parts: look at them, keep them "
+                "in one part by --near-duplicates together.",
             )
         )
     if checks.duplicate_items:
         found.append(
-            Finding("warning", f"{checks.duplicate_items} items are copies of others; copies are in the same part.")
+            Finding(
+                "warning",
+                f"{_many(checks.duplicate_items, 'copy', 'copies')} of other items, each in the part of its original.",
+            )
         )
     return found
 
@@ -238,7 +245,7 @@ def _copy_findings(checks: Checks) -> list[Finding]:
 def _item_findings(checks: Checks) -> list[Finding]:
     found = []
     if checks.problem_count:
-        found.append(Finding("warning", f"{checks.problem_count} items are unreadable and were left out."))
+        found.append(Finding("warning", f"{_many(checks.problem_count, 'unreadable item')}, left out."))
     suspects = checks.suspects
     if suspects.count:
         found.append(
@@ -252,6 +259,10 @@ def _item_findings(checks: Checks) -> list[Finding]:
     if constant:
         found.append(Finding("warning", f"Columns that say nothing, as their value never changes: {_some(constant)}."))
     return found
+
+
+def _many(number: int, singular: str, plural: str = "") -> str:
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def _some(names: list[str]) -> str:

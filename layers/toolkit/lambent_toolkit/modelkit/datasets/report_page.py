@@ -43,7 +43,6 @@ from lambent_toolkit.reporting.plots import grouped_bar_chart, histogram
 # More bars than these cannot be told apart; the table below has all classes.
 _MAX_BARS = 24
 _COPIES = 12
-_SOME_SIZES = 2
 
 Show = Callable[[str], list[Cell]]
 
@@ -94,10 +93,8 @@ def _in_short(record: Record, checks: Checks) -> Sequence[Block]:
         KeyFigure(part, f"{getattr(counts, part):,}", f"{getattr(counts, part) / counts.total:.1%}") for part in PARTS
     ]
     if record.labels:
-        figures.append(
-            KeyFigure("classes", str(len(record.labels)), f"largest : smallest = {checks.imbalance:.1f} : 1")
-        )
-    figures.append(KeyFigure("copies", f"{checks.duplicate_items:,}", f"of {checks.duplicate_groups:,} items"))
+        figures.append(KeyFigure("classes", str(len(record.labels)), f"largest is {checks.imbalance:.1f} x smallest"))
+    figures.append(KeyFigure("copies", f"{checks.duplicate_items:,}", "of other items"))
     notices = [Notice(each.text, each.tone) for each in findings(checks)]
     return [KeyFigures(figures), *notices]
 
@@ -131,28 +128,24 @@ def _balance(checks: Checks) -> Figure:
 
 
 def _sizes(data: Examination) -> list[Section]:
-    if data.kind == "tabular":
-        return []
     blocks: list[Block] = []
-    for name, unit in (("width", "px"), ("height", "px"), ("characters", "")):
-        values = np.array([item.features.sizes[name] for item in data.items if name in item.features.sizes])
-        if not len(values):
+    for name in data.items[0].features.sizes:
+        unit = "" if name == "characters" else " in pixels"
+        values = np.array([item.features.sizes[name] for item in data.items])
+        if values.min() == values.max():
+            blocks.append(Prose(f"{name.capitalize()}{unit}: {values[0]}, the same for all items."))
             continue
-        if len(np.unique(values)) < _SOME_SIZES:
-            blocks.append(Prose(f"{name.capitalize()}: {values[0]} {unit} of every item.".replace("  ", " ")))
-            continue
-        axis = f"{name}, {unit}" if unit else name
         spread = f"{values.min()} to {values.max()}, median {np.median(values):g}"
         blocks.append(
             histogram(
                 values,
-                x_axis=axis,
-                alt=f"Histogram of {axis}: {spread}.",
-                caption=f"{name.capitalize()} of the items: {spread}.",
+                x_axis=f"{name}{unit}",
+                alt=f"Histogram of {name}{unit}: {spread}.",
+                caption=f"{name.capitalize()}{unit} of the items: {spread}.",
                 marked_x={"median": float(np.median(values))},
             )
         )
-    return [Section("Sizes", blocks)]
+    return [Section("Sizes", blocks)] if blocks else []
 
 
 def _doubted(checks: Checks, show: Show) -> Sequence[Block]:

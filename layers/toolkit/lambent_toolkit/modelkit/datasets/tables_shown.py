@@ -10,6 +10,7 @@ from lambent_toolkit.reporting.page import Cell, Column, Marked, Table
 ITEM_WORDS: dict[Kind, str] = {"image": "pictures", "text": "texts", "tabular": "rows"}
 # A terminal's height; the page shows all.
 TERMINAL_CLASSES = 30
+TERMINAL_SUSPECTS = 5
 
 
 def headline(record: Record) -> str:
@@ -71,30 +72,27 @@ def columns_table(checks: Checks) -> Table:
     return Table((*headings, *(Column(name, is_number=True) for name in numbers)), rows)
 
 
-def suspects_table(checks: Checks) -> Table:
+def suspects_table(checks: Checks, *, at_most: int | None = None) -> Table:
     """Return the labels that a simple model doubts, the most doubtful first; of pictures without the pictures."""
-    has_excerpts = any(each.excerpt for each in checks.suspects.listed)
+    listed = checks.suspects.listed[:at_most]
+    has_excerpts = any(each.excerpt for each in listed)
     rows = [
         [
             each.id,
+            *([each.excerpt] if has_excerpts else []),
             each.split,
             each.given,
             f"{each.given_confidence:.1%}",
             each.predicted,
             f"{each.predicted_confidence:.1%}",
-            *([each.excerpt] if has_excerpts else []),
         ]
-        for each in checks.suspects.listed
+        for each in listed
     ]
-    columns = [
-        Column("item"),
-        Column("part"),
-        Column("label"),
-        Column("confidence", is_number=True),
-        Column("seems to be"),
-        Column("confidence", is_number=True),
-    ]
-    return Table([*columns, *([Column("content")] if has_excerpts else [])], rows)
+    columns = [Column("item"), *([Column("content")] if has_excerpts else []), Column("part")]
+    columns += [Column("label"), Column("confidence", is_number=True)]
+    columns += [Column("seems to be"), Column("confidence", is_number=True)]
+    caption = "" if at_most is None else f"labels that look wrong, {len(listed)} of {checks.suspects.count}"
+    return Table(columns, rows, caption=caption)
 
 
 def _way(record: Record) -> str:
