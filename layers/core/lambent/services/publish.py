@@ -10,6 +10,7 @@ import msgspec
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, Forced, ModelContract, VersionManifest
+from lambent.domain.card import CARD_FILE, read_card
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILES, MANIFEST_FILE, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
@@ -55,13 +56,15 @@ def publish_version(
     ------
     NameInvalid             the contract's name is not allowed
     ModelContractMismatch   the contract contradicts itself, or the golden vectors are missing or do not agree with it
-    ModelFormatRefused      there is no model file
+    ModelFormatRefused      there is no model file, or card.md is no card
     VersionImmutable        the version exists, or somebody publishes it at this moment
     Unavailable
     """
     check_name(contract.name, what="model")
     check_contract(contract)
     _check_golden(files, contract)
+    if CARD_FILE in files:
+        read_card(files[CARD_FILE])
     publication = _Publication(files, contract, store, registry, clock, signer, forced)
     if version is not None:
         return publication.publish(ModelRef(contract.name, version))

@@ -20,7 +20,7 @@ from lambent.domain.model import (
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.card import CARD_FILE
 from lambent_toolkit.modelkit.report import Report
-from lambent_toolkit.modelkit.workbench import read_step_file
+from lambent_toolkit.modelkit.step_files import read_step_file
 
 _MADE_BY = {
     KERAS_FILE: "train",

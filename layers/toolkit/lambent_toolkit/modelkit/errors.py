@@ -9,6 +9,9 @@ ModelkitError
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
 ├── VariantUndecided       18   nobody has said which form of the model to make
+├── DataUnknown            19   no data of this name
+├── DataNeeded             21   an imported model is to be measured, and no data was named
+├── DataUnfit              22   the data has classes that the model's contract does not have
 ├── KeyUnusable            30   a signing key cannot be read, opened or written
 ├── GateClosed             31   a version failed checks before publishing
 ├── NoVariantHolds         40   no variant of the model keeps to the limit, or the named one has no figures
@@ -25,6 +28,7 @@ ModelkitError
 ├── DataUnusable           73   the data is empty, has one class only, or cannot be split
 ├── TrainingDiverged       74   the loss became NaN or infinite
 ├── OtherTraining          75   the folder holds checkpoints of another training
+├── BackboneUnfit          76   what transfer learning starts from is missing, refused, or takes no pictures
 ├── SourceUnusable         80   a data set's source does not exist, or is not of the form that was said
 ├── ItemsUnreadable        81   items of the source cannot be read; up to 20 of them are named
 ├── DataSetUnknown         82   no data set, or no version of it, is called so
@@ -94,6 +98,24 @@ class VariantUndecided(ModelkitError):
     """Neither the recipe nor the command says which variant to make."""
 
     exit_code = 18
+
+
+class DataUnknown(ModelkitError):
+    """No data of this name."""
+
+    exit_code = 19
+
+
+class DataNeeded(ModelkitError):
+    """An imported model has no data of its own, and none was named."""
+
+    exit_code = 21
+
+
+class DataUnfit(ModelkitError):
+    """The data has classes that the contract's labels do not have."""
+
+    exit_code = 22
 
 
 class NoVariantHolds(ModelkitError):
@@ -190,6 +212,12 @@ class OtherTraining(ModelkitError):
     """The folder holds checkpoints of a training that is not the one asked for."""
 
     exit_code = 75
+
+
+class BackboneUnfit(ModelkitError):
+    """The backbone is missing, is refused before it is loaded, or takes something else than pictures."""
+
+    exit_code = 76
 
 
 class SourceUnusable(ModelkitError):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import lambent
 from lambent.domain.model import LIVE, REPORT_FILE, ModelRef
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.evaluation_step import TOOLS
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
-from lambent_toolkit.modelkit.workbench import TOOLS, Workbench
+from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.sandbox.options import find_root
 
 if TYPE_CHECKING:

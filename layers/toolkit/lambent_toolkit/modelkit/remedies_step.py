@@ -14,9 +14,10 @@ from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.remedies import Remedies
 from lambent_toolkit.modelkit.remedies_page import sensitivity_page
 from lambent_toolkit.modelkit.sensitivity_report import FineTuning, SensitivityReport
+from lambent_toolkit.modelkit.step_files import read_step_file
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
-from lambent_toolkit.modelkit.workbench import Workbench, read_step_file
+from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.reporting.page import render_page
 
 VARIANTS_FOLDER = "variants"

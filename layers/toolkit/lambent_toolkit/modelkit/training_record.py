@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from lambent_toolkit.modelkit.errors import SettingInvalid
 from lambent_toolkit.modelkit.recipe import Recipe, Split
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.report import DataFigures
+from lambent_toolkit.modelkit.step_files import read_step_file
 from lambent_toolkit.modelkit.training import Trained
 from lambent_toolkit.modelkit.training_identity import identify
 from lambent_toolkit.modelkit.training_progress import EpochFigures
@@ -34,6 +36,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     curve           figures of every epoch
     data            items of each part and digest
     tools           versions of the packages that the weights depend on
+    sources         sha256 of the files that the model was made of beside the data, by name
     """
 
     schema_version: int = 1
@@ -49,6 +52,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     curve: list[EpochFigures]
     data: DataFigures
     tools: dict[str, str]
+    sources: dict[str, str] = {}
 
 
 def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecord:
@@ -72,7 +76,13 @@ def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecor
             sha256=split.sha256,
         ),
         tools=identity.tools,
+        sources=identity.sources,
     )
+
+
+def read_training_record(folder: Path) -> TrainingRecord:
+    """Return what was trained in a folder; raises StepMissing."""
+    return msgspec.json.decode(read_step_file(folder, TRAINING_FILE, step="train"), type=TrainingRecord)
 
 
 def recorded_recipe(record: TrainingRecord) -> Recipe:

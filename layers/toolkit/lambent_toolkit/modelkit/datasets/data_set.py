@@ -92,6 +92,7 @@ class DataSet:
             self._stored_items(chosen) if self.record.items_sha256 else list(self._source_items(entries)),
             self._targets(entries),
             {column: [entry.slices[column] for entry in entries] for column in self.record.slices},
+            self.labels,
         )
 
     def bodies(self, places: Sequence[int]) -> list[bytes]:

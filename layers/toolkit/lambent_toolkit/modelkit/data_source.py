@@ -1,0 +1,95 @@
+"""Data by name, for the steps that are told `--data`, and its fit to a model's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lambent.contracts.model import Classification, ModelContract
+from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown
+from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe, Split, prepare_parts, split_items
+from lambent_toolkit.modelkit.recipe_calls import calling
+from lambent_toolkit.modelkit.recipe_check import check_declaration, check_parts
+from lambent_toolkit.modelkit.recipes import RECIPES
+from lambent_toolkit.modelkit.splitting import PARTS, Part
+
+
+@dataclass(frozen=True)
+class RecipeData:
+    """The data of a recipe in its three parts, with the labels of its contract."""
+
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.recipe.name
+
+    @cached_property
+    def parts(self) -> dict[Part, LabelledItems]:
+        """All three parts; raises as `split_items` does."""
+        return split_items(self.recipe)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What the classes are called; empty for a regression."""
+        if labels := self.parts["train"].labels:
+            return labels
+        with calling(self.recipe, "contract"):
+            declared = self.recipe.contract(self.parts["train"], self.recipe.settings)
+        answer = declared.contract.postprocessing
+        return answer.labels if isinstance(answer, Classification) else ()
+
+    def items(self, split: Part) -> LabelledItems:
+        """Return the items of one part, with their labels."""
+        found = self.parts[split]
+        return LabelledItems(found.items, found.targets, found.slices, self.labels)
+
+
+def find_data(name: str) -> RecipeData:
+    """Return data by its name: that of a built-in recipe.
+
+    Raises
+    ------
+    DataUnknown   there is none of this name
+    """
+    if name in RECIPES:
+        return RecipeData(RECIPES[name])
+    raise DataUnknown(f"There is no data {name!r}: name the data of a recipe ({', '.join(sorted(RECIPES))}).")
+
+
+def split_for(declaration: Declaration, name: str) -> Split:
+    """Return all three parts of some data as a model takes them, class numbers being those of its contract's labels.
+
+    Raises
+    ------
+    DataUnknown    there is no data of this name
+    DataUnfit      it has classes that the contract does not have
+    DataUnusable   a part is empty, or there is one class only
+    RecipeUnfit    the contract's answer is of another kind than the data's targets
+    """
+    data = find_data(name)
+    parts: Mapping[Part, LabelledItems] = {
+        part: renumbered(data.items(part), declaration.contract, name) for part in PARTS
+    }
+    check_parts(name, parts)
+    check_declaration(declaration.contract.name, declaration, parts)
+    return prepare_parts(parts, declaration)
+
+
+def renumbered(items: LabelledItems, contract: ModelContract, name: str) -> LabelledItems:
+    """Return items whose class numbers are those of the contract's labels; raises DataUnfit."""
+    answer = contract.postprocessing
+    if not items.labels or not isinstance(answer, Classification) or items.labels == answer.labels:
+        return items
+    unknown = [label for label in items.labels if label not in answer.labels]
+    if unknown:
+        raise DataUnfit(
+            f"Data {name} has classes that {contract.name} does not have: {', '.join(unknown[:10])}. The contract's "
+            f"labels are {', '.join(answer.labels[:10])}{', …' if len(answer.labels) > 10 else ''}."  # noqa: PLR2004
+        )
+    numbers = np.array([answer.labels.index(label) for label in items.labels], dtype=np.int64)
+    return LabelledItems(items.items, numbers[items.targets], items.slices, answer.labels)
