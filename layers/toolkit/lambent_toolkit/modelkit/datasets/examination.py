@@ -67,14 +67,14 @@ def examine(source: Source, limits: Limits, watcher: Watcher) -> tuple[list[Exam
     ------
     SourceUnavailable   nothing can be said about the rest
     """
-    measure = _measurer(source.kind, limits)
+    read = measure(source.kind, limits)
 
     def work(candidate: Candidate) -> Examined | Problem:
         try:
             body = candidate.body
             if body is None:
                 body = source.origin.read(candidate.path or "", max_bytes=limits.max_input_bytes)
-            return Examined(candidate, digest(body), len(body), measure(body))
+            return Examined(candidate, digest(body), len(body), read(body))
         except LambentError as error:
             where = candidate.path or candidate.id.replace("-", " ")
             return Problem(where, error.code, error.detail)
@@ -97,7 +97,8 @@ def _results(work: Callable[[Candidate], Examined | Problem], source: Source) ->
     return map(work, source.candidates)
 
 
-def _measurer(kind: Kind, limits: Limits) -> Callable[[bytes], Features]:
+def measure(kind: Kind, limits: Limits) -> Callable[[bytes], Features]:
+    """Return what makes features of a raw item; it raises serving's errors for one that serving refuses."""
     if kind == "image":
         return lambda body: _measure_image(body, limits)
     if kind == "text":

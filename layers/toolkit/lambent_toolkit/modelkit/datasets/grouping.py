@@ -26,6 +26,14 @@ class Shares:
     test: float
     seed: int
 
+    def __post_init__(self) -> None:
+        """Raise SettingInvalid unless each part gets something."""
+        if not (0 < self.validation < 1 and 0 < self.test < 1 and self.validation + self.test < 1):
+            raise SettingInvalid(
+                f"validation_share {self.validation:g} and test_share {self.test:g} must lie between 0 and 1, and "
+                "their sum too: all three parts need items."
+            )
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -79,7 +87,7 @@ def split_groups(targets: NDArray[Any], groups: NDArray[np.int64], shares: Share
 
     Raises
     ------
-    SettingInvalid, DataUnusable
+    DataUnusable   there are too few groups, or too few of a class
     """
     _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)
     rows = split_rows(targets[firsts], validation_share=shares.validation, test_share=shares.test, seed=shares.seed)
@@ -97,8 +105,7 @@ def keep_split(
 
     Raises
     ------
-    DataUnusable     there is no training part, or it is too small to be divided
-    SettingInvalid   a share is not between 0 and 1
+    DataUnusable   there is no training part, or it is too small to be divided
     """
     parts = list(own)
     leaks: list[Leak] = []
@@ -138,8 +145,6 @@ def _drop_leaks(rows: NDArray[np.int64], parts: list[Part | None]) -> list[Leak]
 def _carve(
     part: Part, share: float, parts: list[Part | None], targets: NDArray[Any], groups: NDArray[np.int64], *, seed: int
 ) -> None:
-    if not 0 < share < 1:
-        raise SettingInvalid(f"{part}_share must lie between 0 and 1, it is {share:g}.")
     train = np.flatnonzero([each == "train" for each in parts])
     _, firsts = np.unique(groups[train], return_index=True)
     size = ceil(share * len(firsts))

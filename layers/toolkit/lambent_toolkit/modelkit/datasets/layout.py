@@ -77,7 +77,7 @@ def _place(path: str, *, has_parts: bool) -> Candidate | Problem:
 
 
 def _notes(ignored: int, empty: list[str]) -> list[str]:
-    notes = [f"{ignored} hidden files and leftovers of file managers were ignored."] if ignored else []
+    notes = [f"Ignored hidden files and file managers' leftovers: {ignored}."] if ignored else []
     if empty:
         more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
         notes.append(f"Folders without files are no classes: {', '.join(empty[:_NAMED])}{more}.")

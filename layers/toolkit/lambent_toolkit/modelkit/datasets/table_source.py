@@ -25,7 +25,7 @@ from lambent_toolkit.modelkit.datasets.tables import (
     parse_json_lines,
     typed_columns,
 )
-from lambent_toolkit.modelkit.errors import SourceUnusable
+from lambent_toolkit.modelkit.errors import DataUnusable, SourceUnusable
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = frozenset({".jsonl", ".ndjson"})
@@ -47,6 +47,7 @@ def read_table(origin: Origin, name: str, options: SourceOptions) -> Source:
     Raises
     ------
     SourceUnusable      there is no such file, it is no table, or has not the columns that were named
+    DataUnusable        it is empty
     SourceUnavailable
     """
     where = f"{origin.address}/{name}"
@@ -58,6 +59,10 @@ def read_table(origin: Origin, name: str, options: SourceOptions) -> Source:
     table = _parse(body, PurePosixPath(name).suffix.lower(), options, where=where)
     if len(table.rows) > MAX_ITEMS:
         raise SourceUnusable(f"{where} has {len(table.rows):,} rows, a data set takes at most {MAX_ITEMS:,}.")
+    if not table.rows:
+        if not table.problems:
+            raise DataUnusable(f"{where} holds no rows: there is nothing to learn from.")
+        return Source(options.kind or "tabular", origin, where, [], table.problems, [])
     chosen = _choose(table, options, where=where)
     # Parts and labels are words, whatever they look like.
     texts = {column: [row.cells.get(column) for row in table.rows] for column in (chosen.label, chosen.split) if column}

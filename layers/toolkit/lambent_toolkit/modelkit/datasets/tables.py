@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO
 from math import isfinite
 from typing import Any
 
@@ -19,6 +19,7 @@ from lambent_toolkit.modelkit.errors import SourceUnusable
 MAX_TABLE_BYTES = 1 << 30
 _MAX_ROW_CHARACTERS = 1 << 20
 NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_BOM = b"\xef\xbb\xbf"
 _OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -58,7 +59,7 @@ def parse_csv(body: bytes, *, separator: str, where: str) -> ParsedTable:
     SourceUnusable   not UTF-8, a header that names no columns or one twice, or a quote that is never closed: from there
                      on, nobody knows what a row is
     """
-    lines = _Lines(body)
+    lines = _Lines(_decoded(body, where=where))
     try:
         reader = csv.reader(lines, delimiter=separator, strict=True)
         columns = _header(next(reader, []), separator=separator, where=where)
@@ -71,8 +72,6 @@ def parse_csv(body: bytes, *, separator: str, where: str) -> ParsedTable:
                 rows.append(Row(reader.line_num, dict(zip(columns, filled, strict=True))))
             elif cells:
                 problems.append(_ragged(reader.line_num, len(cells), len(columns)))
-    except UnicodeDecodeError as exc:
-        raise SourceUnusable(f"{where} is not UTF-8 (after line {reader.line_num}): save it as UTF-8.") from exc
     except csv.Error as exc:
         raise SourceUnusable(
             f"{where} is not CSV at line {reader.line_num}: {exc}. Quote cells that hold separators or quotes."
@@ -85,11 +84,11 @@ def parse_json_lines(body: bytes) -> ParsedTable:
     columns: dict[str, None] = {}
     rows: list[Row] = []
     problems: list[Problem] = []
-    for number, line in enumerate(BytesIO(body), start=1):
+    for number, line in enumerate(BytesIO(body.removeprefix(_BOM)), start=1):
         if not line.strip():
             continue
         try:
-            cells = decode_json(line.rstrip(b"\r\n"), dict[str, Any], what=f"line {number}")
+            cells = decode_json(line.rstrip(b"\r\n"), dict[str, Any], what="row")
         except InvalidInput as error:
             problems.append(Problem(f"line {number}", error.code, error.detail))
             continue
@@ -145,8 +144,8 @@ def check_columns(wanted: Sequence[str], columns: Sequence[str], *, where: str) 
 class _Lines:
     """Hands out lines, no more than a bounded number of characters for one row."""
 
-    def __init__(self, body: bytes) -> None:
-        self._text = TextIOWrapper(BytesIO(body), encoding="utf-8-sig", newline="")
+    def __init__(self, text: str) -> None:
+        self._text = StringIO(text, newline="")
         self._left = _MAX_ROW_CHARACTERS
 
     def __iter__(self) -> Iterator[str]:
@@ -163,6 +162,14 @@ class _Lines:
 
     def begin_row(self) -> None:
         self._left = _MAX_ROW_CHARACTERS
+
+
+def _decoded(body: bytes, *, where: str) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = body.count(b"\n", 0, exc.start) + 1
+        raise SourceUnusable(f"{where} is not UTF-8 at line {line}: save it as UTF-8.") from exc
 
 
 def _header(cells: list[str], *, separator: str, where: str) -> list[str]:
