@@ -5,7 +5,6 @@ ModelkitError
 ├── StepMissing            12   an earlier step has not been run in this folder
 ├── ServingCheckFailed     13   the serving interpreter could not be started, or died
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
-├── AgreementTooLow        15   the quantized model is not the float model any more
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
 ├── VariantUndecided       18   nobody has said which form of the model to make
@@ -35,6 +34,10 @@ ModelkitError
 ├── ItemChanged            83   an item is gone, or is not what was added to the data set
 ├── DataSetDamaged         84   a file of the data set is not what was written
 ├── SourceUnavailable      85   the source did not answer; trying again may help
+├── ReportOutdated         90   a report.json was written by another release
+├── AnswersNotFinite       91   a model answers test items with NaN or infinity
+├── ModelFileExchanged     92   model.tflite is not the file that was quantized
+├── ModelsIncomparable     93   two models do not answer the same question
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -74,12 +77,6 @@ class ServingRefused(ModelkitError):
         super().__init__(f"{detail} ({code})")
         self.code = code
         self.detail = detail
-
-
-class AgreementTooLow(ModelkitError):
-    """Quantization changed too many answers."""
-
-    exit_code = 15
 
 
 class DataChanged(ModelkitError):
@@ -254,6 +251,30 @@ class SourceUnavailable(ModelkitError):
     """The store of objects that the items lie in did not answer."""
 
     exit_code = 85
+
+
+class ReportOutdated(ModelkitError):
+    """report.json has another schema, or is damaged."""
+
+    exit_code = 90
+
+
+class AnswersNotFinite(ModelkitError):
+    """A model answers NaN or infinity, of which no figure can be made."""
+
+    exit_code = 91
+
+
+class ModelFileExchanged(ModelkitError):
+    """model.tflite is another file than quantization.json says."""
+
+    exit_code = 92
+
+
+class ModelsIncomparable(ModelkitError):
+    """Two models take other items, or answer something else."""
+
+    exit_code = 93
 
 
 class TrainingInterrupted(ModelkitError):
