@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lambent_toolkit.cli import model, registry, train
+from lambent_toolkit.cli import evaluate, model, registry, train
 
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 
@@ -17,6 +17,7 @@ HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 def app() -> typer.Typer:
     app = typer.Typer()
     model.register(app)
+    evaluate.register(app)
     registry.register(app)
     train.register(app)
     return app

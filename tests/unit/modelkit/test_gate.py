@@ -13,7 +13,7 @@ from lambent.services.publish import publish_version
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
-from lambent_toolkit.modelkit.report import DataFigures, Report, VariantFigures
+from lambent_toolkit.modelkit.report import MeasuredData, Report, Source, VariantFigures
 from lambent_toolkit.modelkit.serving_check import ServingRun
 
 GOLDEN = golden_vectors(contract(), tell_shade)
@@ -21,19 +21,25 @@ FILES = model_files(GOLDEN)
 
 
 def figures(accuracy: float, size_bytes: int) -> VariantFigures:
-    return VariantFigures(accuracy=accuracy, agreement=1.0, size_bytes=size_bytes, runtime="ai-edge-litert")
+    return VariantFigures(
+        accuracy=accuracy, agreement=1.0, size_bytes=size_bytes, sha256="0" * 64, runtime="ai-edge-litert"
+    )
 
 
 def artifact(*, accuracy: float = 0.95, size_bytes: int = len(FILES["model.tflite"]), **limits: float) -> Artifact:
     declared = contract(quality=QualityLimits(**limits))
     report = Report(
-        recipe="shade",
-        seed=1,
-        epochs=1,
-        data=DataFigures(train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
+        model="shade",
+        task="classification",
+        model_sha256="0" * 64,
         published="int8",
+        reference="keras",
+        source=Source(kind="recipe", name="shade", sha256="0" * 64, seed=1, epochs=1),
+        data=MeasuredData(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
         variants={"keras": figures(0.95, 5), "int8": figures(accuracy, size_bytes)},
-        confusion=[[1, 0], [0, 1]],
+        loss=None,
+        resamples=2000,
+        bootstrap_seed=1,
         tools={},
     )
     return Artifact(declared, report, FILES)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from lambent_toolkit.cli import demo, importing, key, model, registry, sam_local, sensitivity, show, stack, train
+from lambent_toolkit.cli import (
+    demo,
+    evaluate,
+    importing,
+    key,
+    model,
+    registry,
+    sam_local,
+    sensitivity,
+    show,
+    stack,
+    train,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, train, model, sensitivity, importing, registry, show, key, demo, sam_local):
+for group in (stack, train, model, evaluate, sensitivity, importing, registry, show, key, demo, sam_local):
     group.register(app)
 
 

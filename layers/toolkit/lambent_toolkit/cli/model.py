@@ -1,4 +1,4 @@
-"""Commands from a trained model to a version: quantize, evaluate, publish."""
+"""Commands that make the served file and publish it: quantize, publish."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ State = Annotated[Path, typer.Option("--state", help="State folder of the runnin
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (quantize, evaluate, publish):
+    for command in (quantize, publish):
         app.command()(command)
 
 
@@ -43,22 +43,6 @@ def quantize(
     for name, size_bytes in sizes.items():
         console.print(f"{name:<22} {size_bytes / 1000:>8.1f} kB")
     console.print(f"Next: lambent evaluate {folder}")
-
-
-def evaluate(folder: Folder) -> None:
-    """Measure the model on its held-out part: in Keras, and quantized in the serving interpreter."""
-    console = screen()
-    with ending_on_failure():
-        from lambent_toolkit.cli.tables import mistakes, variants_table
-        from lambent_toolkit.cli.watch import ConsoleWatcher
-        from lambent_toolkit.modelkit.workbench import Workbench
-
-        with ConsoleWatcher(console) as watcher:
-            bench = Workbench(folder, watcher=watcher)
-            report = bench.evaluate()
-    console.print(variants_table(report))
-    console.print(f"{report.published} on {report.data.test_items} held-out items: {mistakes(report, bench.labels())}")
-    console.print(f"Next: lambent publish {folder}")
 
 
 def publish(  # noqa: PLR0917 - typer passes every option by name

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.domain.model import (
     CONTRACT_FILE,
@@ -19,7 +17,7 @@ from lambent.domain.model import (
 )
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.card import CARD_FILE
-from lambent_toolkit.modelkit.report import Report
+from lambent_toolkit.modelkit.report import Report, decode_report
 from lambent_toolkit.modelkit.step_files import read_step_file
 
 _MADE_BY = {
@@ -61,4 +59,4 @@ class Artifact:
             files[TOKENIZER_FILE] = read_step_file(folder, TOKENIZER_FILE, step="train")
         if (folder / CARD_FILE).exists():
             files[CARD_FILE] = (folder / CARD_FILE).read_bytes()
-        return cls(contract, msgspec.json.decode(files[REPORT_FILE], type=Report), files)
+        return cls(contract, decode_report(files[REPORT_FILE], of=str(folder)), files)

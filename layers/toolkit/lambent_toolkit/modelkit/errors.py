@@ -5,7 +5,6 @@ ModelkitError
 ├── StepMissing            12   an earlier step has not been run in this folder
 ├── ServingCheckFailed     13   the serving interpreter could not be started, or died
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
-├── AgreementTooLow        15   the quantized model is not the float model any more
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
 ├── VariantUndecided       18   nobody has said which form of the model to make
@@ -29,6 +28,10 @@ ModelkitError
 ├── TrainingDiverged       74   the loss became NaN or infinite
 ├── OtherTraining          75   the folder holds checkpoints of another training
 ├── BackboneUnfit          76   what transfer learning starts from is missing, refused, or takes no pictures
+├── ReportOutdated         90   a report.json was written by another release
+├── AnswersNotFinite       91   a model answers test items with NaN or infinity
+├── ModelFileExchanged     92   model.tflite is not the file that was quantized
+├── ModelsIncomparable     93   two models do not answer the same question
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -68,12 +71,6 @@ class ServingRefused(ModelkitError):
         super().__init__(f"{detail} ({code})")
         self.code = code
         self.detail = detail
-
-
-class AgreementTooLow(ModelkitError):
-    """Quantization changed too many answers."""
-
-    exit_code = 15
 
 
 class DataChanged(ModelkitError):
@@ -212,6 +209,30 @@ class BackboneUnfit(ModelkitError):
     """The backbone is missing, is refused before it is loaded, or takes something else than pictures."""
 
     exit_code = 76
+
+
+class ReportOutdated(ModelkitError):
+    """report.json has another schema, or is damaged."""
+
+    exit_code = 90
+
+
+class AnswersNotFinite(ModelkitError):
+    """A model answers NaN or infinity, of which no figure can be made."""
+
+    exit_code = 91
+
+
+class ModelFileExchanged(ModelkitError):
+    """model.tflite is another file than quantization.json says."""
+
+    exit_code = 92
+
+
+class ModelsIncomparable(ModelkitError):
+    """Two models take other items, or answer something else."""
+
+    exit_code = 93
 
 
 class TrainingInterrupted(ModelkitError):
