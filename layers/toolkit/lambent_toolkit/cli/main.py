@@ -10,6 +10,7 @@ from lambent_toolkit.cli import (
     importing,
     key,
     model,
+    quantize,
     registry,
     sam_local,
     sensitivity,
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, train, model, evaluate, sensitivity, importing, registry, show, key, demo, sam_local):
+for group in (stack, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local):
     group.register(app)
 
 

@@ -21,6 +21,7 @@ from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -63,7 +64,7 @@ def _publish_smaller(stage: Stage) -> ModelRef:
     with ConsoleWatcher(stage.console) as watcher:
         bench = Workbench(folder, watcher=watcher)
         bench.train(_smaller_recipe())
-        bench.quantize(variant="int8")
+        bench.quantize(Wish(variant="int8", measured=()))
         bench.evaluate()
     ref = Publisher(stage.stack).publish(Artifact.read(folder)).ref
     stage.say(f"published {ref}: the same network with half the filters")

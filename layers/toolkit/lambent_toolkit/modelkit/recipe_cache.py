@@ -14,6 +14,7 @@ from lambent.domain.model import LIVE, REPORT_FILE, ModelRef
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.evaluation_step import TOOLS
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -66,7 +67,7 @@ def _make(name: str, folder: Path, watcher: Watcher) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     bench = Workbench(folder, watcher=watcher)
     bench.train(RECIPES[name])
-    bench.quantize()
+    bench.quantize(Wish(measured=()))
     bench.evaluate()
 
 
