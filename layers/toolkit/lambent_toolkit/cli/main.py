@@ -11,6 +11,7 @@ from lambent_toolkit.cli import (
     importing,
     key,
     model,
+    quantize,
     registry,
     sam_local,
     sensitivity,
@@ -25,7 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, data, train, model, evaluate, sensitivity, importing, registry, show, key, demo, sam_local):
+GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+for group in GROUPS:
     group.register(app)
 
 

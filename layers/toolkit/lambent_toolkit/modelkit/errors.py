@@ -7,7 +7,6 @@ ModelkitError
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
-├── VariantUndecided       18   nobody has said which form of the model to make
 ├── DataUnknown            19   no data of this name
 ├── DataNeeded             21   an imported model is to be measured, and no data was named
 ├── DataUnfit              22   the data has classes that the model's contract does not have
@@ -17,6 +16,8 @@ ModelkitError
 ├── ValidationMissing      41   there are too few validation items to measure anything on
 ├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
 ├── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
+├── LimitUnfit             44   a limit in the unit of another kind of model
+├── QuantizedAlready       45   the model came as a .tflite file, there is nothing to quantize it from
 ├── ForeignModelRefused    50   a file that somebody else made is unknown, damaged or may run code
 ├── ContractDisagrees      51   contract and model contradict each other
 ├── DraftUndecided         52   a contract cannot be drafted without being told more
@@ -86,15 +87,13 @@ class DataChanged(ModelkitError):
 
 
 class ConversionFailed(ModelkitError):
-    """TensorFlow's converter cannot make a .tflite file of this form of the model."""
+    """TensorFlow's converter cannot make a .tflite file of this form of the model; ``said`` is its own first line."""
 
     exit_code = 17
 
-
-class VariantUndecided(ModelkitError):
-    """Neither the recipe nor the command says which variant to make."""
-
-    exit_code = 18
+    def __init__(self, message: str, *, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class DataUnknown(ModelkitError):
@@ -137,6 +136,18 @@ class FolderNotWritable(ModelkitError):
     """A file could not be written; the folder is as it was before the step."""
 
     exit_code = 43
+
+
+class LimitUnfit(ModelkitError):
+    """A limit of the loss that is no limit, or in the unit of another kind of model."""
+
+    exit_code = 44
+
+
+class QuantizedAlready(ModelkitError):
+    """The model came as a .tflite file: it is served as it is."""
+
+    exit_code = 45
 
 
 class KeyUnusable(ModelkitError):
