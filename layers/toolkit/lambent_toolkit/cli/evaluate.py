@@ -30,15 +30,17 @@ def evaluate(
     """Measure the model on its test part: as it is served, and beside the float model."""
     console = screen()
     with ending_on_failure():
-        from lambent_toolkit.cli.tables import figures_table, mistakes, variants_table
+        from lambent_toolkit.cli.tables import mistakes, variants_table
         from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.evaluating.tables import figures_table
         from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text
         from lambent_toolkit.modelkit.workbench import Workbench
+        from lambent_toolkit.reporting.terminal import terminal_table
 
         with ConsoleWatcher(console) as watcher:
             report = Workbench(folder, watcher=watcher).evaluate(data=data)
         console.print(variants_table(report))
-        console.print(figures_table(key_figures(report)))
+        console.print(terminal_table(figures_table(key_figures(report))))
         if report.loss:
             console.print(f"Against the float model: {loss_text(report.loss, report)}.")
         told = f": {mistakes(report)}" if report.classification else ""
