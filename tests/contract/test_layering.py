@@ -114,6 +114,7 @@ WIRING = {
         "show_result_service",
         "grant_upload_service",
         "show_upload_service",
+        "show_version_service",
     ],
     "dispatch": ["dispatch_service", "batch_dead_letters"],
     "job_events": ["track_service"],

@@ -14,17 +14,15 @@ from threading import Barrier, Event, Thread
 import httpx
 import pytest
 from patience import wait_for
+from published import publish_shade
 from scipy.stats import binom
 from typer.testing import CliRunner
 
-from builders import contract, golden_vectors, picture
-from lambent.adapters.litert import LiteInterpreterLoader
-from lambent.contracts.model import Classification, Limits
+from builders import picture
 from lambent.domain.model import LIVE, Canary, ModelRef, VersionRecord, VersionState
 from lambent.domain.rollout import gets_canary
 from lambent.errors import Conflict, RequestInvalid
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.rollout import Rollout
 from lambent_toolkit.sandbox import LocalStack
 
@@ -52,15 +50,8 @@ class Rolled:
 
 @pytest.fixture(scope="module")
 def rolled(stack: LocalStack) -> Rolled:
-    publisher = Publisher(stack.info)
     for number in (1, 2):
-        declared = contract(
-            name=MODEL,
-            postprocessing=Classification(labels=(f"dark-{number}", f"bright-{number}")),
-            limits=Limits(max_input_bytes=200_000, max_pixels=10_000, max_rows=8),
-        )
-        golden = golden_vectors(declared, LiteInterpreterLoader().load(SHADE, declared).run)
-        publisher.publish_files({"model.tflite": SHADE.read_bytes(), "golden.npz": golden.to_npz()}, declared)
+        publish_shade(stack.info, name=MODEL, labels=(f"dark-{number}", f"bright-{number}"))
     rollout = Rollout(stack.info, by="ann")
     rollout.set_label(MODEL, LIVE, 1)
     return Rolled(stack, rollout)

@@ -33,6 +33,7 @@ CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r",
     get_remaining_time_in_millis=lambda: 20_000,
 )  # fmt: skip
+CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
 FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "sweep")
 
 
@@ -155,6 +156,7 @@ def _build_services() -> None:
         wiring.predict_service, wiring.repository_service,
         wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.show_job_service,
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
+        wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
@@ -176,7 +178,7 @@ def _publish() -> None:
     store = S3ObjectStore(client("s3"), "models", what="model store")
     model = ROOT / "tests/fixtures/shade.int8.tflite"
     golden = golden_vectors(contract(), LiteInterpreterLoader().load(model, contract()).run)
-    files = {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz()}
+    files = {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz(), "card.md": CARD.encode()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
     table("table").put_item(Item={"pk": "APIKEY#plain", "sk": "TENANT", "tenant": "acme"})
@@ -365,6 +367,48 @@ def test_jobs_reads_and_refusals(functions: Functions) -> None:
     assert functions.http("jobs", "GET", "/jobs/none")[1]["code"] == "job_not_found"
     assert functions.http("jobs", "POST", "/jobs", b"{")[1]["code"] == "json_invalid"
     assert functions.http("jobs", "GET", "/models", key=None)[1]["code"] == "auth_invalid"
+
+
+@pytest.mark.parametrize("path", ["/models/shade", "/models/shade/versions/1"])
+def test_a_model_and_a_version_show_the_model_card(functions: Functions, path: str) -> None:
+    status, body, headers = functions.http("jobs", "GET", path)
+    as_text = functions.http_bytes("jobs", "GET", path, headers={"accept": "text/markdown"})
+
+    assert (status, body["card"]) == (200, {"version": "1", "markdown": CARD, "error": None})
+    assert headers["Vary"] == "Accept"
+    assert as_text[:2] == (200, CARD.encode())
+    assert as_text[2]["Content-Type"] == "text/markdown; charset=utf-8"
+    assert as_text[2]["Lambent-Model"] == "shade@1"
+
+
+@pytest.mark.parametrize("path", ["/models/shade", "/models/shade/versions/1"])
+def test_a_card_that_somebody_changed_is_not_sent(functions: Functions, path: str) -> None:
+    functions.s3.put_object(Bucket="models", Key="shade/1/card.md", Body=CARD.replace("50", "99").encode())
+    try:
+        status, body, _ = functions.http("jobs", "GET", path)
+        refused = functions.http("jobs", "GET", path, headers={"accept": "text/markdown"})
+    finally:
+        functions.s3.put_object(Bucket="models", Key="shade/1/card.md", Body=CARD.encode())
+
+    assert (status, body["card"]["markdown"]) == (200, None)
+    assert body["card"]["error"]["code"] == "model_integrity_failed"
+    assert (refused[0], refused[1]["code"]) == (503, "model_integrity_failed")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status", "code"),
+    [
+        ("/models/shade", "image/png", 406, "not_acceptable"),
+        ("/models/nobody", "text/markdown", 404, "model_not_found"),
+        ("/models/shade/versions/9", None, 404, "model_not_found"),
+        ("/models/shade/versions/live", None, 404, "model_not_found"),
+        ("/models/Shade", None, 400, "name_invalid"),
+    ],
+)
+def test_no_card_of_what_is_not_there(functions: Functions, path, accept, status, code) -> None:
+    got = functions.http("jobs", "GET", path, headers={} if accept is None else {"accept": accept})
+
+    assert (got[0], got[1]["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from lambent.domain.job import JobKind, ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
+from lambent.domain.signatures import ManifestSignature
 from lambent.errors import (
     AliasConflict,
     Misconfigured,
@@ -268,6 +269,15 @@ def test_who_published_a_version_and_why_is_kept(registry) -> None:
     registry.add_version(record)
 
     assert registry.version(ModelRef("shade", 1)) == record
+
+
+def test_who_signed_a_version_is_kept(registry) -> None:
+    record = replace(version(1), signature=ManifestSignature("0123456789ab", "MEUCIQ=="))
+
+    registry.add_version(record)
+
+    assert registry.version(ModelRef("shade", 1)) == record
+    assert registry.versions("shade") == [record]
 
 
 def test_rows_of_earlier_releases_are_read_and_go_on(table) -> None:

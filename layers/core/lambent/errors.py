@@ -37,6 +37,7 @@ LambentError
 ├── NotFound                     what was named does not exist, or not for this caller
 │   ├── RouteNotFound            route_not_found
 │   ├── ModelNotFound            model_not_found
+│   ├── CardNotFound             card_not_found
 │   ├── JobNotFound              job_not_found
 │   ├── UploadNotFound           upload_not_found
 │   ├── ResultNotFound           result_not_found
@@ -390,6 +391,13 @@ class ModelNotFound(NotFound):
 
     code = "model_not_found"
     title = "Model not found"
+
+
+class CardNotFound(NotFound):
+    """The version was published without a model card."""
+
+    code = "card_not_found"
+    title = "Model card not found"
 
 
 class JobNotFound(NotFound):

@@ -233,6 +233,12 @@ def product(stack: Any) -> Product:
 
 
 @pytest.fixture(scope="session")
+def as_product() -> Callable[[StackInfo], Product]:
+    """Return how to look at another stack of the product."""
+    return Product
+
+
+@pytest.fixture(scope="session")
 def language(product: Product) -> Served:
     return serve_recipe(product, "language")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from published import publish_shade
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -95,6 +96,18 @@ def lists_digits(product: Any, answer: Any) -> None:
     assert "digits" in json.loads(answer["body"])["models"]
 
 
+def shows_card(product: Any, answer: Any) -> None:
+    headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+    assert (answer["statusCode"], headers["Content-Type"]) == (200, "text/markdown; charset=utf-8")
+    assert answer["body"].startswith("# carded")
+
+
+def publish_with_card(product: Any) -> None:
+    """Publish a version that has a card, if this stack has none yet."""
+    if "carded" not in product.http.get("/models").json()["models"]:
+        publish_shade(product.info, name="carded", card="# carded\n")
+
+
 def counts(product: Any, answer: Any) -> None:
     assert set(answer) == {"looked_at", "finished", "enqueued", "errors"}
 
@@ -167,6 +180,8 @@ OUTCOMES = {
     "predict.not_json": Outcome("predict", answers(400, code="json_invalid")),
     "predict.unknown_model": Outcome("predict", answers(404, code="model_not_found")),
     "jobs.models": Outcome("jobs", lists_digits),
+    "jobs.card": Outcome("jobs", shows_card, before=publish_with_card),
+    "jobs.unknown_version": Outcome("jobs", answers(404, code="model_not_found")),
     "jobs.unknown_job": Outcome("jobs", answers(404, code="job_not_found")),
     "jobs.not_json": Outcome("jobs", answers(400, code="json_invalid")),
     "jobs.tenant_in_body": Outcome("jobs", answers(422, code="field_not_allowed")),

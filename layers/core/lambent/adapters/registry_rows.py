@@ -29,7 +29,7 @@ def version_row(record: VersionRecord) -> dict[str, Any]:
         "created_at": record.created_at,
     }
     if record.signature is not None:
-        row["signature"] = {"key_id": record.signature.key_id, "value": record.signature.value}
+        row |= {"signature_key_id": record.signature.key_id, "signature": record.signature.value}
     for what, change in (("retired", record.retired), ("removed", record.removed)):
         row |= change_fields(what, change) if change is not None else {}
     return row | {name: text for name, text in (("published_by", record.by), ("published_why", record.why)) if text}
@@ -41,7 +41,7 @@ def read_version(name: str, row: dict[str, Any]) -> VersionRecord:
         ModelRef(name, int(row["version"])),
         str(row["manifest_sha256"]),
         str(row["created_at"]),
-        ManifestSignature(**row["signature"]) if "signature" in row else None,
+        ManifestSignature(row["signature_key_id"], row["signature"]) if "signature" in row else None,
         by=row.get("published_by", ""),
         why=row.get("published_why", ""),
         retired=_change(row, "retired"),

@@ -1,4 +1,4 @@
-"""Content-Type and Accept of the media door (RFC 9110, sections 8.3 and 12.5.1)."""
+"""Content-Type and Accept (RFC 9110, sections 8.3 and 12.5.1)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lambent.errors import MediaTypeUnsupported, NotAcceptable
 
 JSON, CSV, TEXT, MULTIPART = "application/json", "text/csv", "text/plain", "multipart/form-data"
+MARKDOWN = "text/markdown"  # RFC 7763
 _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 _QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")

@@ -14,7 +14,7 @@ from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry, Rehearsal
-    from lambent.runtime.settings import ModelSettings, PredictSettings
+    from lambent.runtime.settings import JobsSettings, ModelSettings, PredictSettings
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
@@ -39,7 +39,7 @@ def resolver(table_name: str, label_ttl_s: float) -> ModelResolver:
     return ModelResolver(registry(table_name), CLOCK, label_ttl_s=label_ttl_s)
 
 
-def version_files(settings: ModelSettings | PredictSettings) -> VersionFiles:
+def version_files(settings: ModelSettings | PredictSettings | JobsSettings) -> VersionFiles:
     """Return the verified files of versions; of signed ones only, where the stack pins keys."""
     from lambent.services.version_files import VersionFiles
 

@@ -68,8 +68,10 @@ class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.uppe
 
 
 class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
-    """HTTP jobs, uploads and registry reads."""
+    """HTTP jobs, uploads and registry reads, with the cards of versions."""
 
+    models_bucket: str
+    model_public_keys: str
     batch_queue_url: str
 
 

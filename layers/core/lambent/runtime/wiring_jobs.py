@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lambent.services.show_job import ShowJobService
     from lambent.services.show_result import ShowResultService
     from lambent.services.show_upload import ShowUploadService
+    from lambent.services.show_version import ShowVersionService
     from lambent.services.submit_job import SubmitService
 
 
@@ -125,3 +126,12 @@ def show_upload_service() -> ShowUploadService:
     settings = load_settings(AroundSettings)
     grants = DynamoGrantStore(table(settings.table_name))
     return ShowUploadService(grants=grants, data=parts.data(settings.data_bucket))
+
+
+@cache
+def show_version_service() -> ShowVersionService:
+    """Return JobsFunction's reads of models, versions and their cards."""
+    from lambent.services.show_version import ShowVersionService
+
+    settings = jobs_settings()
+    return ShowVersionService(parts.registry(settings.table_name), parts.version_files(settings))

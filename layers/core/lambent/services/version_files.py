@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from lambent.services.golden import GoldenVectors
 
 T = TypeVar("T")
+# Of a dozen files 2 KB; a version has fewer.
+_MOST_MANIFEST_BYTES = 65_536
 
 
 class VersionFiles:
@@ -76,7 +78,7 @@ class VersionFiles:
         """
         record = self.record(ref)
         with self.telling(ref):
-            body = self._read(ref, MANIFEST_FILE)
+            body = self._read(ref, MANIFEST_FILE, max_bytes=_MOST_MANIFEST_BYTES)
             if digest(body) != record.manifest_sha256:
                 raise _tampered(MANIFEST_FILE, record.manifest_sha256, digest(body))
             if self._signatures is not None:
@@ -87,11 +89,11 @@ class VersionFiles:
 
     def file(self, ref: ModelRef, manifest: VersionManifest, name: str) -> bytes:
         """Return a verified file; raises ModelFormatRefused (the version has none), ModelIntegrityFailed."""
-        expected = manifest_entry(ref, manifest, name).sha256
+        entry = manifest_entry(ref, manifest, name)
         with self.telling(ref):
-            body = self._read(ref, name)
-            if digest(body) != expected:
-                raise _tampered(name, expected, digest(body))
+            body = self._read(ref, name, max_bytes=entry.size_bytes)
+            if digest(body) != entry.sha256:
+                raise _tampered(name, entry.sha256, digest(body))
         return body
 
     @contextmanager
@@ -150,11 +152,13 @@ class VersionFiles:
     def _contract(self, ref: ModelRef, manifest: VersionManifest) -> ModelContract:
         return _decode_published(self.file(ref, manifest, CONTRACT_FILE), ModelContract, what="contract")
 
-    def _read(self, ref: ModelRef, name: str) -> bytes:
+    def _read(self, ref: ModelRef, name: str, *, max_bytes: int) -> bytes:
         try:
-            return self._store.read(ref.key(name)).body
+            return self._store.read(ref.key(name), max_bytes=max_bytes).body
         except SourceGone as exc:
             raise _missing(ref, name) from exc
+        except PayloadTooLarge as exc:
+            raise _too_large(name, exc) from exc
 
     def _download(self, ref: ModelRef, name: str, entry: FileDigest, file: BinaryIO) -> None:
         try:
@@ -163,9 +167,7 @@ class VersionFiles:
         except SourceGone as exc:
             raise _missing(ref, name) from exc
         except PayloadTooLarge as exc:
-            raise ModelIntegrityFailed(
-                f"{name} is larger than what was published.", limit=exc.limit, got=exc.got
-            ) from exc
+            raise _too_large(name, exc) from exc
         except OSError as exc:
             if exc.errno != errno.ENOSPC:
                 raise
@@ -210,6 +212,10 @@ def _check_is_of(manifest: VersionManifest, ref: ModelRef) -> None:
 
 def _missing(ref: ModelRef, name: str) -> ModelIntegrityFailed:
     return ModelIntegrityFailed(f"{name} of {ref} is missing from the model store.")
+
+
+def _too_large(name: str, exc: PayloadTooLarge) -> ModelIntegrityFailed:
+    return ModelIntegrityFailed(f"{name} is larger than what was published.", limit=exc.limit, got=exc.got)
 
 
 def _tampered(name: str, expected: str, got: str) -> ModelIntegrityFailed:

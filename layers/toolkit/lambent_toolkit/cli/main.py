@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lambent_toolkit.cli import (
+    data,
     demo,
     evaluate,
     importing,
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, train, model, evaluate, sensitivity, importing, registry, show, key, demo, sam_local):
+for group in (stack, data, train, model, evaluate, sensitivity, importing, registry, show, key, demo, sam_local):
     group.register(app)
 
 

@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="Built-in: digits, language, wine; or a Python file that is a recipe.", show_default=False),
+        typer.Argument(
+            help="Built-in: digits, language, wine, transfer; or a Python file that is a recipe.", show_default=False
+        ),
     ],
     *,
     settings: Annotated[

@@ -18,8 +18,9 @@ from lambent.contracts.model import (
     TabularPreprocessing,
     TextPreprocessing,
 )
+from lambent.domain.card import CARD_FILE
 
-CARD_FILE = "card.md"
+__all__ = ["CARD_FILE", "Figure", "model_card"]
 _MOST_LABELS = 20
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
+from lambent.domain.card import CARD_FILE
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE
-from lambent_toolkit.modelkit.card import CARD_FILE
 from lambent_toolkit.modelkit.evaluating.evaluated_card import evaluated_card
 from lambent_toolkit.modelkit.evaluating.evaluation import TOOLS, Evaluation, evaluate
 from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page

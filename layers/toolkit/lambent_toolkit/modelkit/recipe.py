@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
-from lambent_toolkit.modelkit.errors import RecipeUnfit
+from lambent.errors import InvalidInput
+from lambent_toolkit.modelkit.errors import DataUnusable, RecipeUnfit
 from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.recipe_check import check_declaration, check_items, check_parts
 from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
@@ -124,6 +126,8 @@ class Recipe:
     fine_tune    (model, settings) → None, after the first phase, with its best weights: makes more of the model
                  trainable and compiles it anew; `HyperParameters.fine_tune_epochs` more epochs follow. None if the
                  recipe has no such phase
+    sources      settings → files that the model is made of beside the data, such as a backbone; their digests are part
+                 of what makes two trainings the same. None if there are none
     path         the Python file it came from, None for built-in ones
     source_sha256   of that file, or of the built-in module's
     """
@@ -134,8 +138,16 @@ class Recipe:
     contract: Callable[[LabelledItems, Any], Declaration]
     model: Callable[[ModelContract, Any], keras.Model]
     fine_tune: Callable[[keras.Model, Any], None] | None = None
+    sources: Callable[[Any], Sequence[Path]] | None = None
     path: str | None = None
     source_sha256: str = ""
+
+    def source_digests(self) -> dict[str, str]:
+        """Return the sha256 of each file that `sources` names, by the file's name; raises RecipeFailed."""
+        if self.sources is None:
+            return {}
+        with calling(self, "sources"):
+            return {path.name: sha256(path.read_bytes()).hexdigest() for path in self.sources(self.settings)}
 
     def having(self, **settings: object) -> Recipe:
         """Return the recipe with some settings changed; raises msgspec.ValidationError, TypeError (unknown name)."""
@@ -203,7 +215,7 @@ def prepare(recipe: Recipe) -> Split:
 
 
 def prepare_parts(parts: Mapping[Part, LabelledItems], declaration: Declaration) -> Split:
-    """Preprocess every part as serving does; the parts are checked already. Raises InvalidInput (an item)."""
+    """Preprocess every part as serving does; the parts are checked already. Raises DataUnusable (an item)."""
     prepared = {part: prepare_items(parts[part], declaration) for part in PARTS}
     hashed = sha256()
     for part in prepared.values():
@@ -250,10 +262,22 @@ def _own_parts(data: SplitData, recipe: Recipe) -> dict[Part, LabelledItems]:
 
 
 def prepare_items(data: LabelledItems, declaration: Declaration) -> Prepared:
-    """Return the items with their tensors: every item through the one preprocessing path."""
+    """Return the items with their tensors: every item through the one preprocessing path.
+
+    Raises
+    ------
+    DataUnusable   serving would refuse an item; tells its number in the part
+    """
     preprocessor = make_preprocessor(declaration.contract, declaration.assets)
-    tensors = preprocessor.collate([preprocessor.prepare(item) for item in data.items])
-    return Prepared(data.items, data.targets, tensors, data.slices)
+    ready = []
+    for number, item in enumerate(data.items, start=1):
+        try:
+            ready.append(preprocessor.prepare(item))
+        except InvalidInput as exc:
+            raise DataUnusable(
+                f"Item {number} of {len(data)} cannot be prepared for {declaration.contract.name}: {exc.detail}"
+            ) from exc
+    return Prepared(data.items, data.targets, preprocessor.collate(ready), data.slices)
 
 
 def _sliced(slices: Mapping[str, list[str]], rows: NDArray[np.int64]) -> dict[str, list[str]]:

@@ -16,9 +16,9 @@ def layers_table(report: SensitivityReport) -> Table:
             each.layer,
             ", ".join(each.operators),
             f"{each.alone.output_error:.4f}",
-            _show(each.alone, report),
+            *_figures(each.alone, report),
             f"{each.spared.output_error:.4f}",
-            _show(each.spared, report),
+            *_figures(each.spared, report),
         )
         for each in report.layers
     ]
@@ -26,9 +26,9 @@ def layers_table(report: SensitivityReport) -> Table:
         Column("layer"),
         Column("operators"),
         Column("alone in int8: RMS error", is_number=True),
-        Column("loss"),
+        *_loss_columns(report),
         Column("alone in float: RMS error", is_number=True),
-        Column("loss"),
+        *_loss_columns(report),
     )
     marked = frozenset(number for number, each in enumerate(report.layers) if each.layer in spared)
     return Table(columns, rows, f"{report.model}, {report.validation_items} validation items", marked)
@@ -68,10 +68,20 @@ def sensitivity_page(report: SensitivityReport) -> Page:
         alt=f"Output error of {report.model} with each layer alone in int8 and alone in float.",
         caption="A long first bar: the layer's own weights, inputs or outputs do not fit into 8 bits. A second bar "
         "that is shorter than the others: leaving this one layer in float would already help.",
-        number_format="{:.3f}",
+        number_format="{:.3g}",
     )
     section = Section("Sensitivity of the layers", (Prose(verdict(report)), figure, layers_table(report)))
     return Page(f"{report.model}: what int8 costs, by layer", "Measured on the validation part.", (section,))
+
+
+def _loss_columns(report: SensitivityReport) -> tuple[Column, Column]:
+    name, unit = ("drop", "pt") if report.metric == "accuracy" else ("RMSE", "%")
+    return Column(name, unit, is_number=True), Column("95 %", is_number=True)
+
+
+def _figures(effect: Effect, report: SensitivityReport) -> tuple[str, str]:
+    loss, factor = effect.loss, 1 if report.metric == "accuracy" else 100
+    return f"{factor * loss.value:.2f}", f"{factor * loss.low:.2f} to {factor * loss.high:.2f}"
 
 
 def _show(effect: Effect, report: SensitivityReport | FineTuning) -> str:

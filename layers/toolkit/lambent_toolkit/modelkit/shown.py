@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lambent.contracts.model import ModelContract, VersionManifest
+from lambent.domain.card import CARD_FILE, read_card
 from lambent.domain.model import LabelRecord, ModelChoice, VersionRecord
 from lambent.ports import Registry
 from lambent.services.describe import DescribeService
 from lambent.services.version_files import VersionFiles
-from lambent_toolkit.modelkit.card import CARD_FILE, model_card
+from lambent_toolkit.modelkit.card import model_card
 
 
 @dataclass(frozen=True)
@@ -53,5 +54,5 @@ def show_version(choice: ModelChoice, *, registry: Registry, files: VersionFiles
     manifest = files.manifest(ref)
     contract = files.contract(ref)
     has_card = CARD_FILE in manifest.files
-    card = files.file(ref, manifest, CARD_FILE).decode() if has_card else model_card(contract)
+    card = read_card(files.file(ref, manifest, CARD_FILE)) if has_card else model_card(contract)
     return Shown(files.record(ref), registry.labels(ref.name), manifest, contract, card)

@@ -21,6 +21,7 @@ class TrainingIdentity(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     data_sha256: str
     tools: dict[str, str]
+    sources: dict[str, str] = {}
 
     def differences(self, other: TrainingIdentity) -> list[str]:
         """Return in words what differs, from ``other`` to this; empty if they are the same training."""
@@ -32,6 +33,7 @@ class TrainingIdentity(msgspec.Struct, frozen=True, kw_only=True):
         told += _changes(self.settings, other.settings)
         if self.data_sha256 != other.data_sha256:
             told.append("the data has changed")
+        told += [f"{name} has changed" for name, digest in self.sources.items() if other.sources.get(name) != digest]
         return told + _changes(self.tools, other.tools)
 
 
@@ -43,6 +45,7 @@ def identify(recipe: Recipe, split: Split) -> TrainingIdentity:
         settings=msgspec.to_builtins(recipe.settings),
         data_sha256=split.sha256,
         tools={tool: version(tool) for tool in _TOOLS},
+        sources=recipe.source_digests(),
     )
 
 

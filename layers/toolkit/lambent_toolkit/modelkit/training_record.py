@@ -36,6 +36,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     curve           figures of every epoch
     data            items of each part and digest
     tools           versions of the packages that the weights depend on
+    sources         sha256 of the files that the model was made of beside the data, by name
     """
 
     schema_version: int = 1
@@ -51,6 +52,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     curve: list[EpochFigures]
     data: DataFigures
     tools: dict[str, str]
+    sources: dict[str, str] = {}
 
 
 def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecord:
@@ -74,6 +76,7 @@ def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecor
             sha256=split.sha256,
         ),
         tools=identity.tools,
+        sources=identity.sources,
     )
 
 

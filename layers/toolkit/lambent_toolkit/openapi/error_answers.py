@@ -93,6 +93,10 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.JobIdReused("This job id was used for a different request; choose a new id.", field="id"),
     errors.RouteNotFound("This API has no such route or method."),
     errors.ModelNotFound("There is no such model. Near names: digits.", field="model", limit=["digits"]),
+    errors.CardNotFound(
+        "digits@1 was published without a model card. Put a card.md into its folder and publish that as the next "
+        "version; `lambent show digits@1` draws one from the contract alone."
+    ),
     errors.JobNotFound("There is no such job.", field="id"),
     errors.UploadNotFound("There is no such upload.", field="id"),
     errors.ResultNotFound("The answer of this call has expired.", field="id"),

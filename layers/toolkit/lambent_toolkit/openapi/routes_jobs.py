@@ -28,6 +28,29 @@ _REQUEST = {
     "input": {"manifest_uri": f"s3://{samples.BUCKET}/inputs/default/items.jsonl"},
 }
 _JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
+_CARD = {"version": "1", "markdown": "# digits\n\n## What it is\n\n…\n", "error": None}
+_VERSION = {
+    "name": samples.MODEL,
+    "version": "1",
+    "state": "active",
+    "labels": ["live"],
+    "published": {"at": "2026-11-23T21:00:00.000Z", "by": "", "why": ""},
+    "retired": None,
+    "signed_by": "0123456789ab",
+    "manifest_sha256": "0" * 64,
+    "files": [{"name": "model.tflite", "size_bytes": 59_216, "sha256": "0" * 64}],
+    "card": _CARD,
+}
+_CARD_ALONE = "`Accept: text/markdown` answers the model card alone, verified."
+_CARD_ERRORS = (
+    errors.NameInvalid,
+    errors.ModelNotFound,
+    errors.CardNotFound,
+    errors.NotAcceptable,
+    errors.ModelIntegrityFailed,
+    errors.ModelSignatureInvalid,
+    errors.ModelFormatRefused,
+)
 
 
 def routes() -> Iterator[Route]:
@@ -125,17 +148,43 @@ def _registry() -> Iterator[Route]:
         "labels": {"live": "1"},
         "canaries": {"live": {"version": "2", "weight_percent": 10.0}},
         "retired": [],
+        "card": _CARD,
     }
     yield Route(
         operation_id="describe_model",
         method="get",
         path="/models/{model}",
         tag=REGISTRY["name"],
-        summary="Versions and labels of a model",
-        answers={200: json_answer("The model.", ref("ModelDescription"), described)},
-        errors=(errors.NameInvalid, errors.ModelNotFound),
+        summary="Versions and labels of a model, and the card of its live version",
+        description=f"{_CARD_ALONE} What is wrong with the live version's files is in the card's `error` otherwise.",
+        answers={200: _with_card(json_answer("The model.", ref("ModelDescription"), described))},
+        errors=_CARD_ERRORS,
         samples=[samples.curl_json("get", f"/models/{samples.MODEL}")],
     )
+    yield Route(
+        operation_id="describe_version",
+        method="get",
+        path="/models/{model}/versions/{version}",
+        tag=REGISTRY["name"],
+        summary="One version: its model card, its files, who published it",
+        description=f"{_CARD_ALONE} A retired version is shown until its files are removed.",
+        answers={200: _with_card(json_answer("The version.", ref("VersionView"), _VERSION))},
+        errors=_CARD_ERRORS,
+        samples=[
+            {
+                "lang": "Shell",
+                "label": "curl",
+                "source": f'curl -s "$URL/models/{samples.MODEL}/versions/1" -H "x-api-key: $KEY" '
+                "-H 'Accept: text/markdown'",
+            }
+        ],
+    )
+
+
+def _with_card(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer that is also given as Markdown."""
+    card = {"schema": {"type": "string"}, "examples": {"card": {"value": _CARD["markdown"]}}}
+    return {**answer, "content": {**answer["content"], "text/markdown": card}}
 
 
 def _document() -> Iterator[Route]:

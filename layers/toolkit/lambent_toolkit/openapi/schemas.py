@@ -14,6 +14,7 @@ from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
 from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
+from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
 from lambent_toolkit.openapi.error_answers import error_examples
 from lambent_toolkit.openapi.schema_parts import REFERENCE, STRING, array_of, loose, ref, strict
@@ -21,6 +22,7 @@ from lambent_toolkit.openapi.schema_parts import REFERENCE, STRING, array_of, lo
 _STRUCTS = (
     AnswerReference,
     BatchSubmission,
+    CardView,
     ClassPrediction,
     GrantView,
     ImageRequest,
@@ -33,6 +35,7 @@ _STRUCTS = (
     UploadView,
     Usage,
     ValuePrediction,
+    VersionView,
 )
 
 
@@ -108,6 +111,10 @@ _OWN: dict[str, Any] = {
                 "description": "Label to the version that is on trial there, with its part of the label's requests.",
             },
             "retired": array_of(STRING, description="Versions that no label may point to any more."),
+            "card": {
+                "anyOf": [ref("CardView"), {"type": "null"}],
+                "description": "Of the version behind `live`; null if no version is.",
+            },
         }
     ),
 }

@@ -72,6 +72,8 @@ def grouped_bar_chart(
     is_crowded = _AROUND_BARS_IN + _BAR_IN * bars > _MAX_HEIGHT_IN
 
     def paint(canvas: Canvas, theme: Theme) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes = canvas.add_subplot()
         thickness = 0.8 / len(groups)
         hatches = ("", "///", "...")
@@ -94,6 +96,8 @@ def grouped_bar_chart(
         if is_crowded:
             _thin_out(axes, names)
         axes.margins(x=0.16, y=0.02)
+        # Small numbers have long ticks, which run into one another where there are many.
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.invert_yaxis()
         axes.set_xlabel(axis)
         axes.grid(visible=False, axis="y")
@@ -131,8 +135,9 @@ def line_chart(
             xs = np.arange(first_x, first_x + len(ys))
             shown = mark if len(ys) <= _MAX_MARKED_POINTS else None
             axes.plot(xs, ys, label=name, linestyle=dashes, marker=shown, markersize=4, color=color, linewidth=1.8)
-        for name, x in (marked_x or {}).items():
-            axes.axvline(x, color=theme.muted, linestyle=":", linewidth=1.4, label=name)
+        marks = zip((marked_x or {}).items(), cycle((":", "-.")), cycle((theme.muted, theme.series[2])), strict=False)
+        for (name, x), dashes, color in marks:
+            axes.axvline(x, color=color, linestyle=dashes, linewidth=1.6, label=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(x_axis)
         axes.set_ylabel(y_axis)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 
 import msgspec
 
 from lambent.contracts.model import ImagePreprocessing, ModelContract, TabularPreprocessing, TextPreprocessing
+from lambent_toolkit.modelkit.datasets.pictures import SMALL_TYPE, small_copy
 from lambent_toolkit.reporting.page import Cell, Thumbnail
 
-_SIDE_PX = 72
 _MOST_CHARACTERS = 160
 ShowItem = Callable[[int], Cell]
 
@@ -21,7 +20,8 @@ def item_shower(items: list[bytes], contract: ModelContract) -> ShowItem:
 
     def show(number: int) -> Cell:
         if isinstance(spec, ImagePreprocessing):
-            return thumbnail(items[number], alt=f"item {number}")
+            # Encoded anew, so that nothing but its pixels gets into the page.
+            return Thumbnail(small_copy(items[number], contract.limits), SMALL_TYPE, alt=f"item {number}")
         if isinstance(spec, TextPreprocessing):
             return excerpt(items[number].decode("utf-8", "replace"))
         if isinstance(spec, TabularPreprocessing):
@@ -29,19 +29,6 @@ def item_shower(items: list[bytes], contract: ModelContract) -> ShowItem:
         return f"item {number}"
 
     return show
-
-
-def thumbnail(picture: bytes, *, alt: str) -> Thumbnail:
-    """Return a picture small enough for a table, encoded anew, so that nothing but its pixels gets into the page."""
-    from PIL import Image
-
-    with Image.open(BytesIO(picture)) as opened:
-        opened.draft("RGB", (_SIDE_PX * 2, _SIDE_PX * 2))  # lets libjpeg skip what a thumbnail does not need
-        small = opened.convert("RGBA" if opened.mode in {"RGBA", "LA", "P", "PA"} else "RGB")
-        small.thumbnail((_SIDE_PX, _SIDE_PX))
-        body = BytesIO()
-        small.save(body, "PNG", optimize=True)
-    return Thumbnail(body.getvalue(), "image/png", alt)
 
 
 def excerpt(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from lambent_toolkit.modelkit.errors import RecipeUnknown
 from lambent_toolkit.modelkit.recipe import HyperParameters, Recipe
 from lambent_toolkit.modelkit.recipe_calls import running
-from lambent_toolkit.modelkit.recipes import digits, language, wine
+from lambent_toolkit.modelkit.recipes import digits, language, transfer, wine
 
 _FUNCTIONS = ("data", "contract", "model")
 
@@ -25,8 +25,8 @@ def find_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name : str   of a built-in recipe, or path of a Python file that defines the functions ``data``, ``contract`` and
-                 ``model``, ``fine_tune`` if it has a second phase, and ``Settings`` if it has any of its own; the file
-                 is run
+                 ``model``, ``fine_tune`` if it has a second phase, ``sources`` if the model is made of further files,
+                 and ``Settings`` if it has any of its own; the file is run
 
     Raises
     ------
@@ -76,12 +76,13 @@ def _assemble(name: str, defined: Mapping[str, Any], file: Path) -> Recipe:
         contract=defined["contract"],
         model=defined["model"],
         fine_tune=defined.get("fine_tune"),
+        sources=defined.get("sources"),
         source_sha256=sha256(file.read_bytes()).hexdigest(),
     )
 
 
 RECIPES: dict[str, Recipe] = {
     file.stem: _assemble(file.stem, vars(module), file)
-    for module in (digits, language, wine)
+    for module in (digits, language, wine, transfer)
     for file in [Path(module.__file__)]
 }
