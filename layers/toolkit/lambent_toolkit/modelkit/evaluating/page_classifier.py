@@ -135,7 +135,7 @@ def _curve(each: Reliability) -> ReliabilityCurve:
 
 def _told(each: Reliability) -> str:
     verdict = (
-        "within what chance gives a perfectly calibrated model" if each.ece <= each.ece_limit else "more than chance"
+        "within what chance gives a calibrated model" if each.ece <= each.ece_limit else "more than chance explains"
     )
     return (
         f"At temperature {each.temperature:.3g}: ECE {percent(each.ece)}, {verdict} (such a model shows "
