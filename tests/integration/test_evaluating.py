@@ -216,7 +216,7 @@ def test_a_regression_is_evaluated_in_its_unit_with_its_slices(regression: Path)
 def test_two_regressions_are_compared_by_a_paired_bootstrap(regression: Path, tmp_path: Path) -> None:
     Workbench(regression).evaluate()
     worse = Workbench(tmp_path / "worse")
-    worse.train(find_recipe(str(REGRESSION)).having(epochs=1))
+    worse.train(find_recipe(str(REGRESSION)).having(epochs=1, batch_size=512))
     worse.quantize(Wish(measured=()))
     worse.evaluate()
 
