@@ -1,16 +1,19 @@
 """report.json, and how tables tell of it."""
 
 import json
+import re
 
 import pytest
 from rich.console import Console
 
-from lambent_toolkit.cli.tables import figures_table, mistakes, variants_table
+from lambent_toolkit.cli.tables import mistakes, variants_table
 from lambent_toolkit.modelkit.errors import ReportOutdated
+from lambent_toolkit.modelkit.evaluating.tables import figures_table
 from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text
 from lambent_toolkit.modelkit.quantization_report import Loss
 from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.step_files import to_json
+from lambent_toolkit.reporting.terminal import terminal_table
 from measured import classifier_report, regression_report, report
 
 
@@ -52,10 +55,10 @@ def test_no_mistakes_are_told_as_such() -> None:
     assert mistakes(classifier_report([0, 1], [0, 1])) == "no mistakes"
 
 
-def test_variants_stand_side_by_side_with_latencies_of_one_and_two_threads() -> None:
+def test_variants_stand_side_by_side() -> None:
     shown = printed(variants_table(report()))
 
-    assert "int8        90.0%   90.0%  1 kB  0.4 ms  0.100 ms  0.200 ms     0.100 ms  ai-edge-litert 1.4.0" in shown
+    assert re.search(r"int8 +90.0 % +90.0 % +1.0 +0.4 +0.100 +0.200 +ai-edge-litert 1.4.0", shown)
     assert "keras" in shown
 
 
@@ -74,7 +77,7 @@ def test_key_figures_come_with_their_intervals_and_units() -> None:
 
 
 def test_figures_that_are_not_defined_say_so() -> None:
-    shown = printed(figures_table(key_figures(classifier_report([0, 0], [0, 0]))))
+    shown = printed(terminal_table(figures_table(key_figures(classifier_report([0, 0], [0, 0])))))
 
     assert "AUC, one against the rest" in shown
     assert "not defined" in shown

@@ -36,5 +36,7 @@ def ending_on_failure() -> Iterator[None]:
 def say_failure(text: str) -> None:
     """Print a failure to stderr."""
     from rich.console import Console
+    from rich.markup import escape
 
-    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {text}", soft_wrap=True)
+    # File names and labels of strangers may look like markup.
+    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {escape(text)}", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lambent_toolkit.cli import (
+    data,
     demo,
     evaluate,
     importing,
@@ -25,7 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local):
+GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+for group in GROUPS:
     group.register(app)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from lambent_toolkit.modelkit.card import Figure
     from lambent_toolkit.modelkit.gate import Check
     from lambent_toolkit.modelkit.report import Report
 
@@ -22,39 +21,11 @@ def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
 
 
 def variants_table(report: Report) -> Table:
-    """Return the variants of a model side by side, with latencies of one row: p50 and p99 on one thread, p50 on two."""
-    quality = _QUALITY[report.task]
-    headings = ("variant", *quality, "size", "load", "p50", "p99", "p50, 2 thr.", "interpreter")
-    table = plain_table(*headings, right=tuple(range(1, len(headings) - 1)))
-    for name, figures in report.variants.items():
-        one, two = figures.latency(1), figures.latency(2)
-        table.add_row(
-            f"[bold]{name}[/]" if name == report.published else name,
-            *(_shown(getattr(figures, field), form) for field, form in quality.values()),
-            f"{figures.size_bytes / 1000:.0f} kB",
-            _ms(figures.load_ms, digits=1),
-            _ms(one and one.p50_ms),
-            _ms(one and one.p99_ms),
-            _ms(two and two.p50_ms),
-            figures.runtime,
-        )
-    return table
+    """Return the variants of a model side by side."""
+    from lambent_toolkit.modelkit.evaluating.tables import variants_table as variants
+    from lambent_toolkit.reporting.terminal import terminal_table
 
-
-# Heading → the figure and its format, by the model's task.
-_QUALITY = {
-    "classification": {"accuracy": ("accuracy", ".1%"), "agrees": ("agreement", ".1%")},
-    "regression": {"RMSE": ("rmse", ".4g"), "MAE": ("mae", ".4g"), "R²": ("r2", ".4f")},
-    "raw": {"largest difference": ("output_error_max", ".3g"), "mean": ("output_error_mean", ".3g")},
-}
-
-
-def figures_table(figures: Sequence[Figure]) -> Table:
-    """Return measured figures with their intervals."""
-    table = plain_table("figure", "value", "95 % interval", right=(1,))
-    for name, value, interval in figures:
-        table.add_row(name, value, interval or "")
-    return table
+    return terminal_table(variants(report))
 
 
 def mistakes(report: Report, *, at_most: int = 5) -> str:
@@ -74,14 +45,6 @@ def mistakes(report: Report, *, at_most: int = 5) -> str:
     worst = sorted(pairs, key=lambda pair: -pair[0])[:at_most]
     told = (f"{labels[true]} read as {labels[said]} ({count})" for count, true, said in worst)
     return f"{wrong} mistakes: " + ", ".join(told)
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
-
-
-def _ms(value: float | None, *, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f} ms"
 
 
 def checks_table(checks: Sequence[Check]) -> Table:

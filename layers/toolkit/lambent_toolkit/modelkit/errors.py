@@ -29,6 +29,12 @@ ModelkitError
 ├── TrainingDiverged       74   the loss became NaN or infinite
 ├── OtherTraining          75   the folder holds checkpoints of another training
 ├── BackboneUnfit          76   what transfer learning starts from is missing, refused, or takes no pictures
+├── SourceUnusable         80   a data set's source does not exist, or is not of the form that was said
+├── ItemsUnreadable        81   items of the source cannot be read; up to 20 of them are named
+├── DataSetUnknown         82   no data set, or no version of it, is called so
+├── ItemChanged            83   an item is gone, or is not what was added to the data set
+├── DataSetDamaged         84   a file of the data set is not what was written
+├── SourceUnavailable      85   the source did not answer; trying again may help
 ├── ReportOutdated         90   a report.json was written by another release
 ├── AnswersNotFinite       91   a model answers test items with NaN or infinity
 ├── ModelFileExchanged     92   model.tflite is not the file that was quantized
@@ -220,6 +226,42 @@ class BackboneUnfit(ModelkitError):
     """The backbone is missing, is refused before it is loaded, or takes something else than pictures."""
 
     exit_code = 76
+
+
+class SourceUnusable(ModelkitError):
+    """No data set can be made of what was named: it does not exist, or has another form than was said."""
+
+    exit_code = 80
+
+
+class ItemsUnreadable(ModelkitError):
+    """Items of the source cannot be read, as serving could not read them; nothing was added."""
+
+    exit_code = 81
+
+
+class DataSetUnknown(ModelkitError):
+    """The store has no data set, or no version, of this name."""
+
+    exit_code = 82
+
+
+class ItemChanged(ModelkitError):
+    """An item that lies outside of the store is gone, or has other bytes than when it was added."""
+
+    exit_code = 83
+
+
+class DataSetDamaged(ModelkitError):
+    """A file in the store does not have the digest that it was written with."""
+
+    exit_code = 84
+
+
+class SourceUnavailable(ModelkitError):
+    """The store of objects that the items lie in did not answer."""
+
+    exit_code = 85
 
 
 class ReportOutdated(ModelkitError):

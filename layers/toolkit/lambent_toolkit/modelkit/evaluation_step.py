@@ -7,9 +7,11 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
+from lambent.domain.card import CARD_FILE
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE
-from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.evaluating.evaluated_card import evaluated_card
 from lambent_toolkit.modelkit.evaluating.evaluation import TOOLS, Evaluation, evaluate
+from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
 from lambent_toolkit.modelkit.evaluating.subject import subject_of_folder
 from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.made_model import MadeModel
@@ -22,7 +24,7 @@ from lambent_toolkit.modelkit.whole_files import write_together
 __all__ = ["MEASURED_FILES", "TOOLS", "golden_tolerance", "run_evaluation"]
 
 GOLDEN_ITEMS = 20
-MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE)
+MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, CARD_FILE, REPORT_FILE, REPORT_PAGE)
 # Kernels of another processor add in another order; a quantized output may then lie one step beside.
 _STEPS = 1.5
 _FLOAT_SHARE = 1e-3
@@ -31,7 +33,7 @@ _DYNAMIC_SHARE = 1e-2
 
 
 def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
-    """Measure on the test part; leave contract.json, report.json and the golden vectors.
+    """Measure on the test part; leave contract.json, report.json, report.html, card.md and golden vectors.
 
     Raises
     ------
@@ -44,20 +46,28 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     """
     subject = subject_of_folder(made)
     evaluation = evaluate(subject, made.split, data_name=made.data_name, watcher=watcher)
-    written = {**_golden_files(evaluation), REPORT_FILE: to_json(evaluation.report)}
+    tolerance = golden_tolerance(evaluation.measured.answers[subject.published], subject.published)
+    contract = msgspec.structs.replace(subject.contract, golden_tolerance=tolerance)
+    card = evaluated_card(made, contract, evaluation.report, subject.quantization)
+    written = {
+        CONTRACT_FILE: to_json(contract),
+        **_golden_files(evaluation),
+        CARD_FILE: card.encode(),
+        REPORT_PAGE: report_page(evaluation).encode(),
+        REPORT_FILE: to_json(evaluation.report),
+    }
+    # A SavedModel that was imported anew has no Keras lane any more.
     stale = {KERAS_GOLDEN_FILE} - written.keys()
     write_together(made.folder, written, last=REPORT_FILE, stale=stale)
     return evaluation.report
 
 
 def _golden_files(evaluation: Evaluation) -> dict[str, bytes]:
-    """Return contract.json and the golden vectors of each lane."""
-    subject, golden = evaluation.subject, evaluation.measured.golden
-    tolerance = golden_tolerance(evaluation.measured.answers[subject.published], subject.published)
-    contract = msgspec.structs.replace(subject.contract, golden_tolerance=tolerance)
-    files = {CONTRACT_FILE: to_json(contract), GOLDEN_FILE: golden.sample(GOLDEN_ITEMS).to_npz()}
-    if isinstance(subject.float_model, KerasFloat):
-        keras: GoldenVectors = replace(golden, outputs=dict(evaluation.measured.outputs[subject.float_model.name]))
+    """Return the golden vectors of each lane."""
+    golden, float_model = evaluation.measured.golden, evaluation.subject.float_model
+    files = {GOLDEN_FILE: golden.sample(GOLDEN_ITEMS).to_npz()}
+    if isinstance(float_model, KerasFloat):
+        keras = replace(golden, outputs=dict(evaluation.measured.outputs[float_model.name]))
         files[KERAS_GOLDEN_FILE] = keras.sample(GOLDEN_ITEMS).to_npz()
     return files
 

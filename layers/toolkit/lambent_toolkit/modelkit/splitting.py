@@ -40,8 +40,8 @@ def split_rows(
     _check_enough(targets, sizes)
     rows = np.arange(len(targets))
     # The test part first: a model with another validation share is compared on the same test items.
-    rest, test = _divide(rows, targets, size=sizes["test"], seed=seed)
-    train, validation = _divide(rest, targets, size=sizes["validation"], seed=seed)
+    rest, test = divide_rows(rows, targets, size=sizes["test"], seed=seed)
+    train, validation = divide_rows(rest, targets, size=sizes["validation"], seed=seed)
     return {"train": train, "validation": validation, "test": test}
 
 
@@ -63,9 +63,15 @@ def _check_enough(targets: NDArray[Any], sizes: dict[str, int]) -> None:
             )
 
 
-def _divide(
+def divide_rows(
     rows: NDArray[np.int64], targets: NDArray[Any], *, size: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return most of the rows, and ``size`` of them; stratified where the targets, of all rows, are int64.
+
+    Raises
+    ------
+    DataUnusable   there are too few rows, or too few of a class, to be divided
+    """
     from sklearn.model_selection import train_test_split  # a second of imports
 
     classes = targets[rows] if targets.dtype.kind == "i" else None

@@ -56,8 +56,12 @@ def loss_text(loss: Loss, report: Report) -> str:
     """Return in words how the published file compares with the float model."""
     if report.classification is None:
         return f"{loss.value:+.2%} RMSE (95 %: {loss.low:+.2%} to {loss.high:+.2%})"
-    text = f"{-loss.value:+.2f} pt accuracy (95 %: {-loss.high:+.2f} to {-loss.low:+.2f})"
-    return f"{text}; {loss.only_float_right} items only the float model gets right, {loss.only_variant_right} only it"
+    # 0.0 - 0.0 has no sign, -0.0 would show one.
+    value, low, high = (0.0 - each for each in (loss.value, loss.high, loss.low))
+    return (
+        f"{value:+.2f} pt accuracy (95 %: {low:+.2f} to {high:+.2f}); of the items, only the float model gets "
+        f"{loss.only_float_right} right, only the served file {loss.only_variant_right}"
+    )
 
 
 def _classification(figures: ClassificationFigures) -> list[Figure]:
@@ -73,7 +77,7 @@ def _classification(figures: ClassificationFigures) -> list[Figure]:
     for curve in figures.reliability:
         at = f" at temperature {curve.temperature:.3g}"
         found += [
-            Figure(f"ECE{at}", percent(curve.ece), f"{percent(curve.ece_limit)} at most if calibrated"),
+            Figure(f"ECE{at}", percent(curve.ece), f"calibrated: ≤ {percent(curve.ece_limit)}"),
             figure(f"log loss{at}", curve.log_loss, lambda value: f"{value:.4f}"),
             figure(f"Brier score{at}", curve.brier, lambda value: f"{value:.4f}"),
         ]
