@@ -24,6 +24,13 @@ def shade_contract(name: str, labels: tuple[str, str] = ("dark", "bright")) -> M
     )
 
 
+def shade_files(declared: ModelContract, *, card: str | None = None, model: bytes | None = None) -> dict[str, bytes]:
+    """Return a version's files; ``model`` is the file to publish with the good file's golden vectors."""
+    golden = golden_vectors(declared, LiteInterpreterLoader().load(SHADE, declared).run)
+    files = {"model.tflite": model or SHADE.read_bytes(), "golden.npz": golden.to_npz()}
+    return files if card is None else {**files, CARD_FILE: card.encode()}
+
+
 def publish_shade(
     stack: StackInfo,
     *,
@@ -32,10 +39,6 @@ def publish_shade(
     card: str | None = None,
     model: bytes | None = None,
 ) -> ModelRef:
-    """Publish the next version; ``model`` is the file to publish with the good file's golden vectors."""
+    """Publish the next version, of the files that `shade_files` makes."""
     declared = shade_contract(name, labels)
-    golden = golden_vectors(declared, LiteInterpreterLoader().load(SHADE, declared).run)
-    files = {"model.tflite": model or SHADE.read_bytes(), "golden.npz": golden.to_npz()}
-    if card is not None:
-        files[CARD_FILE] = card.encode()
-    return Publisher(stack).publish_files(files, declared).ref
+    return Publisher(stack).publish_files(shade_files(declared, card=card, model=model), declared).ref

@@ -4,12 +4,14 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from trained import FOREIGN_WARNINGS, trained_folder
 from typer.testing import CliRunner, Result
 
+from fixtures.crashing.make_crashing import dies_when_loaded
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.modelkit.demo_model import build_demo_model
+from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.sandbox import LocalStack
 
@@ -38,6 +40,31 @@ def test_evaluated_folder_is_published_and_labelled(stack: LocalStack, tmp_path:
     assert "held-out items" in evaluated.output
     assert f"trial-digits: trial → version {version[1]} (revision 1)" in labelled.output
     assert re.search(rf"^trial-digits +{version[1]} +trial", listed.output, re.MULTILINE)
+
+
+def test_a_file_that_crashes_the_serving_interpreter_is_not_published_and_the_crash_is_told(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    artifact = build_demo_model(default_cache_dir())
+    declared = msgspec.structs.replace(artifact.contract, name="crashing-gate")
+    broken = {
+        "model.tflite": dies_when_loaded(artifact.files["model.tflite"]),
+        "contract.json": msgspec.json.encode(declared),
+    }
+    for name, body in {**artifact.files, **broken}.items():
+        (tmp_path / name).write_bytes(body)
+
+    refused = lambent("publish", tmp_path, "--state", Path(stack.info.logs).parent)
+    forced = lambent("publish", tmp_path, "--state", Path(stack.info.logs).parent, "--force", "--why", "just do it")
+
+    for result in (refused, forced):
+        assert result.exit_code == 31
+        assert re.search(
+            r"serving: expected a file .* got The serving interpreter ended with signal SIGSEGV", result.stderr
+        )
+    assert (
+        stack.client("s3").list_objects_v2(Bucket=stack.info.buckets["models"], Prefix="crashing-gate")["KeyCount"] == 0
+    )
 
 
 def test_label_of_an_unpublished_version_is_refused(stack: LocalStack) -> None:

@@ -12,6 +12,7 @@ from lambent.errors import (
     ModelIntegrityFailed,
     ModelNotFound,
     NameInvalid,
+    RequestInvalid,
     Unavailable,
     VersionImmutable,
 )
@@ -49,6 +50,28 @@ def test_the_manifest_is_written_after_every_other_file() -> None:
     world.publish()
 
     assert written[-1] == "shade/1/manifest.json"
+
+
+def test_who_published_a_version_and_why_stands_in_the_registry() -> None:
+    world = World()
+
+    record = publish_version(
+        FILES, contract(), store=world.store, registry=world.registry, clock=world.clock, by="ann", why="more data"
+    )
+
+    assert (record.by, record.why) == ("ann", "more data")
+    assert world.registry.version(record.ref) == record
+
+
+def test_a_publisher_whose_name_would_not_fit_publishes_nothing() -> None:
+    world = World()
+
+    with pytest.raises(RequestInvalid, match="by is one line"):
+        publish_version(
+            FILES, contract(), store=world.store, registry=world.registry, clock=world.clock, by="two\nlines"
+        )
+
+    assert world.store.objects == {}
 
 
 def test_a_publisher_that_died_half_way_does_not_block_the_next() -> None:

@@ -1,6 +1,8 @@
 """What stands between a folder and a version."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -10,6 +12,7 @@ from builders import World, contract, golden_vectors, model_files, tell_shade
 from lambent.contracts.model import Forced, ModelContract, QualityLimits, VersionManifest
 from lambent.services.golden import GoldenVectors
 from lambent.services.publish import publish_version
+from lambent_toolkit.modelkit import recipe_cache
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
@@ -136,3 +139,15 @@ def test_what_is_forced_is_named_and_kept_in_the_manifest() -> None:
     manifest = msgspec.json.decode(world.store.objects[ref.key("manifest.json")], type=VersionManifest)
     assert manifest.forced == Forced(by="ada", why="the old one is worse", failed_checks=("quality",))
     assert world.models().get(ref).ref == ref
+
+
+def test_a_recipe_s_model_out_of_the_cache_goes_by_the_gate_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[object] = []
+    monkeypatch.setattr(recipe_cache, "build_recipe", lambda *_: artifact(accuracy=0.5))
+    monkeypatch.setattr(recipe_cache, "check_artifact", lambda made: check_artifact(made, serve=serving()))
+    monkeypatch.setattr(recipe_cache, "Publisher", lambda *made, **_: reached.append(made))
+
+    with pytest.raises(GateClosed, match="quality"):
+        recipe_cache.publish_recipe(SimpleNamespace(), "digits", cache_dir=Path("cache"))
+
+    assert reached == []

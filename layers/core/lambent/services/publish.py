@@ -12,12 +12,13 @@ from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, Forced, ModelContract, VersionManifest
 from lambent.domain.card import CARD_FILE, read_card
 from lambent.domain.contract_check import check_contract
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILES, MANIFEST_FILE, ModelRef, VersionRecord, digest
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILES, MANIFEST_FILE, Change, ModelRef, VersionRecord, digest
 from lambent.domain.names import check_name
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.domain.signatures import ManifestSignature, signed_bytes
 from lambent.errors import ModelContractMismatch, ModelFormatRefused, VersionImmutable
 from lambent.ports import Clock, ObjectStore, Registry, Signer
+from lambent.services.change import change_of
 from lambent.services.golden import GoldenVectors, check_declared, check_preprocessing
 
 _TYPES = {".json": "application/json"}
@@ -34,6 +35,8 @@ def publish_version(
     version: int | None = None,
     signer: Signer | None = None,
     forced: Forced | None = None,
+    by: str = "",
+    why: str = "",
 ) -> VersionRecord:
     """Write a new version: files first, the manifest last and once, then the registry's row with the signature.
 
@@ -47,6 +50,7 @@ def publish_version(
     version   the number to take; the next free one if None
     signer    who signs the manifest; without one, the version is not served where keys are pinned
     forced    who publishes against failed checks, and why; goes into the manifest
+    by, why   who publishes and why, for the registry's row
 
     Returns
     -------
@@ -55,6 +59,7 @@ def publish_version(
     Raises
     ------
     NameInvalid             the contract's name is not allowed
+    RequestInvalid          ``by`` or ``why`` is too long, or no single line
     ModelContractMismatch   the contract contradicts itself, or the golden vectors are missing or do not agree with it
     ModelFormatRefused      there is no model file, or card.md is no card
     VersionImmutable        the version exists, or somebody publishes it at this moment
@@ -65,7 +70,8 @@ def publish_version(
     _check_golden(files, contract)
     if CARD_FILE in files:
         read_card(files[CARD_FILE])
-    publication = _Publication(files, contract, store, registry, clock, signer, forced)
+    change = change_of(clock, by=by, why=why)
+    publication = _Publication(files, contract, store, registry, clock, signer, forced, change)
     if version is not None:
         return publication.publish(ModelRef(contract.name, version))
     first = _next_version(registry, contract.name)
@@ -87,6 +93,7 @@ class _Publication:
     clock: Clock
     signer: Signer | None
     forced: Forced | None
+    change: Change
 
     def publish(self, ref: ModelRef) -> VersionRecord:
         """Write everything under this number; raises VersionImmutable if it is taken."""
@@ -99,7 +106,10 @@ class _Publication:
         for name, body in everything.items():
             _write_new(self.store, ref, name, body)
         manifest, body = _write_manifest(self.store, ref, wanted)
-        record = VersionRecord(ref, digest(body), manifest.created_at, _sign(body, self.signer))
+        signature = _sign(body, self.signer)
+        record = VersionRecord(
+            ref, digest(body), manifest.created_at, signature, by=self.change.by, why=self.change.why
+        )
         self.registry.add_version(record)
         return record
 

@@ -71,8 +71,13 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
     force: Annotated[
         bool, typer.Option("--force", help="Publish against failed checks of report and quality; needs --why.")
     ] = False,
-    why: Annotated[str, typer.Option(help="Why --force; the manifest keeps it.", show_default=False)] = "",
-    by: Annotated[str, typer.Option(help="Who forces it; the user of this machine if left out.")] = "",
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why this version; kept with it. --force needs it.", show_default=False)
+    ] = "",
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="NAME", help="Who you are, if not this machine's user.", show_default=False),
+    ] = None,
 ) -> None:
     """Publish a finished folder as the next version; versions never change.
 
@@ -91,12 +96,14 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         from lambent_toolkit.modelkit.publishing import Publisher
         from lambent_toolkit.sandbox.stack_info import StackInfo
 
-        publisher, artifact = Publisher(StackInfo.load(state), signer=find_signer(sign)), Artifact.read(folder)
+        who = getuser() if by is None else by
+        publisher = Publisher(StackInfo.load(state), signer=find_signer(sign), by=who)
+        artifact = Artifact.read(folder)
         checks = check_artifact(artifact)
         console.print(checks_table(checks))
         failed = open_gate(checks, is_forced=force)
-        forced = Forced(by=by or getuser(), why=why, failed_checks=failed) if failed else None
-        record = publisher.publish(artifact, forced=forced)
+        forced = Forced(by=who, why=why, failed_checks=failed) if failed else None
+        record = publisher.publish(artifact, forced=forced, why=why)
     if forced is not None:
         console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}")
     signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"

@@ -22,17 +22,23 @@ _MOST_SHOWN = 40
 
 def versions_table(rows: Sequence[tuple[VersionRecord, list[LabelRecord]]]) -> Table:
     """Return published versions, each with those of its model's labels that point to it."""
-    table = plain_table("model", "version", "labels", "state", "published", "manifest sha256", right=(1,))
+    table = plain_table("model", "version", "labels", "state", "published", "by", "manifest sha256", right=(1,))
     for record, labels in rows:
         table.add_row(
             record.ref.name,
             str(record.ref.version),
             ", ".join(_labels_of(record.ref.version, labels)),
-            record.state,
+            _state(record),
             _time(record.created_at),
+            record.by,
             record.manifest_sha256[:12],
         )
     return table
+
+
+def _state(record: VersionRecord) -> str:
+    by = record.retired.by if record.retired is not None else ""
+    return f"{record.state} by {by}" if by else str(record.state)
 
 
 def _labels_of(version: int, labels: list[LabelRecord]) -> list[str]:

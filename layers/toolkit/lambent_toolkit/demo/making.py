@@ -5,10 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 
 from lambent.domain.model import LIVE, ModelRef
-from lambent_toolkit.cli.tables import mistakes, plain_table, variants_table
+from lambent_toolkit.cli.tables import checks_table, mistakes, plain_table, variants_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, Stage
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -50,7 +51,10 @@ def evaluate(stage: Stage) -> None:
 
 
 def publish(stage: Stage) -> None:
-    """Step 3: an immutable version, and the label that serving follows."""
+    """Step 3: past the gate to an immutable version, and the label that serving follows."""
+    checks = check_artifact(stage.model)
+    stage.show(checks_table(checks))
+    open_gate(checks, is_forced=False)
     publisher = Publisher(stage.stack)
     record = publisher.publish(stage.model)
     publisher.set_label(MODEL, LIVE, record.ref.version)

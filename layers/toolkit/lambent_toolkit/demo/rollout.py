@@ -20,6 +20,7 @@ from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
@@ -65,7 +66,9 @@ def _publish_smaller(stage: Stage) -> ModelRef:
         bench.train(_smaller_recipe())
         bench.quantize(variant="int8")
         bench.evaluate()
-    ref = Publisher(stage.stack).publish(Artifact.read(folder)).ref
+    artifact = Artifact.read(folder)
+    open_gate(check_artifact(artifact), is_forced=False)
+    ref = Publisher(stage.stack).publish(artifact).ref
     stage.say(f"published {ref}: the same network with half the filters")
     return ref
 

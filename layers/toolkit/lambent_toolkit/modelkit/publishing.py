@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from getpass import getuser
 
 from lambent.adapters.dynamodb_registry import DynamoRegistry
 from lambent.adapters.dynamodb_table import DynamoTable
@@ -19,11 +20,19 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 
 
 class Publisher:
-    """The registry and the models bucket of one stack; what is published is signed by ``signer``, if there is one."""
+    """The registry and the models bucket of one stack.
 
-    def __init__(self, stack: StackInfo, *, signer: Signer | None = None) -> None:
+    Parameters
+    ----------
+    stack
+    signer   signs what is published; without one it is not signed
+    by       who publishes: the user of this machine unless told otherwise
+    """
+
+    def __init__(self, stack: StackInfo, *, signer: Signer | None = None, by: str | None = None) -> None:
         self._stack = stack
         self._signer = signer
+        self._by = getuser() if by is None else by
         self._clock = SystemClock()
 
     @cached_property
@@ -31,20 +40,24 @@ class Publisher:
         """The stack's registry."""
         return DynamoRegistry(DynamoTable(self._stack.client("dynamodb"), self._stack.table))
 
-    def publish(self, artifact: Artifact, *, forced: Forced | None = None) -> VersionRecord:
-        """Publish as the next version, by the manifest against failed checks if ``forced`` says so; see `gate`.
+    def publish(self, artifact: Artifact, *, forced: Forced | None = None, why: str = "") -> VersionRecord:
+        """Publish as the next version what has passed the gate, or was forced through it; see `gate.open_gate`.
 
         Raises
         ------
         VersionImmutable   somebody else took the number
         Unavailable
         """
-        return self.publish_files(artifact.files, artifact.contract, forced=forced)
+        return self.publish_files(artifact.files, artifact.contract, forced=forced, why=why)
 
     def publish_files(
-        self, files: Mapping[str, bytes], contract: ModelContract, *, forced: Forced | None = None
+        self, files: Mapping[str, bytes], contract: ModelContract, *, forced: Forced | None = None, why: str = ""
     ) -> VersionRecord:
-        """Publish files by name, see `publish_version`, as the next version."""
+        """Publish files by name, see `publish_version`, as the next version.
+
+        No gate is asked, and none could be: there need be no report. Whoever serves the version still proves it when
+        it is first loaded.
+        """
         store = S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
         return publish_version(
             files,
@@ -54,6 +67,8 @@ class Publisher:
             clock=self._clock,
             signer=self._signer,
             forced=forced,
+            by=self._by,
+            why=why,
         )
 
     def set_label(self, name: str, label: str, version: int) -> LabelRecord:

@@ -13,6 +13,7 @@ import lambent
 from lambent.domain.model import LIVE, REPORT_FILE, ModelRef
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.evaluation_step import TOOLS
+from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
@@ -54,8 +55,15 @@ def publish_recipe(
     watcher: Watcher = SILENCE,
     signer: Signer | None = None,
 ) -> ModelRef:
-    """Publish a built-in recipe's model to a stack and point the label ``live`` to it."""
+    """Publish a built-in recipe's model to a stack, by the gate as any other, and point the label ``live`` to it.
+
+    Raises
+    ------
+    GateClosed    e.g. what lies in the cache does not run in the layers as they are now
+    BuildFailed   the layers could not be built
+    """
     artifact = build_recipe(name, cache_dir or default_cache_dir(), watcher)
+    open_gate(check_artifact(artifact), is_forced=False)
     publisher = Publisher(stack, signer=signer)
     ref = publisher.publish(artifact).ref
     publisher.set_label(ref.name, LIVE, ref.version)
