@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract
-from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown
+from lambent_toolkit.modelkit.datasets import DataSet
+from lambent_toolkit.modelkit.errors import DataSetUnknown, DataUnfit, DataUnknown
 from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe, Split, prepare_parts, split_items
 from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.recipe_check import check_declaration, check_parts
@@ -49,16 +50,22 @@ class RecipeData:
         return LabelledItems(found.items, found.targets, found.slices, self.labels)
 
 
-def find_data(name: str) -> RecipeData:
-    """Return data by its name: that of a built-in recipe.
+def find_data(name: str) -> RecipeData | DataSet:
+    """Return data by its name: that of a built-in recipe, or a data set of this folder's store.
 
     Raises
     ------
-    DataUnknown   there is none of this name
+    DataUnknown      there is none of this name
+    DataSetDamaged   a file of the data set is not what was written
     """
     if name in RECIPES:
         return RecipeData(RECIPES[name])
-    raise DataUnknown(f"There is no data {name!r}: name the data of a recipe ({', '.join(sorted(RECIPES))}).")
+    try:
+        return DataSet.open(name)
+    except DataSetUnknown as exc:
+        raise DataUnknown(
+            f"There is no data {name!r}: name the data of a recipe ({', '.join(sorted(RECIPES))}), or a data set. {exc}"
+        ) from exc
 
 
 def split_for(declaration: Declaration, name: str) -> Split:
