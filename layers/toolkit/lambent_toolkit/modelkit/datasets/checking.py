@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambent_toolkit.modelkit.datasets.candidates import Problem
+from lambent_toolkit.modelkit.datasets.candidates import CONTROL_CHARACTERS, Problem
 from lambent_toolkit.modelkit.datasets.checks import (
     MAX_LISTED,
     MAX_PROBLEMS,
@@ -231,4 +231,5 @@ def excerpt(item: Examined) -> str:
         text = ", ".join(f"{name} {value}" for name, value in item.features.row.items())
     else:
         return ""
+    text = CONTROL_CHARACTERS.sub("·", text)
     return text if len(text) <= _EXCERPT_CHARACTERS else f"{text[: _EXCERPT_CHARACTERS - 1]}…"

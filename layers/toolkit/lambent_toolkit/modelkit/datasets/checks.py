@@ -187,6 +187,12 @@ def _class_findings(checks: Checks) -> list[Finding]:
         if lacking:
             without = "cannot be learned" if part == "train" else "is not measured"
             found.append(Finding("bad", f"Not in the {part} part, so that it {without}: {_some(lacking)}."))
+    spellings: dict[str, list[str]] = {}
+    for each in checks.classes:
+        spellings.setdefault(" ".join(each.label.casefold().replace("_", " ").split()), []).append(each.label)
+    alike = [" / ".join(labels) for labels in spellings.values() if len(labels) > 1]
+    if alike:
+        found.append(Finding("warning", f"Names that may mean one class: {_some(alike)}."))
     small = [each.label for each in checks.classes if 0 < each.train < _MIN_TRAIN]
     if small:
         found.append(Finding("warning", f"Fewer than {_MIN_TRAIN} training items: {_some(small)}."))
