@@ -27,6 +27,11 @@ _FOLDS = 5
 _MAX_ITERATIONS = 300
 _COMPONENTS = 40
 _MAX_NGRAMS = 20_000
+_MAX_WORDS = 200
+# One against all others takes time for each class; beyond these, all are learned at once from fewer inputs.
+_MANY_CLASSES = 50
+_HASHED = 1 << 14
+_HASHED_COMPONENTS = 100
 # A model that hardly beats always saying the commonest class has nothing to say about labels.
 _MIN_ADVANTAGE = 0.1
 
@@ -143,13 +148,22 @@ def _inputs(features: list[Features], kind: Kind) -> Any:
 
 
 def _filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with missing numbers replaced by the column's mean; missing words become none of the words."""
+    """Return rows with missing numbers replaced by the column's mean; missing words become none of the words.
+
+    Columns of very many words are names of single rows, and are left out.
+    """
     means: dict[str, float] = {}
+    names: set[str] = set()
     for column in dict.fromkeys(name for row in rows for name in row):
-        numbers = [value for row in rows if isinstance(value := row.get(column), int | float)]
+        values = [value for row in rows if (value := row.get(column)) is not None]
+        numbers = [value for value in values if isinstance(value, int | float)]
         if numbers:
             means[column] = float(np.mean(numbers))
-    return [means | {name: value for name, value in row.items() if value is not None} for row in rows]
+        elif len(set(values)) > _MAX_WORDS:
+            names.add(column)
+    return [
+        means | {name: cell for name, cell in row.items() if cell is not None and name not in names} for row in rows
+    ]
 
 
 def _out_of_fold(inputs: Any, targets: NDArray[np.int64], *, kind: Kind, folds: int, seed: int) -> NDArray[np.float64]:
@@ -162,19 +176,23 @@ def _out_of_fold(inputs: Any, targets: NDArray[np.int64], *, kind: Kind, folds: 
     with warnings.catch_warnings():
         # For a ranking, nearly converged is good enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = _model(kind, components=components, seed=seed)
+        model = _model(kind, components=components, classes=len(np.unique(targets)), seed=seed)
         chances = cross_val_predict(model, inputs, targets, cv=parts, method="predict_proba")
     return np.asarray(chances, dtype=np.float64)
 
 
-def _model(kind: Kind, *, components: int, seed: int) -> Pipeline:
-    from sklearn.decomposition import PCA
+def _model(kind: Kind, *, components: int, classes: int, seed: int) -> Pipeline:
+    from sklearn.decomposition import PCA, TruncatedSVD
     from sklearn.feature_extraction import DictVectorizer
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, SGDClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if kind == "text" and classes > _MANY_CLASSES:
+        hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 3), n_features=_HASHED)
+        main = TruncatedSVD(_HASHED_COMPONENTS, random_state=seed)
+        return make_pipeline(hashed, main, StandardScaler(), LogisticRegression(C=0.1, max_iter=_MAX_ITERATIONS))
     if kind == "text":
         letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), max_features=_MAX_NGRAMS, sublinear_tf=True)
         return make_pipeline(letters, SGDClassifier(loss="log_loss", random_state=seed))
