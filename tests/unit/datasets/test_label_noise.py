@@ -67,7 +67,7 @@ def test_large_data_is_sampled_with_a_note_and_rows_of_the_whole(features, targe
     noise = find_noise(features, noisy, kind="image", seed=7)
 
     assert 280 <= noise.examined <= 300
-    assert "A sample of" in noise.note
+    assert f"{noise.examined} of 600 different items were examined" in noise.note
     assert max(doubt.row for doubt in noise.doubts) >= 500
 
 
@@ -101,6 +101,19 @@ def test_rows_may_lack_cells_and_name_themselves() -> None:
 
     assert noise.accuracy > 0.99
     assert [doubt.row for doubt in noise.doubts] == [50]
+
+
+def test_classes_of_one_item_do_not_keep_the_others_from_being_examined(features, targets) -> None:
+    rare = targets.copy()
+    rare[:3] = [77, 78, 78]
+
+    noise = find_noise(features, rare, kind="image", seed=7)
+
+    assert noise.examined == len(targets) - 1
+    assert noise.accuracy > 0.9
+    alone = find_noise(features[:4], np.arange(4), kind="image", seed=7)
+    assert (alone.doubts, alone.examined) == ([], 0)
+    assert "were not examined" in alone.note
 
 
 def test_confident_joint_takes_the_class_that_is_above_its_own_threshold() -> None:

@@ -77,17 +77,11 @@ def find_noise(features: Sequence[Features], targets: NDArray[np.int64], *, kind
     rows by scaled numbers and one-hot words.
     """
     rows = _sample(targets, seed)
-    folds = min(_FOLDS, int(np.bincount(targets[rows])[np.unique(targets[rows])].min()))
-    if folds < 2:  # noqa: PLR2004 - no fold without
-        return Noise([], 0, 0.0, "Some class has one item only, so labels were not examined.")
-    inputs = _inputs([features[row] for row in rows], kind)
-    chances = _out_of_fold(inputs, targets[rows], kind=kind, folds=folds, seed=seed)
-    classes = np.unique(targets[rows])
-    given = np.searchsorted(classes, targets[rows])
+    classes, given = np.unique(targets[rows], return_inverse=True)
+    if len(classes) < 2:  # noqa: PLR2004 - nothing else that an item could be
+        return Noise([], 0, 0.0, "Hardly any class has two different items, so labels were not examined.")
+    chances = _out_of_fold(_inputs([features[row] for row in rows], kind), given, kind=kind, seed=seed)
     accuracy = float((chances.argmax(axis=1) == given).mean())
-    note = (
-        f"A sample of {len(rows)} of {len(targets)} different items was examined." if len(rows) < len(targets) else ""
-    )
     commonest = float(np.bincount(given).max() / len(given))
     if accuracy < commonest + _MIN_ADVANTAGE * (1 - commonest):
         note = (
@@ -95,6 +89,8 @@ def find_noise(features: Sequence[Features], targets: NDArray[np.int64], *, kind
             f"always is about {commonest:.0%}: too little to doubt a label by."
         )
         return Noise([], len(rows), accuracy, note)
+    is_all = len(rows) == len(targets)
+    note = "" if is_all else f"{len(rows)} of {len(targets)} different items were examined."
     return Noise(_doubts(chances, given, rows, classes), len(rows), accuracy, note)
 
 
@@ -124,16 +120,17 @@ def _doubts(
 
 
 def _sample(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return rows, at most MAX_EXAMINED, each class by its share but with five items at least where it has them."""
-    rows = np.arange(len(targets))
-    if len(rows) <= MAX_EXAMINED:
-        return rows
-    shuffled = np.random.default_rng(seed).permutation(rows)
-    share = MAX_EXAMINED / len(rows)
-    chosen = []
+    """Return rows of classes that have two at least, so that one can be learned from while the other is asked about.
+
+    At most about MAX_EXAMINED, each class by its share but with five items where it has them.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(targets))
+    share = min(1.0, MAX_EXAMINED / len(targets))
+    chosen = [np.empty(0, np.int64)]
     for number in np.unique(targets):
         own = shuffled[targets[shuffled] == number]
-        chosen.append(own[: max(_FOLDS, int(share * len(own)))])
+        if len(own) > 1:
+            chosen.append(own[: max(_FOLDS, int(share * len(own)))])
     return np.sort(np.concatenate(chosen))
 
 
@@ -166,18 +163,20 @@ def _filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _out_of_fold(inputs: Any, targets: NDArray[np.int64], *, kind: Kind, folds: int, seed: int) -> NDArray[np.float64]:
+def _out_of_fold(inputs: Any, given: NDArray[np.int64], *, kind: Kind, seed: int) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+    counts = np.bincount(given)
     # Half of the items are in every fold's training, which bounds the components.
-    components = min(_COMPONENTS, len(targets) // 2, np.shape(inputs)[-1])
-    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    components = min(_COMPONENTS, len(given) // 2, np.shape(inputs)[-1])
+    model = _model(kind, components=components, classes=len(counts), seed=seed)
+    parts = StratifiedKFold(min(_FOLDS, int(counts.max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # For a ranking, nearly converged is good enough.
+        # For a ranking, nearly converged is good enough; a class of two to four items is in as many folds.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = _model(kind, components=components, classes=len(np.unique(targets)), seed=seed)
-        chances = cross_val_predict(model, inputs, targets, cv=parts, method="predict_proba")
+        warnings.filterwarnings("ignore", "The least populated class")
+        chances = cross_val_predict(model, inputs, given, cv=parts, method="predict_proba")
     return np.asarray(chances, dtype=np.float64)
 
 
