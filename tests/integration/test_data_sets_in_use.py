@@ -109,7 +109,7 @@ def test_data_sets_are_found_by_name_beside_the_data_of_recipes(
 
     assert (found.name, found.labels) == ("colours@1", ("blue", "red"))
     assert sum(len(found.items(part)) for part in PARTS) == 20
-    with pytest.raises(DataUnknown, match=r"no data 'reds': .*digits.*, or a data set\. .* there are: colours"):
+    with pytest.raises(DataUnknown, match=r"no data set 'reds' .* there are: colours.* Or name a recipe.*digits"):
         find_data("reds")
 
 

@@ -44,7 +44,7 @@ def serving_run(folder: Path) -> ServingRun:
 
 
 def test_few_epochs_already_read_most_digits(report: Report) -> None:
-    assert report.epochs == EPOCHS
+    assert report.source.epochs == EPOCHS
     assert report.variants["keras"].accuracy > 0.9
 
 

@@ -18,9 +18,10 @@ from lambent.services.set_label import set_label
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeRegistry
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.calibration import sample, stratified_order
 from lambent_toolkit.modelkit.errors import ConversionFailed
 from lambent_toolkit.modelkit.evaluation import agreement
-from lambent_toolkit.modelkit.quantization import spread, to_tflite
+from lambent_toolkit.modelkit.quantization import to_tflite
 from lambent_toolkit.modelkit.recipe import prepare
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
 from lambent_toolkit.modelkit.recipes import RECIPES
@@ -102,7 +103,7 @@ def test_same_seed_gives_the_same_weights(name: str) -> None:
 def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(variant: Variant) -> None:
     split = prepare(RECIPES["digits"])
     model = from_keras_file((trained_folder() / "model.keras").read_bytes())
-    calibration = spread(split.train.tensors, split.train.targets)
+    calibration = sample(split.train, stratified_order(split.train.targets)[:300])
 
     file = to_tflite(model, split.contract, variant=variant, calibration=calibration)
     run = serve(file, split.contract, split.test.items)
@@ -115,7 +116,7 @@ def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(v
 def test_variant_that_the_converter_cannot_make_is_told_with_what_to_do() -> None:
     artifact = build_recipe("language", default_cache_dir())
     split = prepare(RECIPES["language"])
-    calibration = spread(split.train.tensors, split.train.targets)
+    calibration = sample(split.train, stratified_order(split.train.targets)[:300])
     model = from_keras_file(artifact.files["model.keras"])
 
     with pytest.raises(ConversionFailed, match="cannot make a int16x8 file of language: choose another --variant"):

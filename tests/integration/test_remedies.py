@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from trained import FOREIGN_WARNINGS
 
+from lambent_toolkit.modelkit.calibration import sample, stratified_order
 from lambent_toolkit.modelkit.errors import LayerUnsupported, NoVariantHolds
-from lambent_toolkit.modelkit.quantization import spread, to_tflite
+from lambent_toolkit.modelkit.quantization import to_tflite
 from lambent_toolkit.modelkit.quantization_aware import fine_tune
 from lambent_toolkit.modelkit.recipe import Split, prepare
 from lambent_toolkit.modelkit.recipes import find_recipe
@@ -32,7 +33,7 @@ def split() -> Split:
 
 @pytest.fixture(scope="module")
 def calibration(split: Split) -> dict:
-    return spread(split.train.tensors, split.train.targets)
+    return sample(split.train, stratified_order(split.train.targets)[:300])
 
 
 @pytest.fixture(scope="module")

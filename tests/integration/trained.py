@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
 
@@ -24,5 +25,5 @@ def trained_folder() -> Path:
     _KEPT.append(folder)  # deleted when the interpreter ends
     bench = Workbench(Path(folder.name))
     bench.train(RECIPES["digits"].having(epochs=EPOCHS))
-    bench.quantize()
+    bench.quantize(Wish(measured=()))
     return bench.folder

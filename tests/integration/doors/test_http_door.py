@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from published import publish_shade
 
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.runtime.http_errors import CHALLENGE
+from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import digits
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
@@ -88,13 +90,33 @@ def test_versions_and_labels_are_accepted_in_the_path(product: Any) -> None:
 
 def test_the_model_is_listed_with_its_versions_and_labels(product: Any) -> None:
     assert "digits" in product.http.get("/models").json()["models"]
-    assert product.http.get("/models/digits").json() == {
+    described = product.http.get("/models/digits").json()
+    assert described.pop("card")["version"] == "1"
+    assert described == {
         "name": "digits",
         "versions": ["1"],
         "labels": {"live": "1"},
         "canaries": {},
         "retired": [],
     }
+
+
+def test_a_model_shows_its_card_and_without_one_how_to_get_one(product: Any) -> None:
+    for name, card in (("with-card", "# with-card\n\nDark or bright, ½ each.\n"), ("without-card", None)):
+        ref = publish_shade(product.info, name=name, card=card)
+        Publisher(product.info).set_label(name, "live", ref.version)
+
+    shown, bare = (product.http.get(f"/models/{name}").json()["card"] for name in ("with-card", "without-card"))
+    of_version = product.http.get("/models/with-card/versions/1").json()
+    as_text = product.http.get("/models/with-card", headers={"Accept": "text/markdown"})
+    missing = product.http.get("/models/without-card", headers={"Accept": "text/markdown"})
+
+    assert shown == of_version["card"] == {"version": "1", "markdown": as_text.text, "error": None}
+    assert as_text.text == "# with-card\n\nDark or bright, ½ each.\n"
+    assert as_text.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert [file["name"] for file in of_version["files"]] == ["card.md", "contract.json", "golden.npz", "model.tflite"]
+    assert (bare["markdown"], bare["error"]["code"]) == (None, "card_not_found")
+    assert (missing.status_code, missing.json()["code"]) == (404, "card_not_found")
 
 
 PNG = {"Content-Type": "image/png"}

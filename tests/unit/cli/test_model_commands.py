@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lambent_toolkit.cli import model, registry, train
+from lambent_toolkit.cli import evaluate, model, quantize, registry, train
 
 HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 
@@ -17,6 +17,8 @@ HEAVY = ("tensorflow", "keras", "numpy", "sklearn", "boto3", "lambent")
 def app() -> typer.Typer:
     app = typer.Typer()
     model.register(app)
+    quantize.register(app)
+    evaluate.register(app)
     registry.register(app)
     train.register(app)
     return app
@@ -54,7 +56,7 @@ def test_failure_ends_with_its_exit_code_and_a_remedy(
 
 
 def test_loading_the_commands_imports_nothing_heavy() -> None:
-    modules = "lambent_toolkit.cli.model, lambent_toolkit.cli.registry"
+    modules = "lambent_toolkit.cli.model, lambent_toolkit.cli.quantize, lambent_toolkit.cli.registry"
     program = f"import sys; import {modules}; print([m for m in {HEAVY} if m in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

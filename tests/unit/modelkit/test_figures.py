@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from lambent_toolkit.cli.tables import mistakes
 from lambent_toolkit.modelkit.evaluation import accuracy, agreement, confusion
-from lambent_toolkit.modelkit.quantization import spread
-from lambent_toolkit.modelkit.report import DataFigures, Report
 
 SCORES = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
 CLASSES = np.array([0, 1, 2, 2])
@@ -25,33 +22,3 @@ def test_agreement_compares_answers_and_not_scores() -> None:
 
 def test_confusion_has_true_classes_in_rows() -> None:
     assert confusion(SCORES, CLASSES).tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
-
-
-def test_calibration_data_holds_every_class_about_equally_often() -> None:
-    classes = np.repeat(np.arange(10), 50)
-    np.random.default_rng(3).shuffle(classes)
-
-    chosen = spread({"x": classes}, classes, items=100)["x"]
-
-    counts = np.bincount(chosen, minlength=10)
-    assert counts.sum() == 100
-    assert counts.min() >= 9
-
-
-def test_calibration_takes_all_of_a_small_data_set() -> None:
-    assert len(spread({"x": np.zeros((5, 1))}, np.arange(5), items=100)["x"]) == 5
-
-
-def test_mistakes_are_told_commonest_first() -> None:
-    assert mistakes(_report([[5, 0, 0], [1, 4, 0], [0, 3, 2]]), "012") == "4 mistakes: 2 read as 1 (3), 1 read as 0 (1)"
-
-
-def test_no_mistakes_are_told_as_such() -> None:
-    assert mistakes(_report([[5, 0], [0, 5]]), "012") == "no mistakes"
-
-
-def _report(confused: list[list[int]]) -> Report:
-    data = DataFigures(train_items=1, validation_items=1, test_items=1, sha256="")
-    return Report(
-        recipe="digits", seed=1, epochs=1, data=data, published="int8", variants={}, confusion=confused, tools={}
-    )

@@ -9,37 +9,43 @@ import numpy as np
 import pytest
 
 from builders import World, contract, golden_vectors, model_files, tell_shade
-from lambent.contracts.model import Forced, ModelContract, QualityLimits, VersionManifest
+from lambent.contracts.model import Forced, ModelContract, QualityLimits, Regression, VersionManifest
+from lambent.domain.model import digest
 from lambent.services.golden import GoldenVectors
 from lambent.services.publish import publish_version
 from lambent_toolkit.modelkit import recipe_cache
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
-from lambent_toolkit.modelkit.report import DataFigures, Report, VariantFigures
+from lambent_toolkit.modelkit.quantization_report import Loss
+from lambent_toolkit.modelkit.report import MeasuredData, Report, Source, VariantFigures
 from lambent_toolkit.modelkit.serving_check import ServingRun
 
 GOLDEN = golden_vectors(contract(), tell_shade)
 FILES = model_files(GOLDEN)
 
 
-def figures(accuracy: float, size_bytes: int) -> VariantFigures:
-    return VariantFigures(accuracy=accuracy, agreement=1.0, size_bytes=size_bytes, runtime="ai-edge-litert")
-
-
-def artifact(*, accuracy: float = 0.95, size_bytes: int = len(FILES["model.tflite"]), **limits: float) -> Artifact:
-    declared = contract(quality=QualityLimits(**limits))
-    report = Report(
-        recipe="shade",
-        seed=1,
-        epochs=1,
-        data=DataFigures(train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
+def report(*, drop_pt: float = 0.0, model_sha256: str = digest(FILES["model.tflite"]), **changes: object) -> Report:
+    measured = VariantFigures(size_bytes=5, sha256=model_sha256, runtime="ai-edge-litert", accuracy=0.95)
+    told = Report(
+        model="shade",
+        task="classification",
+        model_sha256=model_sha256,
         published="int8",
-        variants={"keras": figures(0.95, 5), "int8": figures(accuracy, size_bytes)},
-        confusion=[[1, 0], [0, 1]],
+        reference="keras",
+        source=Source(kind="recipe", name="shade", sha256="0" * 64, seed=1, epochs=1),
+        data=MeasuredData(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
+        variants={"keras": measured, "int8": measured},
+        loss=Loss(value=drop_pt, low=-9.0, high=99.0),
+        resamples=2000,
+        bootstrap_seed=1,
         tools={},
     )
-    return Artifact(declared, report, FILES)
+    return msgspec.structs.replace(told, **changes)
+
+
+def artifact(told: Report | None = None, declared: ModelContract | None = None) -> Artifact:
+    return Artifact(declared or contract(), told or report(), FILES)
 
 
 def serving(golden: GoldenVectors = GOLDEN) -> object:
@@ -72,14 +78,47 @@ def test_a_version_as_evaluated_passes_every_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "names"), [(0.94, []), (0.9399, ["quality"]), (float("nan"), ["quality"]), (0.99, [])]
+    ("drop_pt", "names"), [(1.0, []), (1.0001, ["quality"]), (float("nan"), ["quality"]), (-4.0, [])]
 )
-def test_a_drop_beyond_the_contract_s_limit_is_stopped(accuracy: float, names: list[str]) -> None:
-    assert failed(check_artifact(artifact(accuracy=accuracy, max_accuracy_drop_pt=1.0), serve=serving())) == names
+def test_a_drop_beyond_the_contract_s_limit_is_stopped(drop_pt: float, names: list[str]) -> None:
+    declared = contract(quality=QualityLimits(max_accuracy_drop_pt=1.0))
+
+    assert failed(check_artifact(artifact(report(drop_pt=drop_pt), declared), serve=serving())) == names
 
 
-def test_a_report_on_another_file_is_noticed() -> None:
-    assert failed(check_artifact(artifact(size_bytes=1), serve=serving())) == ["report"]
+@pytest.mark.parametrize(("increase", "names"), [(0.02, []), (0.021, ["quality"]), (-0.1, [])])
+def test_a_regression_is_held_to_the_rise_of_its_error(increase: float, names: list[str]) -> None:
+    declared = contract(quality=QualityLimits(max_rmse_increase=0.02), postprocessing=Regression())
+    told = report(drop_pt=increase, task="regression")
+
+    quality = check_artifact(artifact(told, declared), serve=serving())[-1]
+
+    assert ([] if quality.is_passed else [quality.name]) == names
+    assert "2 % of the RMSE" in quality.expected
+
+
+def test_a_report_on_another_file_of_the_same_size_is_noticed() -> None:
+    assert failed(check_artifact(artifact(report(model_sha256="1" * 64)), serve=serving())) == ["report"]
+
+
+def test_a_model_that_was_never_evaluated_is_published_by_force_only() -> None:
+    checks = check_artifact(replace(artifact(), report=None), serve=serving())
+
+    assert failed(checks) == ["report", "quality"]
+    with pytest.raises(GateClosed, match="never evaluated"):
+        open_gate(checks, is_forced=False)
+    assert open_gate(checks, is_forced=True) == ("report", "quality")
+
+
+def test_an_imported_file_that_is_the_model_has_nothing_to_lose() -> None:
+    checks = check_artifact(artifact(report(reference=None, loss=None)), serve=serving())
+
+    assert failed(checks) == []
+    assert "this file is the model" in checks[-1].got
+
+
+def test_a_report_that_lost_its_loss_is_stopped() -> None:
+    assert failed(check_artifact(artifact(report(loss=None)), serve=serving())) == ["quality"]
 
 
 @pytest.mark.parametrize(("serve", "told"), [(refuse, "Too new"), (die, "-11")])
@@ -118,17 +157,17 @@ def test_golden_vectors_that_cannot_be_read_are_stopped() -> None:
 
 
 def test_all_failed_checks_are_told_at_once_with_the_way_out() -> None:
-    checks = check_artifact(artifact(accuracy=0.5, size_bytes=1), serve=serving())
+    checks = check_artifact(artifact(report(drop_pt=45.0, model_sha256="1" * 64)), serve=serving())
 
     with pytest.raises(GateClosed, match=r"2 of 5 checks failed.*--force") as closed:
         open_gate(checks, is_forced=False)
 
-    assert "45.00 pt less" in str(closed.value)
-    assert "a file of 1 bytes" in str(closed.value)
+    assert "drop 45.00 pt" in str(closed.value)
+    assert "one on sha256 111111111111" in str(closed.value)
 
 
 def test_what_is_forced_is_named_and_kept_in_the_manifest() -> None:
-    names = open_gate(check_artifact(artifact(accuracy=0.5), serve=serving()), is_forced=True)
+    names = open_gate(check_artifact(artifact(report(drop_pt=45.0)), serve=serving()), is_forced=True)
     forced = Forced(by="ada", why="the old one is worse", failed_checks=names)
     world = World()
 
@@ -143,7 +182,7 @@ def test_what_is_forced_is_named_and_kept_in_the_manifest() -> None:
 
 def test_a_recipe_s_model_out_of_the_cache_goes_by_the_gate_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     reached: list[object] = []
-    monkeypatch.setattr(recipe_cache, "build_recipe", lambda *_: artifact(accuracy=0.5))
+    monkeypatch.setattr(recipe_cache, "build_recipe", lambda *_: artifact(report(drop_pt=45.0)))
     monkeypatch.setattr(recipe_cache, "check_artifact", lambda made: check_artifact(made, serve=serving()))
     monkeypatch.setattr(recipe_cache, "Publisher", lambda *made, **_: reached.append(made))
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from lambent_toolkit.cli import data, demo, importing, key, model, registry, sam_local, sensitivity, show, stack, train
+from lambent_toolkit.cli import (
+    data,
+    demo,
+    evaluate,
+    importing,
+    key,
+    model,
+    quantize,
+    registry,
+    sam_local,
+    sensitivity,
+    show,
+    stack,
+    train,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,7 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-for group in (stack, data, train, model, sensitivity, importing, registry, show, key, demo, sam_local):
+GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+for group in GROUPS:
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands from a trained model to a version: quantize, evaluate, publish."""
+"""The command `publish`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.key import KEY_FILE, find_signer
 from lambent_toolkit.cli.screen import screen
-from lambent_toolkit.modelkit.variants import Variant
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
@@ -20,45 +19,8 @@ State = Annotated[Path, typer.Option("--state", help="State folder of the runnin
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to ``app``."""
-    for command in (quantize, evaluate, publish):
-        app.command()(command)
-
-
-def quantize(
-    folder: Folder,
-    variant: Annotated[
-        Variant | None,
-        typer.Option(help="Form of the served file, instead of the recipe's own.", show_default=False),
-    ] = None,
-) -> None:
-    """Make the file that Lambda serves, and a float32 one to compare it with."""
-    console = screen()
-    with ending_on_failure():
-        from lambent_toolkit.cli.watch import ConsoleWatcher
-        from lambent_toolkit.modelkit.workbench import Workbench
-
-        with ConsoleWatcher(console) as watcher:
-            sizes = Workbench(folder, watcher=watcher).quantize(variant=variant)
-    for name, size_bytes in sizes.items():
-        console.print(f"{name:<22} {size_bytes / 1000:>8.1f} kB")
-    console.print(f"Next: lambent evaluate {folder}")
-
-
-def evaluate(folder: Folder) -> None:
-    """Measure the model on its held-out part: in Keras, and quantized in the serving interpreter."""
-    console = screen()
-    with ending_on_failure():
-        from lambent_toolkit.cli.tables import mistakes, variants_table
-        from lambent_toolkit.cli.watch import ConsoleWatcher
-        from lambent_toolkit.modelkit.workbench import Workbench
-
-        with ConsoleWatcher(console) as watcher:
-            bench = Workbench(folder, watcher=watcher)
-            report = bench.evaluate()
-    console.print(variants_table(report))
-    console.print(f"{report.published} on {report.data.test_items} held-out items: {mistakes(report, bench.labels())}")
-    console.print(f"Next: lambent publish {folder}")
+    """Add the command to ``app``."""
+    app.command()(publish)
 
 
 def publish(  # noqa: PLR0917 - typer passes every option by name

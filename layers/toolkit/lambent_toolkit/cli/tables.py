@@ -22,27 +22,20 @@ def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
 
 def variants_table(report: Report) -> Table:
     """Return the variants of a model side by side."""
-    headings = ("variant", "accuracy", "agrees", "size", "load", "p50", "p99", "interpreter")
-    table = plain_table(*headings, right=(1, 2, 3, 4, 5, 6))
-    for name, figures in report.variants.items():
-        table.add_row(
-            f"[bold]{name}[/]" if name == report.published else name,
-            f"{figures.accuracy:.1%}",
-            f"{figures.agreement:.1%}",
-            f"{figures.size_bytes / 1000:.0f} kB",
-            _ms(figures.load_ms, digits=1),
-            _ms(figures.p50_ms),
-            _ms(figures.p99_ms),
-            figures.runtime,
-        )
-    return table
+    from lambent_toolkit.modelkit.evaluating.tables import variants_table as variants
+    from lambent_toolkit.reporting.terminal import terminal_table
+
+    return terminal_table(variants(report))
 
 
-def mistakes(report: Report, labels: Sequence[str], *, at_most: int = 5) -> str:
-    """Return the commonest confusions of the published file in words, or that there are none."""
+def mistakes(report: Report, *, at_most: int = 5) -> str:
+    """Return the commonest confusions of the published classifier in words, or that there are none."""
+    if report.classification is None:
+        raise ValueError(f"{report.model} is no classifier.")
+    labels = report.classification.labels
     pairs = [
         (count, true, said)
-        for true, row in enumerate(report.confusion)
+        for true, row in enumerate(report.classification.confusion)
         for said, count in enumerate(row)
         if count and said != true
     ]
@@ -52,10 +45,6 @@ def mistakes(report: Report, labels: Sequence[str], *, at_most: int = 5) -> str:
     worst = sorted(pairs, key=lambda pair: -pair[0])[:at_most]
     told = (f"{labels[true]} read as {labels[said]} ({count})" for count, true, said in worst)
     return f"{wrong} mistakes: " + ", ".join(told)
-
-
-def _ms(value: float | None, *, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f} ms"
 
 
 def checks_table(checks: Sequence[Check]) -> Table:

@@ -22,6 +22,7 @@ from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -64,7 +65,7 @@ def _publish_smaller(stage: Stage) -> ModelRef:
     with ConsoleWatcher(stage.console) as watcher:
         bench = Workbench(folder, watcher=watcher)
         bench.train(_smaller_recipe())
-        bench.quantize(variant="int8")
+        bench.quantize(Wish(variant="int8", measured=()))
         bench.evaluate()
     artifact = Artifact.read(folder)
     open_gate(check_artifact(artifact), is_forced=False)

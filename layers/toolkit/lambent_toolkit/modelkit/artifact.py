@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.domain.model import (
     CONTRACT_FILE,
@@ -19,17 +17,12 @@ from lambent.domain.model import (
 )
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.modelkit.card import CARD_FILE
-from lambent_toolkit.modelkit.report import Report
+from lambent_toolkit.modelkit.importing.bring import IMPORT_FILE
+from lambent_toolkit.modelkit.report import Report, decode_report
 from lambent_toolkit.modelkit.step_files import read_step_file
 
-_MADE_BY = {
-    KERAS_FILE: "train",
-    TFLITE_FILE: "quantize",
-    CONTRACT_FILE: "evaluate",
-    GOLDEN_FILE: "evaluate",
-    KERAS_GOLDEN_FILE: "evaluate",
-    REPORT_FILE: "evaluate",
-}
+_MADE_BY = {TFLITE_FILE: "quantize", CONTRACT_FILE: "evaluate", GOLDEN_FILE: "evaluate"}
+_MADE_BY_TOO = {KERAS_FILE: "train", KERAS_GOLDEN_FILE: "evaluate", REPORT_FILE: "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -39,12 +32,13 @@ class Artifact:
     Parameters
     ----------
     contract   decoded contract.json
-    report     decoded report.json
-    files      model.keras, model.tflite, their golden vectors, report.json, card.md if it is there, and assets
+    report     decoded report.json; None for an imported model that was never evaluated
+    files      model.tflite with its golden vectors and the assets; model.keras with its own, report.json and card.md
+               where there are such
     """
 
     contract: ModelContract
-    report: Report
+    report: Report | None
     files: dict[str, bytes]
 
     @property
@@ -54,11 +48,21 @@ class Artifact:
 
     @classmethod
     def read(cls, folder: Path) -> Artifact:
-        """Read a finished workbench; raises StepMissing, and RequestInvalid for a broken contract."""
-        files = {name: read_step_file(folder, name, step=step) for name, step in _MADE_BY.items()}
+        """Read a finished workbench, or an imported model that needs no steps.
+
+        Raises
+        ------
+        StepMissing      a file that a trained model has, or that every model has, is not there
+        ReportOutdated   another release wrote the report
+        RequestInvalid   the contract is broken
+        """
+        needed = _MADE_BY if (folder / IMPORT_FILE).exists() else _MADE_BY | _MADE_BY_TOO
+        files = {name: read_step_file(folder, name, step=step) for name, step in needed.items()}
+        for name in (*_MADE_BY_TOO, CARD_FILE):
+            if (folder / name).exists():
+                files[name] = (folder / name).read_bytes()
         contract = decode_contract(files.pop(CONTRACT_FILE))
         if isinstance(contract.preprocessing, TextPreprocessing):
             files[TOKENIZER_FILE] = read_step_file(folder, TOKENIZER_FILE, step="train")
-        if (folder / CARD_FILE).exists():
-            files[CARD_FILE] = (folder / CARD_FILE).read_bytes()
-        return cls(contract, msgspec.json.decode(files[REPORT_FILE], type=Report), files)
+        report = decode_report(files[REPORT_FILE], of=str(folder)) if REPORT_FILE in files else None
+        return cls(contract, report, files)

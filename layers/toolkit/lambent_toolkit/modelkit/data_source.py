@@ -51,21 +51,19 @@ class RecipeData:
 
 
 def find_data(name: str) -> RecipeData | DataSet:
-    """Return data by its name: that of a built-in recipe, or a data set of this folder's store.
+    """Return data by its name: a data set that `lambent data add` made, else that of a built-in recipe.
 
     Raises
     ------
-    DataUnknown      there is none of this name
+    DataUnknown      there is neither
     DataSetDamaged   a file of the data set is not what was written
     """
-    if name in RECIPES:
-        return RecipeData(RECIPES[name])
     try:
         return DataSet.open(name)
     except DataSetUnknown as exc:
-        raise DataUnknown(
-            f"There is no data {name!r}: name the data of a recipe ({', '.join(sorted(RECIPES))}), or a data set. {exc}"
-        ) from exc
+        if name in RECIPES:
+            return RecipeData(RECIPES[name])
+        raise DataUnknown(f"{exc} Or name a recipe, whose data it is: {', '.join(sorted(RECIPES))}.") from exc
 
 
 def split_for(declaration: Declaration, name: str) -> Split:

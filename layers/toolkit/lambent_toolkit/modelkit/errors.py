@@ -5,10 +5,8 @@ ModelkitError
 ├── StepMissing            12   an earlier step has not been run in this folder
 ├── ServingCheckFailed     13   the serving interpreter could not be started, or died
 ├── ServingRefused         14   the serving interpreter refused the model; has its coded error
-├── AgreementTooLow        15   the quantized model is not the float model any more
 ├── DataChanged            16   the recipe's data is not what the model was trained on
 ├── ConversionFailed       17   the converter cannot make a file of this form
-├── VariantUndecided       18   nobody has said which form of the model to make
 ├── DataUnknown            19   no data of this name
 ├── DataNeeded             21   an imported model is to be measured, and no data was named
 ├── DataUnfit              22   the data has classes that the model's contract does not have
@@ -18,6 +16,8 @@ ModelkitError
 ├── ValidationMissing      41   there are too few validation items to measure anything on
 ├── ModelNotFinite         42   the float model has weights or answers that are NaN or infinite
 ├── FolderNotWritable      43   a file of the step could not be written, e.g. the disk is full
+├── LimitUnfit             44   a limit in the unit of another kind of model
+├── QuantizedAlready       45   the model came as a .tflite file, there is nothing to quantize it from
 ├── ForeignModelRefused    50   a file that somebody else made is unknown, damaged or may run code
 ├── ContractDisagrees      51   contract and model contradict each other
 ├── DraftUndecided         52   a contract cannot be drafted without being told more
@@ -35,6 +35,10 @@ ModelkitError
 ├── ItemChanged            83   an item is gone, or is not what was added to the data set
 ├── DataSetDamaged         84   a file of the data set is not what was written
 ├── SourceUnavailable      85   the source did not answer; trying again may help
+├── ReportOutdated         90   a report.json was written by another release
+├── AnswersNotFinite       91   a model answers test items with NaN or infinity
+├── ModelFileExchanged     92   model.tflite is not the file that was quantized
+├── ModelsIncomparable     93   two models do not answer the same question
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -76,12 +80,6 @@ class ServingRefused(ModelkitError):
         self.detail = detail
 
 
-class AgreementTooLow(ModelkitError):
-    """Quantization changed too many answers."""
-
-    exit_code = 15
-
-
 class DataChanged(ModelkitError):
     """The recipe gives other data, or other tensors, than the model in the folder was trained on."""
 
@@ -89,15 +87,13 @@ class DataChanged(ModelkitError):
 
 
 class ConversionFailed(ModelkitError):
-    """TensorFlow's converter cannot make a .tflite file of this form of the model."""
+    """TensorFlow's converter cannot make a .tflite file of this form of the model; ``said`` is its own first line."""
 
     exit_code = 17
 
-
-class VariantUndecided(ModelkitError):
-    """Neither the recipe nor the command says which variant to make."""
-
-    exit_code = 18
+    def __init__(self, message: str, *, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class DataUnknown(ModelkitError):
@@ -140,6 +136,18 @@ class FolderNotWritable(ModelkitError):
     """A file could not be written; the folder is as it was before the step."""
 
     exit_code = 43
+
+
+class LimitUnfit(ModelkitError):
+    """A limit of the loss that is no limit, or in the unit of another kind of model."""
+
+    exit_code = 44
+
+
+class QuantizedAlready(ModelkitError):
+    """The model came as a .tflite file: it is served as it is."""
+
+    exit_code = 45
 
 
 class KeyUnusable(ModelkitError):
@@ -254,6 +262,30 @@ class SourceUnavailable(ModelkitError):
     """The store of objects that the items lie in did not answer."""
 
     exit_code = 85
+
+
+class ReportOutdated(ModelkitError):
+    """report.json has another schema, or is damaged."""
+
+    exit_code = 90
+
+
+class AnswersNotFinite(ModelkitError):
+    """A model answers NaN or infinity, of which no figure can be made."""
+
+    exit_code = 91
+
+
+class ModelFileExchanged(ModelkitError):
+    """model.tflite is another file than quantization.json says."""
+
+    exit_code = 92
+
+
+class ModelsIncomparable(ModelkitError):
+    """Two models take other items, or answer something else."""
+
+    exit_code = 93
 
 
 class TrainingInterrupted(ModelkitError):

@@ -12,7 +12,7 @@ import numpy as np
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
-from lambent.domain.model import KERAS_FILE
+from lambent.domain.model import KERAS_FILE, digest
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -32,6 +32,11 @@ class FloatModel(Protocol):
         """Of the file it is kept in."""
         ...
 
+    @property
+    def sha256(self) -> str:
+        """Of the file it is kept in."""
+        ...
+
     def outputs(self, part: Prepared, contract: ModelContract) -> dict[str, Array]:
         """Return what it answers to a part's tensors: (n, …) by the contract's names."""
         ...
@@ -45,6 +50,7 @@ class KerasFloat:
     def __init__(self, file: bytes) -> None:
         self.file = file
         self.size_bytes = len(file)
+        self.sha256 = digest(file)
 
     def outputs(self, part: Prepared, contract: ModelContract) -> dict[str, Array]:
         """Return what Keras answers; raises BrokenArtifact."""
@@ -64,6 +70,7 @@ class SavedModelFloat:
     def __init__(self, archive: bytes) -> None:
         self.archive = archive
         self.size_bytes = len(archive)
+        self.sha256 = digest(archive)
 
     def unpack(self, folder: Path) -> None:
         """Write the SavedModel's files into a folder."""

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lambent.contracts.model import Classification
+from lambent.contracts.model import RawOutputs, Regression
 from lambent.domain.contract_check import check_contract
-from lambent.domain.model import GOLDEN_FILE, TFLITE_FILE
+from lambent.domain.model import GOLDEN_FILE, TFLITE_FILE, digest
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors, check_declared
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.quantization_choice import Rule
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
 
 Serve = Callable[..., ServingRun]
-_KERAS = "keras"
 _EVALUATE = "run `lambent evaluate` on this folder again"
+_BETTER = "choose another form with `lambent quantize`, or raise the limit in the contract's quality"
+_SHOWN = 12  # figures of a digest
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -112,24 +115,29 @@ def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check
 
 
 def _report(artifact: Artifact) -> Check:
-    report, size_bytes = artifact.report, len(artifact.files[TFLITE_FILE])
-    expected = f"a report on this model.tflite, of {size_bytes:,} bytes, beside the Keras model's"
-    figures = report.variants.get(report.published)
-    if figures is None or _KERAS not in report.variants:
-        return Check("report", False, expected, f"one on {', '.join(report.variants) or 'nothing'}", _EVALUATE, True)
-    got = f"one on a file of {figures.size_bytes:,} bytes"
-    return Check("report", figures.size_bytes == size_bytes, expected, got, _EVALUATE, True)
+    report, measured = artifact.report, digest(artifact.files[TFLITE_FILE])
+    expected = f"a report on this model.tflite, sha256 {measured[:_SHOWN]}…"
+    if report is None:
+        return Check("report", False, expected, "none: it was never evaluated", f"{_EVALUATE}, with --data", True)
+    got = f"one on sha256 {report.model_sha256[:_SHOWN]}…"
+    return Check("report", report.model_sha256 == measured, expected, got, _EVALUATE, True)
 
 
 def _quality(artifact: Artifact) -> Check:
-    limit_pt = artifact.contract.quality.max_accuracy_drop_pt
-    expected = f"at most {limit_pt:g} pt less accuracy than the Keras model on test data"
-    remedy = "choose another form with `lambent quantize`, or raise the contract's quality.max_accuracy_drop_pt"
-    report = artifact.report
-    served, keras = report.variants.get(report.published), report.variants.get(_KERAS)
-    if served is None or keras is None or not isinstance(artifact.contract.postprocessing, Classification):
-        return Check("quality", False, expected, "no accuracies to compare", _EVALUATE, True)
-    drop_pt = 100 * (keras.accuracy - served.accuracy)
+    limits, report = artifact.contract.quality, artifact.report
+    is_regression = isinstance(artifact.contract.postprocessing, Regression)
+    rule = Rule("rmse", limits.max_rmse_increase) if is_regression else Rule("accuracy", limits.max_accuracy_drop_pt)
+    expected = f"at most {rule.show_limit()} lost against the float model on test data"
+    if report is None:
+        return Check(
+            "quality", False, expected, "no figures: it was never evaluated", f"{_EVALUATE}, with --data", True
+        )
+    if report.reference is None:
+        return Check("quality", True, expected, "no float model to compare with: this file is the model", _EVALUATE)
+    if isinstance(artifact.contract.postprocessing, RawOutputs):
+        return Check("quality", True, expected, "raw outputs, which have no accuracy", _EVALUATE)
+    if report.loss is None:
+        return Check("quality", False, expected, "a report without the loss", _EVALUATE, True)
     # Shares of whole items: a drop of exactly the limit must not fail by rounding. NaN fails.
-    is_passed = drop_pt <= limit_pt + 1e-9
-    return Check("quality", is_passed, expected, f"{drop_pt:.2f} pt less", remedy, True)
+    is_passed = report.loss.value <= rule.limit + _ROUNDING
+    return Check("quality", is_passed, expected, rule.show_loss(report.loss), _BETTER, True)

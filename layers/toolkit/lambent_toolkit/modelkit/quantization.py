@@ -1,13 +1,14 @@
-"""A Keras model into the .tflite files that Lambda serves.
+"""A float model into the .tflite files that Lambda serves.
 
-The way is Keras's ExportArchive → SavedModel → converter, because it keeps the contract's tensor names in the file's
-signature. ``from_keras_model`` loses them, and ``from_concrete_functions`` leaves Keras 3 variables outside of the file
-(calibration then fails with "variable != nullptr", and a float file has no weights in it).
+A Keras model's way is Keras's ExportArchive → SavedModel → converter, because it keeps the contract's tensor names in
+the file's signature. ``from_keras_model`` loses them, and ``from_concrete_functions`` leaves Keras 3 variables outside
+of the file (calibration then fails with "variable != nullptr", and a float file has no weights in it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent_toolkit.modelkit.errors import ConversionFailed
+from lambent_toolkit.modelkit.float_model import SavedModelFloat
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.variants import Variant
 
@@ -23,19 +25,22 @@ if TYPE_CHECKING:
     import keras
 
 Tensors = Mapping[str, Array]
-CALIBRATION_ITEMS = 300
-_CALIBRATED = ("int8", "int16x8")
+CALIBRATED = ("int8", "int16x8")
 _SIGNATURE = "serving_default"
 
 
 def to_tflite(
-    model: keras.Model, contract: ModelContract, *, variant: Variant, calibration: Tensors | None = None
+    model: keras.Model | SavedModelFloat,
+    contract: ModelContract,
+    *,
+    variant: Variant,
+    calibration: Tensors | None = None,
 ) -> bytes:
     """Convert a trained model.
 
     Parameters
     ----------
-    model         Keras 3, inputs and outputs in the contract's order
+    model         Keras 3, inputs and outputs in the contract's order; or a SavedModel, whose names are the contract's
     contract      its tensor names become the file's signature
     variant       - ``float32``
                   - ``float16``: weights of half the size, computed in 32 bits
@@ -45,7 +50,8 @@ def to_tflite(
 
                   An input that the contract calls UINT8 takes pixels as they are in every variant; integer inputs
                   such as token ids are never quantized.
-    calibration   (n, …) by input name, preprocessed training inputs; needed for ``int8`` and ``int16x8``, see `spread`
+    calibration   (n, …) by input name, preprocessed training inputs; needed for ``int8`` and ``int16x8``, see
+                  `calibration.choose_calibration`
 
     Returns
     -------
@@ -56,7 +62,7 @@ def to_tflite(
     ValueError         calibration is missing
     ConversionFailed   the converter has no such form of this model
     """
-    if variant in _CALIBRATED and calibration is None:
+    if variant in CALIBRATED and calibration is None:
         raise ValueError(f"{variant} needs calibration data")
     with quiet(), TemporaryDirectory() as folder:
         converter = prepared_converter(model, contract, folder, variant=variant, calibration=calibration)
@@ -69,31 +75,35 @@ def to_tflite(
 
 def conversion_failure(exc: Exception, contract: ModelContract, variant: str) -> ConversionFailed:
     """Return what to raise for what the converter raised; ``variant`` is the form that it was to make."""
+    said = str(exc).strip().splitlines()[0]
     return ConversionFailed(
         f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
-        f"It says: {str(exc).strip().splitlines()[0]}"
+        f"It says: {said}",
+        said=said,
     )
 
 
 def prepared_converter(
-    model: keras.Model, contract: ModelContract, folder: str, *, variant: Variant, calibration: Tensors | None = None
+    model: keras.Model | SavedModelFloat,
+    contract: ModelContract,
+    folder: str,
+    *,
+    variant: Variant,
+    calibration: Tensors | None = None,
 ) -> Any:
     """Return a ``tf.lite.TFLiteConverter`` that is set up for a variant; ``folder`` must outlive it."""
     import tensorflow as tf
 
-    _export(model, contract, folder, takes_real_pixels=variant in _CALIBRATED)
+    takes_real_pixels = variant in CALIBRATED and not isinstance(model, SavedModelFloat)
+    if isinstance(model, SavedModelFloat):
+        model.unpack(Path(folder))
+    else:
+        _export(model, contract, folder, takes_real_pixels=takes_real_pixels)
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
     _choose(converter, contract, variant)
-    if calibration is not None and variant in _CALIBRATED:
-        converter.representative_dataset = lambda: _samples(contract, calibration)
+    if calibration is not None and variant in CALIBRATED:
+        converter.representative_dataset = lambda: _samples(contract, calibration, as_real_pixels=takes_real_pixels)
     return converter
-
-
-def spread(tensors: Tensors, classes: Array, *, items: int = CALIBRATION_ITEMS) -> dict[str, Array]:
-    """Return ``items`` rows that hold every class about equally often: a representative data set."""
-    order = np.argsort(classes, kind="stable")
-    rows = order[np.linspace(0, len(order) - 1, min(items, len(order))).astype(np.int64)]
-    return {name: array[rows] for name, array in tensors.items()}
 
 
 def _choose(converter: Any, contract: ModelContract, variant: Variant) -> None:
@@ -145,7 +155,10 @@ def _tensor_spec(spec: TensorSpec, *, takes_real_pixels: bool) -> Any:
     return tf.TensorSpec([None if dim == -1 else dim for dim in spec.shape], dtype, name=spec.name)
 
 
-def _samples(contract: ModelContract, calibration: Tensors) -> Iterator[dict[str, Array]]:
+def _samples(contract: ModelContract, calibration: Tensors, *, as_real_pixels: bool) -> Iterator[dict[str, Array]]:
     for row in range(len(next(iter(calibration.values())))):
         sample = {spec.name: calibration[spec.name][row : row + 1] for spec in contract.inputs}
-        yield {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
+        yield {
+            name: array.astype(np.float32) if as_real_pixels and array.dtype == np.uint8 else array
+            for name, array in sample.items()
+        }

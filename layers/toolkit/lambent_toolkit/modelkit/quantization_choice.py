@@ -4,6 +4,7 @@
 2. Of the rest, the target decides: the smallest file, or the lowest p50 with one thread.
 3. Differences that mean nothing are ties: sizes within 5 %, latencies within 5 % or whose rounds overlap (see
    `Latency`). Of tied variants the first of the order of preference is taken: int8, int16x8, dynamic, float16, float32.
+   What `lambent sensitivity` made of int8 (qat, mixed) comes next to it.
 
 **What the limit is held against.** By default the loss itself ("estimate"), because its interval is as wide as the
 validation part is small: with 200 items and not one changed answer it reaches 1.9 points, so that its upper end
@@ -29,8 +30,10 @@ from lambent_toolkit.modelkit.quantization_report import (
     VariantMeasurement,
     VariantRow,
 )
+from lambent_toolkit.modelkit.variants import REMEDIES
 
 PREFERENCE = ("int8", "int16x8", "dynamic", "float16", "float32")
+_ORDER = (PREFERENCE[0], *REMEDIES, *PREFERENCE[1:])
 TARGETS: tuple[Target, ...] = ("latency", "size")
 TIE_SHARE = 0.05
 _Z_SQUARED = 3.841458820694124  # of the two-sided 95 % interval
@@ -103,14 +106,30 @@ def choose(rows: Sequence[VariantRow], rule: Rule) -> Choice:
 
 
 def fixed_choice(rows: Sequence[VariantRow], variant: str, rule: Rule) -> Choice:
-    """Return the choice of a variant that a person or the recipe named; raises NoVariantHolds if it has no figures."""
+    """Return the choice of a variant that a person or the recipe named, and say what would have been chosen without.
+
+    Raises
+    ------
+    NoVariantHolds   it has no figures
+    """
     row = next(row for row in rows if row.variant == variant)
     if row.measured is None:
         raise NoVariantHolds(f"{variant} was asked for, but {row.problem}. Name another --variant.")
     holds = rule.holds(row.measured.loss)
     reason = "named" if holds else f"named, although it breaks the limit: {_over_limit(row.measured.loss, rule)}"
-    step = ChoiceStep(variant=variant, outcome="chosen", reason=reason)
+    step = ChoiceStep(variant=variant, outcome="chosen", reason=f"{reason}; {_by_itself(rows, variant, rule)}")
     return _choice(variant, rule, [step], mode_is_fixed=True, holds_limit=holds)
+
+
+def _by_itself(rows: Sequence[VariantRow], variant: str, rule: Rule) -> str:
+    try:
+        choice = choose(rows, rule)
+    except NoVariantHolds:
+        return "by the figures, none would be: no variant holds the limit"
+    if choice.variant == variant:
+        return "by the figures, it would be the same"
+    why = next(step.reason for step in choice.steps if step.outcome == "chosen")
+    return f"by the figures, it would be {choice.variant}: {why}"
 
 
 def frontier(rows: Sequence[VariantRow], target: Target) -> set[str]:
@@ -134,7 +153,7 @@ def items_to_prove(limit_pt: float) -> int:
 
 
 def _preference(row: VariantRow) -> int:
-    return PREFERENCE.index(row.variant) if row.variant in PREFERENCE else len(PREFERENCE)
+    return _ORDER.index(row.variant)
 
 
 def _why_chosen(chosen: str, best: str, holding: dict[str, VariantMeasurement], rule: Rule) -> str:

@@ -97,8 +97,9 @@ class VariantRow(_Figures, frozen=True, kw_only=True):
 
 
 class FloatFigures(_Figures, frozen=True, kw_only=True):
-    """The Keras model, which the variants are held against."""
+    """The float model, which the variants are held against: ``name`` is ``keras`` or ``saved_model``."""
 
+    name: str
     size_bytes: int
     accuracy: float | None = None
     rmse: float | None = None

@@ -1,47 +1,173 @@
-"""The step `lambent quantize`: the file that Lambda serves, and a float one to compare it with."""
+"""The step `lambent quantize`: every variant made and measured, and the one that Lambda serves."""
 
 from __future__ import annotations
 
-from lambent.domain.model import TFLITE_FILE
-from lambent_toolkit.modelkit.errors import ConversionFailed, VariantUndecided
-from lambent_toolkit.modelkit.float_model import KerasFloat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lambent.contracts.model import Classification
+from lambent.domain.model import TFLITE_FILE, digest
+from lambent_toolkit.modelkit.calibration import CALIBRATION_FILE, calibration_npz
+from lambent_toolkit.modelkit.errors import QuantizedAlready, StepMissing, ValidationMissing
+from lambent_toolkit.modelkit.evaluating.subject import QUANTIZATION_FILE
 from lambent_toolkit.modelkit.made_model import MadeModel
-from lambent_toolkit.modelkit.measurement import FLOAT_FILE
-from lambent_toolkit.modelkit.quantization import spread, to_tflite
-from lambent_toolkit.modelkit.report import QuantizationRecord
+from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice
+from lambent_toolkit.modelkit.quantization_limit import Limit, limit_of
+from lambent_toolkit.modelkit.quantization_page import QUANTIZATION_PAGE, quantization_page
+from lambent_toolkit.modelkit.quantization_report import Basis, QuantizationReport, Target
 from lambent_toolkit.modelkit.step_files import to_json
-from lambent_toolkit.modelkit.training import from_keras_file
-from lambent_toolkit.modelkit.variants import Variant, VariantChoice
+from lambent_toolkit.modelkit.temperature import TemperatureFit, fit_temperature
+from lambent_toolkit.modelkit.variant_files import VariantFiles, make_variants, remedy_files
+from lambent_toolkit.modelkit.variant_measurement import Judge, Measured, measure_variants
+from lambent_toolkit.modelkit.variants import REMEDIES, VARIANTS, ServedChoice, Variant, variant_file
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
 
-QUANTIZATION_FILE = "quantization.json"
+QUANTIZED_FILES = (
+    TFLITE_FILE,
+    *(variant_file(variant) for variant in VARIANTS),
+    CALIBRATION_FILE,
+    QUANTIZATION_PAGE,
+    QUANTIZATION_FILE,
+)
+FEWEST_VALIDATION_ITEMS = 10
+_TOOLS = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert")
 
 
-def run_quantization(made: MadeModel, *, variant: Variant | None = None, watcher: Watcher = SILENCE) -> dict[str, int]:
-    """Make model.tflite and model.float32.tflite; return their sizes in bytes.
+@dataclass(frozen=True)
+class Wish:
+    """What `lambent quantize` is asked for.
+
+    Parameters
+    ----------
+    variant    to serve, whatever the figures; "auto" chooses by them; None leaves it to the recipe
+    limit      the most that may be lost, None for the contract's own
+    target     what to make small
+    basis      whether the loss or the upper end of its interval is held to the limit
+    measured   which variants are made at all, beside float32 and the one to serve
+    """
+
+    variant: ServedChoice | None = None
+    limit: Limit | None = None
+    target: Target = "latency"
+    basis: Basis = "estimate"
+    measured: Sequence[Variant] = VARIANTS
+
+
+def run_quantization(
+    made: MadeModel, wish: Wish | None = None, *, stale_files: Iterable[str] = (), watcher: Watcher = SILENCE
+) -> QuantizationReport:
+    """Make and measure the variants of a model; leave the chosen one as model.tflite.
+
+    Leaves variants/NAME.tflite, calibration.npz, quantization.html and, last, quantization.json. Nothing is written
+    before everything is measured.
+
+    Parameters
+    ----------
+    made
+    wish
+    stale_files   names of files that later steps made of the former model.tflite, to be removed with it
+    watcher       is told of every step
 
     Raises
     ------
-    VariantUndecided   neither the call nor the recipe names a variant
-    ConversionFailed   the converter has no such form of this model
+    QuantizedAlready     the model came as a .tflite file
+    ValidationMissing    there are too few validation items
+    ModelNotFinite       weights or answers are NaN or infinite
+    ConversionFailed     the converter has no float32 form of the model
+    ServingRefused       preprocessing refused an item
+    ServingCheckFailed   the layers' packages preprocess otherwise than training did, or cannot be run
+    LimitUnfit           the limit is in the unit of another kind of model
+    NoVariantHolds       none keeps to the limit, or the one that was named has no figures
+    StepMissing          a variant was named that only `lambent sensitivity` makes
+    FolderNotWritable    nothing was changed
     """
-    chosen = _decided(variant or made.variant)
-    if not isinstance(made.float_model, KerasFloat):
-        raise ConversionFailed(f"There is no Keras model in {made.folder} to quantize.")
-    model, split = from_keras_file(made.float_model.file), made.split
-    watcher.begin("quantize", total=2)
-    files = {FLOAT_FILE: to_tflite(model, split.contract, variant="float32")}
-    watcher.advance("float32")
-    calibration = spread(split.train.tensors, split.train.targets)
-    files[TFLITE_FILE] = to_tflite(model, split.contract, variant=chosen, calibration=calibration)
-    watcher.advance(chosen)
-    record = {QUANTIZATION_FILE: to_json(QuantizationRecord(variant=chosen))}
-    write_together(made.folder, {**files, **record}, last=QUANTIZATION_FILE)
-    return {name: len(body) for name, body in files.items()}
+    wish = wish or Wish()
+    float_model, split = made.float_model, made.split
+    if float_model is None:
+        raise QuantizedAlready(
+            f"The model in {made.folder} is a .tflite file already, there is nothing to quantize it from: run "
+            "`lambent evaluate`."
+        )
+    _check_validation(len(split.validation))
+    judge = Judge(split.contract, split.validation, float_model.outputs(split.validation, split.contract))
+    limit = limit_of(split.contract, judge.metric) if wish.limit is None else wish.limit.of(judge.metric)
+    rule = Rule(judge.metric, limit, wish.target, wish.basis)
+    named = wish.variant or made.variant
+    remedies = remedy_files(made.folder, float_model, split)
+    if named in REMEDIES and named not in remedies:
+        raise StepMissing(_no_remedy(made.folder, named))
+    files = make_variants(float_model, split, _to_make(wish, named), watcher=watcher)
+    measured = measure_variants(split, {**files.files, **remedies}, judge, problems=files.problems, watcher=watcher)
+    choice = choose(measured.rows, rule) if named == "auto" else fixed_choice(measured.rows, named, rule)
+    fit = _fit(made, measured, choice.variant)
+    served = {**files.files, **remedies}[choice.variant]
+    report = QuantizationReport(
+        model=split.contract.name,
+        metric=judge.metric,
+        validation_items=len(split.validation),
+        data_sha256=split.sha256,
+        model_sha256=digest(served),
+        float_model=judge.float_figures(float_model),
+        variants=measured.rows,
+        choice=choice,
+        calibration=files.calibration.figures if files.calibration else None,
+        temperature=fit.figures,
+        temperature_note=fit.note,
+        runtime=f"{measured.place.runtime} {measured.place.versions[measured.place.runtime]}",
+        tools={name: version(name) for name in _TOOLS}
+        | {f"serving {name}": number for name, number in measured.place.versions.items()},
+    )
+    page = quantization_page(report, fit, folder=str(made.folder)).encode()
+    written = {
+        TFLITE_FILE: served,
+        **_kept(files, made),
+        QUANTIZATION_PAGE: page,
+        QUANTIZATION_FILE: to_json(report),
+    }
+    stale = [name for name in (*QUANTIZED_FILES, *stale_files) if name not in written]
+    write_together(made.folder, written, last=QUANTIZATION_FILE, stale=stale)
+    return report
 
 
-def _decided(variant: VariantChoice) -> Variant:
-    if variant == "auto":
-        raise VariantUndecided("The recipe's variant is auto: name one by `lambent quantize --variant`.")
-    return variant
+def _check_validation(items: int) -> None:
+    if items < FEWEST_VALIDATION_ITEMS:
+        raise ValidationMissing(
+            f"The validation part has {items} items, at least {FEWEST_VALIDATION_ITEMS} are needed to measure what a "
+            "variant loses: raise validation_share, or add data."
+        )
+
+
+def _to_make(wish: Wish, named: str) -> list[Variant]:
+    return [variant for variant in VARIANTS if variant in {*wish.measured, "float32", named}]
+
+
+def _no_remedy(folder: Path, named: str) -> str:
+    option = {"mixed": "--mixed", "qat": "--qat"}[named]
+    return (
+        f"There is no {variant_file(named)} of this very model and data in {folder}: run "
+        f"`lambent sensitivity {folder} {option}` first."
+    )
+
+
+def _fit(made: MadeModel, measured: Measured, variant: str) -> TemperatureFit:
+    spec, validation = made.split.contract.postprocessing, made.split.validation
+    if not isinstance(spec, Classification):
+        return TemperatureFit(note="The model is no classifier: there are no scores to scale.")
+    answers = measured.answers[variant]
+    rows = answers.outputs[spec.output or made.split.contract.outputs[0].name]
+    rows = rows.reshape(len(rows), -1)
+    return fit_temperature(rows, validation.targets.astype(np.int64), spec, output_step=answers.output_step)
+
+
+def _kept(files: VariantFiles, made: MadeModel) -> Mapping[str, Any]:
+    """Return the files of the variants, and of the calibration's items."""
+    kept = {variant_file(name): body for name, body in files.files.items()}
+    if files.calibration:
+        kept[CALIBRATION_FILE] = calibration_npz(files.calibration, made.split)
+    return kept

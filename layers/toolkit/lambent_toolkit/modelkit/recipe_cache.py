@@ -15,6 +15,7 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.evaluation_step import TOOLS
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -74,7 +75,7 @@ def _make(name: str, folder: Path, watcher: Watcher) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     bench = Workbench(folder, watcher=watcher)
     bench.train(RECIPES[name])
-    bench.quantize()
+    bench.quantize(Wish(measured=()))
     bench.evaluate()
 
 

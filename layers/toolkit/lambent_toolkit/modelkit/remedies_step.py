@@ -7,20 +7,21 @@ from pathlib import Path
 import msgspec
 
 from lambent.domain.model import KERAS_FILE
+from lambent_toolkit.modelkit.calibration import sample
 from lambent_toolkit.modelkit.errors import DataChanged
-from lambent_toolkit.modelkit.quantization import spread
+from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.recipe import prepare
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.remedies import Remedies
 from lambent_toolkit.modelkit.remedies_page import sensitivity_page
 from lambent_toolkit.modelkit.sensitivity_report import FineTuning, SensitivityReport
 from lambent_toolkit.modelkit.step_files import read_step_file
+from lambent_toolkit.modelkit.variant_files import calibration_rows
+from lambent_toolkit.modelkit.variants import VARIANTS_FOLDER
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
 from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.reporting.page import render_page
-
-VARIANTS_FOLDER = "variants"
 
 
 class RemediesBench:
@@ -33,8 +34,8 @@ class RemediesBench:
         split = prepare(self._recipe)
         if split.sha256 != record.data.sha256:
             raise DataChanged(f"The data is not what the model in {folder} was trained on: run `lambent train` again.")
-        calibration = spread(split.train.tensors, split.train.targets)
         keras_file = read_step_file(folder, KERAS_FILE, step="train")
+        calibration = sample(split.train, calibration_rows(folder, KerasFloat(keras_file), split, watcher=watcher))
         self._remedies = Remedies(keras_file, split, calibration, watcher=watcher)
 
     def sensitivity(self) -> SensitivityReport:

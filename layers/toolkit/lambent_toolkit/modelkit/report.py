@@ -1,13 +1,27 @@
-"""report.json: what was measured before a version was published."""
+"""report.json: what was measured before a version was published, all of it on the test part.
+
+Shares (accuracy, precision, …) are from 0 to 1, errors of a regression are in the unit of its answer.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from lambent_toolkit.modelkit.variants import Variant
+from lambent_toolkit.modelkit.errors import ReportOutdated
+from lambent_toolkit.modelkit.quantization_report import Latency, Loss
+
+SCHEMA_VERSION = 2
+Task = Literal["classification", "regression", "raw"]
+IntervalMethod = Literal["bootstrap", "wilson", "none"]
 
 
-class DataFigures(msgspec.Struct, frozen=True, kw_only=True):
+class _Figures(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class DataFigures(_Figures, frozen=True, kw_only=True):
     """The data set; ``sha256`` is of its tensors and targets."""
 
     train_items: int
@@ -16,40 +30,261 @@ class DataFigures(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class VariantFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """One form of the model on the held-out part.
+class MeasuredData(DataFigures, frozen=True, kw_only=True):
+    """The data that was measured on, by its name: that of a recipe or of a data set."""
 
-    ``agreement`` is the share of test items with the Keras model's answer. Latencies are of one item, one thread, in
-    ``runtime``; none for the Keras file, which Lambda does not run.
+    name: str
+
+
+class Estimate(_Figures, frozen=True, kw_only=True):
+    """A figure with its 95 % interval; see `evaluating.bootstrap`.
+
+    ``method`` "wilson" stands where every resample is the same (no mistakes, or nothing but mistakes), so that the
+    bootstrap sees no doubt; "none", with no interval, where that happens to a figure which is no share of items.
     """
 
-    accuracy: float
-    agreement: float
+    value: float
+    low: float | None = None
+    high: float | None = None
+    method: IntervalMethod = "none"
+
+
+class VariantFigures(_Figures, frozen=True, kw_only=True):
+    """One form of the model on the test part.
+
+    ``agreement`` is the share of items with the reference's answer; ``output_error_max`` and ``output_error_mean`` are
+    absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, a regression
+    ``rmse``, ``mae`` and ``r2``. Only what Lambda runs has ``load_ms`` and ``latencies``, measured in ``runtime``.
+    """
+
     size_bytes: int
+    sha256: str
     runtime: str
     load_ms: float | None = None
-    p50_ms: float | None = None
-    p99_ms: float | None = None
+    latencies: list[Latency] = []
+    accuracy: float | None = None
+    agreement: float | None = None
+    rmse: float | None = None
+    mae: float | None = None
+    r2: float | None = None
+    output_error_max: float | None = None
+    output_error_mean: float | None = None
+
+    def latency(self, threads: int) -> Latency | None:
+        """Return the latency with so many threads, None where it was not measured."""
+        return next((each for each in self.latencies if each.threads == threads), None)
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """report.json.
+class TopK(_Figures, frozen=True, kw_only=True):
+    """The share of items whose true class is among the ``k`` best scores, whatever the threshold."""
 
-    ``published`` names the variant that model.tflite is; ``confusion`` is its: row = true class, column = predicted.
+    k: int
+    accuracy: Estimate
+
+
+class ClassFigures(_Figures, frozen=True, kw_only=True):
+    """One class: ``items`` are truly of it, ``answered`` were answered so. None where a figure is not defined."""
+
+    label: str
+    items: int
+    answered: int
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    auc: Estimate | None
+
+
+class ReliabilityBin(_Figures, frozen=True, kw_only=True):
+    """Answers of about one confidence: how often they are right, with the Wilson interval of that share."""
+
+    items: int
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+
+
+class Reliability(_Figures, frozen=True, kw_only=True):
+    """How far confidence can be trusted, with scores at one ``temperature``; see `evaluating.calibration`.
+
+    ``ece_expected`` and ``ece_limit`` are the mean and the 95th percentile of the ECE that a perfectly calibrated
+    model of the same confidences shows on so few items. ``log_loss`` is in nats an item, ``brier`` from 0 to 2.
     """
 
-    schema_version: int = 1
-    recipe: str
-    seed: int
-    epochs: int
-    data: DataFigures
-    published: Variant
-    variants: dict[str, VariantFigures]
+    temperature: float
+    ece: float
+    ece_expected: float
+    ece_limit: float
+    log_loss: Estimate
+    brier: Estimate
+    bins: list[ReliabilityBin]
+
+
+class ClassifierMistake(_Figures, frozen=True, kw_only=True):
+    """A wrong answer: ``item`` is its number in the test part; ``answer`` is None where no label reached the threshold.
+
+    ``score`` is of the best label, ``true_score`` of the true one.
+    """
+
+    item: int
+    truth: str
+    answer: str | None
+    score: float
+    true_score: float
+
+
+class ClassificationFigures(_Figures, frozen=True, kw_only=True):
+    """The published file as a classifier.
+
+    ``answered`` is the share of items whose best label reaches the contract's ``threshold``; the others count as wrong.
+    Macro figures are means over the classes that occur, ``weighted_f1`` weighs them by their items. ``auc`` is the mean
+    over classes of one against the rest, where both occur. ``confusion``: row = true class, column = best label.
+    ``reliability`` is at temperature 1, then at the contract's if that is another; None, with ``reliability_note``,
+    where scores are no probabilities. ``mistakes`` are the worst only: the wrong answers given with most confidence.
+    """
+
+    labels: list[str]
+    accuracy: Estimate
+    threshold: float
+    answered: float
+    top_k: list[TopK]
+    macro_precision: Estimate
+    macro_recall: Estimate
+    macro_f1: Estimate
+    weighted_f1: Estimate
+    auc: Estimate | None
+    classes: list[ClassFigures]
     confusion: list[list[int]]
+    reliability: list[Reliability]
+    reliability_note: str | None
+    mistakes: list[ClassifierMistake]
+    note: str | None = None
+
+
+class RegressionMistake(_Figures, frozen=True, kw_only=True):
+    """A bad answer; ``item`` is its number in the test part."""
+
+    item: int
+    truth: float
+    answer: float
+
+
+class RegressionFigures(_Figures, frozen=True, kw_only=True):
+    """The published file as a regression; residuals are answer - truth.
+
+    ``r2`` is None where all targets are equal; ``residual_quantiles`` by the quantile, e.g. ``0.05``.
+    """
+
+    unit: str | None
+    rmse: Estimate
+    mae: Estimate
+    r2: Estimate | None
+    bias: Estimate
+    residual_quantiles: dict[str, Estimate]
+    mistakes: list[RegressionMistake]
+
+
+class SliceFigures(_Figures, frozen=True, kw_only=True):
+    """The items with one value in a slice's column: accuracy or RMSE, beside that of all the ``rest``.
+
+    ``p_value`` is of the one-sided test that the slice is no worse than the rest, ``adjusted_p`` the same after the
+    correction for the number of slices; None where there are too few items to test. See `evaluating.slices`.
+    """
+
+    column: str
+    value: str
+    items: int
+    metric: Estimate
+    rest: float | None
+    p_value: float | None = None
+    adjusted_p: float | None = None
+    is_worse: bool = False
+
+
+class Source(_Figures, frozen=True, kw_only=True):
+    """Where the model comes from: ``name`` of a recipe, an imported file or a published version, and its digest."""
+
+    kind: Literal["recipe", "import", "version"]
+    name: str
+    sha256: str
+    seed: int | None = None
+    epochs: int | None = None
+
+
+class Report(_Figures, frozen=True, kw_only=True):
+    """report.json.
+
+    Parameters
+    ----------
+    model          name in the contract
+    model_sha256   of model.tflite, which was measured as the variant ``published``
+    reference      the float model's key in ``variants`` ("keras", "saved_model"); None where a .tflite was imported
+    loss           of the published file against the reference, on the same test items; see `quantization_loss`
+    slice_metric   what the slices are compared by
+    resamples      of the bootstrap, and its seed
+    warnings       what a reader should not overlook, in words
+    tools          versions of the packages, those of the serving interpreter as "serving …"
+    """
+
+    schema_version: Literal[2] = 2
+    model: str
+    task: Task
+    model_sha256: str
+    published: str
+    reference: str | None
+    source: Source
+    data: MeasuredData
+    variants: dict[str, VariantFigures]
+    loss: Loss | None
+    classification: ClassificationFigures | None = None
+    regression: RegressionFigures | None = None
+    slice_metric: Literal["accuracy", "rmse"] | None = None
+    slices: list[SliceFigures] = []
+    resamples: int
+    bootstrap_seed: int
+    warnings: list[str] = []
     tools: dict[str, str]
+
+    @property
+    def measured(self) -> VariantFigures:
+        """The published variant's figures."""
+        return self.variants[self.published]
+
+    @property
+    def float_figures(self) -> VariantFigures | None:
+        """The reference's figures."""
+        return self.variants[self.reference] if self.reference else None
+
+
+class _Schema(msgspec.Struct):
+    schema_version: int
+
+
+def decode_report(body: bytes, *, of: str) -> Report:
+    """Return a report.json of this release.
+
+    Parameters
+    ----------
+    body
+    of     whose it is, for the message
+
+    Raises
+    ------
+    ReportOutdated   another release wrote it
+    """
+    try:
+        written = msgspec.json.decode(body, type=_Schema).schema_version
+        if written == SCHEMA_VERSION:
+            return msgspec.json.decode(body, type=Report)
+    except msgspec.DecodeError as exc:
+        raise ReportOutdated(f"report.json of {of} cannot be read ({exc}): run `lambent evaluate` again.") from exc
+    raise ReportOutdated(
+        f"report.json of {of} has schema_version {written}, this release reads {SCHEMA_VERSION}: run "
+        "`lambent evaluate` again."
+    )
 
 
 class QuantizationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """quantization.json: which variant model.tflite is; stays in the working folder."""
 
-    variant: Variant
+    variant: str

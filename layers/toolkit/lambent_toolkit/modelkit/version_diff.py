@@ -14,6 +14,9 @@ from lambent.errors import BrokenArtifact
 from lambent.ports import ObjectStore, Registry
 from lambent.services.version_files import VersionFiles
 
+# What a report holds an entry of for each class, bin, slice or item: hundreds of values that always differ.
+_LISTS = {"classes", "confusion", "bins", "mistakes", "slices"}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -69,7 +72,7 @@ def compare_versions(first: ModelRef, second: ModelRef, *, registry: Registry, s
         second,
         contract=differences(*documents[0]),
         files={name: (one, other) for name, (one, other) in pairs.items() if one != other},
-        report=differences(*documents[1]),
+        report=differences(*(_headlines(document) for document in documents[1])),
     )
 
 
@@ -83,6 +86,15 @@ def differences(first: Any, second: Any) -> list[Difference]:
 
 def _document(files: VersionFiles, ref: ModelRef, manifest: VersionManifest, name: str) -> Any:
     return msgspec.json.decode(files.file(ref, manifest, name)) if name in manifest.files else {}
+
+
+def _headlines(report: Any) -> Any:
+    """Return a report without its long lists: `lambent compare` shows on which items two versions differ."""
+    if isinstance(report, list):
+        return [_headlines(each) for each in report]
+    if not isinstance(report, dict):
+        return report
+    return {name: _headlines(each) for name, each in report.items() if name not in _LISTS}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -31,7 +31,7 @@ def write_together(
     Parameters
     ----------
     folder   created if need be
-    files    by name
+    files    by name, or by a path of one folder and a name
     last     name of the file that says that the step is complete: the old one is removed before the others change,
              the new one appears after them
     stale    names of files that were made of what is replaced: removed before anything changes
@@ -45,6 +45,7 @@ def write_together(
         with telling_of_full_disks(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name, body in files.items():
+                (folder / name).parent.mkdir(exist_ok=True)
                 drafts[name] = _draft(folder / name, body)
             for name in (*stale, *([last] if last else [])):
                 (folder / name).unlink(missing_ok=True)

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lambent.contracts.model import Classification
-from lambent.domain.model import CONTRACT_FILE, TFLITE_FILE
-from lambent.services.version_files import decode_contract
-from lambent_toolkit.modelkit.errors import RecipeUnknown
 from lambent_toolkit.modelkit.evaluation_step import MEASURED_FILES, run_evaluation
 from lambent_toolkit.modelkit.made_model import open_model
-from lambent_toolkit.modelkit.measurement import FLOAT_FILE
-from lambent_toolkit.modelkit.quantization_step import QUANTIZATION_FILE, run_quantization
+from lambent_toolkit.modelkit.quantization_report import QuantizationReport
+from lambent_toolkit.modelkit.quantization_step import QUANTIZED_FILES, Wish, run_quantization
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.report import Report
-from lambent_toolkit.modelkit.step_files import read_step_file
 from lambent_toolkit.modelkit.training import Trained
 from lambent_toolkit.modelkit.training_record import TrainingRecord, read_training_record
 from lambent_toolkit.modelkit.training_step import run_training
-from lambent_toolkit.modelkit.variants import Variant
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
-_LATER_FILES = (TFLITE_FILE, FLOAT_FILE, QUANTIZATION_FILE, *MEASURED_FILES)
+_LATER_FILES = (*QUANTIZED_FILES, *MEASURED_FILES)
 
 
 class Workbench:
@@ -41,20 +35,14 @@ class Workbench:
         """Train, or go on training; files of later steps are removed. See `run_training`."""
         return run_training(self.folder, recipe, fresh=fresh, stale_files=_LATER_FILES, watcher=self._watcher)
 
-    def quantize(self, *, variant: Variant | None = None, data: str | None = None) -> dict[str, int]:
-        """Make the file that Lambda serves; raises as `open_model` and `run_quantization` do."""
-        return run_quantization(open_model(self.folder, data=data), variant=variant, watcher=self._watcher)
+    def quantize(self, wish: Wish | None = None, *, data: str | None = None) -> QuantizationReport:
+        """Make and measure the variants, and choose what Lambda serves; raises as `open_model`, `run_quantization`."""
+        made = open_model(self.folder, data=data)
+        return run_quantization(made, wish, stale_files=MEASURED_FILES, watcher=self._watcher)
 
     def evaluate(self, *, data: str | None = None) -> Report:
         """Measure it on the test part; raises as `open_model` and `run_evaluation` do."""
         return run_evaluation(open_model(self.folder, data=data), watcher=self._watcher)
-
-    def labels(self) -> tuple[str, ...]:
-        """Return what the classes are called; raises StepMissing before `evaluate`."""
-        contract = decode_contract(read_step_file(self.folder, CONTRACT_FILE, step="evaluate"))
-        if not isinstance(contract.postprocessing, Classification):
-            raise RecipeUnknown(f"{contract.name} is no classifier: recipes make classifiers only.")
-        return contract.postprocessing.labels
 
     def record(self) -> TrainingRecord:
         """Return what was trained here; raises StepMissing."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lambent_toolkit.reporting.drawing import MARKS, WIDTH_IN, Theme, draw, shortened
+from lambent_toolkit.reporting.drawing import DASHES, MARKS, WIDTH_IN, Theme, draw, shortened
 from lambent_toolkit.reporting.page import Figure
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ class ReliabilityCurve:
     low: Sequence[float]
     high: Sequence[float]
     counts: Sequence[int]
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Share of the other classes' items (``wrong``) and of the class's own (``right``) above each threshold."""
+
+    name: str
+    wrong: Sequence[float]
+    right: Sequence[float]
 
 
 def confusion_matrix(counts: NDArray[Any], labels: Sequence[str], *, alt: str, caption: str) -> Figure:
@@ -115,6 +125,25 @@ def reliability_diagram(curves: Sequence[ReliabilityCurve], *, alt: str, caption
         canvas.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
 
     return draw(paint, alt=alt, caption=caption, height_in=4.6)
+
+
+def roc_plot(curves: Sequence[RocCurve], *, alt: str, caption: str) -> Figure:
+    """Draw ROC curves (receiver operating characteristic), both axes in percent."""
+
+    def paint(canvas: Canvas, theme: Theme) -> None:
+        axes = canvas.add_subplot()
+        axes.plot([0, 1], [0, 1], color=theme.muted, linestyle="--", linewidth=1.2)
+        for curve, color, dashes in zip(curves, cycle(theme.series), cycle(DASHES), strict=False):
+            axes.plot(curve.wrong, curve.right, color=color, linestyle=dashes, linewidth=1.8, label=curve.name)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.04)
+        axes.set_xlabel("other classes' items taken for it")
+        axes.set_ylabel("its own items found")
+        axes.legend(loc="lower right", fontsize=9)
+
+    return draw(paint, alt=alt, caption=caption, height_in=4.2)
 
 
 def _annotate(axes: Any, counts: NDArray[Any], shares: NDArray[Any], theme: Theme) -> None:

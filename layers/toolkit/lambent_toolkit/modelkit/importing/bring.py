@@ -111,7 +111,7 @@ def import_model(
         **files,
         **given,
         CONTRACT_FILE: _json(finished),
-        CARD_FILE: model_card(finished, provenance=_provenance(record)).encode(),
+        CARD_FILE: model_card(finished, provenance=import_provenance(record)).encode(),
         IMPORT_FILE: _json(record),
     }
     write_together(folder, everything, last=IMPORT_FILE)
@@ -133,7 +133,8 @@ def imported_declaration(folder: Path) -> Declaration:
     return Declaration(contract, {name: (folder / name).read_bytes() for name in names})
 
 
-def _provenance(record: ImportRecord) -> dict[str, str]:
+def import_provenance(record: ImportRecord) -> dict[str, str]:
+    """Return where an imported model comes from, for its card."""
     return {
         "imported from": f"{record.source} ({record.kind}, sha256 {record.sha256})",
         "golden vectors": f"of {record.golden_from} items",

@@ -1,0 +1,150 @@
+"""The commands `lambent evaluate` and `lambent compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.screen import screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lambent_toolkit.modelkit.evaluating.comparing import Compared
+    from lambent_toolkit.modelkit.report import Report
+
+# Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
+
+STATE_DIR = Path(".lambent")
+# What a terminal shows; the page and the JSON file have more.
+_MOST_ITEMS = 10
+State = Annotated[Path, typer.Option("--state", help="State folder of the running stack, for MODEL@VERSION.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``app``."""
+    for command in (evaluate, compare):
+        app.command()(command)
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|MODEL@VERSION",
+            help="Folder of a trained or imported model, quantized; or a published version.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data to measure on, by name; the recipe's own unless named.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report on a published version.", show_default=False),
+    ] = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Measure a model on test data: as it is served, and beside the float model."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.named_models import NamedModels, is_version
+        from lambent_toolkit.modelkit.workbench import Workbench
+
+        published = is_version(model)
+        folder = (out or state / "evaluations" / model.replace("@", "-")) if published else Path(model)
+        with ConsoleWatcher(console) as watcher:
+            if published:
+                report = NamedModels(state).evaluate_version(model, folder, data_name=data, watcher=watcher)
+            else:
+                report = Workbench(folder, watcher=watcher).evaluate(data=data)
+        print_report(console, report)
+    console.print(f"Report: {folder}/report.html", soft_wrap=True)
+    if not published:
+        console.print(f"Next: lambent publish {folder}", soft_wrap=True)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="FOLDER|MODEL@VERSION", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="FOLDER|MODEL@VERSION", show_default=False)],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data to compare on, by name; the first model's own unless named.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for compare.html and compare.json.", show_default=False)
+    ] = None,
+    state: State = STATE_DIR,
+) -> None:
+    """Run two evaluated models on the same test items: which is better, and on which items do they differ."""
+    console = screen()
+    with ending_on_failure():
+        from lambent_toolkit.cli.watch import ConsoleWatcher
+        from lambent_toolkit.modelkit.comparison_step import run_comparison
+        from lambent_toolkit.modelkit.named_models import NamedModels
+
+        folder = out or state / "comparisons" / f"{_plain(first)}-{_plain(second)}"
+        models = NamedModels(state)
+        with ConsoleWatcher(console) as watcher:
+            pair = models.ready(first), models.ready(second)
+            compared = run_comparison(*pair, folder, data_name=data, watcher=watcher)
+        print_comparison(console, compared)
+    console.print(f"Page: {folder}/compare.html", soft_wrap=True)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print what was measured of a model."""
+    from lambent_toolkit.cli.tables import variants_table
+    from lambent_toolkit.modelkit.evaluating.tables import figures_table
+    from lambent_toolkit.modelkit.evaluating.wording import key_figures
+    from lambent_toolkit.reporting.terminal import terminal_table
+
+    console.print(variants_table(report))
+    console.print(terminal_table(figures_table(key_figures(report))))
+    for line in _lines(report):
+        console.print(line, soft_wrap=True, markup=False)
+    for warning in report.warnings:
+        console.print(f"[yellow]![/] {warning}", soft_wrap=True)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    from lambent_toolkit.cli.tables import mistakes
+    from lambent_toolkit.modelkit.evaluating.wording import loss_text
+
+    told = f": {mistakes(report)}" if report.classification else ""
+    yield f"{report.published} on {report.data.test_items} held-out items of {report.data.name}{told}"
+    if report.loss:
+        yield f"against the float model: {loss_text(report.loss, report)}"
+    yield from (f"worse than the rest: {each.column} = {each.value}" for each in report.slices if each.is_worse)
+
+
+def print_comparison(console: Console, compared: Compared) -> None:
+    """Print two models side by side."""
+    from lambent_toolkit.modelkit.evaluating.comparison_page import (
+        contestants_table,
+        differences_table,
+        differing_table,
+    )
+    from lambent_toolkit.modelkit.evaluating.items import item_shower
+    from lambent_toolkit.reporting.terminal import terminal_table
+
+    comparison = compared.comparison
+    console.print(terminal_table(contestants_table(comparison)))
+    console.print(terminal_table(differences_table(comparison)))
+    if comparison.differing_items:
+        show = item_shower(compared.items, compared.contract)
+        console.print(terminal_table(differing_table(comparison, show, at_most=_MOST_ITEMS)))
+    for warning in comparison.warnings:
+        console.print(f"[yellow]![/] {warning}", soft_wrap=True)
+    console.print(comparison.verdict, soft_wrap=True, markup=False)
+
+
+def _plain(name: str) -> str:
+    """Return a model's name as part of a folder's name."""
+    return Path(name).name.replace("@", "-")

@@ -1,0 +1,1 @@
+"""Everything that `lambent evaluate` and `lambent compare` measure, and the pages that show it."""

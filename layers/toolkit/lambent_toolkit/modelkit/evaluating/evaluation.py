@@ -1,0 +1,149 @@
+"""From what a model answered to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from lambent.contracts.model import Classification, Regression
+from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
+from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, RESAMPLES, SEED
+from lambent_toolkit.modelkit.evaluating.classification import classification_figures
+from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
+from lambent_toolkit.modelkit.evaluating.regression import regression_figures
+from lambent_toolkit.modelkit.evaluating.slices import classifier_slices, regression_slices
+from lambent_toolkit.modelkit.evaluating.subject import Subject
+from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss
+from lambent_toolkit.modelkit.quantization_report import Loss
+from lambent_toolkit.modelkit.recipe import Prepared, Split
+from lambent_toolkit.modelkit.report import MeasuredData, Report, Task, VariantFigures
+from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
+
+TOOLS = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "scikit-learn", "scipy", "babel", "tokenizers")
+# Quantization may flip answers that were close; more than this is a broken calibration.
+MIN_AGREEMENT = 0.97
+_FEWEST_FOR_RMSE_LOSS = 2
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report with what its page is drawn from.
+
+    Parameters
+    ----------
+    report
+    subject    what was measured
+    part       the items
+    measured   all answers
+    """
+
+    report: Report
+    subject: Subject
+    part: Prepared
+    measured: Measured
+
+
+def evaluate(subject: Subject, split: Split, *, data_name: str, watcher: Watcher = SILENCE) -> Evaluation:
+    """Measure a model on the test part of some data; raises as `measure` does."""
+    part = split.test
+    measured = measure(subject, part, watcher=watcher)
+    variants = variant_figures(subject, part, measured)
+    loss = _loss(subject, part, measured)
+    report = Report(
+        model=subject.contract.name,
+        task=task_of(subject),
+        model_sha256=variants[subject.published].sha256,
+        published=subject.published,
+        reference=subject.float_model.name if subject.float_model else None,
+        source=subject.source,
+        data=MeasuredData(
+            name=data_name,
+            train_items=len(split.train),
+            validation_items=len(split.validation),
+            test_items=len(part),
+            sha256=split.sha256,
+        ),
+        variants=variants,
+        loss=loss,
+        **_figures(subject, part, measured),
+        resamples=RESAMPLES,
+        bootstrap_seed=SEED,
+        warnings=_warnings(subject, part, variants, loss),
+        tools={name: version(name) for name in TOOLS}
+        | {f"serving {name}": number for name, number in measured.place.versions.items()},
+    )
+    return Evaluation(report, subject, part, measured)
+
+
+def task_of(subject: Subject) -> Task:
+    """Return what kind of answer a model gives."""
+    spec = subject.contract.postprocessing
+    if isinstance(spec, Classification):
+        return "classification"
+    return "regression" if isinstance(spec, Regression) else "raw"
+
+
+def _figures(subject: Subject, part: Prepared, measured: Measured) -> Mapping[str, Any]:
+    spec, contract = subject.contract.postprocessing, subject.contract
+    if isinstance(spec, Classification):
+        rows = answer_rows(measured.outputs[subject.published], contract, of=subject.name)
+        classes = part.targets.astype(np.int64)
+        return {
+            "classification": classification_figures(rows, classes, spec),
+            "slice_metric": "accuracy",
+            "slices": classifier_slices(score(rows, spec).right(classes), part.slices),
+        }
+    if isinstance(spec, Regression):
+        values = numbers(answer_rows(measured.outputs[subject.published], contract, of=subject.name), spec)
+        targets = part.targets.astype(np.float64)
+        return {
+            "regression": regression_figures(values, targets, unit=spec.unit),
+            "slice_metric": "rmse",
+            "slices": regression_slices(values - targets, part.slices),
+        }
+    return {}
+
+
+def _loss(subject: Subject, part: Prepared, measured: Measured) -> Loss | None:
+    """Return what the published file loses against the float model, on the same items."""
+    spec, contract = subject.contract.postprocessing, subject.contract
+    if subject.float_model is None:
+        return None
+    both = (measured.outputs[name] for name in (subject.published, subject.float_model.name))
+    if isinstance(spec, Classification):
+        ours, theirs = (score(answer_rows(each, contract, of=""), spec) for each in both)
+        classes = part.targets.astype(np.int64)
+        return accuracy_loss(ours.right(classes), theirs.right(classes))
+    if isinstance(spec, Regression) and len(part) >= _FEWEST_FOR_RMSE_LOSS:
+        ours_values, their_values = (numbers(answer_rows(each, contract, of=""), spec) for each in both)
+        return rmse_loss(ours_values, their_values, part.targets.astype(np.float64))
+    return None
+
+
+def _warnings(subject: Subject, part: Prepared, variants: Mapping[str, VariantFigures], loss: Loss | None) -> list[str]:
+    told = []
+    figures = variants[subject.published]
+    if figures.agreement is not None and figures.agreement < MIN_AGREEMENT:
+        told.append(
+            f"The {subject.published} file gives the float model's answer to only {figures.agreement:.1%} of the test "
+            f"items; below {MIN_AGREEMENT:.0%} its calibration is most likely broken: calibrate with more "
+            "representative data, or choose another form by `lambent quantize`."
+        )
+    limits, spec = subject.contract.quality, subject.contract.postprocessing
+    if loss and isinstance(spec, Classification) and loss.value > limits.max_accuracy_drop_pt:
+        told.append(
+            f"It loses {loss.value:.2f} points of accuracy against the float model, the contract allows "
+            f"{limits.max_accuracy_drop_pt:g}: the gate will not let it be published."
+        )
+    if loss and isinstance(spec, Regression) and loss.value > limits.max_rmse_increase:
+        told.append(
+            f"Its RMSE is {loss.value:.1%} above the float model's, the contract allows "
+            f"{limits.max_rmse_increase:.1%}: the gate will not let it be published."
+        )
+    if len(part) < FEW_ITEMS:
+        told.append(f"The test part has {len(part)} items only: all intervals are rough, and rather too narrow.")
+    return told

@@ -1,0 +1,85 @@
+"""Models by what a person calls them: a working folder, or a published version of the running stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent.domain.model import REPORT_FILE, ModelRef
+from lambent.services.describe import DescribeService
+from lambent_toolkit.modelkit.data_source import split_for
+from lambent_toolkit.modelkit.errors import DataNeeded, DataUnknown
+from lambent_toolkit.modelkit.evaluating.contestants import Ready, ready_folder
+from lambent_toolkit.modelkit.evaluating.evaluation import evaluate
+from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
+from lambent_toolkit.modelkit.evaluating.subject import subject_of_version
+from lambent_toolkit.modelkit.report import Report, decode_report
+from lambent_toolkit.modelkit.rollout import Rollout
+from lambent_toolkit.modelkit.shown import parse_choice
+from lambent_toolkit.modelkit.step_files import to_json
+from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
+from lambent_toolkit.modelkit.whole_files import write_together
+from lambent_toolkit.sandbox.stack_info import StackInfo
+
+
+def is_version(name: str) -> bool:
+    """Return whether a name is that of a published version, ``MODEL@7`` or ``MODEL@label``, and not of a folder."""
+    return "@" in name and not Path(name).exists()
+
+
+@dataclass(frozen=True)
+class NamedModels:
+    """Folders, and the versions of the stack whose state is in ``state``; it is read only if a version is named."""
+
+    state: Path
+
+    def ready(self, name: str) -> Ready:
+        """Return an evaluated model.
+
+        Raises
+        ------
+        StepMissing, ReportOutdated, ModelFileExchanged   see `ready_folder`
+        StackNotRunning                                   a version is named, and there is no stack
+        ModelNotFound, NameInvalid, BrokenArtifact        see `subject_of_version`
+        """
+        if not is_version(name):
+            return ready_folder(Path(name))
+        rollout = self._rollout()
+        ref = self._ref(name, rollout)
+        return Ready(subject_of_version(ref, rollout.files), self._report(ref, rollout).data.name)
+
+    def evaluate_version(
+        self, name: str, folder: Path, *, data_name: str | None = None, watcher: Watcher = SILENCE
+    ) -> Report:
+        """Evaluate a published version anew; report.json and report.html go into ``folder``, never into the registry.
+
+        Raises
+        ------
+        DataNeeded   no data is named, and that of its report is not known here
+        DataUnknown, DataUnfit, DataUnusable, RecipeUnfit   see `split_for`
+        ModelNotFound, BrokenArtifact, ReportOutdated       see `subject_of_version`
+        """
+        rollout = self._rollout()
+        ref = self._ref(name, rollout)
+        subject = subject_of_version(ref, rollout.files)
+        own = data_name or self._report(ref, rollout).data.name
+        try:
+            split = split_for(subject.declaration, own)
+        except DataUnknown as exc:
+            if data_name:
+                raise
+            raise DataNeeded(f"{ref} was evaluated on {own!r}, which is not known here: name data by --data.") from exc
+        evaluation = evaluate(subject, split, data_name=own, watcher=watcher)
+        written = {REPORT_PAGE: report_page(evaluation).encode(), REPORT_FILE: to_json(evaluation.report)}
+        write_together(folder, written, last=REPORT_FILE)
+        return evaluation.report
+
+    def _rollout(self) -> Rollout:
+        return Rollout(StackInfo.load(self.state))
+
+    def _ref(self, name: str, rollout: Rollout) -> ModelRef:
+        return DescribeService(rollout.registry).ref(parse_choice(name))
+
+    def _report(self, ref: ModelRef, rollout: Rollout) -> Report:
+        manifest = rollout.files.manifest(ref)
+        return decode_report(rollout.files.file(ref, manifest, REPORT_FILE), of=str(ref))

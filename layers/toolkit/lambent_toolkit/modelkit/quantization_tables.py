@@ -1,0 +1,199 @@
+"""What `lambent quantize` found, as tables and sentences for a terminal and for quantization.html."""
+
+from __future__ import annotations
+
+from lambent_toolkit.modelkit.quantization_choice import Rule
+from lambent_toolkit.modelkit.quantization_report import (
+    Choice,
+    FloatFigures,
+    Loss,
+    QuantizationReport,
+    VariantMeasurement,
+    VariantRow,
+)
+from lambent_toolkit.reporting.page import Cell, Column, Marked, Table, Tone
+
+_UNMEASURED = "-"
+_TONES: dict[str, Tone] = {"chosen": "good", "over_limit": "bad", "not_measured": "warning", "beaten": "neutral"}
+_WORDS = {"chosen": "chosen", "over_limit": "over the limit", "not_measured": "no figures", "beaten": "not chosen"}
+
+
+def quality_table(report: QuantizationReport) -> Table:
+    """Return what each variant answers on the validation part, the float model first and the chosen one in bold."""
+    own = [_own(report.float_model, report), *("" for _ in range(_quality_width(report) - 1))]
+    rows = [[report.float_model.name, *own], *(_quality_row(row, report) for row in report.variants)]
+    caption = f"Quality: {report.model}, {report.validation_items} validation items, in {report.runtime}"
+    return Table(_quality_columns(report), rows, caption, _chosen_row(report))
+
+
+def cost_table(report: QuantizationReport) -> Table:
+    """Return what each variant costs; ``best in`` names the targets on whose Pareto frontier it lies."""
+    columns = (
+        Column("variant"),
+        Column("size", "kB", is_number=True),
+        Column("load", "ms", is_number=True),
+        Column("p50, 1 thread", "ms", is_number=True),
+        Column("p99", "ms", is_number=True),
+        Column("p50, 2 threads", "ms", is_number=True),
+        Column("p99", "ms", is_number=True),
+        Column("on the frontier of"),
+    )
+    size = f"{report.float_model.size_bytes / 1000:.1f}"
+    rows = [
+        [report.float_model.name, size, *("" for _ in columns[2:])],
+        *(_cost_row(row, len(columns)) for row in report.variants),
+    ]
+    return Table(columns, rows, "Cost: one item a call, calls of all variants in turns", _chosen_row(report))
+
+
+def sentences(report: QuantizationReport, folder: str) -> list[str]:
+    """Return what is to be told beside the tables; ``folder`` is the model's, for commands to go on with."""
+    advice = hint(report, folder)
+    told = [*problems(report), verdict(report), *([advice] if advice else [])]
+    return [*told, temperature_line(report), calibration_line(report)]
+
+
+def problems(report: QuantizationReport) -> list[str]:
+    """Return a sentence for each variant without figures."""
+    return [f"{row.variant}: {row.problem}." for row in report.variants if row.measured is None]
+
+
+def choice_table(report: QuantizationReport) -> Table:
+    """Return why each variant was chosen or not, in the order of preference."""
+    rows = [
+        (step.variant, Marked(_WORDS[step.outcome], _TONES[step.outcome]), step.reason) for step in report.choice.steps
+    ]
+    return Table((Column("variant"), Column("outcome"), Column("because")), rows, _rule_caption(report))
+
+
+def verdict(report: QuantizationReport) -> str:
+    """Return the choice in a sentence."""
+    choice = report.choice
+    how = "as named" if choice.mode == "fixed" else f"chosen for {choice.target}"
+    loss = rule_of(report).show_loss(_measured(report, choice.variant).loss)
+    return f"model.tflite is {choice.variant}, {how}: {loss}, limit {rule_of(report).show_limit()}."
+
+
+def hint(report: QuantizationReport, folder: str) -> str | None:
+    """Return what to try where int8 loses too much; None where it holds the limit, or its remedies are there."""
+    names = {row.variant for row in report.variants}
+    int8 = next((row.measured for row in report.variants if row.variant == "int8"), None)
+    if int8 is None or rule_of(report).holds(int8.loss) or {"mixed", "qat"} <= names:
+        return None
+    options = " ".join(option for name, option in (("mixed", "--mixed"), ("qat", "--qat")) if name not in names)
+    return (
+        f"int8 loses more than the limit. `lambent sensitivity {folder} {options}` finds the layers that cost it and "
+        "makes a form that loses less; then quantize again."
+    )
+
+
+def temperature_line(report: QuantizationReport) -> str:
+    """Return in a sentence what became of the temperature."""
+    fitted = report.temperature
+    if fitted is None:
+        return f"No temperature: {report.temperature_note}"
+    return (
+        f"Temperature {fitted.temperature:.3f}, fitted on validation data after quantization: ECE "
+        f"{fitted.ece_before:.2%} → {fitted.ece_after:.2%}, NLL {fitted.nll_before:.4f} → {fitted.nll_after:.4f} nats."
+    )
+
+
+def calibration_line(report: QuantizationReport) -> str:
+    """Return in a sentence which sample int8 and int16x8 were calibrated on."""
+    calibration = report.calibration
+    if calibration is None:
+        return "No variant needed calibration."
+    last = calibration.rounds[-1].range_growth
+    grown = "" if last is None else f"; in the last doubling ranges grew by {last:.1%} at most"
+    ended = "converged" if calibration.converged else "not converged, but there are no more items or that is the most"
+    return f"Calibrated on {calibration.items} training items, {ended} (tolerance {calibration.tolerance:.0%}){grown}."
+
+
+def rule_of(report: QuantizationReport) -> Rule:
+    """Return the rule that the choice was made by."""
+    choice: Choice = report.choice
+    return Rule(report.metric, choice.limit, choice.target, choice.basis)
+
+
+def _measured(report: QuantizationReport, variant: str) -> VariantMeasurement:
+    measured = report.row(variant).measured
+    if measured is None:
+        raise KeyError(variant)
+    return measured
+
+
+def _chosen_row(report: QuantizationReport) -> frozenset[int]:
+    return frozenset(n for n, row in enumerate(report.variants, 1) if row.variant == report.choice.variant)
+
+
+def _quality_columns(report: QuantizationReport) -> tuple[Column, ...]:
+    errors = (Column("output error, mean", is_number=True), Column("max", is_number=True))
+    if report.metric == "rmse":
+        numbers = (Column(name, is_number=True) for name in ("RMSE", "R²", "more RMSE"))
+        return (Column("variant"), *numbers, Column("95 % interval"), *errors)
+    return (
+        Column("variant"),
+        Column("accuracy", is_number=True),
+        Column("drop", "pt", is_number=True),
+        Column("95 % interval"),
+        Column("agrees", is_number=True),
+        Column("worst class"),
+        *errors,
+    )
+
+
+def _quality_width(report: QuantizationReport) -> int:
+    return len(_quality_columns(report)) - 1
+
+
+def _quality_row(row: VariantRow, report: QuantizationReport) -> list[Cell]:
+    if row.measured is None:
+        return [row.variant, Marked("no figures", "warning"), *(_UNMEASURED for _ in range(_quality_width(report) - 1))]
+    figures, loss = row.measured, row.measured.loss
+    errors = [f"{figures.output_error_mean:.2g}", f"{figures.output_error_max:.2g}"]
+    own = _own(figures, report)
+    if report.metric == "rmse":
+        r2 = "" if figures.r2 is None else f"{figures.r2:.4f}"
+        more = _within(f"{loss.value:+.2%}", loss, report)
+        return [row.variant, own, r2, more, f"{loss.low:+.2%} to {loss.high:+.2%}", *errors]
+    worst = figures.worst_class
+    return [
+        row.variant,
+        own,
+        _within(f"{loss.value:.2f}", loss, report),
+        f"{loss.low:.2f} to {loss.high:.2f}",
+        f"{figures.agreement:.2%}",
+        f"{worst.label}: {worst.drop_pt:.1f} pt of {worst.items}" if worst else "none",
+        *errors,
+    ]
+
+
+def _cost_row(row: VariantRow, width: int) -> list[Cell]:
+    if row.measured is None:
+        return [row.variant, *(_UNMEASURED for _ in range(width - 1))]
+    figures = row.measured
+    one, two = figures.latency(1), figures.latency(2)
+    return [
+        row.variant,
+        f"{figures.size_bytes / 1000:.1f}",
+        f"{figures.load_ms:.2f}",
+        *(f"{value:.3f}" for value in (one.p50_ms, one.p99_ms, two.p50_ms, two.p99_ms)),
+        ", ".join(figures.frontiers),
+    ]
+
+
+def _own(figures: FloatFigures | VariantMeasurement, report: QuantizationReport) -> str:
+    return f"{figures.accuracy:.2%}" if report.metric == "accuracy" else f"{figures.rmse:.4g}"
+
+
+def _within(text: str, loss: Loss, report: QuantizationReport) -> Cell:
+    return text if rule_of(report).holds(loss) else Marked(text, "bad")
+
+
+def _rule_caption(report: QuantizationReport) -> str:
+    choice = report.choice
+    which = "the loss" if choice.basis == "estimate" else "the upper end of the loss's interval"
+    return (
+        f"Best {choice.target} among those that keep {which} within {rule_of(report).show_limit()}, in the order of "
+        "preference."
+    )
