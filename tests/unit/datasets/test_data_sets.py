@@ -331,6 +331,15 @@ def test_planted_wrong_labels_are_the_first_suspects(tmp_path: Path, store: Path
     assert "labels look wrong to a simple model" in told(added)
 
 
+def test_column_that_tells_the_label_is_told(tmp_path: Path, store: Path) -> None:
+    def leak(_number: int, row: dict) -> None:
+        row["hue"] = {"class_0": 1, "class_1": 2, "class_2": 3}[row["label"]]
+
+    added = add("wine", write_wines(tmp_path / "wine.csv", change=leak), store)
+
+    assert "bad: Columns that tell the label by themselves: hue." in told(added)
+
+
 def test_small_and_unbalanced_classes_are_told(tmp_path: Path, store: Path) -> None:
     rows = [
         {"text": f"{label} {place}", "label": label} for label, size in (("a", 120), ("b", 10)) for place in range(size)

@@ -144,6 +144,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
                     each group's first
     conflicts       groups with several labels, at most 24 of ``conflict_groups``
     leaks           at most 24 of ``leak_count``
+    giveaways       columns of a table that tell the label by themselves
     near            pairs in different parts first, at most 24 of ``near_count``; ``near_leaks`` are in different parts
     """
 
@@ -164,6 +165,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     near_count: int = 0
     near_leaks: int = 0
     suspects: Suspects = Suspects()
+    giveaways: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -259,6 +261,14 @@ def _item_findings(checks: Checks) -> list[Finding]:
                 "warning",
                 f"{suspects.count} of {suspects.examined} labels look wrong to a simple model "
                 f"({suspects.count / suspects.examined:.1%}).",
+            )
+        )
+    if checks.giveaways:
+        found.append(
+            Finding(
+                "bad",
+                f"Columns that tell the label by themselves: {_some(list(checks.giveaways))}. Unless each is known "
+                "before the label is, --leave-out it.",
             )
         )
     constant = [each.name for each in checks.columns if each.distinct <= 1]
