@@ -17,6 +17,12 @@ from lambent_toolkit.modelkit.errors import DataSetDamaged, DataSetUnknown, Fold
 from made_data import add, colours, write_lines
 
 
+@pytest.fixture(autouse=True)
+def _plain_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is on the page is tested elsewhere; here it is one of the files, and drawing it takes most of the time.
+    monkeypatch.setattr(adding, "report_page", lambda record, *_: f"<h1>{record.full_name}</h1>")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
