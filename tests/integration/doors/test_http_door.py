@@ -7,10 +7,15 @@ import re
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from published import publish_shade
 
+from lambent.domain.postprocessing import activate
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.runtime.http_errors import CHALLENGE
+from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
+from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import digits
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
@@ -39,7 +44,7 @@ def test_a_png_gets_its_label_its_version_and_its_timings(product: Any) -> None:
     assert re.search(r"preprocess;dur=[\d.]+, infer;dur=[\d.]+", answer.headers["server-timing"])
 
 
-def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) -> None:
+def test_picture_gets_the_scores_of_its_tensor_at_the_contract_s_temperature(product: Any) -> None:
     media = product.http.post(
         "/models/digits/predict", content=product.seven, headers={"Content-Type": "image/png"}, params={"top_k": 10}
     ).json()
@@ -47,9 +52,12 @@ def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) 
     answer = product.http.post("/v2/models/digits/infer", content=infer_body(tensor(product.seven), [1, 28, 28, 1]))
 
     (scores,) = answer.json()["outputs"]
+    spec = build_demo_model(default_cache_dir()).contract.postprocessing
+    told = activate(np.array([scores["data"]]), spec)[0]
     by_label = {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]}
     assert answer.json()["model_name"] == "digits"
-    assert scores["data"] == pytest.approx([by_label[str(digit)] for digit in range(10)], abs=1e-6)
+    assert spec.temperature != 1
+    assert [by_label[str(digit)] for digit in range(10)] == pytest.approx(told, abs=1e-6)
 
 
 def test_a_batch_of_rows_gets_a_batch_of_answers(product: Any) -> None:
@@ -88,13 +96,33 @@ def test_versions_and_labels_are_accepted_in_the_path(product: Any) -> None:
 
 def test_the_model_is_listed_with_its_versions_and_labels(product: Any) -> None:
     assert "digits" in product.http.get("/models").json()["models"]
-    assert product.http.get("/models/digits").json() == {
+    described = product.http.get("/models/digits").json()
+    assert described.pop("card")["version"] == "1"
+    assert described == {
         "name": "digits",
         "versions": ["1"],
         "labels": {"live": "1"},
         "canaries": {},
         "retired": [],
     }
+
+
+def test_a_model_shows_its_card_and_without_one_how_to_get_one(product: Any) -> None:
+    for name, card in (("with-card", "# with-card\n\nDark or bright, ½ each.\n"), ("without-card", None)):
+        ref = publish_shade(product.info, name=name, card=card)
+        Publisher(product.info).set_label(name, "live", ref.version)
+
+    shown, bare = (product.http.get(f"/models/{name}").json()["card"] for name in ("with-card", "without-card"))
+    of_version = product.http.get("/models/with-card/versions/1").json()
+    as_text = product.http.get("/models/with-card", headers={"Accept": "text/markdown"})
+    missing = product.http.get("/models/without-card", headers={"Accept": "text/markdown"})
+
+    assert shown == of_version["card"] == {"version": "1", "markdown": as_text.text, "error": None}
+    assert as_text.text == "# with-card\n\nDark or bright, ½ each.\n"
+    assert as_text.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert [file["name"] for file in of_version["files"]] == ["card.md", "contract.json", "golden.npz", "model.tflite"]
+    assert (bare["markdown"], bare["error"]["code"]) == (None, "card_not_found")
+    assert (missing.status_code, missing.json()["code"]) == (404, "card_not_found")
 
 
 PNG = {"Content-Type": "image/png"}

@@ -9,6 +9,7 @@ from PIL import Image, ImageEnhance
 from lambent.contracts.model import ImagePreprocessing, Limits
 from lambent.domain.preprocessing.image import decode_image
 from lambent_toolkit.modelkit.datasets.fingerprints import difference_hash, near_duplicates
+from lambent_toolkit.modelkit.datasets.grouping import groups_of
 
 SMALL = ImagePreprocessing(height=16, width=16, channels=3, resize="box")
 
@@ -53,6 +54,17 @@ def test_mirrored_and_cropped_pictures_are_others(photo) -> None:
     mirrored = small(photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
 
     assert pairs(small(photo), mirrored, small(photo.crop((150, 100, 400, 300)))) == []
+
+
+def test_a_crowd_of_copies_is_one_group_although_not_every_pair_is_compared(photo) -> None:
+    pixels = small(photo)
+    random = np.random.default_rng(1)
+    crowd = [np.clip(pixels.astype(int) + random.integers(-3, 4), 0, 255).astype(np.uint8) for _ in range(300)]
+
+    found = near_duplicates([difference_hash(each) for each in crowd], crowd)
+
+    assert len(found) < 300 * 299 / 2
+    assert len(set(groups_of(range(300), found).tolist())) == 1
 
 
 def test_blank_pictures_are_not_all_alike() -> None:

@@ -331,6 +331,15 @@ def test_planted_wrong_labels_are_the_first_suspects(tmp_path: Path, store: Path
     assert "labels look wrong to a simple model" in told(added)
 
 
+def test_column_that_tells_the_label_is_told(tmp_path: Path, store: Path) -> None:
+    def leak(_number: int, row: dict) -> None:
+        row["hue"] = {"class_0": 1, "class_1": 2, "class_2": 3}[row["label"]]
+
+    added = add("wine", write_wines(tmp_path / "wine.csv", change=leak), store)
+
+    assert "bad: Columns that tell the label by themselves: hue." in told(added)
+
+
 def test_small_and_unbalanced_classes_are_told(tmp_path: Path, store: Path) -> None:
     rows = [
         {"text": f"{label} {place}", "label": label} for label, size in (("a", 120), ("b", 10)) for place in range(size)
@@ -353,6 +362,33 @@ def test_class_that_training_never_sees_is_told(tmp_path: Path, store: Path) -> 
     added = add("texts", write_lines(tmp_path / "t.jsonl", rows), store)
 
     assert "bad: Not in the train part, so that it cannot be learned: new." in told(added)
+
+
+def test_class_names_that_may_mean_the_same_are_told(tmp_path: Path, store: Path) -> None:
+    rows = [{"text": f"{label} {n}", "label": label} for label in ("Red wine", "red_wine", "blue") for n in range(9)]
+
+    added = add("texts", write_lines(tmp_path / "t.jsonl", rows), store)
+
+    assert "Names that may mean one class: Red wine / red_wine." in told(added)
+
+
+def test_keeping_near_duplicates_together_says_that_it_leaves_a_split_of_its_own_alone(
+    tmp_path: Path, store: Path
+) -> None:
+    rows = [{**row, "text": f"{part} {row['text']}", "split": part} for part in PARTS for row in colours()]
+
+    added = add("texts", write_lines(tmp_path / "t.jsonl", rows), store, near="together")
+
+    assert "Near duplicates stay in the parts that the source has them in" in added.checks.notes[-1]
+    assert all(parts_of(added, store)[f"line-{n + 1}"] == row["split"] for n, row in enumerate(rows))
+
+
+def test_excerpts_of_rows_hold_no_control_characters(tmp_path: Path, store: Path) -> None:
+    rows = [{"word": f"{n % 2}\x1b[2J", "n": n, "label": "ab"[n % 2 if n else 1]} for n in range(60)]
+
+    added = add("rows", write_lines(tmp_path / "t.jsonl", rows), store)
+
+    assert added.checks.suspects.listed[0].excerpt == "word 0·[2J, n 0"
 
 
 def test_report_is_one_file_with_plots_pictures_and_escaped_names(folder: Path, store: Path) -> None:

@@ -89,6 +89,23 @@ def test_names_that_are_not_utf8_are_told(tmp_path: Path) -> None:
     assert problems(source(tmp_path)) == [("0/\\udcff.png", "name_invalid")]
 
 
+def test_names_with_control_characters_are_told_without_them(tmp_path: Path) -> None:
+    write_digits(tmp_path, each=1)
+    (tmp_path / "0" / "a\x1b[2Jb\n.png").write_bytes(b"x")
+    rows = [{"a": 1, "label": "x\x1b[2J"}, {"a": 2, "label": "y"}]
+
+    assert problems(source(tmp_path)) == [("0/a\\x1b[2Jb\\n.png", "name_invalid")]
+    assert problems(source(write_lines(tmp_path / "t.jsonl", rows))) == [("line 1", "name_invalid")]
+
+
+def test_columns_that_are_left_out_are_not_looked_at(tmp_path: Path) -> None:
+    found = table(tmp_path / "t.csv", "a,note,label\n1,nan,x\n2,3,y\n", leave_out=("note",), slices=("note",))
+
+    assert found.problems == []
+    assert [each.slices for each in found.candidates] == [{"note": "nan"}, {"note": "3"}]
+    assert bodies(found) == [b'{"a":1.0}', b'{"a":2.0}']
+
+
 def test_linked_folders_are_followed_once_and_a_circle_ends(tmp_path: Path) -> None:
     write_digits(tmp_path / "elsewhere", each=1, classes="5")
     (tmp_path / "data" / "0").mkdir(parents=True)

@@ -11,9 +11,16 @@ from threading import Barrier
 import pytest
 
 from lambent_toolkit.modelkit.datasets import DataSet, adding
+from lambent_toolkit.modelkit.datasets.grouping import Shares
 from lambent_toolkit.modelkit.datasets.store import DataStore
 from lambent_toolkit.modelkit.errors import DataSetDamaged, DataSetUnknown, FolderNotWritable
 from made_data import add, colours, write_lines
+
+
+@pytest.fixture(autouse=True)
+def _plain_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is on the page is tested elsewhere; here it is one of the files, and drawing it takes most of the time.
+    monkeypatch.setattr(adding, "report_page", lambda record, *_: f"<h1>{record.full_name}</h1>")
 
 
 @pytest.fixture
@@ -60,9 +67,6 @@ def test_other_content_and_another_split_are_new_versions_and_the_old_ones_stay(
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
     write_lines(lines, [*colours(), {"text": "green 1", "label": "red"}])
     add("colours", lines, store)
-
-    from lambent_toolkit.modelkit.datasets.grouping import Shares
-
     add("colours", lines, store, shares=Shares(0.15, 0.2, 8))
 
     assert DataStore(store).versions("colours") == [1, 2, 3]
@@ -93,7 +97,7 @@ def test_commands_at_the_same_time_make_one_version_each_or_agree(tmp_path: Path
     assert [name for name in everything(store) if "draft" in name] == []
 
 
-@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("at", [0, 4, 6])
 def test_full_disk_at_any_write_is_told_and_leaves_the_store_as_it_was(
     lines: Path, store: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -153,6 +157,17 @@ def test_what_a_killed_command_left_is_no_data_set_and_goes_with_the_next_add(li
 
     assert not left.exists()
     assert DataStore(store).names() == ["colours"]
+
+
+def test_folder_that_is_no_version_is_neither_read_nor_written_over(lines: Path, store: Path) -> None:
+    (store / "colours" / "1").mkdir(parents=True)
+    (store / "colours" / "1" / "mine").write_text("mine")
+    (store / "colours" / "notes").mkdir()
+
+    assert add("colours", lines, store).stored.record.version == 2
+
+    assert (store / "colours" / "1" / "mine").read_text() == "mine"
+    assert DataStore(store).versions("colours") == [2]
 
 
 @pytest.mark.parametrize("name", ["manifest.jsonl", "items.jsonl", "dataset.json"])

@@ -19,6 +19,7 @@ from lambent_toolkit.cli.screen import screen
 if TYPE_CHECKING:
     from types import FrameType
 
+    from lambent.ports import Signer
     from lambent_toolkit.sandbox.local_stack import StackProcess
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
@@ -72,7 +73,9 @@ def up(  # noqa: PLR0917 - typer passes every option by name
             is_kept = False
             try:
                 info = process.wait_until_ready(_say)
-                _announce(info, demo=demo)
+                if demo:
+                    _publish_demo(info, pin or [])
+                _announce(info)
                 is_kept = detach
                 if not detach:
                     _stay(process)
@@ -111,12 +114,27 @@ def _signals_as_exit() -> Iterator[None]:
     yield
 
 
-def _announce(info: StackInfo, *, demo: bool) -> None:
-    if demo:
-        from lambent_toolkit.modelkit.demo_model import publish_demo_model
+def _publish_demo(info: StackInfo, pinned: list[Path]) -> None:
+    from lambent_toolkit.modelkit.demo_model import publish_demo_model
 
-        _say("publishing the demo model (the first time, training it)")
-        publish_demo_model(info, signer=find_signer(None))
+    signer = _demo_signer(pinned)
+    _say("publishing the demo model (the first time, training it)")
+    publish_demo_model(info, signer=signer)
+
+
+def _demo_signer(pinned: list[Path]) -> Signer | None:
+    """Return the key that signs the demo model: the private half beside a pinned key, else as for `lambent publish`."""
+    from lambent_toolkit.modelkit.signing import read_public_key
+
+    beside = [path.with_suffix("") for path in pinned if path.suffix == ".pub"]
+    signer = find_signer(next((path for path in beside if path.is_file()), None))
+    known = [read_public_key(path).key_id for path in pinned]
+    if known and (signer is None or signer.key_id not in known):
+        _say(f"no private half of {', '.join(known)} is here: this stack will refuse the demo model")
+    return signer
+
+
+def _announce(info: StackInfo) -> None:
     wait = "as AWS" if info.retry_scale >= 1 else f"{info.retry_scale:.3g} of AWS's time"
     _say(f"What this stack holds does not survive `lambent down`. Retries wait {wait} (--retry-scale).")
     print(f"ready url={info.url} key={info.api_key} endpoint={info.endpoint}", flush=True)

@@ -31,7 +31,7 @@ def render_page(document: dict[str, Any]) -> str:
     )
     environment.filters |= {
         "markdown": lambda text: Markup(_MARKDOWN.render(text)),  # noqa: S704 - renders with HTML escaped
-        "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        "pretty": _pretty,
         "type": type_text,
         "slug": slug,
         "errors": lambda group: {status: each for status, each in group.items() if int(status) >= _FIRST_ERROR},
@@ -40,6 +40,11 @@ def render_page(document: dict[str, Any]) -> str:
     }
     template = environment.get_template("page.html.jinja")
     return template.render(document=document, groups=_groups(document), style=_asset("css"), script=_asset("js"))
+
+
+def _pretty(value: Any) -> str:
+    """Return an example as it travels: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def content_security_policy() -> str:

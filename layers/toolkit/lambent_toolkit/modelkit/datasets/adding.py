@@ -95,43 +95,28 @@ def add_data_set(
     source = open_source(address, options.source, s3=s3)
     data, problems = _examined(check_data_name(name), source, options, watcher)
     assignment = _assign(source, data, options)
-    entries = _entries(data, assignment, source)
-    manifest, items = encode_manifest(entries), _rows(source.kind, data)
+    manifest = encode_manifest(_entries(data, assignment, source))
     watcher.advance()
     newest = files.find(name) if files.versions(name) else None
     if newest is not None and _is_same(newest, manifest, source):
         return Added(newest, load_checks(newest), is_new=False)
     watcher.begin("checking", total=2)
-    checks = check(data, assignment, problems=problems, notes=source.notes, seed=options.shares.seed)
+    notes = [*source.notes, *_without_effect(source, options)]
+    checks = check(data, assignment, problems=problems, notes=notes, seed=options.shares.seed)
     watcher.advance()
 
     def make(version: int, now_newest: Stored | None) -> dict[str, bytes] | None:
+        # Another command may have added the same since.
         if now_newest is not None and _is_same(now_newest, manifest, source):
             return None
-        record = Record(
-            name=name,
-            version=version,
-            kind=source.kind,
-            labels=data.labels,
-            source=source.address,
-            has_own_split=source.has_own_split,
-            seed=options.shares.seed,
-            validation_share=options.shares.validation,
-            test_share=options.shares.test,
-            counts=_counts(assignment),
-            slices=options.source.slices,
-            manifest_sha256=digest(manifest),
-            items_sha256=None if items is None else digest(items),
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        items = _rows(source.kind, data)
+        record = _record(name, version, source, options, labels=data.labels, counts=_counts(assignment))
+        record = msgspec.structs.replace(
+            record, manifest_sha256=digest(manifest), items_sha256=None if items is None else digest(items)
         )
         page = report_page(record, checks, data, source.origin, options.source.limits)
-        return {
-            MANIFEST_FILE: manifest,
-            RECORD_FILE: msgspec.json.format(msgspec.json.encode(record), indent=2),
-            CHECKS_FILE: msgspec.json.format(msgspec.json.encode(checks), indent=2),
-            REPORT_FILE: page.encode(),
-            **({} if items is None else {ITEMS_FILE: items}),
-        }
+        files = {MANIFEST_FILE: manifest, RECORD_FILE: _json(record), CHECKS_FILE: _json(checks)}
+        return files | {REPORT_FILE: page.encode()} | ({} if items is None else {ITEMS_FILE: items})
 
     stored, is_new = files.publish(name, make)
     watcher.advance()
@@ -241,6 +226,37 @@ def _rows(kind: str, data: Examination) -> bytes | None:
     if kind == "text":
         return b"".join(msgspec.json.encode((item.candidate.body or b"").decode()) + b"\n" for item in data.items)
     return b"".join((item.candidate.body or b"") + b"\n" for item in data.items)
+
+
+def _without_effect(source: Source, options: AddOptions) -> list[str]:
+    if source.has_own_split and options.near_duplicates == "together":
+        return ["Near duplicates stay in the parts that the source has them in: those parts are not changed."]
+    return []
+
+
+def _record(
+    name: str, version: int, source: Source, options: AddOptions, *, labels: tuple[str, ...], counts: Counts
+) -> Record:
+    """Return dataset.json but for the digests."""
+    return Record(
+        name=name,
+        version=version,
+        kind=source.kind,
+        labels=labels,
+        source=source.address,
+        has_own_split=source.has_own_split,
+        seed=options.shares.seed,
+        validation_share=options.shares.validation,
+        test_share=options.shares.test,
+        counts=counts,
+        slices=options.source.slices,
+        manifest_sha256="",
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _json(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
 def _counts(assignment: Assignment) -> Counts:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambent_toolkit.modelkit.datasets.candidates import Problem
+from lambent_toolkit.modelkit.datasets.candidates import CONTROL_CHARACTERS, Problem
 from lambent_toolkit.modelkit.datasets.checks import (
     MAX_LISTED,
     MAX_PROBLEMS,
@@ -26,6 +26,7 @@ from lambent_toolkit.modelkit.datasets.checks import (
 )
 from lambent_toolkit.modelkit.datasets.examination import Examined
 from lambent_toolkit.modelkit.datasets.fingerprints import Pair, near_duplicates
+from lambent_toolkit.modelkit.datasets.giveaways import find_giveaways
 from lambent_toolkit.modelkit.datasets.grouping import Assignment
 from lambent_toolkit.modelkit.datasets.label_noise import find_noise
 from lambent_toolkit.modelkit.datasets.manifest import Kind
@@ -99,6 +100,7 @@ def check(
         near_count=len(near),
         near_leaks=sum(each.is_leak for each in near),
         suspects=_suspects(data, parts, seed=seed) if data.labels else Suspects(),
+        giveaways=_giveaways(data, seed=seed),
         notes=(*notes, *assignment.notes),
     )
 
@@ -127,6 +129,12 @@ def _columns(data: Examination) -> tuple[ColumnSpread, ...]:
     return tuple(
         _column(name, [row.get(name) for row in rows]) for name in dict.fromkeys(key for row in rows for key in row)
     )
+
+
+def _giveaways(data: Examination, *, seed: int) -> tuple[str, ...]:
+    if data.kind != "tabular" or not data.labels:
+        return ()
+    return tuple(find_giveaways([item.features.row or {} for item in data.items], data.targets, seed=seed))
 
 
 def _column(name: str, cells: list[Any]) -> ColumnSpread:
@@ -231,4 +239,5 @@ def excerpt(item: Examined) -> str:
         text = ", ".join(f"{name} {value}" for name, value in item.features.row.items())
     else:
         return ""
+    text = CONTROL_CHARACTERS.sub("·", text)
     return text if len(text) <= _EXCERPT_CHARACTERS else f"{text[: _EXCERPT_CHARACTERS - 1]}…"

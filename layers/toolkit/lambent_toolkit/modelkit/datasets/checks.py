@@ -144,6 +144,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
                     each group's first
     conflicts       groups with several labels, at most 24 of ``conflict_groups``
     leaks           at most 24 of ``leak_count``
+    giveaways       columns of a table that tell the label by themselves
     near            pairs in different parts first, at most 24 of ``near_count``; ``near_leaks`` are in different parts
     """
 
@@ -164,6 +165,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     near_count: int = 0
     near_leaks: int = 0
     suspects: Suspects = Suspects()
+    giveaways: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -187,6 +189,12 @@ def _class_findings(checks: Checks) -> list[Finding]:
         if lacking:
             without = "cannot be learned" if part == "train" else "is not measured"
             found.append(Finding("bad", f"Not in the {part} part, so that it {without}: {_some(lacking)}."))
+    spellings: dict[str, list[str]] = {}
+    for each in checks.classes:
+        spellings.setdefault(" ".join(each.label.casefold().replace("_", " ").split()), []).append(each.label)
+    alike = [" / ".join(labels) for labels in spellings.values() if len(labels) > 1]
+    if alike:
+        found.append(Finding("warning", f"Names that may mean one class: {_some(alike)}."))
     small = [each.label for each in checks.classes if 0 < each.train < _MIN_TRAIN]
     if small:
         found.append(Finding("warning", f"Fewer than {_MIN_TRAIN} training items: {_some(small)}."))
@@ -253,6 +261,14 @@ def _item_findings(checks: Checks) -> list[Finding]:
                 "warning",
                 f"{suspects.count} of {suspects.examined} labels look wrong to a simple model "
                 f"({suspects.count / suspects.examined:.1%}).",
+            )
+        )
+    if checks.giveaways:
+        found.append(
+            Finding(
+                "bad",
+                f"Columns that tell the label by themselves: {_some(list(checks.giveaways))}. Unless each is known "
+                "before the label is, --leave-out it.",
             )
         )
     constant = [each.name for each in checks.columns if each.distinct <= 1]

@@ -95,12 +95,6 @@ class DataSet:
             self.labels,
         )
 
-    def bodies(self, places: Sequence[int]) -> list[bytes]:
-        """Return the raw items at these places of `entries`; raises as `items`."""
-        if self.record.items_sha256:
-            return self._stored_items(places)
-        return list(self._source_items([self.entries[place] for place in places]))
-
     def _stored_items(self, places: Sequence[int]) -> list[bytes]:
         rows = self.store.rows(self.stored)
         if len(rows) != len(self.entries):

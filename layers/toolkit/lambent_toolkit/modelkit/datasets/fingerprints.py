@@ -13,8 +13,10 @@ MIN_CORRELATION = 0.99
 _BANDS = MAX_DISTANCE_BITS + 1
 _BAND_BITS = 64 // _BANDS
 _MIN_BITS = 6
-# Of a crowd with the same band, an item is compared with so many after it: all pairs of 10,000 would be 50 million.
-_NEIGHBOURS = 200
+# Of a crowd with the same band, an item is compared with so many after it: all pairs of 10,000 frames of a film would
+# be 50 million. So they are all told of, and kept together, but not every pair of them is listed.
+_NEIGHBOURS = 50
+_BATCH = 4096
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -60,33 +62,39 @@ def near_duplicates(hashes: list[int | None], pixels: list[NDArray[np.uint8]]) -
     if len(rows) < 2:  # noqa: PLR2004 - a pair
         return []
     values = np.array([value for value in hashes if value is not None], dtype=np.uint64)
-    found: dict[tuple[int, int], float] = {}
-    for band in range(_BANDS):
-        keys = (values >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)
-        for first, second in _sharing(keys):
-            is_close = np.bitwise_count(values[first] ^ values[second]) <= MAX_DISTANCE_BITS
-            first, second = first[is_close], second[is_close]  # noqa: PLW2901 - narrowed
-            for one, other in zip(rows[first].tolist(), rows[second].tolist(), strict=True):
-                if (pair := (min(one, other), max(one, other))) not in found:
-                    found[pair] = _correlation(pixels[one], pixels[other])
-    alike = ((pair, correlation) for pair, correlation in sorted(found.items()) if correlation >= MIN_CORRELATION)
-    return [Pair(one, other, correlation) for (one, other), correlation in alike]
-
-
-def _sharing(keys: NDArray[np.uint64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return arrays of places with equal keys, by how far apart the two stand in the order of the keys."""
-    order = np.argsort(keys, kind="stable")
+    close = [_close(values, band) for band in range(_BANDS)]
+    # A pair as one number, so that those that share several bands are counted once.
+    ends = np.stack(np.divmod(np.unique(np.concatenate(close)), len(rows)), axis=1)
+    thumbnails = np.stack([pixels[row] for row in rows]) if len(ends) else np.empty(0, np.uint8)
     pairs = []
+    for start in range(0, len(ends), _BATCH):
+        batch = ends[start : start + _BATCH]
+        correlations = _correlations(thumbnails[batch[:, 0]], thumbnails[batch[:, 1]])
+        for place in np.flatnonzero(correlations >= MIN_CORRELATION):
+            first, second = rows[batch[place]].tolist()
+            pairs.append(Pair(first, second, float(correlations[place])))
+    return pairs
+
+
+def _close(values: NDArray[np.uint64], band: int) -> NDArray[np.int64]:
+    """Return pairs of places (first * n + second) whose hashes share a band and differ by three bits at most."""
+    keys = (values >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)
+    order = np.lexsort((values, keys))
+    found = [np.empty(0, np.int64)]
     for step in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
         is_equal = keys[order[step:]] == keys[order[:-step]]
         if not is_equal.any():
             break
-        pairs.append((order[:-step][is_equal], order[step:][is_equal]))
-    return pairs
+        one, other = order[:-step][is_equal], order[step:][is_equal]
+        is_close = np.bitwise_count(values[one] ^ values[other]) <= MAX_DISTANCE_BITS
+        found.append((np.minimum(one, other) * len(keys) + np.maximum(one, other))[is_close])
+    return np.concatenate(found)
 
 
-def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Return Pearson's correlation of two thumbnails, which brightness and contrast leave as it is."""
-    first, second = (each.astype(np.float64).ravel() - each.mean() for each in (one, other))
-    length = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / length if length else 0.0
+def _correlations(ones: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return Pearson's correlation of thumbnails, pair by pair, which brightness and contrast leave as it is."""
+    first, second = (each.reshape(len(each), -1).astype(np.float32) for each in (ones, others))
+    first -= first.mean(axis=1, keepdims=True)
+    second -= second.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.asarray((first * second).sum(axis=1) / np.maximum(lengths, 1e-6))

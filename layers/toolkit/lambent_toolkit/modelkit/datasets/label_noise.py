@@ -27,6 +27,11 @@ _FOLDS = 5
 _MAX_ITERATIONS = 300
 _COMPONENTS = 40
 _MAX_NGRAMS = 20_000
+_MAX_WORDS = 200
+# One against all others takes time for each class; beyond these, all are learned at once from fewer inputs.
+_MANY_CLASSES = 50
+_HASHED = 1 << 14
+_HASHED_COMPONENTS = 100
 # A model that hardly beats always saying the commonest class has nothing to say about labels.
 _MIN_ADVANTAGE = 0.1
 
@@ -72,17 +77,11 @@ def find_noise(features: Sequence[Features], targets: NDArray[np.int64], *, kind
     rows by scaled numbers and one-hot words.
     """
     rows = _sample(targets, seed)
-    folds = min(_FOLDS, int(np.bincount(targets[rows])[np.unique(targets[rows])].min()))
-    if folds < 2:  # noqa: PLR2004 - no fold without
-        return Noise([], 0, 0.0, "Some class has one item only, so labels were not examined.")
-    inputs = _inputs([features[row] for row in rows], kind)
-    chances = _out_of_fold(inputs, targets[rows], kind=kind, folds=folds, seed=seed)
-    classes = np.unique(targets[rows])
-    given = np.searchsorted(classes, targets[rows])
+    classes, given = np.unique(targets[rows], return_inverse=True)
+    if len(classes) < 2:  # noqa: PLR2004 - nothing else that an item could be
+        return Noise([], 0, 0.0, "Hardly any class has two different items, so labels were not examined.")
+    chances = _out_of_fold(_inputs([features[row] for row in rows], kind), given, kind=kind, seed=seed)
     accuracy = float((chances.argmax(axis=1) == given).mean())
-    note = (
-        f"A sample of {len(rows)} of {len(targets)} different items was examined." if len(rows) < len(targets) else ""
-    )
     commonest = float(np.bincount(given).max() / len(given))
     if accuracy < commonest + _MIN_ADVANTAGE * (1 - commonest):
         note = (
@@ -90,6 +89,8 @@ def find_noise(features: Sequence[Features], targets: NDArray[np.int64], *, kind
             f"always is about {commonest:.0%}: too little to doubt a label by."
         )
         return Noise([], len(rows), accuracy, note)
+    is_all = len(rows) == len(targets)
+    note = "" if is_all else f"{len(rows)} of {len(targets)} different items were examined."
     return Noise(_doubts(chances, given, rows, classes), len(rows), accuracy, note)
 
 
@@ -119,16 +120,17 @@ def _doubts(
 
 
 def _sample(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return rows, at most MAX_EXAMINED, each class by its share but with five items at least where it has them."""
-    rows = np.arange(len(targets))
-    if len(rows) <= MAX_EXAMINED:
-        return rows
-    shuffled = np.random.default_rng(seed).permutation(rows)
-    share = MAX_EXAMINED / len(rows)
-    chosen = []
+    """Return rows of classes that have two at least, so that one can be learned from while the other is asked about.
+
+    At most about MAX_EXAMINED, each class by its share but with five items where it has them.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(targets))
+    share = min(1.0, MAX_EXAMINED / len(targets))
+    chosen = [np.empty(0, np.int64)]
     for number in np.unique(targets):
         own = shuffled[targets[shuffled] == number]
-        chosen.append(own[: max(_FOLDS, int(share * len(own)))])
+        if len(own) > 1:
+            chosen.append(own[: max(_FOLDS, int(share * len(own)))])
     return np.sort(np.concatenate(chosen))
 
 
@@ -143,38 +145,53 @@ def _inputs(features: list[Features], kind: Kind) -> Any:
 
 
 def _filled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with missing numbers replaced by the column's mean; missing words become none of the words."""
+    """Return rows with missing numbers replaced by the column's mean; missing words become none of the words.
+
+    Columns of very many words are names of single rows, and are left out.
+    """
     means: dict[str, float] = {}
+    names: set[str] = set()
     for column in dict.fromkeys(name for row in rows for name in row):
-        numbers = [value for row in rows if isinstance(value := row.get(column), int | float)]
+        values = [value for row in rows if (value := row.get(column)) is not None]
+        numbers = [value for value in values if isinstance(value, int | float)]
         if numbers:
             means[column] = float(np.mean(numbers))
-    return [means | {name: value for name, value in row.items() if value is not None} for row in rows]
+        elif len(set(values)) > _MAX_WORDS:
+            names.add(column)
+    return [
+        means | {name: cell for name, cell in row.items() if cell is not None and name not in names} for row in rows
+    ]
 
 
-def _out_of_fold(inputs: Any, targets: NDArray[np.int64], *, kind: Kind, folds: int, seed: int) -> NDArray[np.float64]:
+def _out_of_fold(inputs: Any, given: NDArray[np.int64], *, kind: Kind, seed: int) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+    counts = np.bincount(given)
     # Half of the items are in every fold's training, which bounds the components.
-    components = min(_COMPONENTS, len(targets) // 2, np.shape(inputs)[-1])
-    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    components = min(_COMPONENTS, len(given) // 2, np.shape(inputs)[-1])
+    model = _model(kind, components=components, classes=len(counts), seed=seed)
+    parts = StratifiedKFold(min(_FOLDS, int(counts.max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # For a ranking, nearly converged is good enough.
+        # For a ranking, nearly converged is good enough; a class of two to four items is in as many folds.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = _model(kind, components=components, seed=seed)
-        chances = cross_val_predict(model, inputs, targets, cv=parts, method="predict_proba")
+        warnings.filterwarnings("ignore", "The least populated class")
+        chances = cross_val_predict(model, inputs, given, cv=parts, method="predict_proba")
     return np.asarray(chances, dtype=np.float64)
 
 
-def _model(kind: Kind, *, components: int, seed: int) -> Pipeline:
-    from sklearn.decomposition import PCA
+def _model(kind: Kind, *, components: int, classes: int, seed: int) -> Pipeline:
+    from sklearn.decomposition import PCA, TruncatedSVD
     from sklearn.feature_extraction import DictVectorizer
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression, SGDClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if kind == "text" and classes > _MANY_CLASSES:
+        hashed = HashingVectorizer(analyzer="char_wb", ngram_range=(1, 3), n_features=_HASHED)
+        main = TruncatedSVD(_HASHED_COMPONENTS, random_state=seed)
+        return make_pipeline(hashed, main, StandardScaler(), LogisticRegression(C=0.1, max_iter=_MAX_ITERATIONS))
     if kind == "text":
         letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3), max_features=_MAX_NGRAMS, sublinear_tf=True)
         return make_pipeline(letters, SGDClassifier(loss="log_loss", random_state=seed))

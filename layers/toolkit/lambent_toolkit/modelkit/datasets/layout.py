@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from lambent_toolkit.modelkit.datasets.candidates import PART_NAMES, Candidate, Problem, Source, SourceOptions
+from lambent_toolkit.modelkit.datasets.candidates import (
+    CONTROL_CHARACTERS,
+    PART_NAMES,
+    Candidate,
+    Problem,
+    Source,
+    SourceOptions,
+)
 from lambent_toolkit.modelkit.datasets.manifest import Kind
 from lambent_toolkit.modelkit.datasets.origins import Origin
 from lambent_toolkit.modelkit.errors import SourceUnusable
@@ -66,9 +73,11 @@ def _has_parts(paths: list[str]) -> bool:
 
 
 def _place(path: str, *, has_parts: bool) -> Candidate | Problem:
-    shown = path.encode("utf-8", "backslashreplace").decode()
+    shown = CONTROL_CHARACTERS.sub(
+        lambda found: repr(found[0])[1:-1], path.encode("utf-8", "backslashreplace").decode()
+    )
     if shown != path:
-        return Problem(shown, "name_invalid", "The file's name is not UTF-8: rename it.")
+        return Problem(shown, "name_invalid", "The file's name is not UTF-8, or has control characters: rename it.")
     *folders, _ = PurePosixPath(path).parts
     if len(folders) < 1 + has_parts:
         return Problem(path, "not_in_a_class", "The file lies in no class's folder: move it into one, or away.")

@@ -95,7 +95,7 @@ class FolderOrigin:
     def read(self, path: str, *, max_bytes: int) -> bytes:
         """Return a file; see `Origin.read`."""
         try:
-            with os.fdopen(_open(self._folder / path), "rb") as file:
+            with open(self._folder / path, "rb", opener=_without_waiting) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise SourceGone("It is no regular file.")
                 body = file.read(max_bytes + 1)
@@ -210,9 +210,9 @@ def _is_new(folder: Path, seen: set[Path]) -> bool:
     return is_new
 
 
-def _open(path: Path) -> int:
+def _without_waiting(path: str, flags: int) -> int:
     # A pipe that nobody writes to would stop the whole command.
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check_number(number: int, where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from lambent_toolkit.modelkit.whole_files import telling_of_full_disks, write_to
 
 DATA_DIR = Path(".lambent/data")
 _DRAFT_PREFIX = ".draft-"
+_VERSION = re.compile("[1-9][0-9]{0,8}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class DataStore:
         folder = self._folder / name
         if not (is_name(name) and folder.is_dir()):
             return []
-        return sorted(int(each.name) for each in folder.iterdir() if (each / RECORD_FILE).is_file())
+        return [number for number in _numbers(folder) if (folder / str(number) / RECORD_FILE).is_file()]
 
     def find(self, reference: str) -> Stored:
         """Return the version that ``NAME`` (the newest) or ``NAME@2`` means.
@@ -114,7 +116,8 @@ class DataStore:
         with self._alone():
             versions = self.versions(name)
             newest = self._load(name, versions[-1]) if versions else None
-            number = versions[-1] + 1 if versions else 1
+            # Also after a folder that is none of ours, or has lost its record: nothing is written over.
+            number = max(_numbers(self._folder / name), default=0) + 1
             files = make(number, newest)
             if files is None and newest is not None:
                 return newest, False
@@ -175,6 +178,13 @@ def _verified(path: Path, sha256: str) -> bytes:
     if digest(body) != sha256:
         raise DataSetDamaged(f"{path} is not what was written: restore it, or add the data again as a new version.")
     return body
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Return the whole numbers that folders in ``folder`` are called, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(each.name) for each in folder.iterdir() if _VERSION.fullmatch(each.name))
 
 
 def _sync(folder: Path) -> None:

@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 
 from lambent.errors import InvalidInput, SourceGone
-from lambent_toolkit.modelkit.datasets.candidates import PART_NAMES, Candidate, Problem, Source, SourceOptions
+from lambent_toolkit.modelkit.datasets.candidates import (
+    CONTROL_CHARACTERS,
+    PART_NAMES,
+    Candidate,
+    Problem,
+    Source,
+    SourceOptions,
+)
 from lambent_toolkit.modelkit.datasets.manifest import Kind
 from lambent_toolkit.modelkit.datasets.origins import MAX_ITEMS, Origin
 from lambent_toolkit.modelkit.datasets.tables import (
@@ -64,11 +71,11 @@ def read_table(origin: Origin, name: str, options: SourceOptions) -> Source:
             raise DataUnusable(f"{where} holds no rows: there is nothing to learn from.")
         return Source(options.kind or "tabular", origin, where, [], table.problems, [])
     chosen = _choose(table, options, where=where)
-    # Parts and labels are words, whatever they look like.
-    texts = {column: [row.cells.get(column) for row in table.rows] for column in (chosen.label, chosen.split) if column}
     notes: list[str] = []
     if chosen.kind == "tabular" and is_csv:
-        table, notes = _typed(table, texts)
+        # Labels and parts are words, whatever they look like.
+        words = {chosen.label, chosen.split, *chosen.leave_out}
+        table, notes = typed_columns(table, [column for column in table.columns if column not in words])
     return _source(origin, where, table, chosen, notes)
 
 
@@ -118,17 +125,6 @@ def _own_split(table: ParsedTable) -> str | None:
     values = {row.cells.get("split") for row in table.rows}
     is_split = bool(values) and all(isinstance(value, str) and value.strip().lower() in PART_NAMES for value in values)
     return "split" if is_split else None
-
-
-def _typed(table: ParsedTable, texts: dict[str, list[Any]]) -> tuple[ParsedTable, list[str]]:
-    columns = [column for column in table.columns if column not in texts]
-    lines = {row.line: number for number, row in enumerate(table.rows)}
-    typed, notes = typed_columns(replace(table, columns=columns))
-    rows = [
-        Row(row.line, row.cells | {column: values[lines[row.line]] for column, values in texts.items()})
-        for row in typed.rows
-    ]
-    return ParsedTable(table.columns, rows, typed.problems), notes
 
 
 def _source(origin: Origin, where: str, table: ParsedTable, chosen: SourceOptions, notes: list[str]) -> Source:
@@ -210,6 +206,8 @@ def _word(row: Row, column: str, code: str) -> str:
     word = _shown(value).strip()
     if not word:
         raise _BadRow(code, f"Column {column} is empty.")
+    if CONTROL_CHARACTERS.search(word):
+        raise _BadRow("name_invalid", f"Column {column} has control characters: {word[:80]!r}.")
     return word
 
 

@@ -20,6 +20,8 @@ MAX_TABLE_BYTES = 1 << 30
 _MAX_ROW_CHARACTERS = 1 << 20
 NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BOM = b"\xef\xbb\xbf"
+# Of a column of numbers, at most this share of words is thought to be a mistake.
+_FEW = 0.1
 _OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -97,34 +99,38 @@ def parse_json_lines(body: bytes) -> ParsedTable:
     return ParsedTable(list(columns), rows, problems)
 
 
-def typed_columns(table: ParsedTable) -> tuple[ParsedTable, list[str]]:
+def typed_columns(table: ParsedTable, columns: Sequence[str]) -> tuple[ParsedTable, list[str]]:
     """Turn the cells of a CSV's number columns into numbers; return the table and notes on doubtful columns.
 
     A column is of numbers if it has any and all other cells are empty, or words for what is no finite number (nan,
     inf). Rows with such words become problems.
+
+    Parameters
+    ----------
+    columns   those that may be of numbers
     """
     notes: list[str] = []
     numeric: list[str] = []
-    for column in table.columns:
-        cells = [(row.line, row.cells[column].strip()) for row in table.rows if row.cells[column] is not None]
-        words = [(line, cell) for line, cell in cells if not NUMBER.fullmatch(cell) and not _is_not_finite(cell)]
-        if cells and not words and any(NUMBER.fullmatch(cell) for _, cell in cells):
+    for column in columns:
+        filled = [(row.line, row.cells[column].strip()) for row in table.rows if row.cells[column] is not None]
+        words = [(line, cell) for line, cell in filled if not NUMBER.fullmatch(cell) and not _is_not_finite(cell)]
+        if not words and any(NUMBER.fullmatch(cell) for _, cell in filled):
             numeric.append(column)
-        elif words and len(words) < len(cells) / 10:
+        elif words and len(words) < _FEW * len(filled):
             line, cell = words[0]
             notes.append(
-                f"Column {column} has numbers in {len(cells) - len(words)} cells and words in {len(words)} (line "
+                f"Column {column} has numbers in {len(filled) - len(words)} cells and words in {len(words)} (line "
                 f"{line}: {cell[:40]!r}): all are taken as words. If that is not meant, empty those cells."
             )
     rows: list[Row] = []
     problems = list(table.problems)
     for row in table.rows:
-        cells = row.cells | {name: _number(row.cells[name]) for name in numeric}
-        bad = [name for name in numeric if cells[name] is not None and not isfinite(cells[name])]
-        if bad:
-            problems.append(not_finite(row, bad[0], row.cells[bad[0]]))
+        numbers = {name: float(cell) for name in numeric if (cell := row.cells[name]) is not None}
+        bad = next((name for name, number in numbers.items() if not isfinite(number)), None)
+        if bad is None:
+            rows.append(Row(row.line, row.cells | numbers))
         else:
-            rows.append(Row(row.line, cells))
+            problems.append(not_finite(row, bad, row.cells[bad]))
     return ParsedTable(table.columns, rows, problems), notes
 
 
@@ -194,7 +200,3 @@ def _ragged(line: int, got: int, expected: int) -> Problem:
 
 def _is_not_finite(cell: str) -> bool:
     return cell.lower().lstrip("+-") in {"nan", "inf", "infinity"}
-
-
-def _number(cell: str | None) -> float | None:
-    return None if cell is None else float(cell)
