@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from fixtures.crashing.make_crashing import dies_when_loaded
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
+from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.sandbox import LocalStack
 
@@ -21,6 +22,12 @@ pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
 
 def lambent(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def _accuracy(result: Result) -> str:
+    found = re.search(r"^accuracy +(\S+ %)", result.output, re.MULTILINE)
+    assert found is not None, result.output
+    return found[1]
 
 
 def test_evaluated_folder_is_published_and_labelled(stack: LocalStack, tmp_path: Path) -> None:
@@ -37,8 +44,20 @@ def test_evaluated_folder_is_published_and_labelled(stack: LocalStack, tmp_path:
     assert version is not None, published.output
     labelled = lambent("label", "set", "trial-digits", "trial", version[1], "--state", state)
     listed = lambent("models", "--state", state)
+    shown = lambent("show", f"trial-digits@{version[1]}", "--state", state)
+    anew = lambent("evaluate", "trial-digits@trial", "--state", state, "--out", tmp_path / "anew")
+    compared = lambent(
+        "compare", f"trial-digits@{version[1]}", folder, "--state", state, "--out", tmp_path / "compared"
+    )
 
     assert "held-out items" in evaluated.output
+    assert "macro F1" in shown.output
+    assert _accuracy(anew) == _accuracy(evaluated)
+    again = decode_report((tmp_path / "anew" / "report.json").read_bytes(), of="anew")
+    assert (again.source.kind, again.source.name) == ("version", f"trial-digits@{version[1]}")
+    assert sorted(path.name for path in (tmp_path / "anew").iterdir()) == ["report.html", "report.json"]
+    assert "No difference: both get the same items right; 0 of 360 items" in compared.output
+    assert (tmp_path / "compared" / "compare.html").exists()
     assert f"trial-digits: trial → version {version[1]} (revision 1)" in labelled.output
     assert re.search(rf"^trial-digits +{version[1]} +trial", listed.output, re.MULTILINE)
 

@@ -20,7 +20,6 @@ from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeReg
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.calibration import sample, stratified_order
 from lambent_toolkit.modelkit.errors import ConversionFailed
-from lambent_toolkit.modelkit.evaluation import agreement
 from lambent_toolkit.modelkit.quantization import to_tflite
 from lambent_toolkit.modelkit.recipe import prepare
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
@@ -109,7 +108,8 @@ def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(v
     run = serve(file, split.contract, split.test.items)
 
     expected = model.predict_on_batch(split.test.tensors["image"])
-    assert agreement(run.golden.outputs["scores"], expected) >= 0.97
+    agreement = np.mean(run.golden.outputs["scores"].argmax(axis=1) == expected.argmax(axis=1))
+    assert agreement >= 0.97
     assert (run.output_step > 0) == (variant in {"int8", "int16x8"})
 
 

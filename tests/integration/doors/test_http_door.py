@@ -7,11 +7,14 @@ import re
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from published import publish_shade
 
+from lambent.domain.postprocessing import activate
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.runtime.http_errors import CHALLENGE
+from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import digits
 
@@ -41,7 +44,7 @@ def test_a_png_gets_its_label_its_version_and_its_timings(product: Any) -> None:
     assert re.search(r"preprocess;dur=[\d.]+, infer;dur=[\d.]+", answer.headers["server-timing"])
 
 
-def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) -> None:
+def test_picture_gets_the_scores_of_its_tensor_at_the_contract_s_temperature(product: Any) -> None:
     media = product.http.post(
         "/models/digits/predict", content=product.seven, headers={"Content-Type": "image/png"}, params={"top_k": 10}
     ).json()
@@ -49,9 +52,12 @@ def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) 
     answer = product.http.post("/v2/models/digits/infer", content=infer_body(tensor(product.seven), [1, 28, 28, 1]))
 
     (scores,) = answer.json()["outputs"]
+    spec = build_demo_model(default_cache_dir()).contract.postprocessing
+    told = activate(np.array([scores["data"]]), spec)[0]
     by_label = {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]}
     assert answer.json()["model_name"] == "digits"
-    assert scores["data"] == pytest.approx([by_label[str(digit)] for digit in range(10)], abs=1e-6)
+    assert spec.temperature != 1
+    assert [by_label[str(digit)] for digit in range(10)] == pytest.approx(told, abs=1e-6)
 
 
 def test_a_batch_of_rows_gets_a_batch_of_answers(product: Any) -> None:

@@ -176,7 +176,7 @@ def comparison(**changes: object) -> Comparison:
         "first": contestant("old", 0.91),
         "second": contestant("new", 0.9),
         "differences": [
-            Difference(metric="accuracy", value=-1.0, low=-3.1, high=1.0, p_value=1.0, test="McNemar, exact")
+            Difference(metric="accuracy", value=-1.0, low=-3.1, high=1.0, p_value=1.0, test="McNemar, mid-p")
         ],
         "first_only": 1,
         "second_only": 0,

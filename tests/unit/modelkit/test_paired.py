@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lambent_toolkit.modelkit.evaluating.comparison_report import Difference
-from lambent_toolkit.modelkit.evaluating.paired import error_difference, items_to_show, mcnemar
+from lambent_toolkit.modelkit.evaluating.paired import LEVEL, error_difference, items_to_show, mcnemar
 from lambent_toolkit.modelkit.evaluating.verdict import classifier_verdict, p_text, regression_verdict
+from lambent_toolkit.modelkit.quantization_loss import paired_interval
 
 NAMES = ("old", "new")
 
@@ -18,15 +19,22 @@ def difference(value: float, low: float, high: float, p_value: float, *, metric:
 
 @pytest.mark.parametrize(
     ("first_only", "second_only", "p_value"),
-    # 1 and 7: the airways of 21 children, an example of Fagerland et al. 2013, who give 0.070.
-    [(1, 7, 0.0703), (0, 5, 2 / 2**5), (3, 3, 1.0), (12, 12, 1.0)],
+    # 1 and 7: the airways of 21 children, an example of Fagerland et al. 2013, who give 0.039 (and 0.070 exactly).
+    [(1, 7, 0.0391), (0, 5, 1 / 2**5), (3, 3, 1.0), (12, 12, 1.0)],
 )
-def test_few_differences_are_tested_exactly(first_only: int, second_only: int, p_value: float) -> None:
+def test_few_differences_have_the_p_values_of_the_literature(first_only: int, second_only: int, p_value: float) -> None:
     found = mcnemar(first_only, second_only)
 
     assert found.p_value == pytest.approx(p_value, abs=1e-4)
-    assert found.method == "McNemar, exact"
+    assert found.method == "McNemar, mid-p"
     assert mcnemar(second_only, first_only).p_value == pytest.approx(found.p_value)
+
+
+@pytest.mark.parametrize(("first_only", "second_only"), [(0, 3), (0, 5), (1, 6), (2, 9), (3, 12), (5, 16)])
+def test_test_and_interval_tell_the_same_but_for_four_against_none(first_only: int, second_only: int) -> None:
+    low, high = paired_interval(second_only, first_only, 360)
+
+    assert (mcnemar(first_only, second_only).p_value <= LEVEL) == (not low <= 0 <= high)
 
 
 @pytest.mark.parametrize(("first_only", "second_only"), [(9, 30), (12, 13), (40, 25), (20, 20)])

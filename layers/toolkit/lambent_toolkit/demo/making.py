@@ -1,18 +1,23 @@
-"""Steps 1 to 3: train, quantize and evaluate, publish."""
+"""Steps 1 to 4: train, quantize, evaluate, publish."""
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from lambent.domain.model import LIVE, ModelRef
 from lambent_toolkit.cli.tables import checks_table, mistakes, plain_table, variants_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
-from lambent_toolkit.demo.stage import MODEL, Stage
+from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage
+from lambent_toolkit.modelkit import quantization_tables
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.evaluating.tables import figures_table
+from lambent_toolkit.modelkit.evaluating.wording import key_figures
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
+from lambent_toolkit.reporting.terminal import terminal_table
 
 _MIN_ACCURACY = 0.95
 
@@ -32,27 +37,39 @@ def train(stage: Stage) -> None:
     stage.check(end_loss < loss / 5, f"the loss fell from {loss:.3f} to {end_loss:.3f}", got=end_loss)
 
 
-def evaluate(stage: Stage) -> None:
-    """Step 2: full int8 with a representative data set, measured where only Lambda's packages are."""
+def quantize(stage: Stage) -> None:
+    """Step 2: five forms of the network, each measured on validation data where only Lambda's packages are."""
     with ConsoleWatcher(stage.console) as watcher:
-        bench = Workbench(stage.folder, watcher=watcher)
-        bench.quantize()
-        report = bench.evaluate()
+        report = Workbench(stage.folder, watcher=watcher).quantize()
+    for table in (quantization_tables.quality_table(report), quantization_tables.cost_table(report)):
+        stage.show(terminal_table(table))
+        stage.say("")
+    for line in quantization_tables.sentences(report, str(stage.folder)):
+        stage.say(escape(line))
+    int8, float32 = report.row("int8").measured, report.row("float32").measured
+    if int8 is None or float32 is None:
+        raise DemoFailed("int8 or float32 could not be measured")
+    share = int8.size_bytes / float32.size_bytes
+    stage.check(share < 1 / 3, f"int8 has {share:.0%} of float32's size", got=share)
+    stage.check(report.choice.holds_limit, f"it keeps to the contract's limit of {report.choice.limit:g} pt")
+
+
+def evaluate(stage: Stage) -> None:
+    """Step 3: the chosen form on test data, which no step before has looked at."""
+    with ConsoleWatcher(stage.console) as watcher:
+        report = Workbench(stage.folder, watcher=watcher).evaluate()
     stage.artifact = Artifact.read(stage.folder)
-    keras, int8 = report.variants["keras"], report.variants["int8"]
-    before, after = keras.accuracy or 0.0, int8.accuracy or 0.0
+    before, after = report.variants["keras"].accuracy or 0.0, report.measured.accuracy or 0.0
     stage.show(variants_table(report))
-    stage.say(f"[dim]int8 on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
-    stage.check(after >= _MIN_ACCURACY, f"int8 is right for {after:.1%} of the held-out digits")
-    stage.check(
-        int8.size_bytes * 3 < keras.size_bytes, f"int8 has {int8.size_bytes / keras.size_bytes:.0%} of the size"
-    )
+    stage.show(terminal_table(figures_table(key_figures(report))))
+    stage.say(f"[dim]{report.published} on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
+    stage.check(after >= _MIN_ACCURACY, f"{report.published} is right for {after:.1%} of the held-out digits")
     stage.proven("the serving interpreter preprocesses every test picture to the same bits as training did")
-    stage.figures["accuracy Keras → int8"] = f"{before:.1%} → {after:.1%}"
+    stage.figures[f"accuracy Keras → {report.published}"] = f"{before:.1%} → {after:.1%}"
 
 
 def publish(stage: Stage) -> None:
-    """Step 3: past the gate to an immutable version, and the label that serving follows."""
+    """Step 4: past the gate to an immutable version, and the label that serving follows."""
     checks = check_artifact(stage.model)
     stage.show(checks_table(checks))
     open_gate(checks, is_forced=False)

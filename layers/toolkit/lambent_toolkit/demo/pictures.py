@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
+from lambent.contracts.model import Classification
 from lambent.contracts.tensor import Array
+from lambent.domain.postprocessing import activate
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipes import RECIPES, digits
@@ -18,7 +20,7 @@ _RAMP = " .:-=+*#%@"
 
 @dataclass(frozen=True)
 class TestDigit:
-    """A held-out digit with what step 2 measured for it.
+    """A held-out digit with what the evaluation measured for it.
 
     Parameters
     ----------
@@ -26,7 +28,8 @@ class TestDigit:
     picture : bytes   PNG
     label : str       what was written, "0" to "9"
     tensor            float32, shape (28, 28, 1)
-    scores            float32, shape (10,), of the int8 file in the serving interpreter
+    scores            float32, shape (10,), of the published file in the serving interpreter
+    confidence        best score after the contract's temperature, which is what a person is told
     """
 
     name: str
@@ -34,6 +37,7 @@ class TestDigit:
     label: str
     tensor: Array
     scores: Array
+    confidence: float
 
     @property
     def expected(self) -> str:
@@ -41,15 +45,22 @@ class TestDigit:
         return digits.CONTRACT.postprocessing.labels[int(self.scores.argmax())]  # type: ignore[union-attr]
 
 
-def golden_digits(golden: bytes) -> list[TestDigit]:
-    """Return the digits of golden.npz, which are the first of the held-out part, one of each kind at most."""
+def golden_digits(golden: bytes, spec: Classification) -> list[TestDigit]:
+    """Return the digits of golden.npz, which are the first of the held-out part, one of each kind at most.
+
+    Parameters
+    ----------
+    golden   bytes of the file
+    spec     the contract's postprocessing, with its temperature
+    """
     vectors = GoldenVectors.from_npz(golden)
     tensors, scores = vectors.tensors["image"], vectors.outputs["scores"]
+    confidences = activate(scores, spec).max(axis=1).tolist()
     labels = [str(number) for number in held_out(RECIPES["digits"]).targets[: len(vectors.raw)]]
     kinds: dict[str, TestDigit] = {}
     for row, label in enumerate(labels):
         name = f"digit-{row:02d}"
-        kinds.setdefault(label, TestDigit(name, vectors.raw[row], label, tensors[row], scores[row]))
+        kinds.setdefault(label, TestDigit(name, vectors.raw[row], label, tensors[row], scores[row], confidences[row]))
     return list(kinds.values())
 
 

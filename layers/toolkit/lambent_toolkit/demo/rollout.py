@@ -1,4 +1,4 @@
-"""Step 8: two versions of one model, a canary that some requests get, promote and rollback."""
+"""Steps 9 and 10: a second version, compared with the first; a canary that some requests get, promote and rollback."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from time import perf_counter, sleep
 
 from msgspec import structs
+from rich.markup import escape
 from scipy.stats import binom
 
 from lambent.domain.model import GOLDEN_FILE, LIVE, LabelRecord, ModelRef
@@ -20,12 +22,16 @@ from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.comparison_step import run_comparison
+from lambent_toolkit.modelkit.evaluating.comparison_page import contestants_table, differences_table
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
+from lambent_toolkit.modelkit.named_models import NamedModels
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
+from lambent_toolkit.reporting.terminal import terminal_table
 
 _CANARY_BP = 2_000
 _CALLS = 300
@@ -35,18 +41,48 @@ _CONFIDENCE = 0.999
 _REACHES_ALL_S = 5
 
 
+def make_second(stage: Stage) -> None:
+    """Step 9: half the filters, measured as the first was, and compared with it on the same digits."""
+    folder = _smaller_folder(stage)
+    with ConsoleWatcher(stage.console) as watcher:
+        bench = Workbench(folder, watcher=watcher)
+        bench.train(_smaller_recipe())
+        bench.quantize(Wish(variant="int8", measured=()))
+        bench.evaluate()
+        models = NamedModels(folder.parent)
+        pair = models.ready(str(stage.folder)), models.ready(str(folder))
+        comparison = run_comparison(*pair, folder.parent, watcher=watcher).comparison
+    stage.show(terminal_table(contestants_table(comparison)))
+    stage.show(terminal_table(differences_table(comparison)))
+    stage.say(escape(comparison.verdict))
+    artifact = Artifact.read(folder)
+    open_gate(check_artifact(artifact), is_forced=False)
+    ref = Publisher(stage.stack).publish(artifact).ref
+    listed = stage.http.get(f"/models/{MODEL}").json()
+    stage.check(
+        listed["versions"] == [str(number + 1) for number in range(ref.version)],
+        f"{ref} is published beside {_live(stage)}, which is still what everybody gets",
+        got=listed,
+    )
+
+
 def roll_out(stage: Stage) -> None:
-    """Step 8: half the filters are nearly as good; some live requests try them."""
+    """Step 10: some live requests try the second version; then all; then the first one is back."""
     first = _live(stage)
-    second = _publish_smaller(stage)
+    second = ModelRef(MODEL, first.version + 1)
     mover = _mover(stage, why="half the filters, half the size")
     mover.start_canary(second.version, _CANARY_BP)
     _wait_until_answered(stage, second, by_some=True)
     _show_canary(stage, first, second)
     _move(stage, mover.promote, second, "promote")
-    back_s = _move(stage, mover.rollback, first, "rollback")
+    back = _mover(stage, why="it reads fewer digits")
+    back_s = _move(stage, back.rollback, first, "rollback")
     _show_history(stage)
-    stage.figures["rollback, until the answers change"] = f"{back_s:.1f} s"
+    stage.figures["rollback, everywhere after"] = f"{back_s:.1f} s"
+
+
+def _smaller_folder(stage: Stage) -> Path:
+    return stage.folder.with_name("digits-smaller")
 
 
 def _live(stage: Stage) -> ModelRef:
@@ -58,20 +94,6 @@ def _label(stage: Stage) -> LabelRecord:
     if record is None:
         raise DemoFailed(f"{MODEL} has no label {LIVE}")
     return record
-
-
-def _publish_smaller(stage: Stage) -> ModelRef:
-    folder = stage.folder.with_name("digits-smaller")
-    with ConsoleWatcher(stage.console) as watcher:
-        bench = Workbench(folder, watcher=watcher)
-        bench.train(_smaller_recipe())
-        bench.quantize(Wish(variant="int8", measured=()))
-        bench.evaluate()
-    artifact = Artifact.read(folder)
-    open_gate(check_artifact(artifact), is_forced=False)
-    ref = Publisher(stage.stack).publish(artifact).ref
-    stage.say(f"published {ref}: the same network with half the filters")
-    return ref
 
 
 def _smaller_recipe() -> Recipe:

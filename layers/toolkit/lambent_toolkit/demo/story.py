@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lambent.errors import LambentError
 from lambent_toolkit.cli.tables import plain_table
-from lambent_toolkit.demo import batch, doors, making, refusals, rollout
+from lambent_toolkit.demo import batch, card, doors, making, refusals, rollout
 from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.errors import ModelkitError
 from lambent_toolkit.sandbox import SandboxError
@@ -39,13 +39,16 @@ class Step:
 
 STEPS = (
     Step("train", "Train the article's network on real handwritten digits", making.train),
-    Step("evaluate", "Quantize to int8, evaluate in the serving interpreter", making.evaluate),
-    Step("publish", "Publish an immutable version, point the label live to it", making.publish),
+    Step("quantize", "Quantize: five forms, each measured in the serving interpreter", making.quantize),
+    Step("evaluate", "Evaluate the chosen form on digits that nobody has looked at", making.evaluate),
+    Step("publish", "Past the gate: an immutable version, and the label live", making.publish),
     Step("HTTP", "Door 1, HTTP: a picture, and an Open Inference Protocol tensor", doors.predict_over_http),
     Step("upload", "Door 2, S3: put a file, find its result", doors.predict_uploads),
     Step("queue", f"Door 3, SQS: {batch.ITEMS} images as an AWS Batch array job", batch.predict_batch),
     Step("refusals", "One bad input at each door", refusals.refuse),
-    Step("rollout", "A second version: canary at 20 %, promote, rollback", rollout.roll_out),
+    Step("second", "A second version with half the filters: is it as good?", rollout.make_second),
+    Step("rollout", "A canary at 20 %, promote, rollback", rollout.roll_out),
+    Step("card", "The model card of what is live", card.show_card),
 )
 
 

@@ -2,8 +2,8 @@
 
 The sample holds every class (of a regression: every tenth of the targets) about equally often, as far as there are
 items: a rare class may have the extreme values that a sample by chance would miss. It is doubled until no tensor's
-range grows by more than the tolerance. Smaller samples are beginnings of larger ones, so ranges only grow, and each
-doubling looks at new items only.
+range has grown by more than the tolerance, twice in a row: one quiet doubling may be luck. Smaller samples are
+beginnings of larger ones, so ranges only grow, and each doubling looks at new items only.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 CALIBRATION_FILE = "calibration.npz"
 FIRST_ITEMS = 32
-MOST_ITEMS = 1024
+MOST_ITEMS = 2048
 TOLERANCE = 0.02
+QUIET_DOUBLINGS = 2
 QUANTILES = 10
 _SEED = 20
 
@@ -61,7 +62,7 @@ def choose_calibration(
     ----------
     float_file   the float32 .tflite file of the model
     split        of which only the training part is looked at
-    tolerance    the most that a range may have grown by in the last doubling, as a share of it
+    tolerance    the most that a range may have grown by in each of the last two doublings, as a share of it
     most_items   where to stop even so
     watcher      is told of every doubling
 
@@ -81,14 +82,14 @@ def choose_calibration(
         widths = ranges.widths()
         rounds.append(CalibrationRound(items=size, range_growth=grown))
         watcher.advance(f"{size} items" if grown is None else f"{size} items, ranges grew by {grown:.1%}")
-        if grown is not None and grown <= tolerance:
+        if _is_quiet(rounds, tolerance):
             break
     rows = order[: rounds[-1].items]
     figures = CalibrationFigures(
         items=len(rows),
         items_by_stratum=_count_strata(train.targets, rows, contract),
         tolerance=tolerance,
-        converged=rounds[-1].range_growth is not None and rounds[-1].range_growth <= tolerance,
+        converged=_is_quiet(rounds, tolerance),
         rounds=rounds,
     )
     return Calibration(rows, figures)
@@ -132,6 +133,11 @@ def saved_rows(folder: Path, split: Split) -> Rows | None:
             return saved["rows"] if str(saved["data_sha256"]) == split.sha256 else None
     except FileNotFoundError:
         return None
+
+
+def _is_quiet(rounds: list[CalibrationRound], tolerance: float) -> bool:
+    grown = [each.range_growth for each in rounds[-QUIET_DOUBLINGS:] if each.range_growth is not None]
+    return len(grown) == QUIET_DOUBLINGS and max(grown) <= tolerance
 
 
 def _sizes(most: int) -> list[int]:

@@ -46,7 +46,7 @@ class NamedModels:
             return ready_folder(Path(name))
         rollout = self._rollout()
         ref = self._ref(name, rollout)
-        return Ready(subject_of_version(ref, rollout.files), self._report(ref, rollout).data.name)
+        return Ready(subject_of_version(ref, rollout.files), self._data_name(ref, rollout))
 
     def evaluate_version(
         self, name: str, folder: Path, *, data_name: str | None = None, watcher: Watcher = SILENCE
@@ -62,7 +62,9 @@ class NamedModels:
         rollout = self._rollout()
         ref = self._ref(name, rollout)
         subject = subject_of_version(ref, rollout.files)
-        own = data_name or self._report(ref, rollout).data.name
+        own = data_name or self._data_name(ref, rollout)
+        if own is None:
+            raise DataNeeded(f"{ref} was published without a report: name data by --data.")
         try:
             split = split_for(subject.declaration, own)
         except DataUnknown as exc:
@@ -80,6 +82,8 @@ class NamedModels:
     def _ref(self, name: str, rollout: Rollout) -> ModelRef:
         return DescribeService(rollout.registry).ref(parse_choice(name))
 
-    def _report(self, ref: ModelRef, rollout: Rollout) -> Report:
+    def _data_name(self, ref: ModelRef, rollout: Rollout) -> str | None:
         manifest = rollout.files.manifest(ref)
-        return decode_report(rollout.files.file(ref, manifest, REPORT_FILE), of=str(ref))
+        if REPORT_FILE not in manifest.files:
+            return None
+        return decode_report(rollout.files.file(ref, manifest, REPORT_FILE), of=str(ref)).data.name

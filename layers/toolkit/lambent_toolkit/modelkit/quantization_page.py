@@ -140,11 +140,11 @@ def _calibration(report: QuantizationReport) -> Iterator[Block]:
                 "widest-growing range": [100 * (each.range_growth or 0) for each in grown],
                 f"tolerance ({calibration.tolerance:.0%})": [100 * calibration.tolerance] * len(grown),
             },
-            x_axis=f"doubling (the first to {grown[0].items} items, the last to {grown[-1].items})",
+            x_axis=f"doubling (1: to {grown[0].items} items, {len(grown)}: to {grown[-1].items})",
             y_axis="growth of the range (%)",
             alt=f"Growth of the widest-growing range at each doubling of the sample, up to {calibration.items} items.",
-            caption="By how much the range of any tensor grew with each doubling of the sample. Below the tolerance, "
-            "more items would not change the 8-bit steps.",
+            caption="By how much the range of any tensor grew with each doubling of the sample. Below the tolerance "
+            "twice in a row, more items would hardly change the 8-bit steps.",
         )
     if len(calibration.items_by_stratum) <= _MOST_STRATA:
         yield bar_chart(

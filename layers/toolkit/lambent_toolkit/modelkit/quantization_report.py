@@ -145,7 +145,8 @@ class CalibrationRound(_Figures, frozen=True, kw_only=True):
 class CalibrationFigures(_Figures, frozen=True, kw_only=True):
     """The sample of the training part that the ranges of int8 and int16x8 come from; calibration.npz names its items.
 
-    ``items_by_stratum`` counts them by class label, or by quantile of the target.
+    ``items_by_stratum`` counts them by class label, or by quantile of the target. ``converged``: no range grew by more
+    than ``tolerance`` in either of the last two doublings; else the sample has all items there are, or the most.
     """
 
     items: int

@@ -103,10 +103,10 @@ def calibration_line(report: QuantizationReport) -> str:
     calibration = report.calibration
     if calibration is None:
         return "No variant needed calibration."
-    last = calibration.rounds[-1].range_growth
-    grown = "" if last is None else f"; in the last doubling ranges grew by {last:.1%} at most"
-    ended = "converged" if calibration.converged else "not converged, but there are no more items or that is the most"
-    return f"Calibrated on {calibration.items} training items, {ended} (tolerance {calibration.tolerance:.0%}){grown}."
+    told = [f"{each.range_growth:.1%}" for each in calibration.rounds[-2:] if each.range_growth is not None]
+    grown = f"; in the last doublings, the widest-growing range grew by {' and '.join(told)}" if told else ""
+    ended = "the ranges have converged" if calibration.converged else "which is all there are, or the most"
+    return f"Calibrated on {calibration.items} training items: {ended} (tolerance {calibration.tolerance:.0%}){grown}."
 
 
 def rule_of(report: QuantizationReport) -> Rule:

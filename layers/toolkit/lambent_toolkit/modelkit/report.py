@@ -282,9 +282,3 @@ def decode_report(body: bytes, *, of: str) -> Report:
         f"report.json of {of} has schema_version {written}, this release reads {SCHEMA_VERSION}: run "
         "`lambent evaluate` again."
     )
-
-
-class QuantizationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """quantization.json: which variant model.tflite is; stays in the working folder."""
-
-    variant: str

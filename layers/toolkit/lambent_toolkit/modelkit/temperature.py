@@ -22,8 +22,9 @@ from lambent_toolkit.modelkit.quantization_report import TemperatureFigures
 from lambent_toolkit.modelkit.report import Reliability
 
 FEWEST_ITEMS = 100
-_LOWEST, _HIGHEST = 0.05, 20.0
-_AT_THE_END = 0.01
+# Where it is searched, and what of that is believed: beyond, the likelihood is all but flat, for want of mistakes.
+_SEARCHED = (0.05, 20.0)
+_BELIEVED = (0.1, 10.0)
 # Less is rounding: the answers would change without being any better.
 _LEAST_GAIN_NATS = 1e-4
 # What a float32 probability of zero may have been.
@@ -70,15 +71,16 @@ def fit_temperature(
         return float(log_losses(scores, classes, is_one_right=is_one_right).mean())
 
     # Convex in 1/T, so there is one minimum.
-    found = minimize_scalar(nll, bounds=(log(_LOWEST), log(_HIGHEST)), method="bounded", options={"xatol": 1e-4})
+    bounds = (log(_SEARCHED[0]), log(_SEARCHED[1]))
+    found = minimize_scalar(nll, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     temperature, before, after = exp(found.x), nll(0.0), float(found.fun)
-    if min(found.x - log(_LOWEST), log(_HIGHEST) - found.x) < _AT_THE_END:
-        return TemperatureFit(
-            note=f"The likelihood is best at the end of the range searched ({_LOWEST:g} to {_HIGHEST:g}): the "
-            "validation part has too few mistakes to tell how sure to be."
-        )
     if before - after < _LEAST_GAIN_NATS:
         return TemperatureFit(note=f"No temperature makes the scores any likelier than 1 does (NLL {before:.4f}).")
+    if not _BELIEVED[0] <= temperature <= _BELIEVED[1]:
+        return TemperatureFit(
+            note=f"The scores are likeliest at a temperature beyond {_BELIEVED[0]:g} to {_BELIEVED[1]:g}: the "
+            "validation part has too few mistakes, or too few right answers, to tell how sure to be."
+        )
     at = [
         reliability(_scores(rows, spec, each), classes, temperature=each, is_one_right=is_one_right)
         for each in (1.0, temperature)

@@ -196,8 +196,8 @@ def _items(compared: Compared) -> Sequence[Block]:
 
 def _method(comparison: Comparison) -> str:
     test = (
-        "McNemar's test on the items that only one gets right: the exact binomial test for fewer than 25, its mid-p "
-        "version from there on; the interval of the difference is Tango's for paired shares"
+        "McNemar's test, mid-p, on the items that only one gets right; the interval of the difference is Tango's for "
+        "paired shares"
         if comparison.task == "classification"
         else "a paired bootstrap: the same 2,000 resamples of the items for both"
     )

@@ -19,13 +19,13 @@ from lambent_toolkit.modelkit.training_record import TRAINING_FILE, read_trainin
 
 @dataclass(frozen=True)
 class Ready:
-    """A model that was evaluated: its served file, and the name of the data that was measured on.
+    """A model with its served file, and the name of the data that it was evaluated on, if it was.
 
     ``folder`` is None for a published version.
     """
 
     subject: Subject
-    data_name: str
+    data_name: str | None
     folder: Path | None = None
 
 
@@ -75,6 +75,8 @@ def test_items(first: Ready, data_name: str | None) -> tuple[str, LabelledItems]
         recipe = recorded_recipe(record)
         if recipe.name == first.data_name:
             return recipe.name, _labelled(split_items(recipe)["test"], first)
+    if first.data_name is None:
+        raise DataNeeded(f"{first.subject.name} was never evaluated on any data: name some by --data.")
     try:
         return first.data_name, find_data(first.data_name).items("test")
     except DataUnknown as exc:

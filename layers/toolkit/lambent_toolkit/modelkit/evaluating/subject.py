@@ -19,9 +19,11 @@ from lambent_toolkit.modelkit.quantization_report import QuantizationReport
 from lambent_toolkit.modelkit.recipe import Declaration
 from lambent_toolkit.modelkit.report import Source, decode_report
 from lambent_toolkit.modelkit.step_files import read_step_file
+from lambent_toolkit.modelkit.variants import variant_file
 
 QUANTIZATION_FILE = "quantization.json"
 FLOAT32 = "float32"
+IMPORTED = "imported"  # what reports call a .tflite file that was not made here
 _OF_A_VERSION = (KERAS_FILE, TOKENIZER_FILE, REPORT_FILE)
 
 
@@ -57,7 +59,7 @@ class Subject:
 
 
 def subject_of_folder(made: MadeModel) -> Subject:
-    """Return the model of a working folder, after `lambent quantize`.
+    """Return the model of a working folder, after `lambent quantize`; an imported .tflite file is one as it is.
 
     Raises
     ------
@@ -65,6 +67,8 @@ def subject_of_folder(made: MadeModel) -> Subject:
     ModelFileExchanged   model.tflite is not what was quantized
     """
     folder = made.folder
+    if made.float_model is None:
+        return _imported_as_it_is(made)
     quantization = _quantization(folder)
     served = read_step_file(folder, TFLITE_FILE, step="quantize")
     if digest(served) != quantization.model_sha256:
@@ -73,7 +77,7 @@ def subject_of_folder(made: MadeModel) -> Subject:
             f"{quantization.model_sha256[:12]}…: run `lambent quantize` again."
         )
     files = {quantization.choice.variant: served}
-    float32 = folder / "variants" / f"{FLOAT32}.tflite"
+    float32 = folder / variant_file(FLOAT32)
     if FLOAT32 not in files and float32.exists():
         files[FLOAT32] = float32.read_bytes()
     return Subject(
@@ -85,6 +89,18 @@ def subject_of_folder(made: MadeModel) -> Subject:
         source=_source(made),
         assets=made.split.declaration.assets,
         quantization=quantization,
+    )
+
+
+def _imported_as_it_is(made: MadeModel) -> Subject:
+    return Subject(
+        name=made.split.contract.name,
+        contract=made.split.contract,
+        published=IMPORTED,
+        files={IMPORTED: read_step_file(made.folder, TFLITE_FILE, step="import")},
+        float_model=None,
+        source=_source(made),
+        assets=made.split.declaration.assets,
     )
 
 
@@ -110,9 +126,7 @@ def subject_of_version(ref: ModelRef, files: VersionFiles) -> Subject:
     manifest, contract = files.manifest(ref), files.contract(ref)
     bodies = {name: files.file(ref, manifest, name) for name in _OF_A_VERSION if name in manifest.files}
     served = files.file(ref, manifest, TFLITE_FILE)
-    published = "published"
-    if REPORT_FILE in bodies:
-        published = decode_report(bodies[REPORT_FILE], of=str(ref)).published
+    published = decode_report(bodies[REPORT_FILE], of=str(ref)).published if REPORT_FILE in bodies else IMPORTED
     return Subject(
         name=str(ref),
         contract=contract,
