@@ -90,6 +90,7 @@ def test_recipe_learns_from_a_data_set_and_refuses_it_once_a_picture_changed(tmp
     record = msgspec.json.decode((tmp_path / "model" / "training.json").read_bytes())
     counts = DataSet.open("digits", store=tmp_path / ".lambent/data").record.counts
     assert record["data"]["train_items"] == counts.train
+    assert record["data"]["name"] == "digits@1"
     assert record["data"]["validation_items"] == counts.validation
 
     (tmp_path / "digits/1/000.png").write_bytes(digits()[0][0])

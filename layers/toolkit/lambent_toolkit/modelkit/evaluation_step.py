@@ -45,7 +45,7 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     FolderNotWritable    nothing was changed
     """
     subject = subject_of_folder(made)
-    evaluation = evaluate(subject, made.split, data_name=made.data_name, watcher=watcher)
+    evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher)
     tolerance = golden_tolerance(evaluation.measured.answers[subject.published], subject.published)
     contract = msgspec.structs.replace(subject.contract, golden_tolerance=tolerance)
     card = evaluated_card(made, contract, evaluation.report, subject.quantization)
