@@ -33,6 +33,16 @@ def test_every_language_has_enough_texts(everything: LabelledItems) -> None:
     assert counts.max() < 2.5 * counts.min()
 
 
+def test_texts_are_sliced_by_their_length(everything: LabelledItems) -> None:
+    lengths = everything.slices["letters"]
+
+    assert set(lengths) == {"1 to 10", "11 to 25", "over 25"}
+    assert all(
+        (len(item.decode()) <= 10) == (length == "1 to 10")
+        for item, length in zip(everything.items, lengths, strict=True)
+    )
+
+
 def test_no_text_is_in_two_parts() -> None:
     parts = split_items(RECIPES["language"])
 

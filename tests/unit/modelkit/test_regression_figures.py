@@ -15,7 +15,7 @@ from lambent.contracts.model import (
 from lambent_toolkit.modelkit.errors import AnswersNotFinite
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers
 from lambent_toolkit.modelkit.evaluating.bootstrap import ones
-from lambent_toolkit.modelkit.evaluating.regression import regression_figures, weighted_quantile, weighted_r2
+from lambent_toolkit.modelkit.evaluating.regression import regression_figures, weighted_quantiles, weighted_r2
 
 RANDOM = np.random.default_rng(9)
 TARGETS = RANDOM.normal(1000, 3, 300)
@@ -74,12 +74,12 @@ def test_worst_answers_come_first() -> None:
     ]
 
 
-def test_weighted_quantile_is_that_of_items_drawn_several_times() -> None:
+def test_weighted_quantiles_are_those_of_items_drawn_several_times() -> None:
     values = np.array([5.0, 1.0, 3.0])
 
-    median = weighted_quantile(values, 0.5)(np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [2.0, 1.0, 0.0]]))
+    found = weighted_quantiles(values, [0.5, 1.0])(np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [2.0, 1.0, 0.0]]))
 
-    assert median.tolist() == [3.0, 1.0, 5.0]
+    assert found.tolist() == [[3.0, 5.0], [1.0, 1.0], [5.0, 5.0]]
 
 
 def declared(spec: Regression | RawOutputs) -> ModelContract:

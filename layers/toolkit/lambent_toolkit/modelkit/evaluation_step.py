@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 
 from lambent.domain.card import CARD_FILE
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE
@@ -14,22 +13,17 @@ from lambent_toolkit.modelkit.evaluating.evaluation import TOOLS, Evaluation, ev
 from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
 from lambent_toolkit.modelkit.evaluating.subject import subject_of_folder
 from lambent_toolkit.modelkit.float_model import KerasFloat
+from lambent_toolkit.modelkit.golden_tolerance import golden_tolerance
 from lambent_toolkit.modelkit.made_model import MadeModel
 from lambent_toolkit.modelkit.report import Report
-from lambent_toolkit.modelkit.serving_check import Answers
 from lambent_toolkit.modelkit.step_files import to_json
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
 
-__all__ = ["MEASURED_FILES", "TOOLS", "golden_tolerance", "run_evaluation"]
+__all__ = ["MEASURED_FILES", "TOOLS", "run_evaluation"]
 
 GOLDEN_ITEMS = 20
 MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, CARD_FILE, REPORT_FILE, REPORT_PAGE)
-# Kernels of another processor add in another order; a quantized output may then lie one step beside.
-_STEPS = 1.5
-_FLOAT_SHARE = 1e-3
-# Activations are quantized at every call: what rounds the other way moves the scores by more than float kernels do.
-_DYNAMIC_SHARE = 1e-2
 
 
 def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
@@ -46,7 +40,12 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     """
     subject = subject_of_folder(made)
     evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher)
-    tolerance = golden_tolerance(evaluation.measured.answers[subject.published], subject.published)
+    tolerance = golden_tolerance(
+        subject.files[subject.published],
+        evaluation.measured.golden.sample(GOLDEN_ITEMS).outputs,
+        output_step=evaluation.measured.answers[subject.published].output_step,
+        variant=subject.published,
+    )
     contract = msgspec.structs.replace(subject.contract, golden_tolerance=tolerance)
     card = evaluated_card(made, contract, evaluation.report, subject.quantization)
     written = {
@@ -70,14 +69,3 @@ def _golden_files(evaluation: Evaluation) -> dict[str, bytes]:
         keras = replace(golden, outputs=dict(evaluation.measured.outputs[float_model.name]))
         files[KERAS_GOLDEN_FILE] = keras.sample(GOLDEN_ITEMS).to_npz()
     return files
-
-
-def golden_tolerance(answers: Answers, variant: str) -> float:
-    """Return how far (absolute) an output may lie from its golden vector where other kernels compute it.
-
-    One and a half steps of a quantized output; a share of the largest output otherwise.
-    """
-    if answers.output_step:
-        return _STEPS * answers.output_step
-    share = _DYNAMIC_SHARE if variant == "dynamic" else _FLOAT_SHARE
-    return share * max(float(np.abs(array).max()) for array in answers.outputs.values())

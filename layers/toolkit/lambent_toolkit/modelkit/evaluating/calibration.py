@@ -37,15 +37,15 @@ def reliability(
     confidence = scores.max(axis=1)
     right = scores.argmax(axis=1) == classes
     losses, briers = log_losses(scores, classes, is_one_right=is_one_right), brier_scores(scores, classes)
-    samples = resample(len(classes), {"log_loss": mean_of(losses), "brier": mean_of(briers)})
+    samples = resample(len(classes), {"both": mean_of(np.stack([losses, briers], 1).astype(np.float32))})["both"]
     expected, limit = calibrated_ece(confidence)
     return Reliability(
         temperature=temperature,
         ece=ece(confidence, right),
         ece_expected=expected,
         ece_limit=limit,
-        log_loss=estimate(float(losses.mean()), samples["log_loss"]),
-        brier=estimate(float(briers.mean()), samples["brier"]),
+        log_loss=estimate(float(losses.mean()), samples[:, 0]),
+        brier=estimate(float(briers.mean()), samples[:, 1]),
         bins=bins(confidence, right),
     )
 
@@ -90,14 +90,15 @@ def calibrated_ece(confidence: Floats) -> tuple[float, float]:
     """Return mean and 95th percentile of the ECE that a calibrated model of these confidences shows."""
     random = np.random.default_rng(SEED)
     numbers, items = _bin_numbers(confidence), len(confidence)
+    is_in_bin = np.eye(BINS, dtype=np.float32)[numbers]
+    promised = np.bincount(numbers, weights=confidence, minlength=BINS)
     at_once = max(1, _CHUNK_VALUES // items)
     found = []
     for start in range(0, RESAMPLES, at_once):
         rows = min(at_once, RESAMPLES - start)
-        gaps = confidence - (random.random((rows, items)) < confidence)
-        places = numbers + BINS * np.arange(rows)[:, None]
-        sums = np.bincount(places.ravel(), weights=gaps.ravel(), minlength=rows * BINS).reshape(rows, BINS)
-        found.append(np.abs(sums).sum(axis=1) / items)
+        is_right = random.random((rows, items), dtype=np.float32) < confidence.astype(np.float32)
+        held = is_right.astype(np.float32) @ is_in_bin
+        found.append(np.abs(promised - held).sum(axis=1) / items)
     all_found = np.concatenate(found)
     return float(all_found.mean()), float(np.percentile(all_found, 95))
 

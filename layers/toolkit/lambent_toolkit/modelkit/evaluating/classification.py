@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from lambent.contracts.model import Classification
 from lambent.contracts.tensor import Array
 from lambent_toolkit.modelkit.evaluating.answers import UNANSWERED, Scored, score
-from lambent_toolkit.modelkit.evaluating.bootstrap import Floats, estimate, group_sums, mean_of, resample, share
+from lambent_toolkit.modelkit.evaluating.bootstrap import (
+    Floats,
+    Weights,
+    estimate,
+    group_sums,
+    mean_of,
+    resample,
+    share,
+)
 from lambent_toolkit.modelkit.evaluating.calibration import are_probabilities, reliability
 from lambent_toolkit.modelkit.evaluating.ranking import areas, top_k
 from lambent_toolkit.modelkit.report import (
@@ -71,7 +79,7 @@ class _Counts:
     def __init__(self, answers: NDArray[np.int64], classes: NDArray[np.int64], spec: Classification) -> None:
         self._answers, self._classes, self._size = answers, classes, len(spec.labels)
 
-    def __call__(self, weights: Floats) -> Floats:
+    def __call__(self, weights: Weights) -> Floats:
         hits = group_sums(weights, np.where(self._answers == self._classes, self._classes, UNANSWERED), self._size)
         true = group_sums(weights, self._classes, self._size)
         said = group_sums(weights, self._answers, self._size)

@@ -108,13 +108,15 @@ def _slices(report: Report) -> list[Section]:
         axis=f"{name} ({unit})" if unit else name,
         reference=("all items", scale * overall.value) if overall else None,
         alt=f"{name} of {len(found)} slices with 95 % intervals.",
-        caption=f"{name} on parts of the data. Bars are 95 % intervals; the dashed line is all items together.",
+        caption=f"{name[0].upper()}{name[1:]} on parts of the data. Bars are 95 % intervals; the dashed line is all items "
+        "together.",
     )
     tested = sum(each.p_value is not None for each in report.slices)
+    test = "Fisher's exact test on right and wrong" if is_accuracy else "Mann and Whitney's U on absolute errors"
     told = (
-        f"Whether a slice is worse than all other items is tested one-sided, {'by Fisher' if is_accuracy else 'by U'} "
-        f"test, {tested} times; p-values are corrected for that (Benjamini and Yekutieli), and 0.05 after the "
-        "correction counts as worse. A slice that is not shown to be worse may still be so: look at its interval."
+        f"Whether a slice is worse than all other items is tested one-sided, by {test}, {tested} times; p-values are "
+        "corrected for that (Benjamini and Yekutieli), and 0.05 after the correction counts as worse. A slice that is "
+        "not shown to be worse may still be so: look at its interval."
     )
     return [Section("Parts of the data", (plot, slices_table(report.slices, report), Prose(told)))]
 

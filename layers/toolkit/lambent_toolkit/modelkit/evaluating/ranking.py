@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 
 from lambent_toolkit.modelkit.evaluating.bootstrap import (
     RESAMPLES,
+    UNGROUPED,
     Floats,
     Statistic,
+    Weights,
     estimate,
+    group_sums,
     mean_of,
     resample,
     share,
@@ -17,8 +20,8 @@ from lambent_toolkit.modelkit.evaluating.bootstrap import (
 from lambent_toolkit.modelkit.report import Estimate, TopK
 
 KS = (2, 3, 5, 10)
-# Beyond so many numbers (items x classes x resamples) fewer resamples are taken, and below the fewest, none.
-_AUC_BUDGET = 2e8
+# Beyond so many numbers (items x classes x resamples), about a second, fewer resamples are taken; too few are none.
+_AUC_BUDGET = 5e7
 _FEWEST_RESAMPLES = 200
 
 
@@ -80,16 +83,21 @@ def weighted_area(scores: NDArray[np.float64], is_positive: NDArray[np.bool_]) -
 
     It is the share of pairs of a positive and a negative item that the scores put in order, ties counting half.
     """
-    order = np.argsort(scores, kind="stable")
-    positive = is_positive[order]
-    _, starts = np.unique(scores[order], return_index=True)
+    _, levels = np.unique(scores, return_inverse=True)
+    # Only levels that a positive item has count; the negatives between two of them are summed up.
+    marked = np.unique(levels[is_positive])
+    places = np.searchsorted(marked, levels)
+    is_between = (places == len(marked)) | (marked[np.minimum(places, len(marked) - 1)] != levels)
+    size = len(marked)
+    own = np.where(is_positive, places, UNGROUPED)
+    tied = np.where(is_positive | is_between, UNGROUPED, places)
+    between = np.where(is_between, places, UNGROUPED)
 
-    def area(weights: Floats) -> Floats:
-        drawn = weights[:, order]
-        positives = np.add.reduceat(drawn * positive, starts, axis=1)
-        negatives = np.add.reduceat(drawn * ~positive, starts, axis=1)
-        below = np.cumsum(negatives, axis=1) - 0.5 * negatives
-        pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    def area(weights: Weights) -> Floats:
+        positives, ties = group_sums(weights, own, size), group_sums(weights, tied, size)
+        gaps = group_sums(weights, between, size + 1)
+        below = np.cumsum(gaps[:, :-1] + ties, axis=1) - 0.5 * ties
+        pairs = positives.sum(axis=1) * (gaps.sum(axis=1) + ties.sum(axis=1))
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(pairs > 0, (positives * below).sum(axis=1) / pairs, np.nan)
 

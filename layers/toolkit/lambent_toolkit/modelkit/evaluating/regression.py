@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lambent_toolkit.modelkit.evaluating.bootstrap import Floats, Statistic, estimate, mean_of, resample
+from lambent_toolkit.modelkit.evaluating.bootstrap import Floats, Statistic, Weights, estimate, mean_of, resample
 from lambent_toolkit.modelkit.report import RegressionFigures, RegressionMistake
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -25,14 +27,13 @@ def regression_figures(values: Floats, targets: Floats, *, unit: str | None) -> 
     from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
     residuals = values - targets
-    quantiles = {f"{each:g}": weighted_quantile(residuals, each) for each in QUANTILES}
     squares = mean_of(residuals**2)
     statistics: dict[str, Statistic] = {
         "rmse": lambda weights: np.sqrt(squares(weights)),
         "mae": mean_of(np.abs(residuals)),
         "bias": mean_of(residuals),
         "r2": weighted_r2(residuals, targets),
-        **quantiles,
+        "quantiles": weighted_quantiles(residuals, QUANTILES),
     }
     samples = resample(len(targets), statistics)
     r2 = determination(values, targets)
@@ -44,8 +45,10 @@ def regression_figures(values: Floats, targets: Floats, *, unit: str | None) -> 
         r2=None if r2 is None else estimate(r2, samples["r2"]),
         bias=estimate(float(residuals.mean()), samples["bias"]),
         residual_quantiles={
-            name: estimate(float(np.quantile(residuals, float(name), method="inverted_cdf")), samples[name])
-            for name in quantiles
+            f"{each:g}": estimate(
+                float(np.quantile(residuals, each, method="inverted_cdf")), samples["quantiles"][:, column]
+            )
+            for column, each in enumerate(QUANTILES)
         },
         mistakes=[
             RegressionMistake(item=int(row), truth=float(targets[row]), answer=float(values[row])) for row in worst
@@ -68,7 +71,7 @@ def weighted_r2(residuals: Floats, targets: Floats) -> Statistic:
     centred = targets - targets.mean()
     parts = mean_of(np.stack([residuals**2, centred, centred**2], axis=1))
 
-    def r2(weights: Floats) -> Floats:
+    def r2(weights: Weights) -> Floats:
         error, mean, square = parts(weights).T
         variance = square - mean**2
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -77,13 +80,14 @@ def weighted_r2(residuals: Floats, targets: Floats) -> Statistic:
     return r2
 
 
-def weighted_quantile(values: NDArray[np.float64], share: float) -> Statistic:
-    """Return a quantile (the inverted distribution function, which is always one of the values) as a statistic."""
+def weighted_quantiles(values: NDArray[np.float64], shares: Sequence[float]) -> Statistic:
+    """Return quantiles (the inverted distribution function, which is always one of the values) as a statistic."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
 
-    def quantile(weights: Floats) -> Floats:
-        reached = np.cumsum(weights[:, order], axis=1) >= share * weights.shape[1] - 1e-9
-        return ordered[reached.argmax(axis=1)]
+    def quantiles(weights: Weights) -> Floats:
+        reached = np.cumsum(np.take(weights, order, axis=1), axis=1)
+        wanted = [max(share * weights.shape[1] - 1e-6, 0.5) for share in shares]
+        return np.stack([ordered[(reached < each).sum(axis=1)] for each in wanted], axis=1)
 
-    return quantile
+    return quantiles

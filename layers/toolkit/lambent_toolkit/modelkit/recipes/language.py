@@ -27,6 +27,7 @@ VOCABULARY = 1500
 _NAMES_PER_LANGUAGE = 1500
 _NAMES_PER_TEXT = 3
 _MIN_LETTERS = 4
+_SHORT, _LONG = 10, 25
 _TEXTS_SEED = 7
 _PAD, _UNKNOWN = "[PAD]", "[UNK]"
 
@@ -66,7 +67,8 @@ def data(_settings: Settings) -> LabelledItems:
         texts = _join([telling[row] for row in random.permutation(len(telling))[:_NAMES_PER_LANGUAGE]], random)
         items += [text.encode() for text in texts]
         targets += [number] * len(texts)
-    return LabelledItems(items, np.array(targets, dtype=np.int64))
+    lengths = [_length(len(item.decode())) for item in items]
+    return LabelledItems(items, np.array(targets, dtype=np.int64), {"letters": lengths})
 
 
 def contract(train: LabelledItems, _settings: Settings) -> Declaration:
@@ -151,6 +153,13 @@ def _join(names: list[str], random: np.random.Generator) -> list[str]:
         texts.append(", ".join(names[:size]))
         names = names[size:]
     return texts
+
+
+def _length(letters: int) -> str:
+    """Return how long a text is, as a slice: the shorter it is, the less it tells of its language."""
+    if letters <= _SHORT:
+        return f"1 to {_SHORT}"
+    return f"{_SHORT + 1} to {_LONG}" if letters <= _LONG else f"over {_LONG}"
 
 
 def _train_tokenizer(texts: list[str]) -> bytes:
