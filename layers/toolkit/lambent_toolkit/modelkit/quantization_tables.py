@@ -55,7 +55,7 @@ def sentences(report: QuantizationReport, folder: str) -> list[str]:
 
 def problems(report: QuantizationReport) -> list[str]:
     """Return a sentence for each variant without figures."""
-    return [f"{row.variant}: {row.problem}." for row in report.variants if row.measured is None]
+    return [f"{row.variant}: {(row.problem or '').rstrip('.')}." for row in report.variants if row.measured is None]
 
 
 def choice_table(report: QuantizationReport) -> Table:
