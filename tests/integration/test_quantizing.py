@@ -12,10 +12,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 from trained import FOREIGN_WARNINGS, trained_folder
 
 from lambent.contracts.model import Classification
 from lambent.domain.model import digest
+from lambent_toolkit.modelkit import recipes
 from lambent_toolkit.modelkit.calibration import choose_calibration
 from lambent_toolkit.modelkit.errors import (
     ConversionFailed,
@@ -25,6 +27,7 @@ from lambent_toolkit.modelkit.errors import (
     StepMissing,
 )
 from lambent_toolkit.modelkit.evaluating.subject import with_temperature
+from lambent_toolkit.modelkit.importing.bring import import_model
 from lambent_toolkit.modelkit.made_model import open_model
 from lambent_toolkit.modelkit.quantization_limit import Limit
 from lambent_toolkit.modelkit.quantization_report import QuantizationReport
@@ -33,6 +36,7 @@ from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_di
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.remedies_step import RemediesBench
 from lambent_toolkit.modelkit.serving_check import Answers, ServingBench
+from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.training import from_keras_file, to_keras_file
 from lambent_toolkit.modelkit.variant_files import calibration_rows
 from lambent_toolkit.modelkit.variant_measurement import Judge, measure_variants
@@ -216,6 +220,39 @@ def test_two_inputs_of_token_ids_are_measured_and_what_does_not_convert_is_a_row
     assert not (folder / "variants" / "int16x8.tflite").exists()
     assert report.row("int8").measured is not None
     assert report.choice.variant == "dynamic"  # the recipe names it
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "UINT8"])
+def test_an_imported_saved_model_is_quantized_like_a_trained_one(tmp_path: Path, datatype: str) -> None:
+    trained = from_keras_file((trained_folder() / "model.keras").read_bytes())
+    takes_pixels = datatype == "UINT8"
+    declared = recipes.digits.CONTRACT
+    if takes_pixels:
+        spec = structs.replace(declared.inputs[0], datatype=datatype)
+        pixels = structs.replace(declared.preprocessing, scale=1.0, offset=0.0)
+        declared = structs.replace(declared, inputs=(spec,), preprocessing=pixels)
+    with quiet():
+        import keras
+        import tensorflow as tf
+
+        def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"scores": trained(tf.cast(image, tf.float32) / (255 if takes_pixels else 1))}
+
+        archive = keras.export.ExportArchive()
+        archive.track(trained)
+        signature = [tf.TensorSpec([None, 28, 28, 1], tf.uint8 if takes_pixels else tf.float32, name="image")]
+        archive.add_endpoint("serving_default", serve, input_signature=signature)
+        archive.write_out(str(tmp_path / "saved"), verbose=False)
+    import_model(tmp_path / "saved", declared, tmp_path / "model")
+
+    report = Workbench(tmp_path / "model").quantize(Wish(measured=("int8",)), data="digits")
+
+    int8 = report.row("int8").measured
+    assert report.float_model.name == "saved_model"
+    assert int8 is not None
+    assert int8.agreement is not None
+    assert int8.agreement >= 0.97
+    assert int8.size_bytes < 0.35 * report.float_model.size_bytes
 
 
 def test_few_validation_items_have_no_temperature(tmp_path: Path) -> None:

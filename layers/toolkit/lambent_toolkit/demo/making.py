@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from lambent.domain.model import LIVE, ModelRef
@@ -11,8 +12,10 @@ from lambent_toolkit.demo.stage import MODEL, Stage
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_tables import cost_table, quality_table, sentences
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
+from lambent_toolkit.reporting.terminal import terminal_table
 
 _MIN_ACCURACY = 0.95
 
@@ -33,12 +36,16 @@ def train(stage: Stage) -> None:
 
 
 def evaluate(stage: Stage) -> None:
-    """Step 2: full int8 with a representative data set, measured where only Lambda's packages are."""
+    """Step 2: five forms of the model and the one that is served, measured where only Lambda's packages are."""
     with ConsoleWatcher(stage.console) as watcher:
         bench = Workbench(stage.folder, watcher=watcher)
-        bench.quantize()
+        quantized = bench.quantize()
         report = bench.evaluate()
     stage.artifact = Artifact.read(stage.folder)
+    stage.show(terminal_table(quality_table(quantized)))
+    stage.show(terminal_table(cost_table(quantized)))
+    for line in sentences(quantized, str(stage.folder)):
+        stage.say(escape(line))
     keras, int8 = report.variants["keras"], report.variants["int8"]
     before, after = keras.accuracy or 0.0, int8.accuracy or 0.0
     stage.show(variants_table(report))

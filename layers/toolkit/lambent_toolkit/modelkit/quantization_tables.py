@@ -60,8 +60,9 @@ def problems(report: QuantizationReport) -> list[str]:
 
 def choice_table(report: QuantizationReport) -> Table:
     """Return why each variant was chosen or not, in the order of preference."""
+    tones = _TONES if report.choice.holds_limit else {**_TONES, "chosen": "bad"}
     rows = [
-        (step.variant, Marked(_WORDS[step.outcome], _TONES[step.outcome]), step.reason) for step in report.choice.steps
+        (step.variant, Marked(_WORDS[step.outcome], tones[step.outcome]), step.reason) for step in report.choice.steps
     ]
     return Table((Column("variant"), Column("outcome"), Column("because")), rows, _rule_caption(report))
 
