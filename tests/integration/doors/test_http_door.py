@@ -7,12 +7,17 @@ import re
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from published import publish_shade
 
+from lambent.contracts.model import Classification
+from lambent.domain.postprocessing import activate
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.runtime.http_errors import CHALLENGE
+from lambent_toolkit.modelkit.demo_model import build_demo_model
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.recipe_cache import default_cache_dir
 from lambent_toolkit.modelkit.recipes import digits
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
@@ -50,8 +55,12 @@ def test_picture_and_tensor_of_the_same_digit_get_the_same_scores(product: Any) 
 
     (scores,) = answer.json()["outputs"]
     by_label = {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]}
+    # The tensor is the model's output as it is; labels have scores at the temperature that was fitted.
+    spec = build_demo_model(default_cache_dir()).contract.postprocessing
+    assert isinstance(spec, Classification)
+    expected = activate(np.array([scores["data"]], dtype=np.float32), spec)[0]
     assert answer.json()["model_name"] == "digits"
-    assert scores["data"] == pytest.approx([by_label[str(digit)] for digit in range(10)], abs=1e-6)
+    assert [by_label[str(digit)] for digit in range(10)] == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_a_batch_of_rows_gets_a_batch_of_answers(product: Any) -> None:
