@@ -8,7 +8,7 @@ from lambent.contracts.model import Classification, Regression
 from lambent_toolkit.modelkit.evaluating.classification import classification_figures
 from lambent_toolkit.modelkit.evaluating.regression import regression_figures
 from lambent_toolkit.modelkit.quantization_report import Latency
-from lambent_toolkit.modelkit.report import MeasuredData, Report, Source, VariantFigures
+from lambent_toolkit.modelkit.report import DataFigures, Report, Source, VariantFigures
 
 LABELS = ("ant", "bee", "cat")
 
@@ -32,7 +32,7 @@ def report(**changes: object) -> Report:
         "published": "int8",
         "reference": "keras",
         "source": Source(kind="recipe", name="animals", sha256="2" * 64, seed=7, epochs=3),
-        "data": MeasuredData(name="animals", train_items=10, validation_items=5, test_items=6, sha256="3" * 64),
+        "data": DataFigures(name="animals", train_items=10, validation_items=5, test_items=6, sha256="3" * 64),
         "variants": {
             "keras": variant(accuracy=1.0, agreement=1.0, latencies=[], runtime="tensorflow"),
             "int8": variant(accuracy=0.9, agreement=0.9, load_ms=0.4),

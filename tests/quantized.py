@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice
+from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice, with_frontiers
 from lambent_toolkit.modelkit.quantization_report import (
     CalibrationFigures,
     CalibrationRound,
@@ -40,7 +40,6 @@ def row(variant: str, *, loss: float = 0.0, metric: str = "accuracy", p50_ms: fl
             loss=Loss(value=loss, low=loss - width, high=loss + width),
             output_error_max=0.03,
             output_error_mean=0.001,
-            frontiers=["size"] if variant == "int8" else [],
             **own,
         ),
     )
@@ -50,7 +49,7 @@ def report(
     *rows: VariantRow, metric: str = "accuracy", variant: str | None = None, **changes: object
 ) -> QuantizationReport:
     """Return a report on these rows; on five that lose nothing if there are none."""
-    measured = list(rows) or [row(each, metric=metric) for each in VARIANTS]
+    measured = with_frontiers(list(rows) or [row(each, metric=metric) for each in VARIANTS])
     rule = Rule(metric, 1.0 if metric == "accuracy" else 0.02)  # type: ignore[arg-type]
     choice = fixed_choice(measured, variant, rule) if variant else choose(measured, rule)
     own = {"accuracy": 0.95} if metric == "accuracy" else {"rmse": 2.0, "r2": 0.8}

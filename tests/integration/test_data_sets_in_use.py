@@ -21,6 +21,7 @@ from lambent_toolkit.modelkit.data_source import find_data
 from lambent_toolkit.modelkit.datasets import DataSet
 from lambent_toolkit.modelkit.errors import DataUnknown
 from lambent_toolkit.modelkit.splitting import PARTS
+from lambent_toolkit.sandbox.stack_info import StackInfo
 from made_data import add, colours, digits, write_digits, write_lines
 
 pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
@@ -89,6 +90,7 @@ def test_recipe_learns_from_a_data_set_and_refuses_it_once_a_picture_changed(tmp
     record = msgspec.json.decode((tmp_path / "model" / "training.json").read_bytes())
     counts = DataSet.open("digits", store=tmp_path / ".lambent/data").record.counts
     assert record["data"]["train_items"] == counts.train
+    assert record["data"]["name"] == "digits@1"
     assert record["data"]["validation_items"] == counts.validation
 
     (tmp_path / "digits/1/000.png").write_bytes(digits()[0][0])
@@ -146,6 +148,25 @@ def test_command_adds_an_s3_prefix_and_the_library_reads_it_by_the_sdks_own_vari
     assert "NoSuchBucket" in missing.stderr
     data = DataSet.open("digits", store=tmp_path / ".lambent/data")
     assert sum(len(data.items(part)) for part in PARTS) == 24
+
+
+def test_s3_of_a_local_stack_is_read_whatever_the_sdks_variables_say(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.create_bucket(Bucket="texts")
+    s3.upload_file(str(write_lines(tmp_path / "c.jsonl", colours())), "texts", "c.jsonl")
+    nothing: dict[str, Any] = {key: {} for key in ("buckets", "queues", "functions", "resources")}
+    words = dict.fromkeys(("url", "api_key", "api_key_id", "table", "topic", "logs"), "x")
+    StackInfo(
+        endpoint=s3.meta.endpoint_url, region="us-east-1", retry_scale=1.0, pid=os.getpid(), **words, **nothing
+    ).write(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    done = lambent("data", "add", "colours", "s3://texts/c.jsonl", "--state", ".", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "20 texts of 2 classes" in done.stdout
+    assert f"export AWS_ENDPOINT_URL={s3.meta.endpoint_url} " in done.stdout
 
 
 def test_disk_that_is_full_is_told_and_nothing_is_half_added(tmp_path: Path) -> None:

@@ -62,3 +62,42 @@ def test_loading_the_commands_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_quantize_prints_figures_choice_and_where_the_plots_are(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lambent_toolkit.modelkit.workbench import Workbench
+    from quantized import report, row
+
+    told = report(row("float32"), row("dynamic", loss=0.2, p50_ms=3.0), row("int8", loss=3.5))
+    asked = []
+    monkeypatch.setattr(Workbench, "quantize", lambda _bench, wish, data: asked.append((wish, data)) or told)
+
+    result = CliRunner().invoke(
+        app,
+        ["quantize", "models/x", "--max-drop", "0.5pt", "--target", "size", "--variant", "auto", "--data", "beetles"],
+    )
+
+    assert result.exit_code == 0, result.output
+    wish, data = asked[0]
+    assert (wish.variant, wish.limit.number, wish.limit.unit, wish.target, data) == (
+        "auto",
+        0.5,
+        "pt",
+        "size",
+        "beetles",
+    )
+    assert "✗ 3.50" in result.output
+    assert "drop 3.50 pt" in result.output
+    assert "`lambent sensitivity models/x --mixed --qat`" in result.output
+    assert "Temperature 1.700" in result.output
+    assert "Plots: models/x/quantization.html" in result.output
+    assert max(map(len, result.output.splitlines()[:20])) <= 100
+
+
+def test_a_limit_that_is_none_ends_quantize_with_its_exit_code(app: typer.Typer) -> None:
+    result = CliRunner().invoke(app, ["quantize", "nowhere", "--max-drop", "half"])
+
+    assert result.exit_code == 44
+    assert "write 0.5pt" in result.stderr

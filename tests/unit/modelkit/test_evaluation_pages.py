@@ -214,7 +214,7 @@ def test_page_of_two_regressions_that_never_differ_says_so() -> None:
 
 def test_card_tells_figures_data_and_where_the_model_comes_from() -> None:
     made = classifier()
-    model = MadeModel(Path("nowhere"), None, "shade", None, RECIPES["wine"], 3)
+    model = MadeModel(Path("nowhere"), None, None, RECIPES["wine"], 3)
 
     card = evaluated_card(model, made.subject.contract, made.report, None)
 

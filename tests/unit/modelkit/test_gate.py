@@ -18,7 +18,7 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
 from lambent_toolkit.modelkit.quantization_report import Loss
-from lambent_toolkit.modelkit.report import MeasuredData, Report, Source, VariantFigures
+from lambent_toolkit.modelkit.report import DataFigures, Report, Source, VariantFigures
 from lambent_toolkit.modelkit.serving_check import ServingRun
 
 GOLDEN = golden_vectors(contract(), tell_shade)
@@ -34,7 +34,7 @@ def report(*, drop_pt: float = 0.0, model_sha256: str = digest(FILES["model.tfli
         published="int8",
         reference="keras",
         source=Source(kind="recipe", name="shade", sha256="0" * 64, seed=1, epochs=1),
-        data=MeasuredData(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
+        data=DataFigures(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
         variants={"keras": measured, "int8": measured},
         loss=Loss(value=drop_pt, low=-9.0, high=99.0),
         resamples=2000,

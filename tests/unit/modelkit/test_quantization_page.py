@@ -118,7 +118,9 @@ def test_page_has_both_trade_offs_and_every_variant(told: QuantizationReport) ->
     page = quantization_page(told, TemperatureFit(note="none"), folder="models/animals")
 
     for axis in ("latency", "size"):
+        best = [each.variant for each in told.variants if each.measured and axis in each.measured.frontiers]
         assert f"Quality against {axis}" in page
+        assert f"On the frontier: {', '.join(best)}." in page
     assert all(f">{each.variant}<" in page for each in told.variants)
 
 
@@ -136,6 +138,7 @@ def test_page_of_a_named_variant_over_the_limit_warns() -> None:
     page = quantization_page(report(*MANY[:5], variant="int8"), TemperatureFit(note="none"), folder="models/animals")
 
     assert "breaks the limit" in page
+    assert "✓ chosen" not in shown(choice_table(report(*MANY[:5], variant="int8")))
     assert "lambent sensitivity models/animals --mixed --qat" in page
 
 

@@ -13,6 +13,7 @@ from lambent_toolkit.cli.screen import screen
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.datasets.checks import Checks
     from lambent_toolkit.modelkit.datasets.store import Stored
+    from lambent_toolkit.sandbox.stack_info import StackInfo
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
@@ -112,13 +113,18 @@ def add(  # noqa: PLR0917 - typer makes options of them
             near_duplicates=near_duplicates,
             skip_unreadable=skip_unreadable,
         )
+        stack = _stack(state)
+        s3 = None if stack is None else stack.client("s3")
         with ConsoleWatcher(console) as watcher:
-            added = add_data_set(name, source, options, store=store, watcher=watcher, s3=_client(state))
+            added = add_data_set(name, source, options, store=store, watcher=watcher, s3=s3)
         record = added.stored.record
         if not added.is_new:
             console.print(f"{record.full_name} is the same already; nothing was added.", soft_wrap=True)
         _print(added.stored, added.checks)
         console.print(f'In a recipe: return DataSet.open("{record.name}")', markup=False, soft_wrap=True)
+        if stack is not None:
+            variables = " ".join(f"{key}={value}" for key, value in stack.environment().items())
+            console.print(f"Before recipes read it: export {variables}", markup=False, soft_wrap=True)
 
 
 @data_app.command("list")
@@ -178,9 +184,9 @@ def _print(stored: Stored, checks: Checks) -> None:
     console.print(f"Report: {stored.folder / REPORT_FILE}", markup=False, soft_wrap=True)
 
 
-def _client(state: Path | None) -> Any:
+def _stack(state: Path | None) -> StackInfo | None:
     if state is None:
         return None
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
-    return StackInfo.load(state).client("s3")
+    return StackInfo.load(state)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambent.contracts.model import ModelContract
-from lambent_toolkit.modelkit.errors import ModelNotFinite
+from lambent_toolkit.modelkit.errors import ConversionFailed, ModelNotFinite
 from lambent_toolkit.modelkit.quantization import Tensors
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -48,7 +48,7 @@ class ActivationRanges:
         self._high = np.full(len(self._tensors), -np.inf)
 
     def take(self, tensors: Tensors) -> None:
-        """Widen the ranges by items, (n, …) by input name; raises ModelNotFinite."""
+        """Widen the ranges by items, (n, …) by input name; raises ModelNotFinite, ConversionFailed."""
         items = len(next(iter(tensors.values())))
         for start in range(0, items, _ROWS):
             self._run({name: array[start : start + _ROWS] for name, array in tensors.items()})
@@ -75,7 +75,13 @@ class ActivationRanges:
         self._interpreter.allocate_tensors()
         for name, (index, dtype) in self._inputs.items():
             self._interpreter.set_tensor(index, np.ascontiguousarray(tensors[name], dtype=dtype))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as exc:
+            raise ConversionFailed(
+                f"The float32 file converts, but TensorFlow Lite cannot run it: {exc}. Export the model with its "
+                "weights in the graph, as `model.export(FOLDER)` does."
+            ) from exc
 
 
 def growth(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:

@@ -68,7 +68,8 @@ def choose_calibration(
 
     Raises
     ------
-    ModelNotFinite   a tensor has values that are no finite numbers
+    ModelNotFinite     a tensor has values that are no finite numbers
+    ConversionFailed   the file cannot be run
     """
     train, contract = split.train, split.contract
     order, ranges = stratified_order(train.targets), ActivationRanges(float_file, contract)

@@ -82,7 +82,7 @@ def split_for(declaration: Declaration, name: str) -> Split:
     }
     check_parts(name, parts)
     check_declaration(declaration.contract.name, declaration, parts)
-    return prepare_parts(parts, declaration)
+    return prepare_parts(parts, declaration, data_name=data.name)
 
 
 def renumbered(items: LabelledItems, contract: ModelContract, name: str) -> LabelledItems:

@@ -39,7 +39,7 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     FolderNotWritable    nothing was changed
     """
     subject = subject_of_folder(made)
-    evaluation = evaluate(subject, made.split, data_name=made.data_name, watcher=watcher)
+    evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher)
     tolerance = golden_tolerance(
         subject.files[subject.published],
         evaluation.measured.golden.sample(GOLDEN_ITEMS).outputs,

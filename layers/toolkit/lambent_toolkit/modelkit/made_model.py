@@ -25,7 +25,6 @@ class MadeModel:
     ----------
     folder
     split         the data in three parts, preprocessed, with the contract and its assets
-    data_name     of the recipe whose data it is, or of the data that was named
     float_model   None where a .tflite file was imported: it is the model
     recipe        None where the model was imported
     epochs        that it was trained for, None where it was imported
@@ -33,7 +32,6 @@ class MadeModel:
 
     folder: Path
     split: Split
-    data_name: str
     float_model: FloatModel | None
     recipe: Recipe | None = None
     epochs: int | None = None
@@ -71,7 +69,7 @@ def open_model(folder: Path, *, data: str | None = None) -> MadeModel:
     if data is not None:
         split = split_for(split.declaration, data)
     keras_file = read_step_file(folder, KERAS_FILE, step="train")
-    return MadeModel(folder, split, data or recipe.name, KerasFloat(keras_file), recipe, record.epochs)
+    return MadeModel(folder, split, KerasFloat(keras_file), recipe, record.epochs)
 
 
 def _imported(folder: Path, data: str | None) -> MadeModel:
@@ -82,7 +80,7 @@ def _imported(folder: Path, data: str | None) -> MadeModel:
             "that its contract has."
         )
     split = split_for(imported_declaration(folder), data)
-    return MadeModel(folder, split, data, _imported_float(folder, record.kind))
+    return MadeModel(folder, split, _imported_float(folder, record.kind))
 
 
 def _imported_float(folder: Path, kind: str) -> FloatModel | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, Array]
 CALIBRATED = ("int8", "int16x8")
 _SIGNATURE = "serving_default"
+_FOREIGN_OPERATORS = ("Custom ops", "Flex ops")
 
 
 def to_tflite(
@@ -68,19 +69,35 @@ def to_tflite(
         converter = prepared_converter(model, contract, folder, variant=variant, calibration=calibration)
         try:
             return bytes(converter.convert())
-        # What the converter raises where an operator has no kernel or calibration no range for a tensor.
-        except (RuntimeError, ValueError) as exc:
+        except converter_errors() as exc:
             raise conversion_failure(exc, contract, variant) from exc
 
 
 def conversion_failure(exc: Exception, contract: ModelContract, variant: str) -> ConversionFailed:
     """Return what to raise for what the converter raised; ``variant`` is the form that it was to make."""
-    said = str(exc).strip().splitlines()[0]
+    said = converter_said(exc)
     return ConversionFailed(
         f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
         f"It says: {said}",
         said=said,
     )
+
+
+def converter_errors() -> tuple[type[Exception], ...]:
+    """Return what the converter raises where an operator has no kernel, or calibration no range for a tensor."""
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    return (ConverterError, RuntimeError, ValueError)
+
+
+def converter_said(exc: Exception) -> str:
+    """Return what the converter means: the operators without a kernel if it names them, or its first line."""
+    lines = str(exc).strip().splitlines() or [type(exc).__name__]
+    for line in lines:
+        kind, _, names = line.strip().partition(": ")
+        if kind in _FOREIGN_OPERATORS:
+            return f"TensorFlow Lite has no kernel for {names.strip()}"
+    return lines[0]
 
 
 def prepared_converter(

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from msgspec.structs import replace
+
 from lambent_toolkit.modelkit.errors import NoVariantHolds
 from lambent_toolkit.modelkit.quantization_report import (
     Basis,
@@ -140,6 +142,17 @@ def frontier(rows: Sequence[VariantRow], target: Target) -> set[str]:
         for name, point in points.items()
         if not any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points.values())
     }
+
+
+def with_frontiers(rows: Sequence[VariantRow]) -> list[VariantRow]:
+    """Return the rows, each with the targets on whose frontier it lies."""
+    found = {target: frontier(rows, target) for target in TARGETS}
+    return [
+        replace(row, measured=replace(row.measured, frontiers=[t for t in TARGETS if row.variant in found[t]]))
+        if row.measured
+        else row
+        for row in rows
+    ]
 
 
 def cost(measured: VariantMeasurement, target: Target) -> float:

@@ -103,7 +103,7 @@ def _pareto_plots(report: QuantizationReport) -> Iterator[Figure]:
     for target, axis in _COST_AXES.items():
         choices = [_point(name, each, target, report) for name, each in _measured(report).items()]
         best = ", ".join(name for name, each in _measured(report).items() if target in each.frontiers)
-        quality = "accuracy (%)" if report.metric == "accuracy" else "RMSE below the float model's (%)"
+        quality = "accuracy (%)" if report.metric == "accuracy" else "RMSE below the float model's (%, more is better)"
         yield pareto_plot(
             choices,
             cost_axis=axis,

@@ -55,13 +55,14 @@ def sentences(report: QuantizationReport, folder: str) -> list[str]:
 
 def problems(report: QuantizationReport) -> list[str]:
     """Return a sentence for each variant without figures."""
-    return [f"{row.variant}: {row.problem}." for row in report.variants if row.measured is None]
+    return [f"{row.variant}: {(row.problem or '').rstrip('.')}." for row in report.variants if row.measured is None]
 
 
 def choice_table(report: QuantizationReport) -> Table:
     """Return why each variant was chosen or not, in the order of preference."""
+    tones = _TONES if report.choice.holds_limit else {**_TONES, "chosen": "bad"}
     rows = [
-        (step.variant, Marked(_WORDS[step.outcome], _TONES[step.outcome]), step.reason) for step in report.choice.steps
+        (step.variant, Marked(_WORDS[step.outcome], tones[step.outcome]), step.reason) for step in report.choice.steps
     ]
     return Table((Column("variant"), Column("outcome"), Column("because")), rows, _rule_caption(report))
 

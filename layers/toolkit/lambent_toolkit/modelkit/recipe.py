@@ -182,6 +182,7 @@ class Split:
     validation   for every choice: when to stop, which variant, which temperature
     test         for `lambent evaluate` alone
     sha256       of all tensors, input by input in the contract's order, and of the targets, part by part in this order
+    data_name    of the recipe whose data it is, or of a data set with its version
     """
 
     declaration: Declaration
@@ -189,6 +190,7 @@ class Split:
     validation: Prepared
     test: Prepared
     sha256: str
+    data_name: str = ""
 
     @property
     def contract(self) -> ModelContract:
@@ -207,14 +209,14 @@ def prepare(recipe: Recipe) -> Split:
     SettingInvalid          the shares leave nothing to train on
     ModelContractMismatch   the contract contradicts itself
     """
-    parts = split_items(recipe)
+    parts, data_name = _named_parts(recipe)
     with calling(recipe, "contract"):
         declaration = recipe.contract(parts["train"], recipe.settings)
     check_declaration(recipe.name, declaration, parts)
-    return prepare_parts(parts, declaration)
+    return prepare_parts(parts, declaration, data_name=data_name)
 
 
-def prepare_parts(parts: Mapping[Part, LabelledItems], declaration: Declaration) -> Split:
+def prepare_parts(parts: Mapping[Part, LabelledItems], declaration: Declaration, *, data_name: str) -> Split:
     """Preprocess every part as serving does; the parts are checked already. Raises DataUnusable (an item)."""
     prepared = {part: prepare_items(parts[part], declaration) for part in PARTS}
     hashed = sha256()
@@ -222,7 +224,8 @@ def prepare_parts(parts: Mapping[Part, LabelledItems], declaration: Declaration)
         for spec in declaration.contract.inputs:
             hashed.update(part.tensors[spec.name].tobytes())
         hashed.update(part.targets.tobytes())
-    return Split(declaration, prepared["train"], prepared["validation"], prepared["test"], hashed.hexdigest())
+    digest = hashed.hexdigest()
+    return Split(declaration, prepared["train"], prepared["validation"], prepared["test"], digest, data_name)
 
 
 def held_out(recipe: Recipe) -> LabelledItems:
@@ -232,13 +235,17 @@ def held_out(recipe: Recipe) -> LabelledItems:
 
 def split_items(recipe: Recipe) -> dict[Part, LabelledItems]:
     """Return the parts of a recipe's data: the data set's own, or stratified ones by the settings' shares."""
+    return _named_parts(recipe)[0]
+
+
+def _named_parts(recipe: Recipe) -> tuple[dict[Part, LabelledItems], str]:
     with calling(recipe, "data"):
         data = recipe.data(recipe.settings)
         parts = _split(data, recipe) if isinstance(data, LabelledItems) else _own_parts(data, recipe)
     for part in parts.values():
         check_items(recipe.name, part)
     check_parts(recipe.name, parts)
-    return parts
+    return parts, getattr(data, "name", recipe.name)
 
 
 def _split(data: LabelledItems, recipe: Recipe) -> dict[Part, LabelledItems]:

@@ -22,18 +22,16 @@ class _Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataFigures(_Figures, frozen=True, kw_only=True):
-    """The data set; ``sha256`` is of its tensors and targets."""
+    """The data by its name, that of a recipe or of a data set with its version.
 
+    ``sha256`` is of its tensors and targets.
+    """
+
+    name: str
     train_items: int
     validation_items: int
     test_items: int
     sha256: str
-
-
-class MeasuredData(DataFigures, frozen=True, kw_only=True):
-    """The data that was measured on, by its name: that of a recipe or of a data set."""
-
-    name: str
 
 
 class Estimate(_Figures, frozen=True, kw_only=True):
@@ -233,7 +231,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     published: str
     reference: str | None
     source: Source
-    data: MeasuredData
+    data: DataFigures
     variants: dict[str, VariantFigures]
     loss: Loss | None
     classification: ClassificationFigures | None = None

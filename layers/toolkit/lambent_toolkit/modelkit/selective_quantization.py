@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambent.contracts.model import ModelContract
 from lambent_toolkit.modelkit.float16_weights import store_weights_as_float16
-from lambent_toolkit.modelkit.quantization import Tensors, conversion_failure, prepared_converter
+from lambent_toolkit.modelkit.quantization import Tensors, conversion_failure, converter_errors, prepared_converter
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.training import from_keras_file
 
@@ -95,7 +95,7 @@ class SelectiveQuantizer:
                     output_data_type=tf.int8,
                     denylisted_nodes=left,
                 )
-            except (RuntimeError, ValueError) as exc:
+            except converter_errors() as exc:
                 raise conversion_failure(exc, self._contract, "mixed") from exc
             return store_weights_as_float16(bytes(file))
 
@@ -149,7 +149,7 @@ def _calibrated(model: keras.Model, contract: ModelContract, calibration: Tensor
                 converter=converter,
                 debug_options=tf.lite.experimental.QuantizationDebugOptions(fully_quantize=True),
             )
-        except (RuntimeError, ValueError) as exc:
+        except converter_errors() as exc:
             raise conversion_failure(exc, contract, "int8") from exc
         return bytes(debugger.calibrated_model)
 

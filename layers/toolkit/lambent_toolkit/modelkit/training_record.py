@@ -74,6 +74,7 @@ def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecor
             validation_items=len(split.validation),
             test_items=len(split.test),
             sha256=split.sha256,
+            name=split.data_name,
         ),
         tools=identity.tools,
         sources=identity.sources,

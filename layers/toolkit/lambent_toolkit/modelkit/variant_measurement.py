@@ -12,7 +12,6 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
 
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.contracts.tensor import Array
@@ -21,7 +20,7 @@ from lambent_toolkit.modelkit.errors import ModelNotFinite, ServingCheckFailed, 
 from lambent_toolkit.modelkit.evaluating.measuring import check_preprocessing, latency
 from lambent_toolkit.modelkit.evaluating.regression import determination
 from lambent_toolkit.modelkit.float_model import FloatModel
-from lambent_toolkit.modelkit.quantization_choice import TARGETS, frontier
+from lambent_toolkit.modelkit.quantization_choice import with_frontiers
 from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss, worst_class
 from lambent_toolkit.modelkit.quantization_report import FloatFigures, Latency, Metric, VariantMeasurement, VariantRow
 from lambent_toolkit.modelkit.recipe import Prepared, Split
@@ -172,7 +171,7 @@ def measure_variants(
         for name, file in files.items()
     ]
     rows += [VariantRow(variant=name, problem=why) for name, why in problems.items() if name not in files]
-    return Measured(_with_frontiers(rows), answers, place)
+    return Measured(with_frontiers(rows), answers, place)
 
 
 def _try(bench: ServingBench, variant: str) -> Answers | str:
@@ -188,13 +187,3 @@ def _try(bench: ServingBench, variant: str) -> Answers | str:
 
 def _are_finite(outputs: Outputs) -> bool:
     return all(bool(np.isfinite(array).all()) for array in outputs.values())
-
-
-def _with_frontiers(rows: list[VariantRow]) -> list[VariantRow]:
-    found = {target: frontier(rows, target) for target in TARGETS}
-    return [
-        replace(row, measured=replace(row.measured, frontiers=[t for t in TARGETS if row.variant in found[t]]))
-        if row.measured
-        else row
-        for row in rows
-    ]

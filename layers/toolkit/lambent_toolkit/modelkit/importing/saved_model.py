@@ -19,6 +19,7 @@ from lambent.contracts.model import TensorSpec
 from lambent_toolkit.modelkit.errors import ConversionFailed, ForeignModelRefused
 from lambent_toolkit.modelkit.importing.kinds import GRAPH_FILE
 from lambent_toolkit.modelkit.importing.signature import Signature, datatype_of
+from lambent_toolkit.modelkit.quantization import converter_errors, converter_said
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 SIGNATURE = "serving_default"
@@ -86,11 +87,10 @@ def to_float_tflite(folder: Path) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
         try:
             return bytes(converter.convert())
-        # What the converter raises where an operator has no kernel.
-        except (RuntimeError, ValueError) as exc:
+        except converter_errors() as exc:
+            said = converter_said(exc)
             raise ConversionFailed(
-                "TensorFlow's converter cannot make a .tflite file of this SavedModel. It says: "
-                f"{str(exc).strip().splitlines()[0]}"
+                f"TensorFlow's converter cannot make a .tflite file of this SavedModel. It says: {said}", said=said
             ) from exc
 
 
