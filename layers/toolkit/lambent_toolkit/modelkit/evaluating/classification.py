@@ -117,7 +117,7 @@ def _class_figures(
             precision=share(int(hits[each]), int(said[each]), samples[:, each]),
             recall=share(int(hits[each]), int(true[each]), samples[:, size + each]),
             f1=None if np.isnan(f1[each]) else estimate(float(f1[each]), samples[:, 2 * size + each]),
-            auc=aucs[each],
+            auc=aucs[int(each)],
         )
         for each in numbers
     ]
