@@ -124,6 +124,16 @@ def test_a_class_that_is_answered_without_occurring_has_precision_zero_and_no_re
     assert found.classes[2].recall is None
 
 
+def test_mean_precision_of_many_rarely_answered_classes_lies_within_its_interval() -> None:
+    spec = Classification(labels=tuple(map(str, range(50))))
+    answers = [*range(50)] * 2 + [0, 1]
+
+    found = sure_of(answers, [*range(50)] * 2 + [1, 0], spec)
+
+    assert found.macro_precision.low <= found.macro_precision.value <= found.macro_precision.high
+    assert found.macro_precision.low > 0.95
+
+
 def test_items_of_one_class_only_have_no_auc() -> None:
     found = sure_of([0, 0, 1], [0, 0, 0])
 

@@ -135,8 +135,9 @@ class ClassificationFigures(_Figures, frozen=True, kw_only=True):
     """The published file as a classifier.
 
     ``answered`` is the share of items whose best label reaches the contract's ``threshold``; the others count as wrong.
-    Macro figures are means over the classes that occur, ``weighted_f1`` weighs them by their items. ``auc`` is the mean
-    over classes of one against the rest, where both occur. ``confusion``: row = true class, column = best label.
+    Macro figures are means over the classes for which they are defined, ``weighted_f1`` weighs them by their items.
+    ``auc`` is the mean over classes of one against the rest, where both occur. ``confusion``: row = true class, column
+    = best label.
     ``reliability`` is at temperature 1, then at the contract's if that is another; None, with ``reliability_note``,
     where scores are no probabilities. ``mistakes`` are the worst only: the wrong answers given with most confidence.
     """

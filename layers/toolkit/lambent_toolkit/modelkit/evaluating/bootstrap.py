@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,10 +92,11 @@ def mean_of(values: NDArray[np.generic]) -> Statistic:
 
     It is computed in the values' own precision; float32 is twice as fast, and enough for shares and losses.
     """
-    numbers = values if values.dtype.kind == "f" else values.astype(np.float32)
+    numbers: NDArray[Any] = values if values.dtype.kind == "f" else values.astype(np.float32)
 
     def mean(weights: Weights) -> Floats:
-        return (weights @ numbers).astype(np.float64) / weights.shape[1]
+        means: Floats = (weights @ numbers).astype(np.float64) / weights.shape[1]
+        return means
 
     return mean
 

@@ -85,13 +85,18 @@ class _Counts:
         said = group_sums(weights, self._answers, self._size)
         with np.errstate(invalid="ignore", divide="ignore"):
             precision, recall, f1 = hits / said, hits / true, 2 * hits / (said + true)
-        occurs = said + true > 0
-        # As scikit-learn's zero_division=0: a class that occurs but is never answered has no hits to be precise about.
-        means = [np.where(occurs, np.nan_to_num(each), 0).sum(axis=1) for each in (precision, recall, f1)]
-        count = occurs.sum(axis=1)
+        # A class that a resample lacks, or never answers, has no recall or precision there; taken for zero it would
+        # pull the mean far below that of the items themselves.
+        means = [_mean_of_defined(each) for each in (precision, recall, f1)]
         weighted = (np.nan_to_num(f1) * true).sum(axis=1) / true.sum(axis=1)
-        columns = [precision, recall, f1, *(each[:, None] / count[:, None] for each in means), weighted[:, None]]
-        return np.concatenate(columns, axis=1)
+        return np.concatenate([precision, recall, f1, np.stack([*means, weighted], axis=1)], axis=1)
+
+
+def _mean_of_defined(figures: Floats) -> Floats:
+    """Return the mean of each row without its NaN, (resamples, classes) → (resamples,)."""
+    defined = np.isfinite(figures)
+    mean: Floats = np.where(defined, figures, 0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
+    return mean
 
 
 def _class_figures(
@@ -117,7 +122,7 @@ def _class_figures(
             precision=share(int(hits[each]), int(said[each]), samples[:, each]),
             recall=share(int(hits[each]), int(true[each]), samples[:, size + each]),
             f1=None if np.isnan(f1[each]) else estimate(float(f1[each]), samples[:, 2 * size + each]),
-            auc=aucs[each],
+            auc=aucs[int(each)],
         )
         for each in numbers
     ]
@@ -129,7 +134,7 @@ def _means(answers: NDArray[np.int64], classes: NDArray[np.int64], samples: Floa
 
     occurring = np.union1d(classes, answers[answers != UNANSWERED])
     values = [
-        *precision_recall_fscore_support(classes, answers, labels=occurring, average="macro", zero_division=0)[:3],
+        *precision_recall_fscore_support(classes, answers, labels=occurring, average="macro", zero_division=np.nan)[:3],
         precision_recall_fscore_support(classes, answers, labels=occurring, average="weighted", zero_division=0)[2],
     ]
     names = ("macro_precision", "macro_recall", "macro_f1", "weighted_f1")

@@ -26,6 +26,7 @@ from lambent_toolkit.reporting.page import (
     Prose,
     Section,
     Table,
+    Tone,
     render_page,
 )
 from lambent_toolkit.reporting.plots import Interval, interval_plot
@@ -69,9 +70,9 @@ def contestants_table(comparison: Comparison) -> Table:
 def differences_table(comparison: Comparison) -> Table:
     """Return by how much the second is better."""
     rows = [_difference(each, comparison.unit) for each in comparison.differences]
-    columns = (Column("second - first" if comparison.task == "classification" else "first - second"),)
-    columns += (Column("difference", is_number=True), Column("95 % interval", is_number=True))
-    columns += (Column("test"), Column("p", is_number=True))
+    columns = [Column("second - first" if comparison.task == "classification" else "first - second")]
+    columns += [Column("difference", is_number=True), Column("95 % interval", is_number=True)]
+    columns += [Column("test"), Column("p", is_number=True)]
     return Table(columns, rows, caption="Above zero, the second is better")
 
 
@@ -91,7 +92,7 @@ def differing_table(comparison: Comparison, show: ShowItem, *, at_most: int) -> 
 
 
 def _verdict(comparison: Comparison) -> Sequence[Block]:
-    tone = "neutral" if comparison.outcome == "undecided" else "good"
+    tone: Tone = "neutral" if comparison.outcome == "undecided" else "good"
     return [Notice(comparison.verdict, tone), *(Notice(text, "warning") for text in comparison.warnings)]
 
 
@@ -169,8 +170,8 @@ def _agreement(comparison: Comparison) -> Sequence[Block]:
     first_only, second_only = comparison.first_only or 0, comparison.second_only or 0
     wrong = comparison.both_wrong or 0
     right = comparison.items - first_only - second_only - wrong
-    columns = (Column("items"), Column(f"{comparison.second.name} right", is_number=True))
-    columns += (Column(f"{comparison.second.name} wrong", is_number=True),)
+    columns = [Column("items"), Column(f"{comparison.second.name} right", is_number=True)]
+    columns += [Column(f"{comparison.second.name} wrong", is_number=True)]
     rows = [
         [f"{comparison.first.name} right", str(right), str(first_only)],
         [f"{comparison.first.name} wrong", str(second_only), str(wrong)],

@@ -150,11 +150,9 @@ def _quality(outputs: Mapping[str, Array], part: Prepared, contract: ModelContra
     return {}
 
 
-def _nearness(
-    outputs: Mapping[str, Array], reference: Mapping[str, Array], contract: ModelContract
-) -> dict[str, float]:
+def _nearness(outputs: Mapping[str, Array], reference: Mapping[str, Array], contract: ModelContract) -> dict[str, Any]:
     errors = [np.abs(outputs[name].astype(np.float64) - array.astype(np.float64)) for name, array in reference.items()]
-    found = {
+    found: dict[str, Any] = {
         "output_error_max": float(max(each.max() for each in errors)),
         "output_error_mean": float(np.concatenate([each.ravel() for each in errors]).mean()),
     }

@@ -104,7 +104,7 @@ def _confusion(figures: ClassificationFigures) -> Sequence[Block]:
     rows = [
         [figures.labels[true], figures.labels[said], str(count), str(counts[true].sum())] for count, true, said in pairs
     ]
-    columns = (Column("true class"), Column("taken for"), Column("items", is_number=True), Column("of", is_number=True))
+    columns = [Column("true class"), Column("taken for"), Column("items", is_number=True), Column("of", is_number=True)]
     return [plot, Table(columns, rows, caption="The commonest confusions")]
 
 
@@ -181,8 +181,8 @@ def _mistakes(figures: ClassificationFigures, show: ShowItem) -> Sequence[Block]
         ]
         for each in figures.mistakes
     ]
-    columns = (Column("item"), Column("no.", is_number=True), Column("truth"), Column("answer"))
-    columns += (Column("score", is_number=True), Column("score of the truth", is_number=True))
+    columns = [Column("item"), Column("no.", is_number=True), Column("truth"), Column("answer")]
+    columns += [Column("score", is_number=True), Column("score of the truth", is_number=True)]
     caption = "Wrong answers, those first whose score is furthest above the truth's"
     return [Table(columns, rows, caption=caption)]
 

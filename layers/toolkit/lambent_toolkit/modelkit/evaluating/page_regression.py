@@ -79,7 +79,7 @@ def _quantiles(figures: RegressionFigures) -> Table:
         [f"{100 * float(share):g} %", form(each.value), interval(each, form)]
         for share, each in figures.residual_quantiles.items()
     ]
-    columns = (Column("quantile"), Column("answer - truth", is_number=True), Column("95 % interval", is_number=True))
+    columns = [Column("quantile"), Column("answer - truth", is_number=True), Column("95 % interval", is_number=True)]
     return Table(columns, rows, caption="So many of the residuals are at most so large")
 
 
@@ -89,6 +89,6 @@ def _mistakes(figures: RegressionFigures, show: ShowItem) -> Table:
         [show(each.item), str(each.item), form(each.truth), form(each.answer), f"{each.answer - each.truth:+.4g}"]
         for each in figures.mistakes
     ]
-    columns = (Column("item"), Column("no.", is_number=True), Column("truth", is_number=True))
-    columns += (Column("answer", is_number=True), Column("answer - truth", figures.unit or "", is_number=True))
+    columns = [Column("item"), Column("no.", is_number=True), Column("truth", is_number=True)]
+    columns += [Column("answer", is_number=True), Column("answer - truth", figures.unit or "", is_number=True)]
     return Table(columns, rows, caption="The answers furthest from the truth")

@@ -53,7 +53,7 @@ def latencies_table(report: Report) -> Table:
 def figures_table(figures: Sequence[Figure]) -> Table:
     """Return figures with their intervals."""
     rows = [[name, value, interval or ""] for name, value, interval in figures]
-    columns = (Column("figure"), Column("value", is_number=True), Column("95 % interval", is_number=True))
+    columns = [Column("figure"), Column("value", is_number=True), Column("95 % interval", is_number=True)]
     return Table(columns, rows)
 
 
@@ -81,9 +81,9 @@ def slices_table(slices: Sequence[SliceFigures], report: Report) -> Table:
     is_accuracy = report.slice_metric == "accuracy"
     form = percent if is_accuracy else in_unit(report.regression.unit if report.regression else None)
     name = "accuracy" if is_accuracy else "RMSE"
-    columns = (Column("slice"), Column("items", is_number=True), Column(name, is_number=True))
-    columns += (Column("95 % interval", is_number=True), Column("the rest", is_number=True))
-    columns += (Column("p", is_number=True), Column("p, corrected", is_number=True), Column("worse?"))
+    columns = [Column("slice"), Column("items", is_number=True), Column(name, is_number=True)]
+    columns += [Column("95 % interval", is_number=True), Column("the rest", is_number=True)]
+    columns += [Column("p", is_number=True), Column("p, corrected", is_number=True), Column("worse?")]
     rows: list[list[Cell]] = [
         [
             f"{each.column} = {each.value}",
@@ -118,8 +118,8 @@ def _variant_row(name: str, figures: VariantFigures, quality: list[tuple[str, Fo
         *shown,
         f"{figures.size_bytes / 1000:.0f}" if figures.size_bytes > 10_000 else f"{figures.size_bytes / 1000:.1f}",  # noqa: PLR2004
         _ms(figures.load_ms, 1),
-        _ms(fast and fast.p50_ms, 3),
-        _ms(fast and fast.p99_ms, 3),
+        _ms(fast.p50_ms if fast else None, 3),
+        _ms(fast.p99_ms if fast else None, 3),
         figures.runtime,
     ]
 
