@@ -26,12 +26,12 @@ def split_of(validation_items: int) -> Split:
 
 def test_an_imported_tflite_file_is_served_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(QuantizedAlready, match=r"is a \.tflite file already.*`lambent evaluate`"):
-        run_quantization(MadeModel(tmp_path, split_of(20), "shades", None))
+        run_quantization(MadeModel(tmp_path, split_of(20), None))
 
 
 @pytest.mark.parametrize("items", [0, 9])
 def test_too_few_validation_items_are_refused_with_the_number_needed(tmp_path: Path, items: int) -> None:
-    made = MadeModel(tmp_path, split_of(items), "shades", KerasFloat(b"never opened"))
+    made = MadeModel(tmp_path, split_of(items), KerasFloat(b"never opened"))
 
     with pytest.raises(ValidationMissing, match=f"has {items} items, at least 10 are needed"):
         run_quantization(made)
