@@ -20,6 +20,14 @@ def test_step_before_training_says_what_to_run_first(tmp_path: Path, step: str) 
         getattr(Workbench(tmp_path), step)()
 
 
+@pytest.mark.parametrize("step", ["quantize", "evaluate"])
+def test_a_training_of_another_release_is_to_be_done_again(tmp_path: Path, step: str) -> None:
+    (tmp_path / "training.json").write_text('{"recipe": "digits"}')
+
+    with pytest.raises(StepMissing, match=r"none of this release .* run `lambent train` again"):
+        getattr(Workbench(tmp_path), step)()
+
+
 def test_artifact_without_evaluation_is_not_published(tmp_path: Path) -> None:
     for name in ("model.keras", "model.tflite", "contract.json"):
         (tmp_path / name).write_bytes(b"{}")
