@@ -18,8 +18,10 @@ def register(app: typer.Typer) -> None:
     app.command()(sensitivity)
 
 
-def sensitivity(
-    folder: Annotated[Path, typer.Argument(help="Folder that `lambent train` wrote.", show_default=False)],
+def sensitivity(  # noqa: PLR0917 - typer passes every option by name
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that `lambent train` or `lambent import` wrote.", show_default=False)
+    ],
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Leave the worst layers in float: variants/mixed.tflite.")
     ] = False,
@@ -31,6 +33,9 @@ def sensitivity(
     ] = None,
     qat: Annotated[bool, typer.Option("--qat", help="Fine-tune the model for int8: variants/qat.tflite.")] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Of the fine-tuning.")] = 5,
+    data: Annotated[
+        str | None, typer.Option(help="Data to measure on; an imported model has none of its own.", show_default=False)
+    ] = None,
 ) -> None:
     """Measure on validation data what each layer costs in int8; with --mixed or --qat, do something about it."""
     console = screen()
@@ -41,7 +46,7 @@ def sensitivity(
         from lambent_toolkit.reporting.terminal import terminal_table
 
         with ConsoleWatcher(console) as watcher:
-            bench = RemediesBench(folder, watcher=watcher)
+            bench = RemediesBench(folder, data=data, watcher=watcher)
             report = bench.mixed(limit=max_loss) if mixed else bench.sensitivity()
             tuned = bench.fine_tuned(epochs=epochs) if qat else None
         console.print(terminal_table(layers_table(report)))

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from lambent.domain.model import KERAS_FILE
 from lambent_toolkit.modelkit.calibration import sample
-from lambent_toolkit.modelkit.errors import DataChanged
+from lambent_toolkit.modelkit.errors import LayerUnsupported
 from lambent_toolkit.modelkit.float_model import KerasFloat
-from lambent_toolkit.modelkit.recipe import prepare
-from lambent_toolkit.modelkit.recipes import find_recipe
+from lambent_toolkit.modelkit.made_model import open_model
+from lambent_toolkit.modelkit.recipe import HyperParameters
 from lambent_toolkit.modelkit.remedies import Remedies
 from lambent_toolkit.modelkit.remedies_page import sensitivity_page
 from lambent_toolkit.modelkit.sensitivity_report import FineTuning, SensitivityReport
-from lambent_toolkit.modelkit.step_files import read_step_file
+from lambent_toolkit.modelkit.step_files import to_json
 from lambent_toolkit.modelkit.variant_files import calibration_rows
 from lambent_toolkit.modelkit.variants import VARIANTS_FOLDER
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
-from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.reporting.page import render_page
 
 
 class RemediesBench:
-    """A folder with a trained model of a recipe; raises StepMissing, RecipeUnknown, DataChanged."""
+    """A folder with a Keras model, trained or imported.
 
-    def __init__(self, folder: Path, *, watcher: Watcher = SILENCE) -> None:
+    Parameters
+    ----------
+    folder    that `lambent train` or `lambent import` wrote
+    data      as for `open_model`
+    watcher   is told of every step
+
+    Raises
+    ------
+    LayerUnsupported   there is no Keras model, whose layers could be told apart
+    ModelkitError      as `open_model` raises
+    """
+
+    def __init__(self, folder: Path, *, data: str | None = None, watcher: Watcher = SILENCE) -> None:
         self._folder = folder
-        record = Workbench(folder).record()
-        self._recipe = find_recipe(record.recipe)
-        split = prepare(self._recipe)
-        if split.sha256 != record.data.sha256:
-            raise DataChanged(f"The data is not what the model in {folder} was trained on: run `lambent train` again.")
-        keras_file = read_step_file(folder, KERAS_FILE, step="train")
-        calibration = sample(split.train, calibration_rows(folder, KerasFloat(keras_file), split, watcher=watcher))
-        self._remedies = Remedies(keras_file, split, calibration, watcher=watcher)
+        made = open_model(folder, data=data)
+        if not isinstance(made.float_model, KerasFloat):
+            raise LayerUnsupported(
+                f"The model in {folder} was not imported as .keras: only there can layers be told apart and tuned."
+            )
+        self._settings = made.recipe.settings if made.recipe else HyperParameters()
+        split, keras = made.split, made.float_model
+        calibration = sample(split.train, calibration_rows(folder, keras, split, watcher=watcher))
+        self._remedies = Remedies(keras.file, split, calibration, watcher=watcher)
 
     def sensitivity(self) -> SensitivityReport:
         """Leave sensitivity.json and sensitivity.html; raises as `Remedies.sensitivity`."""
@@ -53,17 +62,13 @@ class RemediesBench:
 
     def fine_tuned(self, *, epochs: int) -> FineTuning:
         """Leave variants/qat.tflite, model.qat.keras and qat.json; raises as `Remedies.fine_tuned`."""
-        settings = self._recipe.settings
-        made = self._remedies.fine_tuned(batch_size=settings.batch_size, seed=settings.seed, epochs=epochs)
+        batch_size, seed = self._settings.batch_size, self._settings.seed
+        made = self._remedies.fine_tuned(batch_size=batch_size, seed=seed, epochs=epochs)
         write_together(self._folder / VARIANTS_FOLDER, {"qat.tflite": made.tflite_file})
-        write_together(self._folder, {"model.qat.keras": made.keras_file, "qat.json": _json(made.report)})
+        write_together(self._folder, {"model.qat.keras": made.keras_file, "qat.json": to_json(made.report)})
         return made.report
 
     def _keep(self, report: SensitivityReport) -> SensitivityReport:
         page = render_page(sensitivity_page(report)).encode()
-        write_together(self._folder, {"sensitivity.json": _json(report), "sensitivity.html": page})
+        write_together(self._folder, {"sensitivity.json": to_json(report), "sensitivity.html": page})
         return report
-
-
-def _json(report: msgspec.Struct) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(report)) + b"\n"

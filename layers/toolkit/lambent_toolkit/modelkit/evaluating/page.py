@@ -108,8 +108,8 @@ def _slices(report: Report) -> list[Section]:
         axis=f"{name} ({unit})" if unit else name,
         reference=("all items", scale * overall.value) if overall else None,
         alt=f"{name} of {len(found)} slices with 95 % intervals.",
-        caption=f"{name[0].upper()}{name[1:]} on parts of the data. Bars are 95 % intervals; the dashed line is all items "
-        "together.",
+        caption=f"{name[0].upper()}{name[1:]} on parts of the data. Bars are 95 % intervals; the dashed line is all "
+        "items together.",
     )
     tested = sum(each.p_value is not None for each in report.slices)
     test = "Fisher's exact test on right and wrong" if is_accuracy else "Mann and Whitney's U on absolute errors"
