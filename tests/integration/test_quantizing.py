@@ -17,7 +17,6 @@ from trained import FOREIGN_WARNINGS, trained_folder
 
 from lambent.contracts.model import Classification
 from lambent.domain.model import digest
-from lambent_toolkit.modelkit import recipes
 from lambent_toolkit.modelkit.calibration import choose_calibration
 from lambent_toolkit.modelkit.errors import (
     ConversionFailed,
@@ -32,8 +31,7 @@ from lambent_toolkit.modelkit.made_model import open_model
 from lambent_toolkit.modelkit.quantization_limit import Limit
 from lambent_toolkit.modelkit.quantization_report import QuantizationReport
 from lambent_toolkit.modelkit.quantization_step import Wish
-from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
-from lambent_toolkit.modelkit.recipes import find_recipe
+from lambent_toolkit.modelkit.recipes import RECIPES, digits, find_recipe
 from lambent_toolkit.modelkit.remedies_step import RemediesBench
 from lambent_toolkit.modelkit.serving_check import Answers, ServingBench
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -64,7 +62,7 @@ def with_weights(folder: Path, change: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which everything of the digits model was measured, after an evaluation of an older file."""
     folder = copied(trained_folder(), tmp_path_factory.mktemp("quantizing") / "digits")
     (folder / "report.json").write_bytes(b"of an older model.tflite")
@@ -73,8 +71,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(digits: Path) -> QuantizationReport:
-    return msgspec.json.decode((digits / "quantization.json").read_bytes(), type=QuantizationReport)
+def report(measured: Path) -> QuantizationReport:
+    return msgspec.json.decode((measured / "quantization.json").read_bytes(), type=QuantizationReport)
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +105,13 @@ def test_quantized_variants_are_smaller_and_their_outputs_differ(report: Quantiz
 
 
 def test_every_file_is_there_as_the_report_tells_and_the_chosen_one_is_served(
-    digits: Path, report: QuantizationReport
+    measured: Path, report: QuantizationReport
 ) -> None:
     for row in report.variants:
-        assert digest((digits / "variants" / f"{row.variant}.tflite").read_bytes()) == row.sha256
-    assert digest((digits / "model.tflite").read_bytes()) == report.model_sha256
+        assert digest((measured / "variants" / f"{row.variant}.tflite").read_bytes()) == row.sha256
+    assert digest((measured / "model.tflite").read_bytes()) == report.model_sha256
     assert report.row(report.choice.variant).sha256 == report.model_sha256
-    assert (digits / "quantization.html").exists()
+    assert (measured / "quantization.html").exists()
 
 
 def test_the_target_size_does_not_end_with_a_file_of_floats(report: QuantizationReport) -> None:
@@ -122,26 +120,26 @@ def test_the_target_size_does_not_end_with_a_file_of_floats(report: Quantization
     assert len(report.choice.steps) == len(VARIANTS)
 
 
-def test_the_evaluation_of_the_former_file_is_gone(digits: Path) -> None:
-    assert not (digits / "report.json").exists()
+def test_the_evaluation_of_the_former_file_is_gone(measured: Path) -> None:
+    assert not (measured / "report.json").exists()
 
 
-def test_calibration_can_be_repeated_and_is_what_the_remedies_take(digits: Path, report: QuantizationReport) -> None:
-    made = open_model(digits)
-    float_file = (digits / "variants" / "float32.tflite").read_bytes()
+def test_calibration_can_be_repeated_and_is_what_the_remedies_take(measured: Path, report: QuantizationReport) -> None:
+    made = open_model(measured)
+    float_file = (measured / "variants" / "float32.tflite").read_bytes()
 
     again = choose_calibration(float_file, made.split)
 
     assert again.figures == report.calibration
-    with np.load(digits / "calibration.npz") as saved:
+    with np.load(measured / "calibration.npz") as saved:
         assert np.array_equal(saved["rows"], again.rows)
     assert made.float_model is not None
-    assert np.array_equal(calibration_rows(digits, made.float_model, made.split), again.rows)
+    assert np.array_equal(calibration_rows(measured, made.float_model, made.split), again.rows)
 
 
-def test_a_loose_tolerance_takes_fewer_items(digits: Path) -> None:
-    made = open_model(digits)
-    float_file = (digits / "variants" / "float32.tflite").read_bytes()
+def test_a_loose_tolerance_takes_fewer_items(measured: Path) -> None:
+    made = open_model(measured)
+    float_file = (measured / "variants" / "float32.tflite").read_bytes()
 
     loose = choose_calibration(float_file, made.split, tolerance=0.9).figures
     bounded = choose_calibration(float_file, made.split, tolerance=0.0, most_items=50).figures
@@ -152,8 +150,8 @@ def test_a_loose_tolerance_takes_fewer_items(digits: Path) -> None:
     assert set(bounded.items_by_stratum.values()) == {5}
 
 
-def test_the_temperature_goes_into_the_contract(digits: Path, report: QuantizationReport) -> None:
-    declared = open_model(digits).split.contract
+def test_the_temperature_goes_into_the_contract(measured: Path, report: QuantizationReport) -> None:
+    declared = open_model(measured).split.contract
 
     served = with_temperature(declared, report)
 
@@ -208,16 +206,16 @@ def test_a_regression_is_chosen_by_its_rmse(tmp_path: Path) -> None:
 
 
 def test_two_inputs_of_token_ids_are_measured_and_what_does_not_convert_is_a_row(tmp_path: Path) -> None:
-    build_recipe("language", default_cache_dir())
-    folder = copied(next(default_cache_dir().glob("recipe-language-*")), tmp_path / "language")
+    bench = Workbench(tmp_path)
+    bench.train(RECIPES["language"].having(epochs=1))
 
-    report = Workbench(folder).quantize(Wish(measured=("int8", "int16x8")))
+    report = bench.quantize(Wish(measured=("int8", "int16x8")))
 
     int16x8 = report.row("int16x8")
     assert int16x8.measured is None
     assert int16x8.problem is not None
     assert int16x8.problem.startswith("does not convert: ")
-    assert not (folder / "variants" / "int16x8.tflite").exists()
+    assert not (tmp_path / "variants" / "int16x8.tflite").exists()
     assert report.row("int8").measured is not None
     assert report.choice.variant == "dynamic"  # the recipe names it
 
@@ -226,7 +224,7 @@ def test_two_inputs_of_token_ids_are_measured_and_what_does_not_convert_is_a_row
 def test_an_imported_saved_model_is_quantized_like_a_trained_one(tmp_path: Path, datatype: str) -> None:
     trained = from_keras_file((trained_folder() / "model.keras").read_bytes())
     takes_pixels = datatype == "UINT8"
-    declared = recipes.digits.CONTRACT
+    declared = digits.CONTRACT
     if takes_pixels:
         spec = structs.replace(declared.inputs[0], datatype=datatype)
         pixels = structs.replace(declared.preprocessing, scale=1.0, offset=0.0)
@@ -256,10 +254,10 @@ def test_an_imported_saved_model_is_quantized_like_a_trained_one(tmp_path: Path,
 
 
 def test_few_validation_items_have_no_temperature(tmp_path: Path) -> None:
-    build_recipe("wine", default_cache_dir())
-    folder = copied(next(default_cache_dir().glob("recipe-wine-*")), tmp_path / "wine")
+    bench = Workbench(tmp_path)
+    bench.train(RECIPES["wine"].having(epochs=1))
 
-    report = Workbench(folder).quantize(Wish(measured=()))
+    report = bench.quantize(Wish(measured=()))
 
     assert report.temperature is None
     assert "has 27 items" in (report.temperature_note or "")
@@ -307,9 +305,9 @@ def test_full_disk_and_ctrl_c_leave_the_former_files(tmp_path: Path, monkeypatch
 
 
 def test_a_variant_that_is_refused_or_kills_its_interpreter_costs_the_others_nothing(
-    digits: Path, monkeypatch: pytest.MonkeyPatch
+    measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = open_model(digits)
+    made = open_model(measured)
     assert made.float_model is not None
     judge = Judge(
         made.split.contract, made.split.validation, made.float_model.outputs(made.split.validation, made.split.contract)
@@ -325,15 +323,15 @@ def test_a_variant_that_is_refused_or_kills_its_interpreter_costs_the_others_not
         return answers
 
     monkeypatch.setattr(ServingBench, "predict", predict_or_die)
-    file = (digits / "variants" / "float32.tflite").read_bytes()
+    file = (measured / "variants" / "float32.tflite").read_bytes()
 
-    measured = measure_variants(
+    found = measure_variants(
         made.split, {"float32": file, "float16": b"\0\0\0\0TFL3 no model", "int8": file, "dynamic": file}, judge
     )
 
-    problems = {row.variant: row.problem for row in measured.rows}
+    problems = {row.variant: row.problem for row in found.rows}
     assert problems["float32"] is None
     assert "the serving interpreter refuses it" in (problems["float16"] or "")
     assert "crashes when it serves: The serving interpreter ended with signal SIGSEGV" in (problems["int8"] or "")
     assert problems["dynamic"] == "answers NaN or infinity"
-    assert set(measured.answers) == {"float32"}
+    assert set(found.answers) == {"float32"}

@@ -105,7 +105,7 @@ def test_without_temperature_or_calibration_it_is_said_why() -> None:
 
     text = "\n".join(sentences(told, "x"))
 
-    assert "No temperature: The model is no classifier." in text
+    assert "Not scaled by a temperature. The model is no classifier." in text
     assert "No variant needed calibration." in text
 
 

@@ -1,5 +1,6 @@
 """Steps out of order, failing processes and TensorFlow's chatter are told in a way that helps."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from lambent_toolkit.modelkit import serving_check, serving_process
 from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.modelkit.errors import ServingCheckFailed, StepMissing
+from lambent_toolkit.modelkit.errors import FolderNotWritable, ServingCheckFailed, StepMissing
 from lambent_toolkit.modelkit.recipes import digits
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -16,6 +17,14 @@ from lambent_toolkit.modelkit.workbench import Workbench
 @pytest.mark.parametrize("step", ["quantize", "evaluate"])
 def test_step_before_training_says_what_to_run_first(tmp_path: Path, step: str) -> None:
     with pytest.raises(StepMissing, match="run `lambent train` first"):
+        getattr(Workbench(tmp_path), step)()
+
+
+@pytest.mark.parametrize("step", ["quantize", "evaluate"])
+def test_a_training_of_another_release_is_to_be_done_again(tmp_path: Path, step: str) -> None:
+    (tmp_path / "training.json").write_text('{"recipe": "digits"}')
+
+    with pytest.raises(StepMissing, match=r"none of this release .* run `lambent train` again"):
         getattr(Workbench(tmp_path), step)()
 
 
@@ -78,3 +87,16 @@ def _chatter_and_fail() -> None:
     with quiet():
         os.write(2, b"E0000 the reason\n")
         raise ZeroDivisionError
+
+
+def test_a_full_disk_under_the_serving_bench_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _body: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with serving_check.ServingBench(digits.CONTRACT, python_path=[]) as bench:
+        monkeypatch.setattr(Path, "write_bytes", full)
+
+        with pytest.raises(FolderNotWritable, match="No space left on device"):
+            bench.put("int8", b"")
+        with pytest.raises(FolderNotWritable, match="No space left on device"):
+            bench.prepare([b""])

@@ -94,7 +94,7 @@ def test_no_temperature_changes_the_best_class(seed: int, activation: str) -> No
         (np.eye(4)[[0, 1] * 40], np.array([0, 1] * 40), "has 80 items.*fewer than 100"),
         (np.full((200, 4), -0.5), np.zeros(200, np.int64), "no probabilities"),
         (np.tile([0.7, 0.1, 0.1, 0.1], (200, 1)), np.zeros(200, np.int64), "too few mistakes"),
-        (np.full((200, 4), 0.25), np.arange(200) % 4, "No temperature makes the scores any likelier"),
+        (np.full((200, 4), 0.25), np.arange(200) % 4, "No temperature but 1 makes the scores any likelier"),
     ],
 )
 def test_where_there_is_nothing_to_fit_it_says_why(rows: np.ndarray, classes: np.ndarray, said: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from lambent.domain.model import TFLITE_FILE, digest
 from lambent_toolkit.modelkit.calibration import CALIBRATION_FILE, calibration_npz
 from lambent_toolkit.modelkit.errors import QuantizedAlready, StepMissing, ValidationMissing
 from lambent_toolkit.modelkit.evaluating.subject import QUANTIZATION_FILE
+from lambent_toolkit.modelkit.float_model import FloatModel
 from lambent_toolkit.modelkit.made_model import MadeModel
 from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice
 from lambent_toolkit.modelkit.quantization_limit import Limit, limit_of
@@ -88,51 +88,44 @@ def run_quantization(
     FolderNotWritable    nothing was changed
     """
     wish = wish or Wish()
-    float_model, split = made.float_model, made.split
-    if float_model is None:
-        raise QuantizedAlready(
-            f"The model in {made.folder} is a .tflite file already, there is nothing to quantize it from: run "
-            "`lambent evaluate`."
-        )
+    float_model, split = _float_model(made), made.split
     _check_validation(len(split.validation))
     judge = Judge(split.contract, split.validation, float_model.outputs(split.validation, split.contract))
     limit = limit_of(split.contract, judge.metric) if wish.limit is None else wish.limit.of(judge.metric)
     rule = Rule(judge.metric, limit, wish.target, wish.basis)
     named = wish.variant or made.variant
-    remedies = remedy_files(made.folder, float_model, split)
-    if named in REMEDIES and named not in remedies:
-        raise StepMissing(_no_remedy(made.folder, named))
-    files = make_variants(float_model, split, _to_make(wish, named), watcher=watcher)
-    measured = measure_variants(split, {**files.files, **remedies}, judge, problems=files.problems, watcher=watcher)
+    files = _all_files(made, float_model, wish, named, watcher)
+    measured = measure_variants(split, files.files, judge, problems=files.problems, watcher=watcher)
     choice = choose(measured.rows, rule) if named == "auto" else fixed_choice(measured.rows, named, rule)
     fit = _fit(made, measured, choice.variant)
-    served = {**files.files, **remedies}[choice.variant]
+    place = measured.place
     report = QuantizationReport(
         model=split.contract.name,
         metric=judge.metric,
         validation_items=len(split.validation),
         data_sha256=split.sha256,
-        model_sha256=digest(served),
+        model_sha256=digest(files.files[choice.variant]),
         float_model=judge.float_figures(float_model),
         variants=measured.rows,
         choice=choice,
         calibration=files.calibration.figures if files.calibration else None,
         temperature=fit.figures,
         temperature_note=fit.note,
-        runtime=f"{measured.place.runtime} {measured.place.versions[measured.place.runtime]}",
+        runtime=f"{place.runtime} {place.versions[place.runtime]}",
         tools={name: version(name) for name in _TOOLS}
-        | {f"serving {name}": number for name, number in measured.place.versions.items()},
+        | {f"serving {name}": number for name, number in place.versions.items()},
     )
-    page = quantization_page(report, fit, folder=str(made.folder)).encode()
-    written = {
-        TFLITE_FILE: served,
-        **_kept(files, made),
-        QUANTIZATION_PAGE: page,
-        QUANTIZATION_FILE: to_json(report),
-    }
-    stale = [name for name in (*QUANTIZED_FILES, *stale_files) if name not in written]
-    write_together(made.folder, written, last=QUANTIZATION_FILE, stale=stale)
+    _write(made, files, report, quantization_page(report, fit, folder=str(made.folder)), stale_files)
     return report
+
+
+def _float_model(made: MadeModel) -> FloatModel:
+    if made.float_model is None:
+        raise QuantizedAlready(
+            f"The model in {made.folder} is a .tflite file already, there is nothing to quantize it from: run "
+            "`lambent evaluate`."
+        )
+    return made.float_model
 
 
 def _check_validation(items: int) -> None:
@@ -143,8 +136,14 @@ def _check_validation(items: int) -> None:
         )
 
 
-def _to_make(wish: Wish, named: str) -> list[Variant]:
-    return [variant for variant in VARIANTS if variant in {*wish.measured, "float32", named}]
+def _all_files(made: MadeModel, float_model: FloatModel, wish: Wish, named: str, watcher: Watcher) -> VariantFiles:
+    """Return the files of the variants asked for, and those that `lambent sensitivity` left for this model."""
+    remedies = remedy_files(made.folder, float_model, made.split)
+    if named in REMEDIES and named not in remedies:
+        raise StepMissing(_no_remedy(made.folder, named))
+    asked = [variant for variant in VARIANTS if variant in {*wish.measured, named}]
+    files = make_variants(float_model, made.split, asked, watcher=watcher)
+    return replace(files, files={**files.files, **remedies})
 
 
 def _no_remedy(folder: Path, named: str) -> str:
@@ -165,9 +164,16 @@ def _fit(made: MadeModel, measured: Measured, variant: str) -> TemperatureFit:
     return fit_temperature(rows, validation.targets.astype(np.int64), spec, output_step=answers.output_step)
 
 
-def _kept(files: VariantFiles, made: MadeModel) -> Mapping[str, Any]:
-    """Return the files of the variants, and of the calibration's items."""
-    kept = {variant_file(name): body for name, body in files.files.items()}
+def _write(
+    made: MadeModel, files: VariantFiles, report: QuantizationReport, page: str, stale_files: Iterable[str]
+) -> None:
+    written = {
+        TFLITE_FILE: files.files[report.choice.variant],
+        **{variant_file(name): body for name, body in files.files.items()},
+        QUANTIZATION_PAGE: page.encode(),
+        QUANTIZATION_FILE: to_json(report),
+    }
     if files.calibration:
-        kept[CALIBRATION_FILE] = calibration_npz(files.calibration, made.split)
-    return kept
+        written[CALIBRATION_FILE] = calibration_npz(files.calibration, made.split)
+    stale = [name for name in (*QUANTIZED_FILES, *stale_files) if name not in written]
+    write_together(made.folder, written, last=QUANTIZATION_FILE, stale=stale)

@@ -92,7 +92,7 @@ def temperature_line(report: QuantizationReport) -> str:
     """Return in a sentence what became of the temperature."""
     fitted = report.temperature
     if fitted is None:
-        return f"No temperature: {report.temperature_note}"
+        return f"Not scaled by a temperature. {report.temperature_note}"
     return (
         f"Temperature {fitted.temperature:.3f}, fitted on validation data after quantization: ECE "
         f"{fitted.ece_before:.2%} → {fitted.ece_after:.2%}, NLL {fitted.nll_before:.4f} → {fitted.nll_after:.4f} nats."

@@ -19,6 +19,7 @@ from lambent.domain.model import CONTRACT_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingRefused
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
+from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
 
 _TIMEOUT_S = 120.0
 _TIMEOUT_AN_ITEM_S = 0.5
@@ -122,11 +123,12 @@ class ServingBench:
         self._kept.cleanup()
 
     def put(self, variant: str, file: bytes) -> None:
-        """Take in a variant's .tflite file."""
-        (self._folder / "variants" / f"{variant}.tflite").write_bytes(file)
+        """Take in a variant's .tflite file; raises FolderNotWritable."""
+        with telling_of_full_disks(self._folder):
+            (self._folder / "variants" / f"{variant}.tflite").write_bytes(file)
 
     def prepare(self, items: Sequence[bytes]) -> Place:
-        """Preprocess raw items there; raises ServingRefused (an item), ServingCheckFailed."""
+        """Preprocess raw items there; raises ServingRefused (an item), ServingCheckFailed, FolderNotWritable."""
         self._take_items(items)
         self._run("prepare")
         return Place(**self._figures("prepared"))
@@ -178,7 +180,8 @@ class ServingBench:
 
     def _take_items(self, items: Sequence[bytes]) -> None:
         self._items = len(items)
-        (self._folder / "items.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
+        with telling_of_full_disks(self._folder):
+            (self._folder / "items.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
 
     def _answers(self, variant: str) -> Answers:
         figures = self._figures(variant)

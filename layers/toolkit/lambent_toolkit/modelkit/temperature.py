@@ -75,7 +75,7 @@ def fit_temperature(
     found = minimize_scalar(nll, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     temperature, before, after = exp(found.x), nll(0.0), float(found.fun)
     if before - after < _LEAST_GAIN_NATS:
-        return TemperatureFit(note=f"No temperature makes the scores any likelier than 1 does (NLL {before:.4f}).")
+        return TemperatureFit(note=f"No temperature but 1 makes the scores any likelier (NLL {before:.4f}).")
     if not _BELIEVED[0] <= temperature <= _BELIEVED[1]:
         return TemperatureFit(
             note=f"The scores are likeliest at a temperature beyond {_BELIEVED[0]:g} to {_BELIEVED[1]:g}: the "

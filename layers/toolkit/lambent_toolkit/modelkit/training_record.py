@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lambent_toolkit.modelkit.errors import SettingInvalid
+from lambent_toolkit.modelkit.errors import SettingInvalid, StepMissing
 from lambent_toolkit.modelkit.recipe import Recipe, Split
 from lambent_toolkit.modelkit.recipes import find_recipe
 from lambent_toolkit.modelkit.report import DataFigures
@@ -83,7 +83,13 @@ def make_record(recipe: Recipe, split: Split, trained: Trained) -> TrainingRecor
 
 def read_training_record(folder: Path) -> TrainingRecord:
     """Return what was trained in a folder; raises StepMissing."""
-    return msgspec.json.decode(read_step_file(folder, TRAINING_FILE, step="train"), type=TrainingRecord)
+    body = read_step_file(folder, TRAINING_FILE, step="train")
+    try:
+        return msgspec.json.decode(body, type=TrainingRecord)
+    except msgspec.DecodeError as exc:
+        raise StepMissing(
+            f"{TRAINING_FILE} in {folder} is none of this release ({exc}): run `lambent train` again."
+        ) from exc
 
 
 def recorded_recipe(record: TrainingRecord) -> Recipe:
