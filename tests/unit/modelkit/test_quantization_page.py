@@ -6,6 +6,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from lambent.contracts.model import Classification
@@ -98,6 +99,15 @@ def test_sentences_tell_choice_problems_temperature_and_sample() -> None:
     assert "Temperature 1.700, fitted on validation data after quantization: ECE 8.00% → 2.00%" in text
     assert "Calibrated on 128 training items: the ranges have converged (tolerance 2%)" in text
     assert "grew by 1.5% and 1.0%" in text
+
+
+def test_a_sample_whose_ranges_still_grow_is_not_called_converged() -> None:
+    figures = report().calibration
+    assert figures is not None
+
+    text = "\n".join(sentences(report(calibration=replace(figures, converged=False)), "x"))
+
+    assert "Calibrated on 128 training items: the ranges still grow" in text
 
 
 def test_without_temperature_or_calibration_it_is_said_why() -> None:

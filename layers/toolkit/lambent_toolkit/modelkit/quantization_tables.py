@@ -14,6 +14,7 @@ from lambent_toolkit.modelkit.quantization_report import (
 from lambent_toolkit.reporting.page import Cell, Column, Marked, Table, Tone
 
 _UNMEASURED = "-"
+_STILL_GROWING = "the ranges still grow, but there are no more items, or more are not taken"
 _TONES: dict[str, Tone] = {"chosen": "good", "over_limit": "bad", "not_measured": "warning", "beaten": "neutral"}
 _WORDS = {"chosen": "chosen", "over_limit": "over the limit", "not_measured": "no figures", "beaten": "not chosen"}
 
@@ -106,7 +107,7 @@ def calibration_line(report: QuantizationReport) -> str:
         return "No variant needed calibration."
     told = [f"{each.range_growth:.1%}" for each in calibration.rounds[-2:] if each.range_growth is not None]
     grown = f"; in the last doublings, the widest-growing range grew by {' and '.join(told)}" if told else ""
-    ended = "the ranges have converged" if calibration.converged else "which is all there are, or the most"
+    ended = "the ranges have converged" if calibration.converged else _STILL_GROWING
     return f"Calibrated on {calibration.items} training items: {ended} (tolerance {calibration.tolerance:.0%}){grown}."
 
 
