@@ -20,7 +20,13 @@ from lambent.domain.keras_config import DANGERS, LAYERS
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import ModelFormatRefused
 from lambent.services.golden import GoldenVectors, verify_golden
-from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefused, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.errors import (
+    ContractDisagrees,
+    ForeignModelRefused,
+    ModelNotFinite,
+    ServingCheckFailed,
+    ServingRefused,
+)
 from lambent_toolkit.modelkit.importing.bring import import_model, imported_declaration
 from lambent_toolkit.modelkit.importing.draft import draft_contract
 from lambent_toolkit.modelkit.importing.reading import read_model
@@ -128,6 +134,21 @@ def test_what_contradicts_the_model_is_not_imported_and_leaves_nothing(models: P
 
     with pytest.raises(ContractDisagrees, match="in 3 places"):
         import_model(models / "shades.keras", declared, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_answers_no_numbers_is_not_imported(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        inputs = keras.Input((8, 8, 1), name="picture")
+        model = keras.Model(inputs, keras.layers.Dense(3, name="scores")(keras.layers.Flatten()(inputs)))
+        model.get_layer("scores").kernel.assign(np.full((64, 3), np.nan))
+        model.save(tmp_path / "shades.keras")
+
+    with pytest.raises(ModelNotFinite, match=r"shades\.keras answers NaN or infinity as scores"):
+        import_model(tmp_path / "shades.keras", drafted(tmp_path / "shades.keras"), tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.card import CARD_FILE, model_card
-from lambent_toolkit.modelkit.errors import ForeignModelRefused, StepMissing
+from lambent_toolkit.modelkit.errors import ForeignModelRefused, ModelNotFinite, StepMissing
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
@@ -84,6 +85,7 @@ def import_model(
     ------
     ForeignModelRefused, ServingRefused, ServingCheckFailed, ConversionFailed   see `read_model`
     ContractDisagrees                                                          with every contradiction
+    ModelNotFinite                                                             it answers NaN or infinity
     FolderNotWritable                                                          nothing was left behind
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -95,7 +97,8 @@ def import_model(
     check_agreement(contract, read.signature, given)
     watcher.advance("the contract fits")
     request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, given)
-    files, finished = _with_golden(read, contract, request, given)
+    files, golden, finished = _with_golden(read, contract, request, given)
+    _check_finite(golden, source)
     watcher.advance("golden vectors")
     record = ImportRecord(
         kind=read.foreign.kind,
@@ -145,14 +148,23 @@ def import_provenance(record: ImportRecord) -> dict[str, str]:
 
 def _with_golden(
     read: ReadModel, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
-) -> tuple[dict[str, bytes], ModelContract]:
+) -> tuple[dict[str, bytes], GoldenVectors, ModelContract]:
     if KERAS_FILE in read.files:
         golden = keras_golden(read.files[KERAS_FILE], contract, request, assets)
-        return {**read.files, KERAS_GOLDEN_FILE: golden.to_npz()}, contract
+        return {**read.files, KERAS_GOLDEN_FILE: golden.to_npz()}, golden, contract
     golden, output_step = tflite_golden(read.files[TFLITE_FILE], contract, request, assets)
     tolerance = max(contract.golden_tolerance, _STEPS * output_step)
     finished = msgspec.structs.replace(contract, golden_tolerance=tolerance)
-    return {**read.files, GOLDEN_FILE: golden.to_npz()}, finished
+    return {**read.files, GOLDEN_FILE: golden.to_npz()}, golden, finished
+
+
+def _check_finite(golden: GoldenVectors, source: Path) -> None:
+    for name, output in golden.outputs.items():
+        if output.dtype.kind == "f" and not np.isfinite(output).all():
+            raise ModelNotFinite(
+                f"{source} answers NaN or infinity as {name}, to inputs that the contract allows. A SavedModel written "
+                "without its variables does so: export it by `model.export(folder)`."
+            )
 
 
 def _json(value: msgspec.Struct) -> bytes:
