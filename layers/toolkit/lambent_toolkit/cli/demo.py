@@ -17,8 +17,6 @@ from lambent_toolkit.cli.screen import screen
 if TYPE_CHECKING:
     from lambent_toolkit.sandbox import StackInfo
 
-PAGES = Path(".lambent/demo")
-
 
 def register(app: typer.Typer) -> None:
     """Add this command to ``app``."""
@@ -46,22 +44,11 @@ def demo() -> None:
             except DemoFailed as exc:
                 say_failure(f"The demo failed in {exc}\nThe logs of its functions are kept in {_keep_logs(stack)}")
                 raise typer.Exit(1) from exc
-            stage.say(f"Its pages, to be opened in a browser: {_keep_pages(Path(folder))}/")
 
 
 def _end(_number: int, _frame: object) -> None:
     """Let SIGTERM unwind the stack's and the folders' blocks, as Ctrl-C does."""
     raise SystemExit(128 + signal.SIGTERM)
-
-
-def _keep_pages(folder: Path) -> Path:
-    """Copy what the steps made for people, in the place of what an earlier demo left."""
-    shutil.rmtree(PAGES, ignore_errors=True)
-    for page in (*folder.rglob("*.html"), *folder.rglob("card.md")):
-        kept = PAGES / page.relative_to(folder)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(page, kept)
-    return PAGES
 
 
 def _keep_logs(stack: StackInfo) -> Path:

@@ -19,6 +19,7 @@ def show_card(stage: Stage) -> None:
     parts = re.split(r"^## ", answer.text, flags=re.MULTILINE)[1:]
     shown = [part for part in parts if part.startswith(_SHOWN)]
     stage.show(Markdown("\n\n".join(f"**{part.strip().replace(chr(10), f'**{chr(10)}', 1)}" for part in shown)))
+    stage.say(f"[dim]the whole card: {stage.keep(stage.folder / CARD_FILE)}[/]")
     stage.check(
         answer.content == (stage.folder / CARD_FILE).read_bytes(),
         f"GET /models/{MODEL} gives the card of {answer.headers.get('lambent-model')}, as it was measured and verified",

@@ -11,11 +11,14 @@ from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage
 from lambent_toolkit.modelkit import quantization_tables
 from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE
 from lambent_toolkit.modelkit.evaluating.tables import figures_table
 from lambent_toolkit.modelkit.evaluating.wording import key_figures
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.publishing import Publisher
+from lambent_toolkit.modelkit.quantization_page import QUANTIZATION_PAGE
 from lambent_toolkit.modelkit.recipes import RECIPES
+from lambent_toolkit.modelkit.training_page import TRAINING_PAGE
 from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.reporting.terminal import terminal_table
 
@@ -34,6 +37,7 @@ def train(stage: Stage) -> None:
     stage.say(f"{weights:,} weights, {last.epoch} epochs in {trained.training_s:.1f} s, seed {recipe.settings.seed}")
     stage.say(f"{data.train_items:,} digits to learn from, {data.test_items} held out")
     loss, end_loss = first.train["loss"], last.train["loss"]
+    stage.say(f"[dim]curves: {stage.keep(stage.folder / TRAINING_PAGE)}[/]")
     stage.check(end_loss < loss / 5, f"the loss fell from {loss:.3f} to {end_loss:.3f}", got=end_loss)
 
 
@@ -46,6 +50,7 @@ def quantize(stage: Stage) -> None:
         stage.say("")
     for line in quantization_tables.sentences(report, str(stage.folder)):
         stage.say(escape(line))
+    stage.say(f"[dim]Pareto plots: {stage.keep(stage.folder / QUANTIZATION_PAGE)}[/]")
     int8, float32 = report.row("int8").measured, report.row("float32").measured
     if int8 is None or float32 is None:
         raise DemoFailed("int8 or float32 could not be measured")
@@ -63,6 +68,7 @@ def evaluate(stage: Stage) -> None:
     stage.show(variants_table(report))
     stage.show(terminal_table(figures_table(key_figures(report))))
     stage.say(f"[dim]{report.published} on {report.data.test_items} held-out digits, {mistakes(report)}[/]")
+    stage.say(f"[dim]confusion, reliability, mistakes: {stage.keep(stage.folder / REPORT_PAGE)}[/]")
     stage.check(after >= _MIN_ACCURACY, f"{report.published} is right for {after:.1%} of the held-out digits")
     stage.proven("the serving interpreter preprocesses every test picture to the same bits as training did")
     stage.figures[f"accuracy Keras → {report.published}"] = f"{before:.1%} → {after:.1%}"

@@ -23,7 +23,7 @@ from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.comparison_step import run_comparison
-from lambent_toolkit.modelkit.evaluating.comparison_page import contestants_table, differences_table
+from lambent_toolkit.modelkit.evaluating.comparison_page import COMPARISON_PAGE, contestants_table, differences_table
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.named_models import NamedModels
 from lambent_toolkit.modelkit.publishing import Publisher
@@ -55,6 +55,7 @@ def make_second(stage: Stage) -> None:
     stage.show(terminal_table(contestants_table(comparison)))
     stage.show(terminal_table(differences_table(comparison)))
     stage.say(escape(comparison.verdict))
+    stage.say(f"[dim]the digits on which they differ: {stage.keep(folder.parent / COMPARISON_PAGE)}[/]")
     artifact = Artifact.read(folder)
     open_gate(check_artifact(artifact), is_forced=False)
     ref = Publisher(stage.stack).publish(artifact).ref

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ class Stage:
     console
     stack        the demo's own local stack
     folder       where the model is made
+    pages        what people look at is kept here: reports with plots, model cards
     artifact     the finished model, once step 2 is done
     figures      what the closing table shows: name → value with its unit
     """
@@ -45,6 +47,7 @@ class Stage:
     console: Console
     stack: StackInfo
     folder: Path
+    pages: Path = Path(".lambent/demo")
     artifact: Artifact | None = None
     figures: dict[str, str] = field(default_factory=dict)
 
@@ -89,6 +92,13 @@ class Stage:
     def show(self, what: RenderableType) -> None:
         """Print something, indented like the rest of the step."""
         self.console.print(Padding(what, (0, 0, 0, 2), expand=False))
+
+    def keep(self, made: Path) -> Path:
+        """Copy a page that a step has made, so that it outlives the demo; return where it is now."""
+        kept = self.pages / made.relative_to(self.folder.parent)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, kept)
+        return kept
 
     def check(self, is_true: bool, promise: str, *, got: object = None) -> None:
         """Show that a promise holds; raises DemoFailed if it does not."""
