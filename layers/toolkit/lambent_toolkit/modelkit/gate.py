@@ -18,6 +18,7 @@ from lambent.adapters.keras_archive import check_keras_archive
 from lambent.contracts.model import RawOutputs, Regression
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
+from lambent.domain.names import check_name
 from lambent.errors import LambentError, ModelFormatRefused
 from lambent.services.golden import GoldenVectors, check_declared
 from lambent_toolkit.modelkit.artifact import Artifact
@@ -93,21 +94,26 @@ def open_gate(checks: list[Check], *, is_forced: bool) -> tuple[str, ...]:
 def _contract(artifact: Artifact) -> Check:
     expected, remedy = "a contract that agrees with itself and its golden vectors", _EVALUATE
     try:
+        check_name(artifact.contract.name, what="model")
         check_contract(artifact.contract)
         check_declared(GoldenVectors.from_npz(artifact.files[GOLDEN_FILE]), artifact.contract)
     except LambentError as error:
-        return Check("contract", False, expected, error.detail, remedy)
+        return Check("contract", False, expected, _clause(error.detail), remedy)
     return Check("contract", True, expected, "it does", remedy)
+
+
+def _clause(sentence: str) -> str:
+    return sentence.removesuffix(".")
 
 
 def _serving(artifact: Artifact, serve: Serve) -> list[Check]:
     expected = "a file that the serving interpreter loads, with the contract's tensors"
-    remedy = "choose another form with `lambent quantize --variant`"
+    remedy = f"choose another form with `lambent quantize --variant`, or, if a file was exchanged, {_EVALUATE}"
     try:
         golden = GoldenVectors.from_npz(artifact.files[GOLDEN_FILE])
         run = serve(artifact.files[TFLITE_FILE], artifact.contract, golden.raw, assets=artifact.assets)
     except (ServingRefused, ServingCheckFailed, LambentError) as error:
-        return [Check("serving", False, expected, str(error), remedy)]
+        return [Check("serving", False, expected, _clause(str(error)), remedy)]
     return [Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy), _golden(artifact, golden, run)]
 
 
@@ -136,7 +142,7 @@ def _keras(artifact: Artifact) -> list[Check]:
         try:
             check_keras_archive(Path(file.name))
         except ModelFormatRefused as error:
-            return [Check("keras", False, expected, error.detail, remedy)]
+            return [Check("keras", False, expected, _clause(error.detail), remedy)]
     return [Check("keras", True, expected, "it is", remedy)]
 
 
