@@ -20,6 +20,7 @@ from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
 from lambent.domain.names import check_name
 from lambent.errors import LambentError, ModelFormatRefused
+from lambent.ports import SignatureVerifier, Signer
 from lambent.services.golden import GoldenVectors, check_declared
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
@@ -41,7 +42,7 @@ class Check:
 
     Parameters
     ----------
-    name             contract, serving, golden, keras, report or quality
+    name             contract, serving, golden, keras, report, quality or signature
     is_passed
     expected, got    in words
     remedy           what to do if it failed
@@ -70,6 +71,15 @@ def check_artifact(artifact: Artifact, *, serve: Serve = serve) -> list[Check]:
         _report(artifact),
         _quality(artifact),
     ]
+
+
+def check_signer(signer: Signer | None, verifier: SignatureVerifier) -> Check:
+    """Return whether a stack that pins keys would serve what is signed so; a new key may sign before it is pinned."""
+    pinned = verifier.key_ids
+    expected = f"signed by a key that this stack pins: {', '.join(pinned)}"
+    got = f"by the key {signer.key_id}" if signer else "not signed"
+    is_passed = signer is not None and signer.key_id in pinned
+    return Check("signature", is_passed, expected, got, "name the private half by --sign", is_forceable=True)
 
 
 def open_gate(checks: list[Check], *, is_forced: bool) -> tuple[str, ...]:
