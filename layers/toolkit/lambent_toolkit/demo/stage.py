@@ -38,7 +38,7 @@ class Stage:
     console
     stack        the demo's own local stack
     folder       where the model is made
-    artifact     the finished model, once step 2 is done
+    artifact     the finished model, once it is evaluated
     figures      what the closing table shows: name → value with its unit
     """
 
