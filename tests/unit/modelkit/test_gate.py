@@ -134,11 +134,13 @@ def test_a_contract_edited_after_it_was_measured_is_noticed(edited: ModelContrac
 def test_a_name_that_no_model_may_have_cannot_be_forced() -> None:
     checks = check_artifact(artifact(declared=contract(name="../shade")), serve=serving())
 
-    assert failed(checks) == ["contract", "report"]
+    assert failed(checks) == ["contract"]
+    with pytest.raises(GateClosed, match="model name is not allowed"):
+        open_gate(checks, is_forced=True)
 
 
-def test_limits_are_their_owner_s_to_move_after_measuring() -> None:
-    edited = contract(limits=Limits(max_rows=7), quality=QualityLimits(max_accuracy_drop_pt=3.0))
+def test_name_and_limits_are_their_owner_s_to_choose_after_measuring() -> None:
+    edited = contract(name="shadow", limits=Limits(max_rows=7), quality=QualityLimits(max_accuracy_drop_pt=3.0))
 
     assert failed(check_artifact(artifact(declared=edited), serve=serving())) == []
 

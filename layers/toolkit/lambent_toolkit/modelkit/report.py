@@ -268,10 +268,10 @@ class Report(_Figures, frozen=True, kw_only=True):
 def measured_contract_sha256(contract: ModelContract) -> str:
     """Return the digest of all in a contract that figures depend on.
 
-    That is everything but ``limits`` and ``quality``, which their owner may move at any time. Labels that changed
-    places would be seen by nothing else: every tensor stays what it was.
+    That is everything but ``name``, ``limits`` and ``quality``, which are their owner's to choose at any time. Labels
+    that changed places would be seen by nothing else: every tensor stays what it was.
     """
-    measured = msgspec.structs.replace(contract, limits=Limits(), quality=QualityLimits())
+    measured = msgspec.structs.replace(contract, name="", limits=Limits(), quality=QualityLimits())
     return digest(msgspec.json.encode(measured))
 
 
