@@ -134,7 +134,7 @@ def check(
 
         declared = read_contract(contract)
         check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
-    screen().print(f"{contract} fits {model}.")
+    screen().print(f"{contract} fits {model}.", markup=False)
 
 
 def _show_tensors(contract: ModelContract) -> None:

@@ -71,7 +71,7 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         forced = Forced(by=who, why=why, failed_checks=failed) if failed else None
         record = publisher.publish(artifact, forced=forced, why=why)
     if forced is not None:
-        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}")
+        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}", markup=False)
     signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"
     console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]}, {signed})")
     console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")
