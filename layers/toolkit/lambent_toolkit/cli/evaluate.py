@@ -65,9 +65,9 @@ def evaluate(
             else:
                 report = Workbench(folder, watcher=watcher).evaluate(data=data)
         print_report(console, report)
-    console.print(f"Report: {folder}/report.html", soft_wrap=True)
+    console.print(f"Report: {folder}/report.html", soft_wrap=True, markup=False)
     if not published:
-        console.print(f"Next: lambent publish {folder}", soft_wrap=True)
+        console.print(f"Next: lambent publish {folder}", soft_wrap=True, markup=False)
 
 
 def compare(
@@ -95,7 +95,7 @@ def compare(
             pair = models.ready(first), models.ready(second)
             compared = run_comparison(*pair, folder, data_name=data, watcher=watcher)
         print_comparison(console, compared)
-    console.print(f"Page: {folder}/compare.html", soft_wrap=True)
+    console.print(f"Page: {folder}/compare.html", soft_wrap=True, markup=False)
 
 
 def print_report(console: Console, report: Report) -> None:
