@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import h5py
 import numpy as np
 
+File = TypeVar("File", Path, BytesIO)
 DENSE = {
     "module": "keras.layers",
     "class_name": "Dense",
@@ -59,9 +60,9 @@ def weights(fill: Callable[[h5py.File], None] | None = None) -> bytes:
 
 
 def keras_archive(
-    path: Path, config: Any = None, *, weights_body: bytes | None = None, more: Mapping[str | ZipInfo, bytes] = {}
-) -> Path:
-    """Write a .keras file; ``config`` may be bytes that are no JSON."""
+    path: File, config: Any = None, *, weights_body: bytes | None = None, more: Mapping[str | ZipInfo, bytes] = {}
+) -> File:
+    """Write a .keras file, to a path or into memory; ``config`` may be bytes that are no JSON."""
     body = config if isinstance(config, bytes) else json.dumps(config or sequential(DENSE)).encode()
     with ZipFile(path, "w", ZIP_STORED) as archive:
         archive.writestr("metadata.json", b'{"keras_version": "3.15.1"}')

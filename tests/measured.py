@@ -29,6 +29,7 @@ def report(**changes: object) -> Report:
         "model": "animals",
         "task": "classification",
         "model_sha256": "1" * 64,
+        "contract_sha256": "4" * 64,
         "published": "int8",
         "reference": "keras",
         "source": Source(kind="recipe", name="animals", sha256="2" * 64, seed=7, epochs=3),

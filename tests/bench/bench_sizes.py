@@ -22,7 +22,7 @@ def main() -> None:
         table.add_row(folder.name, _mib(size_bytes(folder)), _mib(size_bytes(folder, "*.pyc")), largest(folder))
     predict = [folder for folder in folders if folder.name in PREDICT]
     totals = [sum(size_bytes(folder, pattern) for folder in predict) for pattern in ("*", "*.pyc")]
-    table.add_row("[bold]predict + layers[/]", *(f"[bold]{_mib(total)}[/]" for total in totals), "")
+    table.add_row("predict + layers", *(_mib(total) for total in totals), "", style="bold")
     screen().print(table)
 
 

@@ -176,7 +176,16 @@ def test_what_is_not_there_is_refused(name: str, version: str, refusal: type[Exc
         shown(world).version(name, version)
 
 
-@pytest.mark.parametrize(("card", "told"), [(b"x" * (MAX_CARD_BYTES + 1), "at most 262144"), (b"\xff", "UTF-8")])
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        (b"x" * (MAX_CARD_BYTES + 1), "at most 262144"),
+        (b"\xff", "UTF-8"),
+        (b"# shade\n\x1b[2J", "U\\+001B at character 8"),
+        ("# shade\x9b2J".encode(), "U\\+009B"),
+    ],
+    ids=["huge", "no text", "clears the screen", "clears it in one character"],
+)
 def test_what_is_no_card_is_not_published(card: bytes, told: str) -> None:
     world = World()
 

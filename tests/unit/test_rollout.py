@@ -30,6 +30,7 @@ from lambent.errors import (
     Conflict,
     LambentError,
     ModelNotFound,
+    NameInvalid,
     RequestInvalid,
     Unavailable,
     VersionInUse,
@@ -197,6 +198,7 @@ def test_a_label_that_is_set_has_no_canary_any_more(world: World) -> None:
         (lambda world: mover(world, by="two\nlines").start_canary(2, 500), RequestInvalid),
         (lambda world: point(world, 2, revision=0), AliasConflict),
         (lambda world: point(world, 9), ModelNotFound),
+        (lambda world: labelled(world, "2"), NameInvalid),
         (lambda world: LabelMover(NAME, "no", registry=world.registry, clock=world.clock).promote(), ModelNotFound),
         (lambda world: retired(world, 9), ModelNotFound),
         (lambda world: retired(world, 1), VersionInUse),
@@ -209,6 +211,18 @@ def test_a_move_that_makes_no_sense_is_refused_and_changes_nothing(world: World,
         move(world)
 
     assert live(world) == before
+
+
+def labelled(world: World, label: str) -> None:
+    set_label(NAME, label, 1, registry=world.registry, clock=world.clock)
+
+
+def test_a_label_is_never_taken_for_a_version(world: World) -> None:
+    with pytest.raises(NameInvalid, match="name it v2"):
+        labelled(world, "2")
+
+    labelled(world, "2b")
+    assert {label.label for label in world.registry.labels(NAME)} == {"2b", "live"}
 
 
 def retired(world: World, version: int, **more: object) -> None:

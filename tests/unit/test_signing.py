@@ -14,6 +14,8 @@ from lambent.domain.signatures import ManifestSignature, signed_bytes
 from lambent.errors import Misconfigured, ModelIntegrityFailed, ModelSignatureInvalid
 from lambent.services.check_signature import SignatureCheck
 from lambent_toolkit.modelkit.errors import KeyUnusable
+from lambent_toolkit.modelkit.gate import check_signer
+from lambent_toolkit.modelkit.pinned_keys import check_servable
 from lambent_toolkit.modelkit.signing import (
     FileSigner,
     create_key,
@@ -250,3 +252,50 @@ def test_what_is_no_key_is_refused(tmp_path: Path, body: bytes) -> None:
         read_public_key(path)
     with pytest.raises(KeyUnusable, match="cannot be read"):
         read_signer(tmp_path / "nothing", passphrase=never_asked)
+
+
+def servable(world: World, ref: ModelRef, *signers: FileSigner) -> None:
+    verifier = P256Verifier(",".join(signer.public_key.parameter for signer in signers)) if signers else None
+    check_servable(ref, registry=world.registry, store=world.store, verifier=verifier)
+
+
+def test_no_label_goes_to_a_version_that_no_pinned_key_signed() -> None:
+    ours, theirs = new_signer(), new_signer()
+    world = World(signer=ours)
+    signed = world.publish()
+    world.signer = theirs
+    foreign = world.publish()
+
+    servable(world, signed, ours)
+    servable(world, foreign)
+    with pytest.raises(ModelSignatureInvalid, match="not one that this stack takes"):
+        servable(world, foreign, ours)
+
+
+def test_no_label_goes_to_a_version_whose_manifest_was_changed() -> None:
+    world = World()
+    ref = world.publish()
+    world.store.objects[ref.key("manifest.json")] = b"{}"
+
+    with pytest.raises(ModelIntegrityFailed):
+        servable(world, ref)
+
+
+def test_a_version_that_does_not_exist_is_left_to_the_label_s_move() -> None:
+    world = World()
+    ref = world.publish()
+
+    servable(world, ModelRef(ref.name, 99))
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_publishing_tells_whether_the_stack_pins_the_key_that_signs(is_pinned: bool) -> None:
+    signer = new_signer()
+    verifier = P256Verifier((signer if is_pinned else new_signer()).public_key.parameter)
+
+    check = check_signer(signer, verifier)
+
+    assert check.is_passed is is_pinned
+    assert check.is_forceable  # a key may sign before it is pinned
+    assert signer.key_id in check.got
+    assert not check_signer(None, verifier).is_passed

@@ -17,6 +17,7 @@ from patience import wait_for
 
 from lambent.domain.model import CONTRACT_FILE
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
+from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.sandbox import StackInfo
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,6 +26,7 @@ LAMBENT = Path(sys.executable).with_name("lambent")
 TENANT = "pinned"
 REFUSED = "model_signature_invalid"
 OURS, UNSIGNED, THEIRS = 1, 2, 3
+GATE_CLOSED, REFUSED_BY_SERVICE = 31, 20  # exit codes
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Pinned:
         return lambent(self.home, *words)
 
     def go_live(self, version: int) -> None:
-        self.lambent("label", "set", "digits", "live", str(version), "--state", "stack")
+        """Move the label past all that the command checks."""
+        Publisher(self.product.info).set_label("digits", "live", version)
 
     def predict(self, path: str = "/models/digits/predict") -> Any:
         return self.product.http.post(path, content=self.product.seven, headers={"Content-Type": "image/png"})
@@ -62,8 +65,12 @@ class Pinned:
         return dict(self.product.wait_for_job(job_id, TENANT, patience_s=120))
 
 
+def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(LAMBENT), *words], cwd=home, capture_output=True, text=True, check=False)
+
+
 def lambent(home: Path, *words: str) -> str:
-    done = subprocess.run([str(LAMBENT), *words], cwd=home, capture_output=True, text=True, check=False)
+    done = run(home, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -80,7 +87,9 @@ def pinned(tmp_path_factory: pytest.TempPathFactory, as_product: Callable[[Stack
         write_folder(home / "model")
         publish = ["publish", "model", "--state", "stack"]
         for version, key in ((OURS, "ours.pem"), (UNSIGNED, None), (THEIRS, "theirs.pem")):
-            told = lambent(home, *publish, *([] if key is None else ["--sign", key]))
+            signed = [] if key is None else ["--sign", key]
+            forced = [] if version == OURS else ["--force", "--why", "to see it refused"]
+            told = lambent(home, *publish, *signed, *forced)
             assert re.search(rf"published digits@{version} .*{'not signed' if key is None else 'signed by key'}", told)
         lambent(home, "label", "set", "digits", "live", str(OURS), "--state", "stack")
         yield Pinned(home, as_product(StackInfo.load(home / "stack")))
@@ -137,6 +146,34 @@ def test_any_other_version_is_refused_at_every_door_and_the_label_goes_back(pinn
     assert pinned.upload(f"after-{version}.png")["label"] == "7"
     # All that came in between has its outcome; no message is on its way to nowhere.
     assert waiting_anywhere(pinned) == {}
+
+
+@pytest.mark.parametrize("key", [[], ["--sign", "theirs.pem"]])
+def test_what_the_stack_would_not_serve_is_not_published_unless_forced(pinned: Pinned, key: list[str]) -> None:
+    before = pinned.product.http.get("/models/digits").json()["versions"]
+
+    done = run(pinned.home, "publish", "model", "--state", "stack", *key)
+
+    assert done.returncode == GATE_CLOSED
+    assert "signature: expected signed by a key that this stack pins" in done.stderr
+    assert pinned.product.http.get("/models/digits").json()["versions"] == before
+
+
+@pytest.mark.parametrize("version", [UNSIGNED, THEIRS])
+def test_no_requests_are_sent_to_a_version_that_would_refuse_them(pinned: Pinned, version: int) -> None:
+    pinned.go_live(OURS)
+
+    moves = [
+        run(pinned.home, *words, "--state", "stack")
+        for words in (
+            ["label", "set", "digits", "live", str(version)],
+            ["canary", "digits", str(version), "--weight", "10%"],
+        )
+    ]
+
+    assert [(done.returncode, REFUSED in done.stderr) for done in moves] == [(REFUSED_BY_SERVICE, True)] * 2
+    assert pinned.product.http.get("/models/digits").json()["labels"]["live"] == str(OURS)
+    assert pinned.predict().json()["version"] == str(OURS)
 
 
 def test_a_signed_version_that_is_replayed_under_a_new_number_is_refused(pinned: Pinned) -> None:

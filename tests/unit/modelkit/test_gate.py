@@ -1,6 +1,7 @@
 """What stands between a folder and a version."""
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from builders import World, contract, golden_vectors, model_files, tell_shade
-from lambent.contracts.model import Forced, ModelContract, QualityLimits, Regression, VersionManifest
+from foreign_files import keras_archive, layer, sequential, weights
+from lambent.contracts.model import Forced, Limits, ModelContract, QualityLimits, Regression, VersionManifest
 from lambent.domain.model import digest
 from lambent.services.golden import GoldenVectors
 from lambent.services.publish import publish_version
@@ -18,24 +20,26 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
 from lambent_toolkit.modelkit.quantization_report import Loss
-from lambent_toolkit.modelkit.report import DataFigures, Report, Source, VariantFigures
+from lambent_toolkit.modelkit.report import DataFigures, Report, Source, VariantFigures, measured_contract_sha256
 from lambent_toolkit.modelkit.serving_check import ServingRun
 
 GOLDEN = golden_vectors(contract(), tell_shade)
-FILES = model_files(GOLDEN)
+FILES = {**model_files(GOLDEN), "model.keras": keras_archive(BytesIO()).getvalue()}
 
 
 def report(*, drop_pt: float = 0.0, model_sha256: str = digest(FILES["model.tflite"]), **changes: object) -> Report:
     measured = VariantFigures(size_bytes=5, sha256=model_sha256, runtime="ai-edge-litert", accuracy=0.95)
+    keras = msgspec.structs.replace(measured, sha256=digest(FILES["model.keras"]), runtime="tensorflow")
     told = Report(
         model="shade",
         task="classification",
         model_sha256=model_sha256,
+        contract_sha256=measured_contract_sha256(contract()),
         published="int8",
         reference="keras",
         source=Source(kind="recipe", name="shade", sha256="0" * 64, seed=1, epochs=1),
         data=DataFigures(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
-        variants={"keras": measured, "int8": measured},
+        variants={"keras": keras, "int8": measured},
         loss=Loss(value=drop_pt, low=-9.0, high=99.0),
         resamples=2000,
         bootstrap_seed=1,
@@ -44,8 +48,10 @@ def report(*, drop_pt: float = 0.0, model_sha256: str = digest(FILES["model.tfli
     return msgspec.structs.replace(told, **changes)
 
 
-def artifact(told: Report | None = None, declared: ModelContract | None = None) -> Artifact:
-    return Artifact(declared or contract(), told or report(), FILES)
+def artifact(
+    told: Report | None = None, declared: ModelContract | None = None, files: dict[str, bytes] = FILES
+) -> Artifact:
+    return Artifact(declared or contract(), told or report(), files)
 
 
 def serving(golden: GoldenVectors = GOLDEN) -> object:
@@ -72,7 +78,7 @@ def die(*_: object, **__: object) -> ServingRun:
 def test_a_version_as_evaluated_passes_every_check() -> None:
     checks = check_artifact(artifact(), serve=serving())
 
-    assert [check.name for check in checks] == ["contract", "serving", "golden", "report", "quality"]
+    assert [check.name for check in checks] == ["contract", "serving", "golden", "keras", "report", "quality"]
     assert failed(checks) == []
     assert open_gate(checks, is_forced=False) == ()
 
@@ -89,7 +95,7 @@ def test_a_drop_beyond_the_contract_s_limit_is_stopped(drop_pt: float, names: li
 @pytest.mark.parametrize(("increase", "names"), [(0.02, []), (0.021, ["quality"]), (-0.1, [])])
 def test_a_regression_is_held_to_the_rise_of_its_error(increase: float, names: list[str]) -> None:
     declared = contract(quality=QualityLimits(max_rmse_increase=0.02), postprocessing=Regression())
-    told = report(drop_pt=increase, task="regression")
+    told = report(drop_pt=increase, task="regression", contract_sha256=measured_contract_sha256(declared))
 
     quality = check_artifact(artifact(told, declared), serve=serving())[-1]
 
@@ -99,6 +105,62 @@ def test_a_regression_is_held_to_the_rise_of_its_error(increase: float, names: l
 
 def test_a_report_on_another_file_of_the_same_size_is_noticed() -> None:
     assert failed(check_artifact(artifact(report(model_sha256="1" * 64)), serve=serving())) == ["report"]
+
+
+def swapped(declared: ModelContract) -> ModelContract:
+    """Return a contract whose first two labels have changed places."""
+    first, second, *rest = declared.postprocessing.labels
+    spec = msgspec.structs.replace(declared.postprocessing, labels=(second, first, *rest))
+    return msgspec.structs.replace(declared, postprocessing=spec)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        swapped(contract()),
+        contract(golden_tolerance=9.0),
+        contract(preprocessing=msgspec.structs.replace(contract().preprocessing, resize="nearest")),
+    ],
+    ids=["labels", "tolerance", "preprocessing"],
+)
+def test_a_contract_edited_after_it_was_measured_is_noticed(edited: ModelContract) -> None:
+    checks = check_artifact(artifact(declared=edited), serve=serving())
+
+    assert failed(checks) == ["report"]
+    with pytest.raises(GateClosed, match=r"report on contract\.json [0-9a-f]{12}…, got one on contract\.json"):
+        open_gate(checks, is_forced=False)
+
+
+def test_a_name_that_no_model_may_have_cannot_be_forced() -> None:
+    checks = check_artifact(artifact(declared=contract(name="../shade")), serve=serving())
+
+    assert failed(checks) == ["contract"]
+    with pytest.raises(GateClosed, match="model name is not allowed"):
+        open_gate(checks, is_forced=True)
+
+
+def test_name_and_limits_are_their_owner_s_to_choose_after_measuring() -> None:
+    edited = contract(name="shadow", limits=Limits(max_rows=7), quality=QualityLimits(max_accuracy_drop_pt=3.0))
+
+    assert failed(check_artifact(artifact(declared=edited), serve=serving())) == []
+
+
+def test_a_model_keras_exchanged_after_it_was_measured_is_noticed(tmp_path: Path) -> None:
+    other = keras_archive(tmp_path / "other.keras", weights_body=weights(lambda file: file.create_group("more")))
+
+    checks = check_artifact(artifact(files={**FILES, "model.keras": other.read_bytes()}), serve=serving())
+
+    assert failed(checks) == ["report"]
+
+
+def test_a_model_keras_with_code_in_it_is_stopped_even_when_forced(tmp_path: Path) -> None:
+    other = keras_archive(tmp_path / "other.keras", sequential(layer("Lambda")))
+
+    checks = check_artifact(artifact(files={**FILES, "model.keras": other.read_bytes()}), serve=serving())
+
+    assert failed(checks) == ["keras", "report"]
+    with pytest.raises(GateClosed, match="Lambda"):
+        open_gate(checks, is_forced=True)
 
 
 def test_a_model_that_was_never_evaluated_is_published_by_force_only() -> None:
@@ -111,7 +173,8 @@ def test_a_model_that_was_never_evaluated_is_published_by_force_only() -> None:
 
 
 def test_an_imported_file_that_is_the_model_has_nothing_to_lose() -> None:
-    checks = check_artifact(artifact(report(reference=None, loss=None)), serve=serving())
+    alone = {name: body for name, body in FILES.items() if "keras" not in name}
+    checks = check_artifact(artifact(report(reference=None, loss=None), files=alone), serve=serving())
 
     assert failed(checks) == []
     assert "this file is the model" in checks[-1].got
@@ -159,11 +222,11 @@ def test_golden_vectors_that_cannot_be_read_are_stopped() -> None:
 def test_all_failed_checks_are_told_at_once_with_the_way_out() -> None:
     checks = check_artifact(artifact(report(drop_pt=45.0, model_sha256="1" * 64)), serve=serving())
 
-    with pytest.raises(GateClosed, match=r"2 of 5 checks failed.*--force") as closed:
+    with pytest.raises(GateClosed, match=r"2 of 6 checks failed.*--force") as closed:
         open_gate(checks, is_forced=False)
 
     assert "drop 45.00 pt" in str(closed.value)
-    assert "one on sha256 111111111111" in str(closed.value)
+    assert "one on model.tflite 111111111111" in str(closed.value)
 
 
 def test_what_is_forced_is_named_and_kept_in_the_manifest() -> None:

@@ -39,10 +39,18 @@ def test_report_of_an_earlier_release_is_refused_with_what_to_do() -> None:
         decode_report(body, of="digits@3")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"schema_version": 2}'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"schema_version": 3}'])
 def test_report_that_cannot_be_read_is_refused(body: bytes) -> None:
     with pytest.raises(ReportOutdated, match="cannot be read"):
         decode_report(body, of="x")
+
+
+@pytest.mark.parametrize("changes", [{"published": "int16x8"}, {"reference": "saved_model"}])
+def test_report_without_a_variant_that_it_speaks_of_is_refused(changes: dict[str, str]) -> None:
+    body = {**json.loads(to_json(report())), **changes}
+
+    with pytest.raises(ReportOutdated, match=next(iter(changes.values()))):
+        decode_report(json.dumps(body).encode(), of="x")
 
 
 def test_mistakes_are_told_commonest_first() -> None:

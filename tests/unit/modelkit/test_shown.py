@@ -6,7 +6,7 @@ import pytest
 
 from builders import World
 from lambent.domain.model import ModelChoice
-from lambent.errors import ModelIntegrityFailed, ModelNotFound
+from lambent.errors import ModelIntegrityFailed, ModelNotFound, NameInvalid
 from lambent_toolkit.cli.show import print_version
 from lambent_toolkit.modelkit.shown import parse_choice, show_version
 
@@ -21,6 +21,11 @@ from lambent_toolkit.modelkit.shown import parse_choice, show_version
 )
 def test_a_version_is_named_as_everywhere(text: str, choice: ModelChoice) -> None:
     assert parse_choice(text) == choice
+
+
+def test_a_name_that_stops_at_the_at_sign_is_not_taken_for_live() -> None:
+    with pytest.raises(NameInvalid, match="shade@live"):
+        parse_choice("shade@")
 
 
 def test_the_published_card_is_shown() -> None:

@@ -36,6 +36,24 @@ def test_artifact_without_evaluation_is_not_published(tmp_path: Path) -> None:
         Artifact.read(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model.tflite", "card.md"])
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path, name: str) -> None:
+    for file in ("model.keras", "model.tflite", "contract.json", "golden.npz", "golden.keras.npz", "report.json"):
+        (tmp_path / file).write_bytes(b"{}")
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(StepMissing, match=rf"{name} in .* cannot be read \(Is a directory\)"):
+        Artifact.read(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+
+    with pytest.raises(StepMissing, match=r"no model.tflite"):
+        Artifact.read(tmp_path / "model")
+
+
 def test_serving_process_gets_nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", "elsewhere")
     monkeypatch.setenv("VIRTUAL_ENV", "elsewhere")

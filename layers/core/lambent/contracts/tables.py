@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
+from lambent.contracts.csv_lines import NUMBER, BoundedLines, RowTooLong
 from lambent.contracts.model import Column, NumericColumn
 from lambent.contracts.schema_errors import shown_name
 from lambent.errors import ColumnInvalid, RequestInvalid, TextInvalid
@@ -15,7 +15,6 @@ from lambent.errors import ColumnInvalid, RequestInvalid, TextInvalid
 ROWS = "rows"
 MAX_ROW_CHARACTERS = 262_144
 _MAX_LINES_PER_ROW = 2
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _MAX_NUMBER_CHARACTERS = 400
 _NAMED = 20
 # A cell that begins so is a formula to a spreadsheet (https://owasp.org/www-community/attacks/CSV_Injection).
@@ -65,36 +64,10 @@ def _row(cells: list[str], header: list[str], numeric: set[str], *, place: str) 
     return {name: _value(cell, name in numeric, f"{place}.{name}") for name, cell in zip(header, cells, strict=True)}
 
 
-class _BoundedLines:
-    """Hands out lines, no more than MAX_ROW_CHARACTERS for one row: a row's cells are all in memory at once."""
-
-    def __init__(self, body: bytes) -> None:
-        self._text = TextIOWrapper(BytesIO(body), encoding="utf-8-sig", newline="")
-        self._left = MAX_ROW_CHARACTERS
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(self._left + 1)
-        if not line:
-            raise StopIteration
-        self._left -= len(line)
-        if self._left < 0:
-            raise ColumnInvalid(
-                f"A row of the table has more than {MAX_ROW_CHARACTERS} characters; is a quote not closed?",
-                field=ROWS,
-                limit=MAX_ROW_CHARACTERS,
-            )
-        return line
-
-    def begin_row(self) -> None:
-        """Count from here."""
-        self._left = MAX_ROW_CHARACTERS
-
-
 def _records(body: bytes) -> Iterator[list[str]]:
-    lines = _BoundedLines(body)
+    lines = BoundedLines(
+        TextIOWrapper(BytesIO(body), encoding="utf-8-sig", newline=""), most_characters=MAX_ROW_CHARACTERS
+    )
     reader = csv.reader(lines, strict=True)
     try:
         for cells in reader:
@@ -102,6 +75,8 @@ def _records(body: bytes) -> Iterator[list[str]]:
             yield cells
     except UnicodeDecodeError as exc:
         raise TextInvalid("The table is not UTF-8.", field="body") from exc
+    except RowTooLong as exc:
+        raise ColumnInvalid(f"The table cannot be read: {exc}", field=ROWS, limit=MAX_ROW_CHARACTERS) from exc
     except csv.Error as exc:
         raise ColumnInvalid(
             f"The table is not CSV at line {reader.line_num}: {exc}. Quote cells that hold commas or quotes.",
@@ -131,7 +106,7 @@ def _value(cell: str, is_number: bool, field: str) -> float | str | None:
     if not is_number:
         return cell
     number = cell.strip()
-    if len(number) > _MAX_NUMBER_CHARACTERS or _NUMBER.fullmatch(number) is None:
+    if len(number) > _MAX_NUMBER_CHARACTERS or NUMBER.fullmatch(number) is None:
         raise ColumnInvalid("The cell must hold a number, with a point for decimals, or nothing.", field=field)
     return float(number)
 

@@ -87,7 +87,10 @@ def check_weight(weight_bp: int) -> int:
 
 
 def _weight_invalid(text: str) -> RequestInvalid:
-    return RequestInvalid(f"A canary's weight is {_WEIGHT_RULE}.", field="weight", limit=_WEIGHT_RULE, got=text[:64])
+    got = text[:64]
+    return RequestInvalid(
+        f"A canary's weight is {_WEIGHT_RULE}; {got!r} is none.", field="weight", limit=_WEIGHT_RULE, got=got
+    )
 
 
 def new_label(name: str, label: str, version: int, change: Change) -> LabelRecord:

@@ -52,7 +52,9 @@ def check_unused(ref: ModelRef, *, registry: Registry, jobs: JobStore) -> None:
     if users:
         more = f" and {len(users) - _MOST_TOLD} more" if len(users) > _MOST_TOLD else ""
         raise VersionInUse(
-            f"{ref} is in use by {', '.join(users[:_MOST_TOLD])}{more}.", field="version", got=users[:_MOST_TOLD]
+            f"{ref} is in use by {', '.join(users[:_MOST_TOLD])}{more}; move the labels and let the jobs end first.",
+            field="version",
+            got=users[:_MOST_TOLD],
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lambent.domain.model import LabelRecord, ModelRef, MoveAction
 from lambent.domain.names import check_name
 from lambent.domain.rollout import moved, new_label, stale
+from lambent.errors import NameInvalid
 from lambent.ports import Clock, Registry
 from lambent.services.change import change_of
 from lambent.services.move_label import active_version
@@ -35,7 +36,7 @@ def set_label(
     AliasConflict    somebody else moved the label in the meantime, or it is not at ``revision``
     """
     check_name(name, what="model")
-    check_name(label, what="label")
+    _check_label(label)
     active_version(ModelRef(name, version), registry)
     change = change_of(clock, by=by, why=why)
     current = registry.label(name, label)
@@ -47,3 +48,12 @@ def set_label(
         record = moved(current, MoveAction.SET, version, change)
     registry.set_label(record)
     return record
+
+
+def _check_label(label: str) -> None:
+    check_name(label, what="label")
+    if label.isdigit():
+        # MODEL@2 is version 2, and must never be another one that a label "2" points to.
+        raise NameInvalid(
+            f"A label is no number, as {label} is that of a version: name it v{label}, say.", field="label", got=label
+        )

@@ -65,9 +65,9 @@ def evaluate(
             else:
                 report = Workbench(folder, watcher=watcher).evaluate(data=data)
         print_report(console, report)
-    console.print(f"Report: {folder}/report.html", soft_wrap=True)
+    console.print(f"Report: {folder}/report.html", soft_wrap=True, markup=False)
     if not published:
-        console.print(f"Next: lambent publish {folder}", soft_wrap=True)
+        console.print(f"Next: lambent publish {folder}", soft_wrap=True, markup=False)
 
 
 def compare(
@@ -95,11 +95,13 @@ def compare(
             pair = models.ready(first), models.ready(second)
             compared = run_comparison(*pair, folder, data_name=data, watcher=watcher)
         print_comparison(console, compared)
-    console.print(f"Page: {folder}/compare.html", soft_wrap=True)
+    console.print(f"Page: {folder}/compare.html", soft_wrap=True, markup=False)
 
 
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured of a model."""
+    from rich.text import Text
+
     from lambent_toolkit.cli.tables import variants_table
     from lambent_toolkit.modelkit.evaluating.tables import figures_table
     from lambent_toolkit.modelkit.evaluating.wording import key_figures
@@ -110,7 +112,7 @@ def print_report(console: Console, report: Report) -> None:
     for line in _lines(report):
         console.print(line, soft_wrap=True, markup=False)
     for warning in report.warnings:
-        console.print(f"[yellow]![/] {warning}", soft_wrap=True)
+        console.print(Text.assemble(("!", "yellow"), f" {warning}"), soft_wrap=True)
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -126,6 +128,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 def print_comparison(console: Console, compared: Compared) -> None:
     """Print two models side by side."""
+    from rich.text import Text
+
     from lambent_toolkit.modelkit.evaluating.comparison_page import (
         contestants_table,
         differences_table,
@@ -141,7 +145,7 @@ def print_comparison(console: Console, compared: Compared) -> None:
         show = item_shower(compared.items, compared.contract)
         console.print(terminal_table(differing_table(comparison, show, at_most=_MOST_ITEMS)))
     for warning in comparison.warnings:
-        console.print(f"[yellow]![/] {warning}", soft_wrap=True)
+        console.print(Text.assemble(("!", "yellow"), f" {warning}"), soft_wrap=True)
     console.print(comparison.verdict, soft_wrap=True, markup=False)
 
 

@@ -75,7 +75,7 @@ def import_(  # noqa: PLR0917 - typer makes options of them
     if record.is_trusted:
         console.print("Its code was run once and is not kept: there is no model.keras for the GPU lane.")
     step = "quantize" if record.kind == "keras" and not record.is_trusted else "evaluate"
-    console.print(f"Next: lambent {step} {out} --data NAME")
+    console.print(f"Next: lambent {step} {out} --data NAME", markup=False)
 
 
 @contract_app.command("init")
@@ -113,10 +113,10 @@ def init(  # noqa: PLR0917 - typer makes options of them
         )
         write_contract(out, draft.contract)
     _show_tensors(draft.contract)
-    console.print(f"\nwrote {out}. It is a draft; check before you import:")
+    console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False)
     for sentence in draft.to_check:
-        console.print(f"  - {sentence}", soft_wrap=True)
-    console.print(f"Next: lambent contract check {out} {model}")
+        console.print(f"  - {sentence}", soft_wrap=True, markup=False)
+    console.print(f"Next: lambent contract check {out} {model}", markup=False)
 
 
 @contract_app.command("check")
@@ -134,7 +134,7 @@ def check(
 
         declared = read_contract(contract)
         check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
-    screen().print(f"{contract} fits {model}.")
+    screen().print(f"{contract} fits {model}.", markup=False)
 
 
 def _show_tensors(contract: ModelContract) -> None:

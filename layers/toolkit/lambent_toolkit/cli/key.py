@@ -40,7 +40,7 @@ def new(
         from lambent_toolkit.modelkit.signing import create_key, public_path
 
         public = create_key(out, passphrase=_ask(confirm=True) if passphrase else None)
-    screen().print(f"key {public.key_id}: {out} (keep it secret), {public_path(out)}")
+    screen().print(f"key {public.key_id}: {out} (keep it secret), {public_path(out)}", markup=False)
     _tell_parameter(public)
 
 

@@ -31,7 +31,7 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         typer.Option(help=f"Private key that signs the version; {KEY_FILE} if that exists.", show_default=False),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Publish against failed checks of report and quality; needs --why.")
+        bool, typer.Option("--force", help="Publish against failed checks of report, quality, signature; needs --why.")
     ] = False,
     why: Annotated[
         str, typer.Option(metavar="TEXT", help="Why this version; kept with it. --force needs it.", show_default=False)
@@ -54,20 +54,24 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         from lambent.contracts.model import Forced
         from lambent_toolkit.cli.tables import checks_table
         from lambent_toolkit.modelkit.artifact import Artifact
-        from lambent_toolkit.modelkit.gate import check_artifact, open_gate
+        from lambent_toolkit.modelkit.gate import check_artifact, check_signer, open_gate
+        from lambent_toolkit.modelkit.pinned_keys import pinned_keys
         from lambent_toolkit.modelkit.publishing import Publisher
         from lambent_toolkit.sandbox.stack_info import StackInfo
 
         who = getuser() if by is None else by
-        publisher = Publisher(StackInfo.load(state), signer=find_signer(sign), by=who)
+        stack, signer = StackInfo.load(state), find_signer(sign)
+        publisher = Publisher(stack, signer=signer, by=who)
         artifact = Artifact.read(folder)
         checks = check_artifact(artifact)
+        if (verifier := pinned_keys(stack)) is not None:
+            checks.append(check_signer(signer, verifier))
         console.print(checks_table(checks))
         failed = open_gate(checks, is_forced=force)
         forced = Forced(by=who, why=why, failed_checks=failed) if failed else None
         record = publisher.publish(artifact, forced=forced, why=why)
     if forced is not None:
-        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}")
+        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}", markup=False)
     signed = f"signed by key {record.signature.key_id}" if record.signature else "not signed"
     console.print(f"published {record.ref} (manifest sha256 {record.manifest_sha256[:12]}, {signed})")
     console.print(f"Next: lambent label set {record.ref.name} live {record.ref.version}")

@@ -60,5 +60,5 @@ def quantize(  # noqa: PLR0917 - typer passes every option by name
             console.print(terminal_table(table), "")
         for line in tables.sentences(report, str(folder)):
             console.print(line, markup=False, soft_wrap=True)
-    console.print(f"Plots: {folder}/quantization.html")
-    console.print(f"Next: lambent evaluate {folder}")
+    console.print(f"Plots: {folder}/quantization.html", markup=False)
+    console.print(f"Next: lambent evaluate {folder}", markup=False)

@@ -189,7 +189,8 @@ def gc(
         found = rollout.garbage(retired_for_days=days)
         console.print(garbage_table(found) if found else "Nothing to remove.")
         if not yes:
-            console.print("Nothing was removed; --yes removes these." if found else "")
+            if found:
+                console.print("Nothing was removed; --yes removes these.")
             return
         for each in found:
             done = "removed" if rollout.remove(each, retired_for_days=days) else "kept: somebody needs it by now"

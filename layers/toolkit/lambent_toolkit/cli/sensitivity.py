@@ -53,4 +53,4 @@ def sensitivity(  # noqa: PLR0917 - typer passes every option by name
         console.print(verdict(report))
         if tuned:
             console.print(fine_tuning_verdict(tuned))
-    console.print(f"Plot: {folder}/sensitivity.html")
+    console.print(f"Plot: {folder}/sensitivity.html", markup=False)

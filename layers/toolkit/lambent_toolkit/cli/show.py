@@ -53,6 +53,6 @@ def print_version(shown: Shown) -> None:
     for name, entry in shown.manifest.files.items():
         files.add_row(name, f"{entry.size_bytes / 1000:.1f} kB", entry.sha256[:12])
     console.print(files)
-    if shown.manifest.forced is not None:
-        console.print(f"forced by {shown.manifest.forced.by}: {shown.manifest.forced.why}", markup=False)
+    if (forced := shown.manifest.forced) is not None:
+        console.print(f"forced by {forced.by} against {', '.join(forced.failed_checks)}: {forced.why}", markup=False)
     console.print(Markdown(shown.card))

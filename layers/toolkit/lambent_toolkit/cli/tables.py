@@ -6,15 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.style import StyleType
+
     from lambent_toolkit.modelkit.gate import Check
     from lambent_toolkit.modelkit.report import Report
 
 
-def plain_table(*headings: str, right: tuple[int, ...] = ()) -> Table:
+class PlainTable(Table):
+    """A table whose texts are shown as they are: names, reasons and errors of strangers may look like markup."""
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """Add a row; styled cells come as `rich.text.Text`."""
+        shown = (Text(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, style=style, end_section=end_section)
+
+
+def plain_table(*headings: str, right: tuple[int, ...] = ()) -> PlainTable:
     """Return an empty table in the one style; ``right`` are the columns of numbers."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = PlainTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index in right else "left", no_wrap=True)
     return table
@@ -53,5 +66,6 @@ def checks_table(checks: Sequence[Check]) -> Table:
     for column in table.columns[2:]:
         column.no_wrap = False
     for check in checks:
-        table.add_row("[green]✓[/]" if check.is_passed else "[red]✗[/]", check.name, check.expected, check.got)
+        mark = Text("✓", "green") if check.is_passed else Text("✗", "red")
+        table.add_row(mark, check.name, check.expected, check.got)
     return table

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: predictions through HTTP and through uploads."""
+"""Steps 5 and 6: predictions through HTTP and through uploads."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _show_results(stage: Stage, sent: dict[str, TestDigit], results: dict[str, A
     for name, digit in sent.items():
         result = results[name]
         is_right = result["label"] == digit.label
-        said = f"[green]{result['label']}[/]" if is_right else f"[red]{result['label']}[/]"
+        said = Text(result["label"], "green" if is_right else "red")
         table.add_row(
             f"results/{TENANT}/{MODEL}/{name}.json",
             digit.label,

@@ -40,7 +40,7 @@ class Stage:
     stack        the demo's own local stack
     folder       where the model is made
     pages        what people look at is kept here: reports with plots, model cards
-    artifact     the finished model, once step 2 is done
+    artifact     the finished model, once it is evaluated
     figures      what the closing table shows: name → value with its unit
     """
 

@@ -87,7 +87,7 @@ def _close(stage: Stage, taken_s: dict[str, float]) -> None:
     table = plain_table("step", "took", right=(1,))
     for name, seconds in taken_s.items():
         table.add_row(name, f"{seconds:.1f} s")
-    table.add_row("[bold]together[/]", f"[bold]{sum(taken_s.values()):.1f} s[/]")
+    table.add_row("together", f"{sum(taken_s.values()):.1f} s", style="bold")
     figures = plain_table("figure", "value")
     for name, value in stage.figures.items():
         figures.add_row(name, value)

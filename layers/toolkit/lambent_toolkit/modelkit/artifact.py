@@ -52,7 +52,7 @@ class Artifact:
 
         Raises
         ------
-        StepMissing      a file that a trained model has, or that every model has, is not there
+        StepMissing      a file that a trained model has, or that every model has, is not there or cannot be read
         ReportOutdated   another release wrote the report
         RequestInvalid   the contract is broken
         """
@@ -60,7 +60,7 @@ class Artifact:
         files = {name: read_step_file(folder, name, step=step) for name, step in needed.items()}
         for name in (*_MADE_BY_TOO, CARD_FILE):
             if (folder / name).exists():
-                files[name] = (folder / name).read_bytes()
+                files[name] = read_step_file(folder, name, step="evaluate")
         contract = decode_contract(files.pop(CONTRACT_FILE))
         if isinstance(contract.preprocessing, TextPreprocessing):
             files[TOKENIZER_FILE] = read_step_file(folder, TOKENIZER_FILE, step="train")

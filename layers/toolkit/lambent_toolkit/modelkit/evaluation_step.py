@@ -15,7 +15,7 @@ from lambent_toolkit.modelkit.evaluating.subject import subject_of_folder
 from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.golden_tolerance import golden_tolerance
 from lambent_toolkit.modelkit.made_model import MadeModel
-from lambent_toolkit.modelkit.report import Report
+from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
 from lambent_toolkit.modelkit.step_files import to_json
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
@@ -47,18 +47,20 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
         variant=subject.published,
     )
     contract = msgspec.structs.replace(subject.contract, golden_tolerance=tolerance)
-    card = evaluated_card(made, contract, evaluation.report, subject.quantization)
+    # The tolerance comes out of the evaluation, and is part of what the gate holds contract.json to.
+    report = msgspec.structs.replace(evaluation.report, contract_sha256=measured_contract_sha256(contract))
+    card = evaluated_card(made, contract, report, subject.quantization)
     written = {
         CONTRACT_FILE: to_json(contract),
         **_golden_files(evaluation),
         CARD_FILE: card.encode(),
         REPORT_PAGE: report_page(evaluation).encode(),
-        REPORT_FILE: to_json(evaluation.report),
+        REPORT_FILE: to_json(report),
     }
     # A SavedModel that was imported anew has no Keras lane any more.
     stale = {KERAS_GOLDEN_FILE} - written.keys()
     write_together(made.folder, written, last=REPORT_FILE, stale=stale)
-    return evaluation.report
+    return report
 
 
 def _golden_files(evaluation: Evaluation) -> dict[str, bytes]:

@@ -1,25 +1,32 @@
 """The gate before publishing: every check is made, and all that fail are told at once.
 
 What cannot be served at all (the contract contradicts the file, the serving interpreter refuses or does not survive
-it, its answers are not the golden ones) is refused by every function anyway and cannot be forced. How good a version
-is, is its owner's decision: those checks can, and the manifest says by whom and why.
+it, its answers are not the golden ones, model.keras holds code) is refused by every function anyway and cannot be
+forced. How good a version is, is its owner's decision: those checks can, and the manifest says by whom and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 
+from lambent.adapters.keras_archive import check_keras_archive
 from lambent.contracts.model import RawOutputs, Regression
 from lambent.domain.contract_check import check_contract
-from lambent.domain.model import GOLDEN_FILE, TFLITE_FILE, digest
-from lambent.errors import LambentError
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
+from lambent.domain.names import check_name
+from lambent.errors import LambentError, ModelFormatRefused
+from lambent.ports import SignatureVerifier, Signer
 from lambent.services.golden import GoldenVectors, check_declared
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.quantization_choice import Rule
+from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
 
 Serve = Callable[..., ServingRun]
@@ -35,7 +42,7 @@ class Check:
 
     Parameters
     ----------
-    name             contract, serving, golden, report or quality
+    name             contract, serving, golden, keras, report, quality or signature
     is_passed
     expected, got    in words
     remedy           what to do if it failed
@@ -57,7 +64,22 @@ def check_artifact(artifact: Artifact, *, serve: Serve = serve) -> list[Check]:
     ------
     BuildFailed   the layers could not be built
     """
-    return [_contract(artifact), *_serving(artifact, serve), _report(artifact), _quality(artifact)]
+    return [
+        _contract(artifact),
+        *_serving(artifact, serve),
+        *_keras(artifact),
+        _report(artifact),
+        _quality(artifact),
+    ]
+
+
+def check_signer(signer: Signer | None, verifier: SignatureVerifier) -> Check:
+    """Return whether a stack that pins keys would serve what is signed so; a new key may sign before it is pinned."""
+    pinned = verifier.key_ids
+    expected = f"signed by a key that this stack pins: {', '.join(pinned)}"
+    got = f"by the key {signer.key_id}" if signer else "not signed"
+    is_passed = signer is not None and signer.key_id in pinned
+    return Check("signature", is_passed, expected, got, "name the private half by --sign", is_forceable=True)
 
 
 def open_gate(checks: list[Check], *, is_forced: bool) -> tuple[str, ...]:
@@ -82,21 +104,26 @@ def open_gate(checks: list[Check], *, is_forced: bool) -> tuple[str, ...]:
 def _contract(artifact: Artifact) -> Check:
     expected, remedy = "a contract that agrees with itself and its golden vectors", _EVALUATE
     try:
+        check_name(artifact.contract.name, what="model")
         check_contract(artifact.contract)
         check_declared(GoldenVectors.from_npz(artifact.files[GOLDEN_FILE]), artifact.contract)
     except LambentError as error:
-        return Check("contract", False, expected, error.detail, remedy)
+        return Check("contract", False, expected, _clause(error.detail), remedy)
     return Check("contract", True, expected, "it does", remedy)
+
+
+def _clause(sentence: str) -> str:
+    return sentence.removesuffix(".")
 
 
 def _serving(artifact: Artifact, serve: Serve) -> list[Check]:
     expected = "a file that the serving interpreter loads, with the contract's tensors"
-    remedy = "choose another form with `lambent quantize --variant`"
+    remedy = f"choose another form with `lambent quantize --variant`, or, if a file was exchanged, {_EVALUATE}"
     try:
         golden = GoldenVectors.from_npz(artifact.files[GOLDEN_FILE])
         run = serve(artifact.files[TFLITE_FILE], artifact.contract, golden.raw, assets=artifact.assets)
     except (ServingRefused, ServingCheckFailed, LambentError) as error:
-        return [Check("serving", False, expected, str(error), remedy)]
+        return [Check("serving", False, expected, _clause(str(error)), remedy)]
     return [Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy), _golden(artifact, golden, run)]
 
 
@@ -114,13 +141,51 @@ def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check
     return Check("golden", largest <= tolerance, expected, f"outputs within {largest:.3g}", _EVALUATE)
 
 
+def _keras(artifact: Artifact) -> list[Check]:
+    """Check that the Keras lane would parse model.keras at all; its answers are proven where it is first loaded."""
+    if KERAS_FILE not in artifact.files:
+        return []
+    expected, remedy = f"a {KERAS_FILE} of numbers and names only", "run `lambent train` or `lambent import` again"
+    with NamedTemporaryFile(suffix=KERAS_FILE) as file:
+        file.write(artifact.files[KERAS_FILE])
+        file.flush()
+        try:
+            check_keras_archive(Path(file.name))
+        except ModelFormatRefused as error:
+            return [Check("keras", False, expected, _clause(error.detail), remedy)]
+    return [Check("keras", True, expected, "it is", remedy)]
+
+
 def _report(artifact: Artifact) -> Check:
-    report, measured = artifact.report, digest(artifact.files[TFLITE_FILE])
-    expected = f"a report on this model.tflite, sha256 {measured[:_SHOWN]}…"
+    """Check that the report is of these files; of the contract, golden vectors cannot tell, e.g. labels exchanged."""
+    report = artifact.report
     if report is None:
+        expected = f"a report on this {TFLITE_FILE}"
         return Check("report", False, expected, "none: it was never evaluated", f"{_EVALUATE}, with --data", True)
-    got = f"one on sha256 {report.model_sha256[:_SHOWN]}…"
-    return Check("report", report.model_sha256 == measured, expected, got, _EVALUATE, True)
+    measured, present = _measured(report), _present(artifact)
+    names = sorted(measured.keys() | present.keys())
+    changed = [name for name in names if measured.get(name) != present.get(name)]
+    told = changed or names
+    expected = f"a report on {_digests(told, present)}"
+    return Check("report", not changed, expected, f"one on {_digests(told, measured)}", _EVALUATE, True)
+
+
+def _digests(names: list[str], sha256: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {sha256[name][:_SHOWN]}…" if name in sha256 else f"no {name}" for name in names)
+
+
+def _measured(report: Report) -> dict[str, str]:
+    """Return the digests of what was measured; a model that was imported as a SavedModel has no model.keras."""
+    measured = {TFLITE_FILE: report.model_sha256, CONTRACT_FILE: report.contract_sha256}
+    if report.reference == KerasFloat.name:
+        measured[KERAS_FILE] = report.variants[KerasFloat.name].sha256
+    return measured
+
+
+def _present(artifact: Artifact) -> dict[str, str]:
+    """Return the digests of what would be published."""
+    files = {name: digest(artifact.files[name]) for name in (TFLITE_FILE, KERAS_FILE) if name in artifact.files}
+    return {**files, CONTRACT_FILE: measured_contract_sha256(artifact.contract)}
 
 
 def _quality(artifact: Artifact) -> Check:

@@ -73,4 +73,4 @@ class Publisher:
 
     def set_label(self, name: str, label: str, version: int) -> LabelRecord:
         """Point a label to a published version; raises ModelNotFound, AliasConflict, Unavailable."""
-        return set_label(name, label, version, registry=self.registry, clock=self._clock)
+        return set_label(name, label, version, registry=self.registry, clock=self._clock, by=self._by)

@@ -9,10 +9,12 @@ from typing import Literal
 
 import msgspec
 
+from lambent.contracts.model import Limits, ModelContract, QualityLimits
+from lambent.domain.model import digest
 from lambent_toolkit.modelkit.errors import ReportOutdated
 from lambent_toolkit.modelkit.quantization_report import Latency, Loss
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Task = Literal["classification", "regression", "raw"]
 IntervalMethod = Literal["bootstrap", "wilson", "none"]
 
@@ -215,20 +217,22 @@ class Report(_Figures, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    model          name in the contract
-    model_sha256   of model.tflite, which was measured as the variant ``published``
-    reference      the float model's key in ``variants`` ("keras", "saved_model"); None where a .tflite was imported
-    loss           of the published file against the reference, on the same test items; see `quantization_loss`
-    slice_metric   what the slices are compared by
-    resamples      of the bootstrap, and its seed
-    warnings       what a reader should not overlook, in words
-    tools          versions of the packages, those of the serving interpreter as "serving …"
+    model            name in the contract
+    model_sha256     of model.tflite, which was measured as the variant ``published``
+    contract_sha256  of the contract that it was measured by; see `measured_contract_sha256`
+    reference        the float model's key in ``variants`` ("keras", "saved_model"); None where a .tflite was imported
+    loss             of the published file against the reference, on the same test items; see `quantization_loss`
+    slice_metric     what the slices are compared by
+    resamples        of the bootstrap, and its seed
+    warnings         what a reader should not overlook, in words
+    tools            versions of the packages, those of the serving interpreter as "serving …"
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     model: str
     task: Task
     model_sha256: str
+    contract_sha256: str
     published: str
     reference: str | None
     source: Source
@@ -244,6 +248,12 @@ class Report(_Figures, frozen=True, kw_only=True):
     warnings: list[str] = []
     tools: dict[str, str]
 
+    def __post_init__(self) -> None:
+        """Check that the two variants which everything is said of are there; raises ValueError."""
+        missing = {self.published, self.reference} - {None, *self.variants}
+        if missing:
+            raise ValueError(f"no variant {', '.join(sorted(map(str, missing)))}")
+
     @property
     def measured(self) -> VariantFigures:
         """The published variant's figures."""
@@ -253,6 +263,16 @@ class Report(_Figures, frozen=True, kw_only=True):
     def float_figures(self) -> VariantFigures | None:
         """The reference's figures."""
         return self.variants[self.reference] if self.reference else None
+
+
+def measured_contract_sha256(contract: ModelContract) -> str:
+    """Return the digest of all in a contract that figures depend on.
+
+    That is everything but ``name``, ``limits`` and ``quality``, which are their owner's to choose at any time. Labels
+    that changed places would be seen by nothing else: every tensor stays what it was.
+    """
+    measured = msgspec.structs.replace(contract, name="", limits=Limits(), quality=QualityLimits())
+    return digest(msgspec.json.encode(measured))
 
 
 class _Schema(msgspec.Struct):

@@ -20,6 +20,7 @@ from lambent.services.not_found import no_such_label
 from lambent.services.retire import retire
 from lambent.services.set_label import set_label
 from lambent.services.version_files import VersionFiles
+from lambent_toolkit.modelkit.pinned_keys import check_servable, pinned_keys
 from lambent_toolkit.modelkit.version_diff import NobodyServes, VersionDiff, compare_versions
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Rollout:
     def _store(self) -> S3ObjectStore:
         return S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
 
+    def _check_servable(self, name: str, version: int) -> None:
+        # Not before a promotion, whose version was checked as a canary, and never in the way of a rollback.
+        ref = ModelRef(check_name(name, what="model"), version)
+        check_servable(ref, registry=self.registry, store=self._store, verifier=pinned_keys(self._stack))
+
     def _mover(self, name: str, label: str, why: str, revision: int | None) -> LabelMover:
         return LabelMover(
             name, label, registry=self.registry, clock=self._clock, by=self._by, why=why, revision=revision
@@ -63,7 +69,8 @@ class Rollout:
     def set_label(
         self, name: str, label: str, version: int, *, why: str = "", revision: int | None = None
     ) -> LabelRecord:
-        """Point a label to a version, which ends its canary; see `lambent.services.set_label`."""
+        """Point a label to a version, which ends its canary; see `lambent.services.set_label`, `check_servable`."""
+        self._check_servable(name, version)
         return set_label(
             name,
             label,
@@ -78,7 +85,8 @@ class Rollout:
     def start_canary(
         self, name: str, label: str, version: int, weight_bp: int, *, why: str = "", revision: int | None = None
     ) -> LabelRecord:
-        """Let a version answer some of a label's requests; see `LabelMover.start_canary`."""
+        """Let a version answer some of a label's requests; see `LabelMover.start_canary`, `check_servable`."""
+        self._check_servable(name, version)
         return self._mover(name, label, why, revision).start_canary(version, weight_bp)
 
     def promote(self, name: str, label: str, *, why: str = "", revision: int | None = None) -> LabelRecord:

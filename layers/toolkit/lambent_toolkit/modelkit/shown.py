@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lambent.contracts.model import ModelContract, VersionManifest
 from lambent.domain.card import CARD_FILE, read_card
 from lambent.domain.model import LabelRecord, ModelChoice, VersionRecord
+from lambent.errors import NameInvalid
 from lambent.ports import Registry
 from lambent.services.describe import DescribeService
 from lambent.services.version_files import VersionFiles
@@ -34,8 +35,15 @@ class Shown:
 
 
 def parse_choice(text: str) -> ModelChoice:
-    """Return what ``MODEL``, ``MODEL@7`` or ``MODEL@label`` names; MODEL alone is its label live."""
-    name, _, which = text.partition("@")
+    """Return what ``MODEL``, ``MODEL@7`` or ``MODEL@label`` names; MODEL alone is its label live.
+
+    Raises
+    ------
+    NameInvalid   nothing stands behind the @
+    """
+    name, at, which = text.partition("@")
+    if at and not which:
+        raise NameInvalid(f"{text} names no version: write {name}@7, {name}@live, or {name} alone.", field="version")
     if which.isdigit():
         return ModelChoice(name, version=which)
     return ModelChoice(name, label=which or None)

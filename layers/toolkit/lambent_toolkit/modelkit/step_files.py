@@ -10,11 +10,15 @@ from lambent_toolkit.modelkit.errors import StepMissing
 
 
 def read_step_file(folder: Path, name: str, *, step: str) -> bytes:
-    """Return a file that the command ``step`` leaves; raises StepMissing."""
+    """Return a file that the command ``step`` leaves; raises StepMissing, also if it is a folder or may not be read."""
     try:
         return (folder / name).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise StepMissing(f"There is no {name} in {folder}: run `lambent {step}` first.") from None
+    except OSError as exc:
+        raise StepMissing(
+            f"{name} in {folder} cannot be read ({exc.strerror}): put it right, or remove it and run `lambent {step}`."
+        ) from exc
 
 
 def to_json(value: msgspec.Struct) -> bytes:

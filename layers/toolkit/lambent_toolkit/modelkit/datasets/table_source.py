@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lambent.contracts.csv_lines import NUMBER
 from lambent.errors import InvalidInput, SourceGone
 from lambent_toolkit.modelkit.datasets.candidates import (
     CONTROL_CHARACTERS,
@@ -23,7 +24,6 @@ from lambent_toolkit.modelkit.datasets.manifest import Kind
 from lambent_toolkit.modelkit.datasets.origins import MAX_ITEMS, Origin
 from lambent_toolkit.modelkit.datasets.tables import (
     MAX_TABLE_BYTES,
-    NUMBER,
     ParsedTable,
     Row,
     check_columns,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from math import isfinite
 from typing import Any
 
+from lambent.contracts.csv_lines import NUMBER, BoundedLines
 from lambent.contracts.decoding import decode_json
 from lambent.errors import InvalidInput
 from lambent_toolkit.modelkit.datasets.candidates import Problem
@@ -18,7 +18,6 @@ from lambent_toolkit.modelkit.errors import SourceUnusable
 # A table is held in memory, as the training that it is for holds its rows.
 MAX_TABLE_BYTES = 1 << 30
 _MAX_ROW_CHARACTERS = 1 << 20
-NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BOM = b"\xef\xbb\xbf"
 # Of a column of numbers, at most this share of words is thought to be a mistake.
 _FEW = 0.1
@@ -61,7 +60,8 @@ def parse_csv(body: bytes, *, separator: str, where: str) -> ParsedTable:
     SourceUnusable   not UTF-8, a header that names no columns or one twice, or a quote that is never closed: from there
                      on, nobody knows what a row is
     """
-    lines = _Lines(_decoded(body, where=where))
+    text = StringIO(_decoded(body, where=where), newline="")
+    lines = BoundedLines(text, most_characters=_MAX_ROW_CHARACTERS)
     try:
         reader = csv.reader(lines, delimiter=separator, strict=True)
         columns = _header(next(reader, []), separator=separator, where=where)
@@ -145,29 +145,6 @@ def check_columns(wanted: Sequence[str], columns: Sequence[str], *, where: str) 
         if name not in columns:
             known = ", ".join(columns[:20])
             raise SourceUnusable(f"{where} has no column {name!r}; it has: {known}.")
-
-
-class _Lines:
-    """Hands out lines, no more than a bounded number of characters for one row."""
-
-    def __init__(self, text: str) -> None:
-        self._text = StringIO(text, newline="")
-        self._left = _MAX_ROW_CHARACTERS
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(self._left + 1)
-        if not line:
-            raise StopIteration
-        self._left -= len(line)
-        if self._left < 0:
-            raise csv.Error(f"a row has more than {_MAX_ROW_CHARACTERS} characters; is a quote not closed?")
-        return line
-
-    def begin_row(self) -> None:
-        self._left = _MAX_ROW_CHARACTERS
 
 
 def _decoded(body: bytes, *, where: str) -> str:

@@ -20,7 +20,7 @@ from lambent_toolkit.modelkit.evaluating.subject import Subject
 from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss
 from lambent_toolkit.modelkit.quantization_report import Loss
 from lambent_toolkit.modelkit.recipe import Prepared, Split
-from lambent_toolkit.modelkit.report import DataFigures, Report, Task, VariantFigures
+from lambent_toolkit.modelkit.report import DataFigures, Report, Task, VariantFigures, measured_contract_sha256
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 TOOLS = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "scikit-learn", "scipy", "babel", "tokenizers")
@@ -57,6 +57,7 @@ def evaluate(subject: Subject, split: Split, *, data_name: str, watcher: Watcher
         model=subject.contract.name,
         task=task_of(subject),
         model_sha256=variants[subject.published].sha256,
+        contract_sha256=measured_contract_sha256(subject.contract),
         published=subject.published,
         reference=subject.float_model.name if subject.float_model else None,
         source=subject.source,
