@@ -176,3 +176,11 @@ def test_data_with_a_split_of_its_own_keeps_it(write) -> None:
     split = prepare(find_recipe(write(("wine.data(settings)", own), ("\nclass Settings", parts))))
 
     assert (len(split.train), len(split.validation), len(split.test)) == (60, 59, 59)
+
+
+@pytest.mark.parametrize(
+    "change", [("import numpy as np", "raise SystemExit(0)"), ("return wine.data(settings)", "raise SystemExit(0)")]
+)
+def test_recipe_that_exits_is_told_and_is_no_success(write, change: tuple[str, str]) -> None:
+    with pytest.raises(RecipeFailed, match=r"mine\.py, line \d+, .*SystemExit: 0"):
+        prepare(find_recipe(write(change)))

@@ -38,5 +38,6 @@ def say_failure(text: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    # File names and labels of strangers may look like markup.
-    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {escape(text)}", soft_wrap=True)
+    # File names and labels of strangers may look like markup, move the cursor, or turn the reading direction.
+    shown = "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {escape(shown)}", soft_wrap=True)

@@ -36,7 +36,8 @@ def running(path: Path, where: str) -> Iterator[None]:
         yield
     except (ModelkitError, LambentError):
         raise
-    except Exception as exc:
+    # A recipe that calls sys.exit() would end the command as if all were well.
+    except (Exception, SystemExit) as exc:
         reason = " ".join(str(exc).split())[:500]
         told = f"{type(exc).__name__}: {reason}" if reason else type(exc).__name__
         raise RecipeFailed(f"{path.name}{_line(exc, path)} {where}: {told}") from exc

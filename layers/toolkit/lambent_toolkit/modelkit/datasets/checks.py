@@ -177,7 +177,7 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
 
 def findings(checks: Checks) -> list[Finding]:
     """Return what a reader has to know, the worst first."""
-    found = [*_class_findings(checks), *_copy_findings(checks), *_item_findings(checks)]
+    found = [*_class_findings(checks), *_target_findings(checks), *_copy_findings(checks), *_item_findings(checks)]
     found.sort(key=lambda each: ("bad", "warning", "good").index(each.tone))
     return found or [Finding("good", "Nothing was found that needs a look.")]
 
@@ -214,6 +214,17 @@ def _class_findings(checks: Checks) -> list[Finding]:
             )
         )
     return found
+
+
+def _target_findings(checks: Checks) -> list[Finding]:
+    constant = [each for each in checks.targets if each.count and each.low == each.high]
+    learned = [each for each in constant if each.split == "train"]
+    found = [Finding("bad", f"All training targets are {each.low:g}: there is nothing to learn.") for each in learned]
+    measured = [each for each in constant if each.split != "train"]
+    return found + [
+        Finding("warning", f"All targets of the {each.split} part are {each.low:g}: R² cannot be measured on it.")
+        for each in measured
+    ]
 
 
 def _copy_findings(checks: Checks) -> list[Finding]:
