@@ -22,7 +22,9 @@ _MOST_SHOWN = 40
 
 def versions_table(rows: Sequence[tuple[VersionRecord, list[LabelRecord]]]) -> Table:
     """Return published versions, each with those of its model's labels that point to it."""
-    table = plain_table("model", "version", "labels", "state", "published", "by", "manifest sha256", right=(1,))
+    table = plain_table("model", "version", "labels", "state", "published", "by", "manifest", right=(1,))
+    # Many labels take a second line rather than the columns beside them.
+    table.columns[2].no_wrap = False
     for record, labels in rows:
         table.add_row(
             record.ref.name,
