@@ -70,7 +70,9 @@ def set_label(  # noqa: PLR0917 - typer passes every option by name
 ) -> None:
     """Point a label to a published version; a canary that it had ends with it."""
     with ending_on_failure():
-        record = _rollout(state, by).set_label(model, label, version, why=why, revision=revision)
+        rollout = _rollout(state, by)
+        rollout.check_servable(model, version)
+        record = rollout.set_label(model, label, version, why=why, revision=revision)
     _tell(record)
 
 
@@ -118,7 +120,9 @@ def canary(  # noqa: PLR0917 - typer passes every option by name
         from lambent.domain.rollout import parse_weight
 
         weight_bp = parse_weight(weight)
-        record = _rollout(state, by).start_canary(model, label, version, weight_bp, why=why, revision=revision)
+        rollout = _rollout(state, by)
+        rollout.check_servable(model, version)
+        record = rollout.start_canary(model, label, version, weight_bp, why=why, revision=revision)
     _tell(record)
     screen().print(f"Next: lambent promote {model}, or lambent rollback {model}")
 

@@ -56,8 +56,12 @@ class Rollout:
     def _store(self) -> S3ObjectStore:
         return S3ObjectStore(self._stack.client("s3"), self._stack.buckets["models"], what="model store")
 
-    def _check_servable(self, name: str, version: int) -> None:
-        # Not before a promotion, whose version was checked as a canary, and never in the way of a rollback.
+    def check_servable(self, name: str, version: int) -> None:
+        """Check that this stack would serve a version, before a label or a canary sends it requests.
+
+        Not for a promotion, whose version was checked as a canary, and never in the way of a rollback; see
+        `modelkit.pinned_keys.check_servable`.
+        """
         ref = ModelRef(check_name(name, what="model"), version)
         check_servable(ref, registry=self.registry, store=self._store, verifier=pinned_keys(self._stack))
 
@@ -69,8 +73,7 @@ class Rollout:
     def set_label(
         self, name: str, label: str, version: int, *, why: str = "", revision: int | None = None
     ) -> LabelRecord:
-        """Point a label to a version, which ends its canary; see `lambent.services.set_label`, `check_servable`."""
-        self._check_servable(name, version)
+        """Point a label to a version, which ends its canary; see `lambent.services.set_label`."""
         return set_label(
             name,
             label,
@@ -85,8 +88,7 @@ class Rollout:
     def start_canary(
         self, name: str, label: str, version: int, weight_bp: int, *, why: str = "", revision: int | None = None
     ) -> LabelRecord:
-        """Let a version answer some of a label's requests; see `LabelMover.start_canary`, `check_servable`."""
-        self._check_servable(name, version)
+        """Let a version answer some of a label's requests; see `LabelMover.start_canary`."""
         return self._mover(name, label, why, revision).start_canary(version, weight_bp)
 
     def promote(self, name: str, label: str, *, why: str = "", revision: int | None = None) -> LabelRecord:
