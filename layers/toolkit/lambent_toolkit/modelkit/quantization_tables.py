@@ -106,7 +106,11 @@ def calibration_line(report: QuantizationReport) -> str:
         return "No variant needed calibration."
     told = [f"{each.range_growth:.1%}" for each in calibration.rounds[-2:] if each.range_growth is not None]
     grown = f"; in the last doublings, the widest-growing range grew by {' and '.join(told)}" if told else ""
-    ended = "the ranges have converged" if calibration.converged else "which is all there are, or the most"
+    ended = (
+        "the ranges have converged"
+        if calibration.converged
+        else "all that are to be had, or the most that are taken, before the ranges had converged"
+    )
     return f"Calibrated on {calibration.items} training items: {ended} (tolerance {calibration.tolerance:.0%}){grown}."
 
 

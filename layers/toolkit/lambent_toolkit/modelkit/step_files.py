@@ -15,6 +15,9 @@ def read_step_file(folder: Path, name: str, *, step: str) -> bytes:
         return (folder / name).read_bytes()
     except FileNotFoundError:
         raise StepMissing(f"There is no {name} in {folder}: run `lambent {step}` first.") from None
+    except OSError as exc:
+        # A file in the folder's place, a folder in the file's, no right to read.
+        raise StepMissing(f"Cannot read {name} in {folder}: {exc.strerror or exc}.") from exc
 
 
 def to_json(value: msgspec.Struct) -> bytes:
