@@ -184,3 +184,26 @@ def test_data_with_a_split_of_its_own_keeps_it(write) -> None:
 def test_recipe_that_exits_is_told_and_is_no_success(write, change: tuple[str, str]) -> None:
     with pytest.raises(RecipeFailed, match=r"mine\.py, line \d+, .*SystemExit: 0"):
         prepare(find_recipe(write(change)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_fit"),
+    [
+        (("class_0", "class_1", "class_2"), True),
+        ((), True),
+        (("class_1", "class_0", "class_2"), False),
+        (("red", "white", "rose"), False),
+    ],
+)
+def test_contract_whose_labels_are_not_those_that_the_data_counts_by_is_refused(
+    write, labels: tuple[str, ...], *, is_fit: bool
+) -> None:
+    named = f"""found = wine.data(settings)
+    return LabelledItems(found.items, found.targets, found.slices, {labels!r})"""
+    recipe = find_recipe(write(("return wine.data(settings)", named)))
+
+    if is_fit:
+        assert prepare(recipe).contract.postprocessing.labels == ("class_0", "class_1", "class_2")
+    else:
+        with pytest.raises(RecipeUnfit, match="in this order"):
+            prepare(recipe)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,9 +66,9 @@ def evaluate(
             else:
                 report = Workbench(folder, watcher=watcher).evaluate(data=data)
         print_report(console, report)
-    console.print(f"Report: {folder}/report.html", soft_wrap=True, markup=False)
+    console.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
     if not published:
-        console.print(f"Next: lambent publish {folder}", soft_wrap=True, markup=False)
+        console.print(f"Next: lambent publish {typed(folder)}", markup=False, soft_wrap=True)
 
 
 def compare(
@@ -95,13 +96,11 @@ def compare(
             pair = models.ready(first), models.ready(second)
             compared = run_comparison(*pair, folder, data_name=data, watcher=watcher)
         print_comparison(console, compared)
-    console.print(f"Page: {folder}/compare.html", soft_wrap=True, markup=False)
+    console.print(f"Page: {folder}/compare.html", markup=False, soft_wrap=True)
 
 
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured of a model."""
-    from rich.text import Text
-
     from lambent_toolkit.cli.tables import variants_table
     from lambent_toolkit.modelkit.evaluating.tables import figures_table
     from lambent_toolkit.modelkit.evaluating.wording import key_figures
@@ -112,7 +111,7 @@ def print_report(console: Console, report: Report) -> None:
     for line in _lines(report):
         console.print(line, soft_wrap=True, markup=False)
     for warning in report.warnings:
-        console.print(Text.assemble(("!", "yellow"), f" {warning}"), soft_wrap=True)
+        console.print(f"[yellow]![/] {escape(warning)}", soft_wrap=True)
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -128,8 +127,6 @@ def _lines(report: Report) -> Iterator[str]:
 
 def print_comparison(console: Console, compared: Compared) -> None:
     """Print two models side by side."""
-    from rich.text import Text
-
     from lambent_toolkit.modelkit.evaluating.comparison_page import (
         contestants_table,
         differences_table,
@@ -145,7 +142,7 @@ def print_comparison(console: Console, compared: Compared) -> None:
         show = item_shower(compared.items, compared.contract)
         console.print(terminal_table(differing_table(comparison, show, at_most=_MOST_ITEMS)))
     for warning in comparison.warnings:
-        console.print(Text.assemble(("!", "yellow"), f" {warning}"), soft_wrap=True)
+        console.print(f"[yellow]![/] {escape(warning)}", soft_wrap=True)
     console.print(comparison.verdict, soft_wrap=True, markup=False)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
@@ -68,14 +68,16 @@ def import_(  # noqa: PLR0917 - typer makes options of them
                 watcher=watcher,
             )
     console.print(
-        f"imported {record.source} ({record.kind}, sha256 {record.sha256[:12]}) as {declared.name} into {out}"
+        f"imported {record.source} ({record.kind}, sha256 {record.sha256[:12]}) as {declared.name} into {out}",
+        markup=False,
+        soft_wrap=True,
     )
     if record.golden_from == "generated":
         console.print("Golden vectors are of seeded noise: --examples FOLDER takes real items.")
     if record.is_trusted:
         console.print("Its code was run once and is not kept: there is no model.keras for the GPU lane.")
     step = "quantize" if record.kind == "keras" and not record.is_trusted else "evaluate"
-    console.print(f"Next: lambent {step} {out} --data NAME", markup=False)
+    console.print(f"Next: lambent {step} {typed(out)} --data NAME", markup=False, soft_wrap=True)
 
 
 @contract_app.command("init")
@@ -113,10 +115,10 @@ def init(  # noqa: PLR0917 - typer makes options of them
         )
         write_contract(out, draft.contract)
     _show_tensors(draft.contract)
-    console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False)
+    console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
     for sentence in draft.to_check:
-        console.print(f"  - {sentence}", soft_wrap=True, markup=False)
-    console.print(f"Next: lambent contract check {out} {model}", markup=False)
+        console.print(f"  - {sentence}", markup=False, soft_wrap=True)
+    console.print(f"Next: lambent contract check {typed(out)} {typed(model)}", markup=False, soft_wrap=True)
 
 
 @contract_app.command("check")
@@ -134,7 +136,7 @@ def check(
 
         declared = read_contract(contract)
         check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
-    screen().print(f"{contract} fits {model}.", markup=False)
+    screen().print(f"{contract} fits {model}.", markup=False, soft_wrap=True)
 
 
 def _show_tensors(contract: ModelContract) -> None:

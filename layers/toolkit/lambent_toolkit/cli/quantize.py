@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.screen import screen, typed
 from lambent_toolkit.modelkit.variants import ServedChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
@@ -60,5 +60,5 @@ def quantize(  # noqa: PLR0917 - typer passes every option by name
             console.print(terminal_table(table), "")
         for line in tables.sentences(report, str(folder)):
             console.print(line, markup=False, soft_wrap=True)
-    console.print(f"Plots: {folder}/quantization.html", markup=False)
-    console.print(f"Next: lambent evaluate {folder}", markup=False)
+    console.print(f"Plots: {folder}/quantization.html", markup=False, soft_wrap=True)
+    console.print(f"Next: lambent evaluate {typed(folder)}", markup=False, soft_wrap=True)

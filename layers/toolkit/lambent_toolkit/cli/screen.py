@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -13,3 +15,8 @@ _LOG_COLUMNS = 100
 def screen() -> Console:
     """Return a console on stdout: the terminal's width there, 100 columns and no live displays anywhere else."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_COLUMNS)
+
+
+def typed(path: Path) -> str:
+    """Return a path as it is typed in a shell: a command that is proposed must work for folders with spaces too."""
+    return shlex.quote(str(path))

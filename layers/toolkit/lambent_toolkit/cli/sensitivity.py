@@ -50,7 +50,7 @@ def sensitivity(  # noqa: PLR0917 - typer passes every option by name
             report = bench.mixed(limit=max_loss) if mixed else bench.sensitivity()
             tuned = bench.fine_tuned(epochs=epochs) if qat else None
         console.print(terminal_table(layers_table(report)))
-        console.print(verdict(report))
+        console.print(verdict(report), markup=False)
         if tuned:
             console.print(fine_tuning_verdict(tuned))
-    console.print(f"Plot: {folder}/sensitivity.html", markup=False)
+    console.print(f"Plot: {folder}/sensitivity.html", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.training import Trained
@@ -59,7 +59,7 @@ def train(
         with ConsoleWatcher(console) as watcher:
             trained = Workbench(folder, watcher=watcher).train(chosen, fresh=fresh)
         for line in _summary(trained, folder):
-            console.print(line, soft_wrap=True)
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _summary(trained: Trained, folder: Path) -> list[str]:
@@ -69,6 +69,6 @@ def _summary(trained: Trained, folder: Path) -> list[str]:
     epochs = f"{len(trained.epochs)} epochs ({ended}) in {trained.training_s:.1f} s"
     return [
         f"{epochs}. The model has the weights of epoch {trained.best_epoch}: {describe(trained.best)}.",
-        f"Curves: {folder}/training.html; for TensorBoard: tensorboard --logdir {folder}/logs",
-        f"Next: lambent quantize {folder}",
+        f"Curves: {folder}/training.html; for TensorBoard: tensorboard --logdir {typed(folder / 'logs')}",
+        f"Next: lambent quantize {typed(folder)}",
     ]

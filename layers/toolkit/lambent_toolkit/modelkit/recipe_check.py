@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems
     from lambent_toolkit.modelkit.splitting import Part
 
+_NAMED_LABELS = 10
+
 
 def check_items(name: str, data: LabelledItems) -> None:
     """Raise RecipeUnfit unless each item has one target of a known kind, and one value of every slice."""
@@ -92,12 +94,22 @@ def check_model(model: keras.Model, contract: ModelContract, *, name: str) -> No
 
 def _check_labels(name: str, answer: Classification, parts: Mapping[Part, LabelledItems]) -> None:
     for part, data in parts.items():
+        # Class numbers are places in the data's own labels: under other names, every answer would be mislabelled.
+        if tuple(data.labels) != answer.labels[: len(data.labels)]:
+            raise RecipeUnfit(
+                f"The contract of {name} has the labels {_some(answer.labels)}, its data numbers its classes by "
+                f"{_some(data.labels)}: declare Classification(labels=train.labels), in this order."
+            )
         low, high = int(data.targets.min()), int(data.targets.max())
         if low < 0 or high >= len(answer.labels):
             raise RecipeUnfit(
                 f"The {part} part of {name}'s data has class numbers from {low} to {high}, the contract has "
                 f"{len(answer.labels)} labels: class numbers go from 0 to {len(answer.labels) - 1}."
             )
+
+
+def _some(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:_NAMED_LABELS]) + (", …" if len(labels) > _NAMED_LABELS else "")
 
 
 def _check_side(name: str, side: str, tensors: list[Any], specs: tuple[TensorSpec, ...]) -> None:
