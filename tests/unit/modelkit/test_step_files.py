@@ -11,7 +11,7 @@ from lambent_toolkit.modelkit.step_files import read_step_file
 def test_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"")
 
-    with pytest.raises(StepMissing, match=r"Cannot read training\.json in .*model: Not a directory"):
+    with pytest.raises(StepMissing, match=r"training\.json in .*model cannot be read \(Not a directory\)"):
         read_step_file(tmp_path / "model", "training.json", step="train")
 
 

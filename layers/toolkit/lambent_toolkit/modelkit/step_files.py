@@ -13,7 +13,7 @@ def read_step_file(folder: Path, name: str, *, step: str) -> bytes:
     """Return a file that the command ``step`` leaves; raises StepMissing, also if it is a folder or may not be read."""
     try:
         return (folder / name).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         raise StepMissing(f"There is no {name} in {folder}: run `lambent {step}` first.") from None
     except OSError as exc:
         raise StepMissing(
