@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from lambent.contracts.model import Classification, ModelContract, TensorSpec
+from lambent.contracts.model import Classification, ModelContract, TensorPreprocessing, TensorSpec
 from lambent_toolkit.modelkit.data_source import RecipeData, find_data, renumbered, split_for
 from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown, DataUnusable, RecipeUnfit
 from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, prepare
@@ -84,3 +84,10 @@ def test_numbers_are_no_classes(wine: Declaration, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(RecipeUnfit, match="declares classification, the targets are numbers"):
         split_for(wine, "prices")
+
+
+def test_a_contract_of_tensors_says_what_to_declare(wine: Declaration) -> None:
+    raw = msgspec.structs.replace(wine.contract, preprocessing=TensorPreprocessing())
+
+    with pytest.raises(DataUnfit, match="declare in its preprocessing how those become tensors"):
+        split_for(Declaration(raw), "wine")

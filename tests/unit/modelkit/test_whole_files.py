@@ -3,6 +3,8 @@
 import errno
 import os
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import pytest
 
@@ -90,3 +92,24 @@ def test_file_has_the_usual_rights(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", b"")
 
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_files_of_two_commands_in_one_folder_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def slowly(draft: Path, target: Path) -> Path:
+        sleep(0.02)
+        return replace(draft, target)
+
+    monkeypatch.setattr(Path, "replace", slowly)
+    # Each in another order: taking turns file by file, they would leave one file of either.
+    commands = [
+        Thread(target=write_together, args=(tmp_path, {"a": b"first", "b": b"first"})),
+        Thread(target=write_together, args=(tmp_path, {"b": b"second", "a": b"second"})),
+    ]
+    for command in commands:
+        command.start()
+    for command in commands:
+        command.join()
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

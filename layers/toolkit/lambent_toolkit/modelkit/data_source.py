@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lambent.contracts.model import Classification, ModelContract
+from lambent.contracts.model import Classification, ModelContract, TensorPreprocessing
 from lambent_toolkit.modelkit.datasets import DataSet
 from lambent_toolkit.modelkit.errors import DataSetUnknown, DataUnfit, DataUnknown
 from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe, Split, prepare_parts, split_items
@@ -72,10 +72,15 @@ def split_for(declaration: Declaration, name: str) -> Split:
     Raises
     ------
     DataUnknown    there is no data of this name
-    DataUnfit      it has classes that the contract does not have
+    DataUnfit      it has classes that the contract does not have, or the contract takes tensors
     DataUnusable   a part is empty, or there is one class only
     RecipeUnfit    the contract's answer is of another kind than the data's targets
     """
+    if isinstance(declaration.contract.preprocessing, TensorPreprocessing):
+        raise DataUnfit(
+            f"The contract of {declaration.contract.name} takes tensors, data has pictures, texts or rows: declare in its "
+            "preprocessing how those become tensors, then import the model with that contract."
+        )
     data = find_data(name)
     parts: Mapping[Part, LabelledItems] = {
         part: renumbered(data.items(part), declaration.contract, name) for part in PARTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ def write_whole(path: Path, body: bytes) -> None:
 def write_together(
     folder: Path, files: Mapping[str, bytes], *, last: str | None = None, stale: Iterable[str] = ()
 ) -> None:
-    """Write several files of one step, none before all are on the disk.
+    """Write several files of one step, none before all are on the disk; of two at once, one writes all of its own last.
 
     Parameters
     ----------
@@ -47,10 +48,11 @@ def write_together(
             for name, body in files.items():
                 (folder / name).parent.mkdir(exist_ok=True)
                 drafts[name] = _draft(folder / name, body)
-            for name in (*stale, *([last] if last else [])):
-                (folder / name).unlink(missing_ok=True)
-            for name in sorted(drafts, key=lambda name: name == last):
-                drafts[name].replace(folder / name)
+            with _taking_turns(folder):
+                for name in (*stale, *([last] if last else [])):
+                    (folder / name).unlink(missing_ok=True)
+                for name in sorted(drafts, key=lambda name: name == last):
+                    drafts[name].replace(folder / name)
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
@@ -67,6 +69,17 @@ def telling_of_full_disks(folder: Path) -> Iterator[None]:
             f"Cannot write in {folder}: {reason}. The files of the step before are as they were; make room or name "
             "another folder, then run the same command again."
         ) from exc
+
+
+@contextmanager
+def _taking_turns(folder: Path) -> Iterator[None]:
+    """Keep the files of two commands in one folder from mixing; the lock goes with a process that is killed."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _draft(path: Path, body: bytes) -> Path:
