@@ -78,8 +78,8 @@ def split_for(declaration: Declaration, name: str) -> Split:
     """
     if isinstance(declaration.contract.preprocessing, TensorPreprocessing):
         raise DataUnfit(
-            f"The contract of {declaration.contract.name} takes tensors, data has pictures, texts or rows: declare in its "
-            "preprocessing how those become tensors, then import the model with that contract."
+            f"The contract of {declaration.contract.name} takes tensors, data has pictures, texts or rows: declare in "
+            "its preprocessing how those become tensors, then import the model with that contract."
         )
     data = find_data(name)
     parts: Mapping[Part, LabelledItems] = {
