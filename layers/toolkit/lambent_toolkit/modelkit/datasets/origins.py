@@ -152,10 +152,11 @@ def open_origin(address: str, s3: Any = None) -> Origin:
     if not address.startswith(S3_SCHEME):
         return FolderOrigin(Path(address))
     if s3 is None:
-        import boto3  # half a second of imports
+        from boto3.session import Session  # half a second of imports
 
         with _telling_of_s3(address):
-            s3 = boto3.client("s3")
+            # Not boto3's default session, which keeps the credentials of whoever asked for it first.
+            s3 = Session().client("s3")
     return S3Origin(address, s3)
 
 
