@@ -132,9 +132,7 @@ def _print(console: Any, runs: dict[str, list[ColdStart]], packages: list[dict[s
     table = plain_table("step", *columns, right=tuple(range(1, len(columns) + 1)))
     for step in runs["shipped"][0].steps_ms:
         table.add_row(step, *(f"{median(each.steps_ms[step] for each in runs[kind]):.0f} ms" for kind in columns))
-    table.add_row(
-        "[bold]process start to first answer[/]", *(f"[bold]{_total(runs[kind]):.0f} ms[/]" for kind in columns)
-    )
+    table.add_row("process start to first answer", *(f"{_total(runs[kind]):.0f} ms" for kind in columns), style="bold")
     table.add_row("processor time of it", *(f"{_cpu(runs[kind]):.0f} ms" for kind in columns))
     console.print(table)
     limits = plain_table("limit", "median", "shipped is", "processor time", "shipped is", right=(1, 2, 3, 4))
