@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from lambent.contracts.jobs import BatchInput, BatchRequest
+from lambent.contracts.batch_request import BatchInput, BatchRequest
 from lambent.contracts.model import (
     Classification,
     ImagePreprocessing,

@@ -4,7 +4,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from lambent.contracts.jobs import BatchSubmission
+from lambent.contracts.batch_request import BatchSubmission
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of

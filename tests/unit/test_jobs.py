@@ -10,7 +10,7 @@ import pytest
 from job_steps import JOB, job, ready, run_cpu, submitter
 
 from builders import TENANT, picture, request
-from lambent.contracts.jobs import BatchInput, BatchSubmission
+from lambent.contracts.batch_request import BatchInput, BatchSubmission
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage
 from lambent.domain.idempotency import job_id_of

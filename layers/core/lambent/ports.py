@@ -64,6 +64,19 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Return bytes ``start`` to before ``stop``, fewer where the object ends; ``start`` lies inside it.
+
+        Raises
+        ------
+        SourceGone   no such key, or no such byte
+        """
+        ...
+
+    def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Write the rest of an open file piece by piece, replacing what was there; all of it appears at once."""
+        ...
+
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
         ...

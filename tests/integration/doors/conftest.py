@@ -17,7 +17,8 @@ from boto3.dynamodb.conditions import Key
 
 from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
-from lambent.contracts.jobs import BatchInput, Plan
+from lambent.contracts.batch_request import BatchInput
+from lambent.contracts.jobs import Plan
 from lambent.contracts.model import Classification
 from lambent.domain.job_states import JobState
 from lambent.domain.model import GOLDEN_FILE
@@ -172,6 +173,7 @@ class Product:
         job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
         jobs = DynamoJobStore(self.table)
         jobs.create(job)
+        item = b'{"id":"a","key":"inputs/demo/a.png","line":1}\n'
         plan = Plan(
             tenant=EVENT_TENANT,
             job_id=job_id,
@@ -181,12 +183,15 @@ class Product:
             total=1,
             shards=1,
             shard_items=1,
-            items_sha256="0" * 64,
+            items_file="items.jsonl",
+            offsets=[0, len(item)],
+            concurrency=1,
+            output=wanted.output_options,
             expires_at_s=job.expires_at_s,
             why="test",
         )
         self.put(job_key(EVENT_TENANT, job_id, "plan.json"), msgspec.json.encode(plan))
-        self.put(job_key(EVENT_TENANT, job_id, plan.shard_file(0)), b'{"id":"a","key":"inputs/demo/a.png","line":1}\n')
+        self.put(job_key(EVENT_TENANT, job_id, plan.items_file), item)
         jobs.transition(
             EVENT_TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=job.updated_at, total=1, shards=1
         )

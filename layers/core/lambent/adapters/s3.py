@@ -64,6 +64,27 @@ class S3ObjectStore:
             )
         return answer
 
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Return some bytes of an object; see ports.ObjectStore."""
+        if stop <= start:
+            return b""
+        with translate(self._what):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{stop - 1}")
+            except ClientError as exc:
+                if error_code(exc) in _GONE | {"InvalidRange", "416"}:
+                    raise SourceGone("The object does not exist, or is shorter than it was.") from exc
+                raise
+            return bytes(answer["Body"].read())
+
+    def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Write an open file, in several parts if it is large; see ports.ObjectStore."""
+        # Few functions upload, and it is slow to import.
+        from s3transfer.manager import TransferManager
+
+        with translate(self._what), TransferManager(self._client) as manager:
+            manager.upload(file, self._bucket, key, extra_args={"ContentType": content_type}).result()
+
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
         with translate(self._what):

@@ -113,6 +113,6 @@ def answer_key(tenant: str, answer_id: str) -> str:
     return f"{ANSWERS}/{tenant}/{answer_id}"
 
 
-def part_file(shard: int) -> str:
-    """Return the file name of a shard's results."""
-    return f"part-{shard:05d}.jsonl"
+def errors_file(shard: int) -> str:
+    """Return the file name of a shard's failed items."""
+    return f"errors-{shard:05d}.jsonl"

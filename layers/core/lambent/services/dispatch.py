@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
+from lambent.contracts.batch_request import BatchRequest
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import BatchRequest, Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, encode_lines
+from lambent.contracts.jobs import Plan
 from lambent.contracts.messages import ShardMessage
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
@@ -19,9 +17,13 @@ from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnava
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver
-from lambent.services.read_manifest import read_manifest
+from lambent.services.read_items import read_items
+from lambent.services.read_plan import PLAN_FILE, read_plan
+from lambent.services.spool_items import ItemSpool
 from lambent.services.submit_job import new_job
 from lambent.services.version_files import VersionFiles
+
+_CONCURRENCY = 10
 
 
 class DispatchService:
@@ -92,24 +94,25 @@ class DispatchService:
 
     def _start(self, job: Job, request: BatchRequest) -> None:
         # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
-        plan = self._record_plan(job, request) if job.state is JobState.QUEUED else self._read_plan(job)
+        plan = (
+            self._record_plan(job, request)
+            if job.state is JobState.QUEUED
+            else read_plan(self._data, job.tenant, job.job_id)
+        )
         if plan.lane == "cpu":
             missing = sorted(set(range(plan.shards)) - job.finished_shards)
             self._enqueue_shards(job, missing)
         else:
             self._submit(job, plan)
 
-    def _read_plan(self, job: Job) -> Plan:
-        return decode_json(self._data.read(job_key(job.tenant, job.job_id, "plan.json")).body, Plan, what="plan")
-
     def _record_plan(self, job: Job, request: BatchRequest) -> Plan:
         """Plan the job, unless another dispatcher of the same request was first: then its plan counts."""
         plan = self._plan(job, request)
         # Written before the job is PLANNED, so that whoever sees a planned job finds its plan.
         if not self._data.write_once(
-            job_key(job.tenant, job.job_id, "plan.json"), msgspec.json.encode(plan), content_type="application/json"
+            job_key(job.tenant, job.job_id, PLAN_FILE), msgspec.json.encode(plan), content_type="application/json"
         ):
-            plan = self._read_plan(job)
+            plan = read_plan(self._data, job.tenant, job.job_id)
         self._jobs.transition(
             job.tenant,
             job.job_id,
@@ -127,32 +130,36 @@ class DispatchService:
     def _plan(self, job: Job, request: BatchRequest) -> Plan:
         # One version for the whole job, whatever becomes of its label meanwhile: the job's id is its routing key.
         target = self._resolver.target(ModelChoice(request.model, request.version, request.label), lambda: job.job_id)
-        ref = target.ref
-        manifest = self._files.manifest(ref)
-        items = read_manifest(self._data, request.input.manifest_uri, tenant=job.tenant)
-        choice = choose_lane(
-            request.lane, items=len(items), is_gpu_deployed=self._runner is not None, files=frozenset(manifest.files)
-        )
-        size = shard_size(len(items), lane=choice.lane, preferred=self._shard_items)
-        shards = [encode_lines(msgspec.to_builtins(shard)) for shard in _cut(items, size)]
-        plan = Plan(
-            tenant=job.tenant,
-            job_id=job.job_id,
-            model=ref.name,
-            version=ref.version,
-            lane=choice.lane,
-            total=len(items),
-            shards=len(shards),
-            shard_items=size,
-            items_sha256=digest(b"".join(shards)),
-            expires_at_s=job.expires_at_s,
-            why=choice.why,
-            is_canary=target.is_canary,
-        )
-        for index, body in enumerate(shards):
-            key = job_key(job.tenant, job.job_id, plan.shard_file(index))
-            self._data.write(key, body, content_type=CONTENT_TYPE)
-        return plan
+        manifest = self._files.manifest(target.ref)
+        with ItemSpool() as spool:
+            spool.add_all(read_items(self._data, request.input, tenant=job.tenant))
+            choice = choose_lane(
+                request.lane,
+                items=len(spool),
+                is_gpu_deployed=self._runner is not None,
+                files=frozenset(manifest.files),
+            )
+            size = shard_size(len(spool), lane=choice.lane, preferred=self._shard_items)
+            offsets = spool.offsets(size)
+            spool.upload(self._data, job_key(job.tenant, job.job_id, spool.file_name))
+            return Plan(
+                tenant=job.tenant,
+                job_id=job.job_id,
+                model=target.ref.name,
+                version=target.ref.version,
+                lane=choice.lane,
+                total=len(spool),
+                shards=len(offsets) - 1,
+                shard_items=size,
+                items_file=spool.file_name,
+                offsets=offsets,
+                concurrency=_CONCURRENCY,
+                output=request.output_options,
+                expires_at_s=job.expires_at_s,
+                deadline_s=request.deadline_s,
+                why=choice.why,
+                is_canary=target.is_canary,
+            )
 
     def _enqueue_shards(self, job: Job, shards: list[int]) -> None:
         self._infer_queue.send_all(
@@ -179,8 +186,3 @@ def _read_envelope(tenant: str | None, body: str) -> BatchRequest:
         return decode_json(body, BatchRequest, what="batch request")
     except LambentError as exc:
         raise EnvelopeInvalid(f"The message is not a batch request. {exc.detail}", field=exc.field) from exc
-
-
-def _cut(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

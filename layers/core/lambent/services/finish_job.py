@@ -6,14 +6,15 @@ from typing import Any
 
 import orjson
 
-from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
+from lambent.contracts.jobs import Plan
+from lambent.contracts.lines import CONTENT_TYPE, encode_lines, error_line
+from lambent.contracts.parts import decode_part, encode_part, part_content_type, part_file
 from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
-from lambent.domain.names import job_key, part_file
+from lambent.domain.names import job_key
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, Notifier, ObjectStore
+from lambent.services.read_plan import read_plan, read_shard
 
 _SHARD_FAILED = {
     "error": "The shard of this item ended without results.",
@@ -55,7 +56,7 @@ class JobFinisher:
 
     def finish(self, job: Job) -> None:
         """End a planned job with what its shards have written; items of shards without a part count as failed."""
-        plan = decode_json(self._data.read(self._key(job, "plan.json")).body, Plan, what="plan")
+        plan = read_plan(self._data, job.tenant, job.job_id)
         errors = [line for shard in range(plan.shards) for line in self._errors(job, plan, shard)]
         done = plan.total - len(errors)
         state = outcome(total=plan.total, done=done)
@@ -70,7 +71,7 @@ class JobFinisher:
             "total": plan.total,
             "done": done,
             "failed": len(errors),
-            "parts": [part_file(shard) for shard in range(plan.shards)],
+            "parts": [part_file(shard, plan.output) for shard in range(plan.shards)],
         }
         self._data.write(self._key(job, "manifest.json"), orjson.dumps(manifest), content_type="application/json")
         self._end(job, state, final_done=done, final_failed=len(errors))
@@ -83,16 +84,15 @@ class JobFinisher:
 
     def _errors(self, job: Job, plan: Plan, shard: int) -> list[dict[str, Any]]:
         """Return a part's error lines; a missing part is written now, so that a late worker cannot add another."""
-        key = self._key(job, part_file(shard))
+        key = self._key(job, part_file(shard, plan.output))
         try:
             part = self._data.read(key).body
         except SourceGone:
-            body = self._data.read(self._key(job, plan.shard_file(shard))).body
-            items = [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
-            part = encode_lines(error_line(item, _SHARD_FAILED) for item in items)
-            if not self._data.write_once(key, part, content_type=CONTENT_TYPE):
+            lines = [error_line(item, _SHARD_FAILED) for item in read_shard(self._data, plan, shard)]
+            part = encode_part(lines, plan.output)
+            if not self._data.write_once(key, part, content_type=part_content_type(plan.output)):
                 part = self._data.read(key).body
-        return [line for line in decode_lines(part) if "error" in line]
+        return [line for line in decode_part(part, plan.output) if "error" in line]
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         allowed = states_before(state)

@@ -8,19 +8,21 @@ from typing import Any
 
 import msgspec
 
-from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
+from lambent.contracts.lines import CONTENT_TYPE, encode_lines, error_line
 from lambent.contracts.media import Prediction
+from lambent.contracts.parts import decode_part, encode_part, part_content_type, part_file
 from lambent.contracts.tensor import Array
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef, Target
-from lambent.domain.names import job_key, part_file
+from lambent.domain.names import errors_file, job_key
 from lambent.errors import LambentError, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
+from lambent.services.fetch_item import fetch_item
 from lambent.services.load_model import ModelCache, ServedModel
 from lambent.services.predict import Timings, predict_items
+from lambent.services.read_plan import read_plan, read_shard
 
 _TOP_K = 5
 _HEARTBEAT_S = 1.0
@@ -64,16 +66,14 @@ class ShardService:
         SourceGone       the job has no plan, or no such shard
         Unavailable      and any other retryable error; run the shard again
         """
-        plan = self._plan(tenant, job_id)
+        plan = read_plan(self._data, tenant, job_id)
         self._jobs.transition(
             tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
         )
-        part_key = job_key(tenant, job_id, part_file(shard))
-        lines = self._existing(part_key)
+        lines = self._existing(plan, shard)
         if lines is None:
             lines = self._predict(plan, shard, on_progress)
-            if not self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE):
-                lines = self._existing(part_key) or lines
+            lines = self._write(plan, shard, lines)
         self._report(plan, shard, lines, is_finished=True)
         return _target(plan)
 
@@ -84,20 +84,15 @@ class ShardService:
         ------
         SourceGone, Unavailable
         """
-        plan = self._plan(tenant, job_id)
-        lines = [error_line(item, error.to_dict()) for item in self._items(plan, shard)]
-        part_key = job_key(tenant, job_id, part_file(shard))
-        self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
-        self._report(plan, shard, self._existing(part_key) or lines, is_finished=True)
+        plan = read_plan(self._data, tenant, job_id)
+        lines = [error_line(item, error.to_dict()) for item in read_shard(self._data, plan, shard)]
+        self._report(plan, shard, self._write(plan, shard, lines), is_finished=True)
         return _target(plan)
-
-    def _plan(self, tenant: str, job_id: str) -> Plan:
-        return decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
 
     def _predict(self, plan: Plan, shard: int, on_progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
         # The model comes first: a broken one must fail the shard before any item is blamed.
         model = self._models.get(_target(plan).ref)
-        items = self._items(plan, shard)
+        items = read_shard(self._data, plan, shard)
         lines: list[dict[str, Any]] = []
         beat = 0.0
         for batch in _chunks(items, min(self._batch_size, model.contract.limits.max_rows)):
@@ -109,13 +104,9 @@ class ShardService:
                 beat = self._clock.epoch_s()
         return lines
 
-    def _items(self, plan: Plan, shard: int) -> list[ShardItem]:
-        body = self._data.read(job_key(plan.tenant, plan.job_id, plan.shard_file(shard))).body
-        return [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
-
     def _prepare(self, item: ShardItem, model: ServedModel) -> _Ready:
         try:
-            raw = self._data.read(item.key, max_bytes=model.contract.limits.max_input_bytes).body
+            raw = fetch_item(self._data, item, max_bytes=model.contract.limits.max_input_bytes)
             return _Ready(item, model.preprocessor.prepare(raw), None)
         except LambentError as error:
             if not error.is_final:
@@ -132,9 +123,19 @@ class ShardService:
             for ready in batch
         ]
 
-    def _existing(self, part_key: str) -> list[dict[str, Any]] | None:
+    def _write(self, plan: Plan, shard: int, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Write a part unless there is one; return the lines of the one that counts."""
+        errors = [line for line in lines if "error" in line]
+        if errors:
+            key = job_key(plan.tenant, plan.job_id, errors_file(shard))
+            self._data.write(key, encode_lines(errors), content_type=CONTENT_TYPE)
+        body = encode_part(lines, plan.output)
+        is_first = self._data.write_once(_part_key(plan, shard), body, content_type=part_content_type(plan.output))
+        return lines if is_first else self._existing(plan, shard) or lines
+
+    def _existing(self, plan: Plan, shard: int) -> list[dict[str, Any]] | None:
         try:
-            return decode_lines(self._data.read(part_key).body)
+            return decode_part(self._data.read(_part_key(plan, shard)).body, plan.output)
         except SourceGone:
             return None
 
@@ -142,6 +143,10 @@ class ShardService:
         failed = sum("error" in line for line in lines)
         progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
         self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
+
+
+def _part_key(plan: Plan, shard: int) -> str:
+    return job_key(plan.tenant, plan.job_id, part_file(shard, plan.output))
 
 
 def _target(plan: Plan) -> Target:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lambent.contracts.jobs import JobView, ShardView, is_job_id
+from lambent.contracts.batch_request import is_job_id
+from lambent.contracts.jobs import JobView, ShardView
 from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lambent.contracts.jobs import BatchRequest, BatchSubmission
+from lambent.contracts.batch_request import BatchRequest, BatchSubmission
 from lambent.domain.idempotency import check_same_request, job_id_of
 from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
@@ -12,7 +12,7 @@ from lambent.domain.model import digest
 from lambent.domain.names import check_name, parse_version
 from lambent.errors import InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
-from lambent.services.read_manifest import check_manifest_uri
+from lambent.services.read_items import check_input
 from lambent.services.send_job import send_batch
 
 _ROUTE = "POST /jobs"
@@ -68,7 +68,7 @@ class SubmitService:
         Unavailable
         """
         _check_names(submission)
-        check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
+        check_input(self._data, submission.input, tenant=tenant)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from lambent.contracts.answers import AnswerReference
-from lambent.contracts.jobs import BatchSubmission, JobView
+from lambent.contracts.batch_request import BatchSubmission
+from lambent.contracts.jobs import JobView
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest

@@ -1,11 +1,13 @@
-"""A batch manifest into checked items."""
+"""A batch's input into checked items."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from lambent.contracts.batch_request import BatchInput, ManifestItem
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import ManifestItem, ShardItem
+from lambent.contracts.jobs import ShardItem
 from lambent.domain.names import inputs_prefix
 from lambent.errors import LambentError, ManifestInvalid, PayloadTooLarge, SourceGone, UrlRefused
 from lambent.ports import ObjectStore
@@ -16,16 +18,8 @@ _REPORTED = 20
 _URI_FIELD = "input.manifest_uri"
 
 
-def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[ShardItem]:
-    """Read a JSONL manifest of the tenant's own inputs.
-
-    Parameters
-    ----------
-    manifest_uri : str   ``s3://`` address under ``inputs/{tenant}/`` of the data bucket
-
-    Returns
-    -------
-    items in the manifest's order, at least one, with ids that differ
+def read_items(data: ObjectStore, source: BatchInput, *, tenant: str) -> Iterator[ShardItem]:
+    """Return the items of an input, in its order, at least one, with ids that differ.
 
     Raises
     ------
@@ -33,6 +27,9 @@ def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[
     ManifestInvalid   missing, empty, too long, or with bad lines: up to 20 of them in ``errors``, and how many
     Unavailable
     """
+    manifest_uri = source.manifest_uri
+    if manifest_uri is None:
+        raise ManifestInvalid("This kind of input is not read here.", field="input")
     home = check_manifest_uri(data, manifest_uri, tenant=tenant)
     lines = _read(data, manifest_uri.removeprefix(data.uri("")))
     if not lines:
@@ -43,7 +40,13 @@ def read_manifest(data: ObjectStore, manifest_uri: str, *, tenant: str) -> list[
         raise ManifestInvalid(
             f"The manifest has {len(lines)} items, at most {MAX_ITEMS} are taken.", field="input", limit=MAX_ITEMS
         )
-    return _check_lines(lines, home=home, root=data.uri(""))
+    return iter(_check_lines(lines, home=home, root=data.uri("")))
+
+
+def check_input(data: ObjectStore, source: BatchInput, *, tenant: str) -> None:
+    """Refuse an input that the tenant may not name, before anything is read; raises UrlRefused."""
+    if source.manifest_uri is not None:
+        check_manifest_uri(data, source.manifest_uri, tenant=tenant)
 
 
 def check_manifest_uri(data: ObjectStore, manifest_uri: str, *, tenant: str) -> str:
@@ -88,7 +91,7 @@ def _check_lines(lines: list[tuple[int, bytes]], *, home: str, root: str) -> lis
             problems.append({"line": number, "code": error.code, "field": error.field, "detail": error.detail})
             continue
         seen.add(item.id)
-        items.append(ShardItem(id=item.id, key=item.uri.removeprefix(root), line=number))
+        items.append(ShardItem(id=item.id, key=str(item.uri).removeprefix(root), line=number))
     if problems:
         raise ManifestInvalid(
             f"{len(problems)} of {len(lines)} manifest lines are not valid; first: line {problems[0]['line']}: "
@@ -102,7 +105,7 @@ def _check_lines(lines: list[tuple[int, bytes]], *, home: str, root: str) -> lis
 
 def _check_line(line: bytes, number: int, *, home: str, seen: set[str]) -> ManifestItem:
     item = decode_json(line, ManifestItem, what=f"manifest line {number}")
-    if not item.uri.startswith(home):
+    if item.uri is None or not item.uri.startswith(home):
         raise ManifestInvalid("The item lies outside your own inputs/ prefix of the data bucket.", field="uri")
     if item.id in seen:
         raise ManifestInvalid("The id stands on an earlier line already.", field="id")
