@@ -400,6 +400,28 @@ def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
     assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
 
 
+def test_a_shards_row_keeps_what_it_cost_and_what_its_part_is(jobs) -> None:
+    created(jobs)
+    finished = ShardProgress(3, 5, 1, True, CLOCK.now(), busy_s=1.234, part_bytes=77, part_sha256="f" * 64)
+
+    jobs.record_shard(TENANT, "job-1", finished, expires_at_s=1)
+
+    assert jobs.get(TENANT, "job-1").progress == (finished,)
+    assert jobs.head(TENANT, "job-1").progress == ()
+
+
+def test_only_a_job_that_has_not_ended_gets_another_priority(jobs) -> None:
+    created(jobs)
+
+    assert jobs.set_priority(TENANT, "job-1", 9, at=CLOCK.now())
+    jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
+    assert not jobs.set_priority(TENANT, "job-1", 1, at=CLOCK.now())
+    assert not jobs.set_priority(TENANT, "job-2", 1, at=CLOCK.now())
+
+    assert jobs.head(TENANT, "job-1").priority == 9
+    assert jobs.head(TENANT, "job-2") is None
+
+
 def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     job = created(jobs)
     later = FakeClock(CLOCK.at_s + 1).now()
@@ -408,12 +430,14 @@ def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     assert list(jobs.open_jobs(updated_before=job.updated_at)) == []
     jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
     assert [found.state for found in jobs.open_jobs(updated_before=later)] == [JobState.FAILED]
+    assert jobs.get(TENANT, "job-1").is_open
     jobs.close(TENANT, "job-1")
     assert list(jobs.open_jobs(updated_before=later)) == []
+    assert not jobs.get(TENANT, "job-1").is_open
 
 
 def test_a_job_whose_record_has_expired_does_not_come_back_as_half_a_row(jobs) -> None:
-    jobs.count_heal(TENANT, "job-1", at=CLOCK.now())
+    jobs.note_heal(TENANT, "job-1", 1, at=CLOCK.now())
     jobs.close(TENANT, "job-1")
 
     assert jobs.get(TENANT, "job-1") is None
@@ -425,8 +449,8 @@ def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
 
     jobs.set_batch_job(TENANT, "job-1", "batch-7")
     jobs.set_batch_job(TENANT, "job-1", "batch-8")
-    for _ in range(3):
-        jobs.count_heal(TENANT, "job-1", at="2027-01-01T00:00:00.000Z")
+    for heals in (1, 2, 3):
+        jobs.note_heal(TENANT, "job-1", heals, at="2027-01-01T00:00:00.000Z")
 
     job = jobs.get(TENANT, "job-1")
     assert (job.batch_job_id, job.heals, job.updated_at) == ("batch-7", 3, "2027-01-01T00:00:00.000Z")

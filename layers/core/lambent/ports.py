@@ -181,6 +181,14 @@ class JobStore(Protocol):
         """Return the job with its shards' progress."""
         ...
 
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress, which is one row however many shards it has."""
+        ...
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended; return whether it was changed."""
+        ...
+
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
     ) -> bool:
@@ -191,8 +199,8 @@ class JobStore(Protocol):
         """Remember the AWS Batch job that runs this job; the first one remembered stays."""
         ...
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
         ...
 
     def close(self, tenant: str, job_id: str) -> None:
@@ -267,6 +275,10 @@ class JobRunner(Protocol):
 
     def status(self, batch_job_id: str) -> str | None:
         """Return the job's AWS Batch status, or None once the service has forgotten it."""
+        ...
+
+    def terminate(self, batch_job_id: str, *, reason: str) -> None:
+        """Stop a job and all its children; one that has ended or is forgotten is fine."""
         ...
 
 

@@ -232,7 +232,21 @@ class FakeJobStore:
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
-        return self.jobs.get((tenant, job_id))
+        job = self.jobs.get((tenant, job_id))
+        return None if job is None else replace(job, is_open=(tenant, job_id) not in self.closed)
+
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress."""
+        job = self.get(tenant, job_id)
+        return None if job is None else replace(job, progress=())
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.state.is_terminal:
+            return False
+        self.jobs[(tenant, job_id)] = replace(job, priority=priority, updated_at=at)
+        return True
 
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
@@ -249,11 +263,11 @@ class FakeJobStore:
         job = self.jobs[(tenant, job_id)]
         self.jobs[(tenant, job_id)] = replace(job, batch_job_id=job.batch_job_id or batch_job_id)
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job."""
         job = self.jobs.get((tenant, job_id))
         if job is not None:
-            self.jobs[(tenant, job_id)] = replace(job, heals=job.heals + 1, updated_at=at)
+            self.jobs[(tenant, job_id)] = replace(job, heals=heals, updated_at=at)
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -327,6 +341,7 @@ class FakeJobRunner:
 
     submitted: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
+    terminated: dict[str, str] = field(default_factory=dict)
 
     def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
         """Remember a job and return its id."""
@@ -340,6 +355,10 @@ class FakeJobRunner:
     def status(self, batch_job_id: str) -> str | None:
         """Return the job's status."""
         return self.statuses.get(batch_job_id)
+
+    def terminate(self, batch_job_id: str, *, reason: str) -> None:
+        """Remember that a job was stopped, and why."""
+        self.terminated[batch_job_id] = reason
 
 
 @dataclass

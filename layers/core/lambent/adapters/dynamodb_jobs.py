@@ -14,16 +14,18 @@ import orjson
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
+from lambent.contracts.batch_request import DEFAULT_PRIORITY
 from lambent.domain.job import Job, JobKind, ShardProgress
-from lambent.domain.job_states import JobState
+from lambent.domain.job_states import OPEN_STATES, JobState
 
 _WHAT = "job ledger"
 _LOST_RACE = "ConditionalCheckFailedException"
 _OPEN = "OPEN"
 _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
+    "parent",
 )  # fmt: skip
-_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed")
+_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed", "concurrency", "deadline_s")
 
 
 class DynamoJobStore:
@@ -39,6 +41,7 @@ class DynamoJobStore:
             **{name: getattr(job, name) for name in _PLAIN_FIELDS + _NUMBER_FIELDS if getattr(job, name) is not None},
             "kind": job.kind.value,
             "state": job.state.value,
+            "priority": job.priority,
             "open_pk": _OPEN,
             "expires_at": job.expires_at_s,
         }
@@ -88,6 +91,21 @@ class DynamoJobStore:
             return None
         return _job(rows[0], tuple(_shard(row) for row in rows[1:]))
 
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_key(tenant, job_id), ConsistentRead=True).get("Item")
+        return _job(row, ()) if row else None
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended; return whether it was changed."""
+        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        condition = f"#state IN ({', '.join(states)})"
+        return self._update(
+            _key(tenant, job_id), {"priority": priority, "updated_at": at}, condition=condition, operands=states,
+            also_named=("state",),
+        )  # fmt: skip
+
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
     ) -> bool:
@@ -102,9 +120,9 @@ class DynamoJobStore:
         condition = "attribute_exists(pk) AND attribute_not_exists(batch_job_id)"
         self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=condition)
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
-        self._change(_key(tenant, job_id), "SET updated_at = :at ADD heals :one", {":one": 1, ":at": at})
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
+        self._change(_key(tenant, job_id), "SET updated_at = :at, heals = :heals", {":heals": heals, ":at": at})
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -118,6 +136,9 @@ class DynamoJobStore:
             "failed": progress.failed,
             "is_finished": progress.is_finished,
             "updated_at": progress.updated_at,
+            "busy_ms": round(progress.busy_s * 1000),
+            "part_bytes": progress.part_bytes,
+            "part_sha256": progress.part_sha256,
             "expires_at": expires_at_s,
         }
         unfinished = "attribute_not_exists(is_finished) OR is_finished = :unfinished"
@@ -158,9 +179,10 @@ class DynamoJobStore:
         *,
         condition: str,
         operands: Mapping[str, Any] | None = None,
+        also_named: Iterable[str] = (),
     ) -> bool:
         """Set ``values`` on a condition, in which ``operands`` stand; return whether it held."""
-        names = {f"#{name}": name for name in values}
+        names = {f"#{name}": name for name in (*values, *also_named)}
         assignments = ", ".join(f"#{name} = :{name}" for name in values)
         assigned = {f":{name}": value for name, value in values.items()}
         with translate(_WHAT):
@@ -204,6 +226,8 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         kind=JobKind(row.get("kind", JobKind.BATCH)),
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
+        priority=int(row.get("priority", DEFAULT_PRIORITY)),
+        is_open="open_pk" in row,
         error=orjson.loads(row["error"]) if row.get("error") else None,
         progress=progress,
     )
@@ -211,5 +235,12 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
 
 def _shard(row: dict[str, Any]) -> ShardProgress:
     return ShardProgress(
-        int(row["shard"]), int(row["done"]), int(row["failed"]), bool(row["is_finished"]), str(row["updated_at"])
+        int(row["shard"]),
+        int(row["done"]),
+        int(row["failed"]),
+        bool(row["is_finished"]),
+        str(row["updated_at"]),
+        int(row.get("busy_ms", 0)) / 1000,
+        row.get("part_bytes"),
+        row.get("part_sha256"),
     )

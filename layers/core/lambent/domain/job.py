@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from lambent.contracts.batch_request import DEFAULT_PRIORITY
 from lambent.domain.job_states import JobState
 
 _DAY_S = 86_400
@@ -21,18 +22,32 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """How far one shard is; counts only grow, ``is_finished`` once its part is written."""
+    """How far one shard is; counts only grow, ``is_finished`` once its part is written.
+
+    busy_s                    seconds that its attempts have worked so far, all together, to the millisecond
+    part_bytes, part_sha256   of its part, once that is written
+    """
 
     shard: int
     done: int
     failed: int
     is_finished: bool
     updated_at: str
+    busy_s: float = 0.0
+    part_bytes: int | None = None
+    part_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job with its shards' progress."""
+    """One job with its shards' progress.
+
+    priority      0 (lowest) to 9; may change while the job runs
+    concurrency   CPU lane: how many shards are in flight at once at the highest priority
+    deadline_s    when the job ends with what it has, in seconds since 1970
+    parent        the job of which this one repeats what failed
+    is_open       whether something is left to do for it: to run, to collect, to tell
+    """
 
     tenant: str
     job_id: str
@@ -54,6 +69,11 @@ class Job:
     error: dict[str, Any] | None = None
     final_done: int | None = None
     final_failed: int | None = None
+    priority: int = DEFAULT_PRIORITY
+    concurrency: int | None = None
+    deadline_s: int | None = None
+    parent: str | None = None
+    is_open: bool = True
     progress: tuple[ShardProgress, ...] = field(default=())
 
     @property
@@ -77,6 +97,8 @@ class Job:
             error=None,
             final_done=None,
             final_failed=None,
+            concurrency=None,
+            is_open=True,
             progress=(),
         )
         # What a batch's plan decides later, a call knows from the start.

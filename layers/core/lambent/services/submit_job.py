@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil
+
 import msgspec
 
 from lambent.contracts.batch_request import BatchRequest, BatchSubmission
@@ -32,6 +35,9 @@ def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days:
         created_at=now,
         updated_at=now,
         expires_at_s=expiry_of(clock.epoch_s(), retention_days=retention_days),
+        priority=request.priority_or_default,
+        deadline_s=None if request.deadline_s is None else ceil(request.deadline_s),
+        parent=request.input.failed_of,
     )
 
 
@@ -78,7 +84,7 @@ class SubmitService:
             job = self._known(job, is_keyed=idempotency_key is not None)
         if job.state is JobState.QUEUED:
             send_batch(self._queue, job)
-        return job.as_accepted()
+        return replace(job.as_accepted(), priority=submission.priority_or_default)
 
     def _claim(self, job: Job, key: str) -> None:
         """Tie the key to the job's id; a key that names another job came with another request."""

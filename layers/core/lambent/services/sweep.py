@@ -76,7 +76,7 @@ class SweepService:
 
     def _revive(self, job: Job, report: SweepReport) -> None:
         if job.heals < _MAX_HEALS:
-            self._jobs.count_heal(job.tenant, job.job_id, at=self._clock.now())
+            self._jobs.note_heal(job.tenant, job.job_id, job.heals + 1, at=self._clock.now())
             self._sender.send(job)
             report.enqueued += 1
         # Shards that kill their function every time would be revived for ever.
