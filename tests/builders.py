@@ -27,6 +27,7 @@ from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.ports import Rehearsal, Signer
+from lambent.services.announce_job import JobAnnouncer
 from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
@@ -147,6 +148,8 @@ class World:
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    bus: FakeNotifier = field(default_factory=FakeNotifier)
+    notify_queue: FakeQueue = field(default_factory=FakeQueue)
     audit: FakeAudit = field(default_factory=FakeAudit)
     signer: Signer | None = None
     rehearsal: Rehearsal | None = None
@@ -175,7 +178,8 @@ class World:
 
     @property
     def finisher(self) -> JobFinisher:
-        return JobFinisher(data=self.data, jobs=self.jobs, notifier=self.notifier, clock=self.clock)
+        announcer = JobAnnouncer(topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
+        return JobFinisher(data=self.data, jobs=self.jobs, announcer=announcer, clock=self.clock)
 
     def dispatcher(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> DispatchService:
         return DispatchService(

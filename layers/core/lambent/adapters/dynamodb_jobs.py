@@ -8,13 +8,15 @@ OpenJobs. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
-from lambent.domain.job import Job, JobKind, ShardProgress
+from lambent.contracts.notifications import WEBHOOK_DELIVERED
+from lambent.domain.job import Job, JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState
 
 _WHAT = "job ledger"
@@ -105,6 +107,12 @@ class DynamoJobStore:
     def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
         """Count one more attempt of the sweep to revive the job, which is a change of its row."""
         self._change(_key(tenant, job_id), "SET updated_at = :at ADD heals :one", {":one": 1, ":at": at})
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
+        undelivered = "attribute_exists(pk) AND (attribute_not_exists(webhook_state) OR webhook_state <> :delivered)"
+        values = {"webhook": _wire(asdict(outcome)), "webhook_state": outcome.state}
+        self._update(_key(tenant, job_id), values, condition=undelivered, operands={":delivered": WEBHOOK_DELIVERED})
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -205,6 +213,7 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
         error=orjson.loads(row["error"]) if row.get("error") else None,
+        webhook=WebhookOutcome(**orjson.loads(row["webhook"])) if row.get("webhook") else None,
         progress=progress,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lambent.contracts.notifications import JobNotification, NotificationView
 from lambent.errors import RequestInvalid
 
 JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}\Z"
@@ -35,6 +36,7 @@ class _Batch(_Contract, frozen=True, kw_only=True):
     label: Annotated[str, Meta(max_length=64)] | None = None
     version: Annotated[str, Meta(max_length=64)] | None = None
     lane: Literal["auto", "cpu", "gpu"] = "auto"
+    notification: JobNotification | None = None
 
     def __post_init__(self) -> None:
         """Refuse a request that names both a version and a label."""
@@ -111,7 +113,11 @@ class ShardView(_Contract, frozen=True, kw_only=True):
 
 
 class JobView(_Contract, frozen=True, kw_only=True):
-    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one."""
+    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one.
+
+    ``notification`` tells how the delivery of the webhook stands that the request asks for; None before its first
+    attempt.
+    """
 
     id: str
     kind: str
@@ -128,3 +134,4 @@ class JobView(_Contract, frozen=True, kw_only=True):
     why: str | None
     error: dict[str, Any] | None
     result: str | None
+    notification: NotificationView | None = None

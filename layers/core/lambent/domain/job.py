@@ -31,6 +31,17 @@ class ShardProgress:
 
 
 @dataclass(frozen=True)
+class WebhookOutcome:
+    """How the delivery of a job's webhook stands: see `contracts.notifications.WebhookView`."""
+
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    at: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One job with its shards' progress."""
 
@@ -54,6 +65,7 @@ class Job:
     error: dict[str, Any] | None = None
     final_done: int | None = None
     final_failed: int | None = None
+    webhook: WebhookOutcome | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
 
     @property
@@ -77,6 +89,7 @@ class Job:
             error=None,
             final_done=None,
             final_failed=None,
+            webhook=None,
             progress=(),
         )
         # What a batch's plan decides later, a call knows from the start.

@@ -13,13 +13,23 @@ from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry, Rehearsal
-    from lambent.runtime.settings import JobsSettings, ModelSettings, PredictSettings
+    from lambent.adapters.sqs import SqsQueue
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal
+    from lambent.runtime.settings import (
+        DispatchSettings,
+        InferSettings,
+        JobEventsSettings,
+        JobsSettings,
+        ModelSettings,
+        PredictSettings,
+        SweepSettings,
+    )
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.run_shard import ShardService
     from lambent.services.version_files import VersionFiles
+    from lambent.services.webhook_secret import WebhookSecretService
 
 CLOCK = SystemClock()
 AUDIT = AuditLog()
@@ -90,13 +100,29 @@ def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int)
     return ShardService(data=data(bucket), jobs=jobs(table_name), models=models, clock=CLOCK, batch_size=batch_size)
 
 
-def finisher(table_name: str, bucket: str, topic_arn: str) -> JobFinisher:
-    """Return what ends jobs."""
+def finisher(settings: InferSettings | DispatchSettings | JobEventsSettings | SweepSettings) -> JobFinisher:
+    """Return what ends jobs, and tells of it."""
+    from lambent.adapters.eventbridge import EventBridgeNotifier
     from lambent.adapters.sns import SnsNotifier
+    from lambent.services.announce_job import JobAnnouncer
     from lambent.services.finish_job import JobFinisher
 
-    notifier = SnsNotifier(client("sns"), topic_arn)
-    return JobFinisher(data=data(bucket), jobs=jobs(table_name), notifier=notifier, clock=CLOCK)
+    announcer = JobAnnouncer(
+        topic=SnsNotifier(client("sns"), settings.job_topic_arn),
+        bus=EventBridgeNotifier(client("events")),
+        webhooks=queue(settings.notify_queue_url),
+    )
+    return JobFinisher(
+        data=data(settings.data_bucket), jobs=jobs(settings.table_name), announcer=announcer, clock=CLOCK
+    )
+
+
+def webhook_secrets(table_name: str) -> WebhookSecretService:
+    """Return the secrets that sign webhooks."""
+    from lambent.adapters.dynamodb_secrets import DynamoSecretStore
+    from lambent.services.webhook_secret import WebhookSecretService
+
+    return WebhookSecretService(DynamoSecretStore(table(table_name)), CLOCK)
 
 
 def jobs(table_name: str) -> JobStore:
@@ -113,7 +139,7 @@ def links(bucket: str) -> LinkMaker:
     return S3Links(client("s3"), bucket)
 
 
-def queue(url: str) -> Queue:
+def queue(url: str) -> SqsQueue:
     """Return a queue."""
     from lambent.adapters.sqs import SqsQueue
 

@@ -166,7 +166,7 @@ def call_service_of_queue() -> CallService:
 def infer_finisher() -> JobFinisher:
     """Return InferFunction's job finisher."""
     settings = infer_settings()
-    return parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn)
+    return parts.finisher(settings)
 
 
 @cache
@@ -186,10 +186,11 @@ def dispatch_service() -> DispatchService:
         files=parts.version_files(settings),
         infer_queue=parts.queue(settings.infer_queue_url),
         runner=runner if settings.batch_job_queue else None,
-        finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
+        finisher=parts.finisher(settings),
         clock=parts.CLOCK,
         shard_items=settings.shard_items,
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 
@@ -205,7 +206,7 @@ def track_service() -> TrackService:
     from lambent.services.track import TrackService
 
     settings = load_settings(JobEventsSettings)
-    finisher = parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn)
+    finisher = parts.finisher(settings)
     return TrackService(jobs=parts.jobs(settings.table_name), finisher=finisher, clock=parts.CLOCK)
 
 
@@ -221,7 +222,7 @@ def sweep_service() -> SweepService:
         jobs=parts.jobs(settings.table_name),
         sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
         runner=BatchJobRunner(client("batch"), job_queue="", job_definition=""),
-        finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
+        finisher=parts.finisher(settings),
         clock=parts.CLOCK,
         stuck_after_s=settings.job_stuck_after_s,
     )

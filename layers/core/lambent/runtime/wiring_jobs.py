@@ -34,6 +34,7 @@ def submit_service() -> SubmitService:
         queue=parts.queue(settings.batch_queue_url),
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -15,6 +15,7 @@ from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import check_name, job_key
 from lambent.domain.planning import choose_lane, shard_size
+from lambent.domain.webhook_url import check_notification
 from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
 from lambent.services.finish_job import JobFinisher
@@ -40,6 +41,7 @@ class DispatchService:
         clock: Clock,
         shard_items: int,
         retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
     ) -> None:
         self._data = data
         self._jobs = jobs
@@ -51,6 +53,7 @@ class DispatchService:
         self._clock = clock
         self._shard_items = shard_items
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def dispatch(self, tenant: str | None, body: str) -> Job:
         """Accept, plan and start one batch; every step can be repeated after a crash at any point.
@@ -91,6 +94,7 @@ class DispatchService:
         return known
 
     def _start(self, job: Job, request: BatchRequest) -> None:
+        check_notification(request.notification, trusted_hosts=self._trusted_hosts)
         # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
         plan = self._record_plan(job, request) if job.state is JobState.QUEUED else self._read_plan(job)
         if plan.lane == "cpu":

@@ -13,7 +13,8 @@ from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.names import job_key, part_file
 from lambent.errors import LambentError, SourceGone
-from lambent.ports import Clock, JobStore, Notifier, ObjectStore
+from lambent.ports import Clock, JobStore, ObjectStore
+from lambent.services.announce_job import JobAnnouncer
 
 _SHARD_FAILED = {
     "error": "The shard of this item ended without results.",
@@ -28,10 +29,10 @@ class JobFinisher:
     The outcome is read from the parts alone, which are written once each: whoever finishes, finds the same.
     """
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, notifier: Notifier, clock: Clock) -> None:
+    def __init__(self, *, data: ObjectStore, jobs: JobStore, announcer: JobAnnouncer, clock: Clock) -> None:
         self._data = data
         self._jobs = jobs
-        self._notifier = notifier
+        self._announcer = announcer
         self._clock = clock
 
     def fail(self, job: Job, error: LambentError) -> None:
@@ -77,8 +78,7 @@ class JobFinisher:
 
     def announce(self, job: Job) -> None:
         """Tell that a job has ended, and close it; until then the sweep repeats it."""
-        message = {"tenant": job.tenant, "job_id": job.job_id, "state": job.state.value, "at": job.updated_at}
-        self._notifier.announce(f"Lambent job {job.job_id}: {job.state.value}", message)
+        self._announcer.announce(job)
         self._jobs.close(job.tenant, job.job_id)
 
     def _errors(self, job: Job, plan: Plan, shard: int) -> list[dict[str, Any]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lambent.contracts.jobs import JobView, ShardView, is_job_id
+from lambent.contracts.notifications import NotificationView, WebhookView
 from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore
@@ -54,4 +57,11 @@ def view(job: Job) -> JobView:
         why=job.why,
         error=job.error,
         result=f"/jobs/{job.job_id}/result" if job.kind is JobKind.CALL and job.state.is_terminal else None,
+        notification=_notification(job),
     )
+
+
+def _notification(job: Job) -> NotificationView | None:
+    if job.webhook is None:
+        return None
+    return NotificationView(webhook=msgspec.convert(job.webhook, WebhookView, from_attributes=True))

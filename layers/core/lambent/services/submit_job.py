@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from lambent.contracts.jobs import BatchRequest, BatchSubmission
@@ -10,6 +12,7 @@ from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
 from lambent.domain.names import check_name, parse_version
+from lambent.domain.webhook_url import check_notification
 from lambent.errors import InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
 from lambent.services.read_manifest import check_manifest_uri
@@ -38,12 +41,22 @@ def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days:
 class SubmitService:
     """Accepts batch requests over HTTP."""
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, queue: Queue, clock: Clock, retention_days: int) -> None:
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        queue: Queue,
+        clock: Clock,
+        retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
+    ) -> None:
         self._data = data
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def submit(
         self, tenant: str, submission: BatchSubmission | BatchRequest, *, idempotency_key: str | None = None
@@ -61,7 +74,7 @@ class SubmitService:
         NameInvalid           the model's name or the label is not allowed
         ModelNotFound         the version is no number
         RequestInvalid        no id and no key, or a key that is not visible ASCII
-        UrlRefused            the manifest lies where the tenant may not read
+        UrlRefused            the manifest lies where the tenant may not read, or no webhook goes to the address
         JobIdReused           the id belongs to a different request
         IdempotencyMismatch   the key belongs to a different request
         InProgress            the job of the id or key was removed in this moment
@@ -69,6 +82,7 @@ class SubmitService:
         """
         _check_names(submission)
         check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
+        check_notification(submission.notification, trusted_hosts=self._trusted_hosts)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )
