@@ -27,6 +27,8 @@ from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.ports import Rehearsal, Signer
+from lambent.services.advance_job import JobAdvancer
+from lambent.services.announce_job import JobAnnouncer
 from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
@@ -34,6 +36,7 @@ from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import ModelCache, ModelResolver
 from lambent.services.publish import publish_version
 from lambent.services.run_shard import ShardService
+from lambent.services.send_shards import ShardSender
 from lambent.services.set_label import set_label
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import (
@@ -147,6 +150,8 @@ class World:
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    bus: FakeNotifier = field(default_factory=FakeNotifier)
+    notify_queue: FakeQueue = field(default_factory=FakeQueue)
     audit: FakeAudit = field(default_factory=FakeAudit)
     signer: Signer | None = None
     rehearsal: Rehearsal | None = None
@@ -175,7 +180,16 @@ class World:
 
     @property
     def finisher(self) -> JobFinisher:
-        return JobFinisher(data=self.data, jobs=self.jobs, notifier=self.notifier, clock=self.clock)
+        announcer = JobAnnouncer(topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
+        return JobFinisher(data=self.data, jobs=self.jobs, announcer=announcer, clock=self.clock, runner=self.runner)
+
+    @property
+    def shard_sender(self) -> ShardSender:
+        return ShardSender(jobs=self.jobs, queue=self.infer_queue)
+
+    @property
+    def advancer(self) -> JobAdvancer:
+        return JobAdvancer(jobs=self.jobs, shards=self.shard_sender, finisher=self.finisher, clock=self.clock)
 
     def dispatcher(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> DispatchService:
         return DispatchService(
@@ -183,9 +197,9 @@ class World:
             jobs=self.jobs,
             resolver=self.resolver(0.0),
             files=self.files,
-            infer_queue=self.infer_queue,
             runner=self.runner if is_gpu_deployed else None,
             finisher=self.finisher,
+            shards=self.shard_sender,
             clock=self.clock,
             shard_items=shard_items,
             retention_days=30,

@@ -4,17 +4,25 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from lambent.contracts.batch_request import BatchSubmission
+from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer, refer_to_answer, whole_answer
 from lambent.runtime.http_event import read_json
-from lambent.runtime.wiring_jobs import show_job_service, show_result_service, submit_service
+from lambent.runtime.wiring_jobs import (
+    cancel_job_service,
+    retry_job_service,
+    set_priority_service,
+    show_job_service,
+    show_result_service,
+    submit_service,
+)
 from lambent.services.show_job import view
 
 router = Router()
 _MAX_REQUEST_BYTES = 65_536
+_MAX_PRIORITY_BYTES = 1_024
 
 
 @router.post("/jobs")
@@ -46,3 +54,31 @@ def result(job_id: str) -> Response[bytes | str]:
         return refer_to_answer(shown.reference)
     headers = {"Lambent-Model": shown.stored.model, **shown.stored.headers}
     return whole_answer(shown.body, content_type=shown.stored.content_type, headers=headers)
+
+
+@router.delete("/jobs/<job_id>")
+def cancel(job_id: str) -> Response[bytes | str]:
+    """Stop a job; it keeps what it has."""
+    caller = caller_of(http_event(router.current_event))
+    caller.require(Scope.JOBS)
+    return json_answer(msgspec.json.encode(view(cancel_job_service().cancel(caller.tenant, job_id))))
+
+
+@router.post("/jobs/<job_id>/retry")
+def retry(job_id: str) -> Response[bytes | str]:
+    """Accept a job of what failed in another; 202 once it is durable."""
+    caller = caller_of(http_event(router.current_event))
+    caller.require(Scope.JOBS)
+    job = retry_job_service().retry(caller.tenant, job_id)
+    return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})
+
+
+@router.post("/jobs/<job_id>/priority")
+def prioritize(job_id: str) -> Response[bytes | str]:
+    """Give a job more or less of its lane."""
+    caller = caller_of(http_event(router.current_event))
+    asked = read_json(
+        http_event(router.current_event), PriorityRequest, max_bytes=_MAX_PRIORITY_BYTES, what="priority request"
+    )
+    caller.require(Scope.JOBS)
+    return json_answer(msgspec.json.encode(view(set_priority_service().set(caller.tenant, job_id, asked.priority))))

@@ -26,8 +26,9 @@ AWS_AND_INTERPRETERS = {
     "keras",
     "h5py",
     "cryptography",
+    "urllib3",
 }
-WITHOUT_NUMPY = ["jobs", "dispatch", "job_events", "sweep"]
+WITHOUT_NUMPY = ["jobs", "dispatch", "job_events", "notify", "sweep"]
 
 
 def imports(path: Path) -> set[str]:
@@ -94,9 +95,9 @@ import sys
 sys.modules["numpy"] = sys.modules["PIL"] = sys.modules["ai_edge_litert"] = None
 sys.path.insert(0, "functions/{function}")
 import app
-from lambent.runtime import wiring, wiring_jobs
+from lambent.runtime import wiring, wiring_jobs, wiring_notify
 for make in {WIRING[function]!r}:
-    (getattr(wiring, make, None) or getattr(wiring_jobs, make))()
+    next(getattr(module, make) for module in (wiring, wiring_jobs, wiring_notify) if hasattr(module, make))()
 """
 
     done = subprocess.run(
@@ -115,9 +116,11 @@ WIRING = {
         "grant_upload_service",
         "show_upload_service",
         "show_version_service",
+        "webhook_secret_service",
     ],
     "dispatch": ["dispatch_service", "batch_dead_letters"],
     "job_events": ["track_service"],
+    "notify": ["deliver_webhook_service", "notify_queue", "notify_dead_letters"],
     "sweep": ["sweep_service"],
 }
 ENVIRONMENT = {
@@ -127,6 +130,7 @@ ENVIRONMENT = {
         [
             "TABLE_NAME", "DATA_BUCKET", "MODELS_BUCKET", "BATCH_QUEUE_URL", "INFER_QUEUE_URL", "JOB_TOPIC_ARN",
             "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_QUEUE", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
+            "NOTIFY_QUEUE_URL", "NOTIFY_DEAD_LETTER_QUEUE_URL", "WEBHOOK_TRUSTED_HOSTS",
         ],
         "x",
     ),

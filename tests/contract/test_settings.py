@@ -18,6 +18,7 @@ FUNCTIONS = {
     "InferFunction": settings.InferSettings,
     "DispatchFunction": settings.DispatchSettings,
     "JobEventsFunction": settings.JobEventsSettings,
+    "NotifyFunction": settings.NotifySettings,
     "SweepFunction": settings.SweepSettings,
 }
 # Read by libraries or by AWS Batch, not by Settings.
@@ -27,6 +28,7 @@ OF_LIBRARIES = {
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_MMAP_THRESHOLD_",
     "OPENBLAS_NUM_THREADS",
+    "RES_OPTIONS",
     "AWS_DEFAULT_REGION",
 }
 OF_BATCH = {"AWS_BATCH_JOB_ARRAY_INDEX"}

@@ -93,4 +93,4 @@ def test_every_parameter_is_described_and_bounded() -> None:
 
 def test_the_expanded_template_is_the_whole_one() -> None:
     assert isinstance(EXPANDED["gpu"], ExpandedTemplate)
-    assert len(EXPANDED["gpu"].of_type("Lambda::Function")) == 7
+    assert len(EXPANDED["gpu"].of_type("Lambda::Function")) == 8

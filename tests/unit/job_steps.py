@@ -27,13 +27,14 @@ def job(world: World):
 
 
 def run_cpu(world: World) -> None:
+    """Run the messages on the inference queue, and those that come of them, until there are none."""
     shards = world.shards()
-    for body, _ in world.infer_queue.sent:
+    while world.infer_queue.sent:
+        body, _ = world.infer_queue.sent.pop(0)
         message = msgspec.json.decode(body, type=InferMessage)
         assert isinstance(message, ShardMessage)
         shards.run(message.tenant, message.job_id, message.shard)
-        world.finisher.finish_if_complete(message.tenant, message.job_id)
-    world.infer_queue.sent.clear()
+        world.advancer.after_shard(message.tenant, message.job_id, slot=message.slot)
 
 
 def track(world: World, status: str, *, is_child: bool = False) -> None:

@@ -34,7 +34,8 @@ CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 20_000,
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
-FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "sweep")
+FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
+QUEUES = ("infer", "batch", "dead", "notify", "notify-dead")
 
 
 @dataclass
@@ -112,7 +113,7 @@ def _build() -> Functions:
     s3, sqs = boto3.client("s3"), boto3.client("sqs")
     for bucket in ("models", "data"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("infer", "batch", "dead")}
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
     topic = boto3.client("sns").create_topic(Name="topic")["TopicArn"]
     create_table("table")
     os.environ.update(
@@ -122,7 +123,8 @@ def _build() -> Functions:
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="0", MAX_BODY_BYTES="5000",
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
-        JOB_STUCK_AFTER_S="60",
+        JOB_STUCK_AFTER_S="60", NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
+        WEBHOOK_TRUSTED_HOSTS="",
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
     _build_services()
@@ -150,7 +152,7 @@ def _load(function: str) -> ModuleType:
 
 def _build_services() -> None:
     # While the AWS variables are set: the fixture that cleans the environment runs before every test.
-    from lambent.runtime import wiring, wiring_jobs
+    from lambent.runtime import wiring, wiring_jobs, wiring_notify
 
     for make in (
         wiring.predict_service, wiring.repository_service,
@@ -160,6 +162,8 @@ def _build_services() -> None:
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
+        wiring_notify.deliver_webhook_service, wiring_notify.notify_queue, wiring_notify.notify_dead_letters,
+        wiring_notify.webhook_secret_service,
     ):  # fmt: skip
         make()
     wiring.describe_service("table")

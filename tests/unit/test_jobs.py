@@ -49,7 +49,7 @@ def test_a_cpu_batch_runs_from_request_to_results() -> None:
     assert (job(world).state, job(world).done, job(world).failed) == (JobState.SUCCEEDED, 5, 0)
     assert world.data.objects[f"{JOB}/errors.jsonl"] == b""
     assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["state"] == "SUCCEEDED"
-    assert [message["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
+    assert [message["data"]["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
 
 
 def test_bad_items_are_named_and_the_others_have_results() -> None:

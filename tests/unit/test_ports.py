@@ -1,5 +1,6 @@
 """Each fake and its adapter (on moto) keep the same promises."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -15,15 +16,19 @@ from builders import TENANT, create_table, request
 from lambent.adapters.batch import BatchJobRunner
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.dynamodb_secrets import DynamoSecretStore
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.eventbridge import EventBridgeNotifier
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
-from lambent.domain.job import JobKind, ShardProgress
+from lambent.domain.job import JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
+from lambent.domain.notification import Notice, job_event
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
 from lambent.domain.signatures import ManifestSignature
+from lambent.domain.webhook_signing import WebhookSecret
 from lambent.errors import (
     AliasConflict,
     Misconfigured,
@@ -35,7 +40,7 @@ from lambent.errors import (
     VersionRetired,
 )
 from lambent.services.submit_job import new_job
-from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry
+from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry, FakeSecretStore
 
 REGION = "eu-west-1"
 CLOCK = FakeClock()
@@ -507,17 +512,129 @@ def test_a_partly_refused_send_is_told(aws: None) -> None:
         SqsQueue(RefusesOne(), "url").send_all([b"a", b"b"])
 
 
-def test_announcements_reach_the_topic(aws: None) -> None:
-    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+def listener(name: str = "listener") -> tuple[str, str]:
+    """Make a queue; return its URL and ARN."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def heard(url: str) -> list[dict]:
+    messages = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def notice() -> Notice:
+    ended = replace(new_job(TENANT, request(), clock=CLOCK, retention_days=30), state=JobState.PARTIAL)
+    return Notice(TENANT, job_event(ended))
+
+
+def test_announcements_reach_the_topic_with_what_subscriptions_filter_by(aws: None) -> None:
+    sns, told = boto3.client("sns"), notice()
     topic = sns.create_topic(Name="topic")["TopicArn"]
-    url = sqs.create_queue(QueueName="listener")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = listener()
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    other, other_arn = listener("failures")
+    only_failures = {"FilterPolicy": json.dumps({"state": ["FAILED"]})}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=other_arn, Attributes=only_failures)
 
-    SnsNotifier(sns, topic).announce("subject", {"job_id": "job-1"})
+    SnsNotifier(sns, topic).announce(told)
 
-    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
-    assert '"job_id' in message["Body"].replace("\\", "")
+    (message,) = heard(url)
+    assert json.loads(message["Message"]) == told.to_dict()
+    assert message["Subject"] == "Lambent job job-1: PARTIAL"
+    assert {name: each["Value"] for name, each in message["MessageAttributes"].items()} == {
+        "tenant": TENANT,
+        "state": "PARTIAL",
+        "model": "shade",
+    }
+    assert heard(other) == []
+
+
+def test_announcements_reach_the_rules_of_the_event_bus(aws: None) -> None:
+    events, told = boto3.client("events"), notice()
+    url, arn = listener()
+    pattern = {"source": ["lambent.jobs"], "detail-type": ["Lambent Job State Change"], "detail": {"tenant": [TENANT]}}
+    events.put_rule(Name="rule", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="rule", Targets=[{"Id": "queue", "Arn": arn}])
+
+    EventBridgeNotifier(events).announce(told)
+
+    (event,) = heard(url)
+    assert (event["source"], event["detail-type"]) == ("lambent.jobs", "Lambent Job State Change")
+    assert event["detail"] == told.to_dict()
+
+
+def test_an_event_that_the_bus_answers_200_to_and_does_not_take_is_a_failure(aws: None) -> None:
+    class RefusesAll:
+        def put_events(self, **_: object) -> dict[str, object]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+
+    with pytest.raises(Unavailable, match="did not take"):
+        EventBridgeNotifier(RefusesAll()).announce(notice())
+
+
+def test_a_message_that_is_held_is_hidden_for_so_long(aws: None) -> None:
+    client = boto3.client("sqs")
+    url, _ = listener()
+    queue = SqsQueue(client, url)
+    queue.send(b"later")
+    (message,) = client.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
+
+    queue.hold(message["ReceiptHandle"], pause_s=0)
+    (again,) = client.receive_message(QueueUrl=url)["Messages"]
+    queue.hold(again["ReceiptHandle"], pause_s=600)
+
+    assert again["MessageId"] == message["MessageId"]
+    assert "Messages" not in client.receive_message(QueueUrl=url)
+
+
+def outcome(state: str, attempts: int) -> WebhookOutcome:
+    return WebhookOutcome(state, attempts, None if state == "retrying" else 200, None, CLOCK.now())
+
+
+def test_a_webhook_that_was_delivered_stays_so_and_a_given_up_one_may_still_be(jobs) -> None:
+    job = new_job(TENANT, request(), clock=CLOCK, retention_days=30)
+    jobs.create(job)
+    states = []
+
+    for state, attempts in (("retrying", 1), ("given_up", 2), ("delivered", 3), ("retrying", 4)):
+        jobs.record_webhook(TENANT, "job-1", outcome(state, attempts))
+        states.append(jobs.get(TENANT, "job-1").webhook)
+
+    assert states == [outcome("retrying", 1), outcome("given_up", 2), outcome("delivered", 3), outcome("delivered", 3)]
+    assert jobs.get(TENANT, "job-1").updated_at == job.updated_at
+
+
+def test_a_webhook_of_a_job_that_has_expired_leaves_no_half_row(jobs) -> None:
+    jobs.record_webhook(TENANT, "nobody", outcome("delivered", 1))
+
+    assert jobs.get(TENANT, "nobody") is None
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def secrets(request: pytest.FixtureRequest):
+    return FakeSecretStore() if request.param == "fake" else DynamoSecretStore(request.getfixturevalue("table"))
+
+
+def test_a_secret_is_read_as_written_by_its_tenant_alone(secrets) -> None:
+    first = WebhookSecret("whsec_one", CLOCK.now())
+    second = first.rotated("whsec_two", at=CLOCK.now(), now_s=CLOCK.epoch_s())
+
+    assert secrets.put(TENANT, first)
+    assert secrets.get(TENANT) == first
+    assert secrets.put(TENANT, second)
+    assert (secrets.get(TENANT), secrets.get("other")) == (second, None)
+
+
+def test_of_two_who_change_a_secret_one_is_told_that_it_lost(secrets) -> None:
+    first = WebhookSecret("whsec_one", CLOCK.now())
+    racers = [first.rotated(name, at=CLOCK.now(), now_s=CLOCK.epoch_s()) for name in ("whsec_a", "whsec_b")]
+
+    assert not secrets.put(TENANT, racers[0])
+    assert [secrets.put(TENANT, first), secrets.put(TENANT, replace(first, current="whsec_other"))] == [True, False]
+    assert [secrets.put(TENANT, racer) for racer in racers] == [True, False]
+    assert secrets.get(TENANT) == racers[0]
 
 
 def test_wrong_names_are_misconfiguration_and_failures_can_be_retried(aws: None) -> None:

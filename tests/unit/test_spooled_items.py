@@ -46,6 +46,7 @@ def _plan(offsets: list[int], name: str, *, total: int) -> Plan:
         offsets=offsets,
         concurrency=1,
         output=OutputOptions(),
+        accepted_at="",
         expires_at_s=0,
         why="",
     )

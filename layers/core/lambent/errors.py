@@ -33,6 +33,9 @@ LambentError
 │   ├── EnvelopeInvalid          envelope_invalid
 │   ├── ManifestInvalid          manifest_invalid
 │   ├── JobIdReused              job_id_reused
+│   ├── OutputExists             output_exists
+│   ├── DeadlineExceeded         deadline_exceeded
+│   ├── NothingFailed            nothing_failed
 │   └── LaneUnavailable          lane_unavailable
 ├── NotFound                     what was named does not exist, or not for this caller
 │   ├── RouteNotFound            route_not_found
@@ -47,7 +50,10 @@ LambentError
 │   ├── VersionRetired           version_retired
 │   ├── VersionInUse             version_in_use
 │   ├── AliasConflict            alias_conflict
+│   ├── JobHasEnded              job_has_ended
+│   ├── PriorityFixed            priority_fixed
 │   └── InProgress               in_progress
+├── ShardFailed                  shard_failed: an item's shard ended without results; a retry may help
 ├── Unavailable                  a dependency failed; retrying helps
 ├── ModelNotReady                model_not_ready
 ├── BrokenArtifact               a model version cannot be served
@@ -371,6 +377,27 @@ class LaneUnavailable(InvalidInput):
     title = "Lane not available"
 
 
+class OutputExists(InvalidInput):
+    """Where a job's outputs would lie, lie those of another."""
+
+    code = "output_exists"
+    title = "Output exists"
+
+
+class DeadlineExceeded(InvalidInput):
+    """A deadline has passed."""
+
+    code = "deadline_exceeded"
+    title = "Deadline exceeded"
+
+
+class NothingFailed(InvalidInput):
+    """A retry of a job in which nothing failed."""
+
+    code = "nothing_failed"
+    title = "Nothing to retry"
+
+
 class NotFound(LambentError):
     """What was named does not exist for this caller."""
 
@@ -463,12 +490,35 @@ class AliasConflict(Conflict):
     title = "Label was changed by somebody else"
 
 
+class JobHasEnded(Conflict):
+    """The job cannot be changed any more."""
+
+    code = "job_has_ended"
+    title = "Job has ended"
+
+
+class PriorityFixed(Conflict):
+    """The job's lane takes no change of priority."""
+
+    code = "priority_fixed"
+    title = "Priority is fixed"
+
+
 class InProgress(Conflict):
     """The same request is being worked on at this moment."""
 
     code = "in_progress"
     title = "Already in progress"
     is_retryable = True
+
+
+class ShardFailed(LambentError):
+    """The outcome of items whose shard ended without results: its process was killed, or gave up."""
+
+    code = "shard_failed"
+    title = "Shard failed"
+    is_retryable = True
+    is_final = True
 
 
 class Unavailable(LambentError):

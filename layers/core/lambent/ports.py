@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent.domain.caller import Caller
-    from lambent.domain.job import Job, ShardProgress
+    from lambent.domain.job import Job, ShardProgress, WebhookOutcome
     from lambent.domain.job_states import JobState
     from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
+    from lambent.domain.notification import Notice
     from lambent.domain.uploads import UploadGrant
+    from lambent.domain.webhook_signing import WebhookSecret
+    from lambent.domain.webhook_url import WebhookAddress
     from lambent.errors import BrokenArtifact
 
 
@@ -199,8 +202,16 @@ class JobStore(Protocol):
         """Remember the AWS Batch job that runs this job; the first one remembered stays."""
         ...
 
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
+        ...
+
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
+        ...
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
         ...
 
     def close(self, tenant: str, job_id: str) -> None:
@@ -282,11 +293,47 @@ class JobRunner(Protocol):
         ...
 
 
-class Notifier(Protocol):
-    """Where the end of a job is announced."""
+class MessageHold(Protocol):
+    """A queue's hold on a message that is being worked on."""
 
-    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
-        """Publish; raises Unavailable."""
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Hide the message of this receipt for so long from now, at most 12 hours; raises Unavailable."""
+        ...
+
+
+class Notifier(Protocol):
+    """Where operators hear of the end of a job."""
+
+    def announce(self, notice: Notice) -> None:
+        """Publish; raises Unavailable unless it was taken."""
+        ...
+
+
+@dataclass(frozen=True)
+class WebhookAnswer:
+    """What became of one attempt: the receiver's status, or why there is none, in words without addresses."""
+
+    status: int | None
+    error: str | None = None
+
+
+class WebhookSender(Protocol):
+    """The way to receivers of webhooks."""
+
+    def post(self, address: WebhookAddress, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
+        """Send one request and wait for the status, not longer than for a bounded time; follows no redirect."""
+        ...
+
+
+class SecretStore(Protocol):
+    """The secrets that sign tenants' webhooks. All methods raise Unavailable when the table fails or throttles."""
+
+    def get(self, tenant: str) -> WebhookSecret | None:
+        """Return a tenant's secret, if it has one yet."""
+        ...
+
+    def put(self, tenant: str, secret: WebhookSecret) -> bool:
+        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did."""
         ...
 
 

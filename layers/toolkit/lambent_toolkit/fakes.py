@@ -10,16 +10,20 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from lambent.contracts.model import ModelContract
+from lambent.contracts.notifications import WEBHOOK_DELIVERED
 from lambent.contracts.tensor import Array
 from lambent.domain.caller import Caller
-from lambent.domain.job import Job, ShardProgress
+from lambent.domain.job import Job, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, Change, LabelRecord, ModelRef, VersionRecord
+from lambent.domain.notification import Notice
 from lambent.domain.rollout import why_refused
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
+from lambent.domain.webhook_signing import WebhookSecret
+from lambent.domain.webhook_url import WebhookAddress
 from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
-from lambent.ports import Downloaded, ListedObject, StoredObject
+from lambent.ports import Downloaded, ListedObject, StoredObject, WebhookAnswer
 
 
 @dataclass
@@ -263,11 +267,25 @@ class FakeJobStore:
         job = self.jobs[(tenant, job_id)]
         self.jobs[(tenant, job_id)] = replace(job, batch_job_id=job.batch_job_id or batch_job_id)
 
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard that was never sent."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.state.is_terminal or job.shards is None or job.next_shard >= job.shards:
+            return None
+        self.jobs[(tenant, job_id)] = replace(job, next_shard=job.next_shard + 1)
+        return job.next_shard
+
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job."""
         job = self.jobs.get((tenant, job_id))
         if job is not None:
             self.jobs[(tenant, job_id)] = replace(job, heals=heals, updated_at=at)
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
+        job = self.jobs.get((tenant, job_id))
+        if job is not None and (job.webhook is None or job.webhook.state != WEBHOOK_DELIVERED):
+            self.jobs[(tenant, job_id)] = replace(job, webhook=outcome)
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -324,6 +342,7 @@ class FakeQueue:
     """Messages in a list."""
 
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
 
     def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Enqueue a message."""
@@ -333,6 +352,10 @@ class FakeQueue:
         """Enqueue many."""
         for body in bodies:
             self.send(body)
+
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Remember for how long the message of this receipt is hidden."""
+        self.held[receipt] = pause_s
 
 
 @dataclass
@@ -367,9 +390,41 @@ class FakeNotifier:
 
     announced: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
+    def announce(self, notice: Notice) -> None:
         """Remember an announcement."""
-        self.announced.append((subject, dict(message)))
+        self.announced.append((notice.subject, notice.to_dict()))
+
+
+@dataclass
+class FakeWebhookSender:
+    """Requests in a list; each is answered by the next of ``answers``, and by 200 when there is none left."""
+
+    answers: list[WebhookAnswer] = field(default_factory=list)
+    requests: list[tuple[WebhookAddress, bytes, dict[str, str]]] = field(default_factory=list)
+
+    def post(self, address: WebhookAddress, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
+        """Remember a request and answer it."""
+        self.requests.append((address, body, dict(headers)))
+        return self.answers.pop(0) if self.answers else WebhookAnswer(200)
+
+
+@dataclass
+class FakeSecretStore:
+    """Webhook secrets in a dict."""
+
+    secrets: dict[str, WebhookSecret] = field(default_factory=dict)
+
+    def get(self, tenant: str) -> WebhookSecret | None:
+        """Return a tenant's secret."""
+        return self.secrets.get(tenant)
+
+    def put(self, tenant: str, secret: WebhookSecret) -> bool:
+        """Write a secret that follows the stored revision."""
+        known = self.secrets.get(tenant)
+        if secret.revision != (known.revision if known else 0) + 1:
+            return False
+        self.secrets[tenant] = secret
+        return True
 
 
 @dataclass

@@ -187,6 +187,7 @@ class Product:
             offsets=[0, len(item)],
             concurrency=1,
             output=wanted.output_options,
+            accepted_at=job.created_at,
             expires_at_s=job.expires_at_s,
             why="test",
         )

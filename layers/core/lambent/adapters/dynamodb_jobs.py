@@ -8,6 +8,7 @@ OpenJobs. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -15,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
 from lambent.contracts.batch_request import DEFAULT_PRIORITY
-from lambent.domain.job import Job, JobKind, ShardProgress
+from lambent.contracts.notifications import WEBHOOK_DELIVERED
+from lambent.domain.job import Job, JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import OPEN_STATES, JobState
 
 _WHAT = "job ledger"
@@ -120,9 +122,35 @@ class DynamoJobStore:
         condition = "attribute_exists(pk) AND attribute_not_exists(batch_job_id)"
         self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=condition)
 
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
+        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        has_more = "(attribute_not_exists(next_shard) OR next_shard < shards)"
+        with translate(_WHAT):
+            try:
+                answer = self._table.update_item(
+                    Key=_key(tenant, job_id),
+                    UpdateExpression="ADD next_shard :one",
+                    ConditionExpression=f"attribute_exists(shards) AND {has_more} AND #state IN ({', '.join(states)})",
+                    ExpressionAttributeNames={"#state": "state"},
+                    ExpressionAttributeValues={":one": 1, **states},
+                    ReturnValues="UPDATED_NEW",
+                )
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    return None
+                raise
+        return int(answer["Attributes"]["next_shard"]) - 1
+
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
         self._change(_key(tenant, job_id), "SET updated_at = :at, heals = :heals", {":heals": heals, ":at": at})
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
+        undelivered = "attribute_exists(pk) AND (attribute_not_exists(webhook_state) OR webhook_state <> :delivered)"
+        values = {"webhook": _wire(asdict(outcome)), "webhook_state": outcome.state}
+        self._update(_key(tenant, job_id), values, condition=undelivered, operands={":delivered": WEBHOOK_DELIVERED})
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -227,8 +255,10 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
         priority=int(row.get("priority", DEFAULT_PRIORITY)),
+        next_shard=int(row.get("next_shard", 0)),
         is_open="open_pk" in row,
         error=orjson.loads(row["error"]) if row.get("error") else None,
+        webhook=WebhookOutcome(**orjson.loads(row["webhook"])) if row.get("webhook") else None,
         progress=progress,
     )
 

@@ -35,6 +35,11 @@ class SqsQueue:
             if answer.get("Failed"):
                 raise Unavailable(f"The queue refused {len(answer['Failed'])} of {len(chunk)} messages; try again.")
 
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Hide the message of this receipt for so long from now, at most 12 hours; raises Unavailable."""
+        with translate("queue"):
+            self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=pause_s)
+
 
 def _chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
     rest = iter(bodies)

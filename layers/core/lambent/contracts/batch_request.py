@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lambent.contracts.notifications import JobNotification
 from lambent.errors import RequestInvalid
 
+JOB_ID_MAX = 64
 JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}\Z"
 MAX_INLINE_ITEMS = 1_000
 DEFAULT_PRIORITY = 5
@@ -130,6 +131,11 @@ class _Batch(_Contract, frozen=True, kw_only=True):
         return DEFAULT_PRIORITY if isinstance(self.priority, UnsetType) else self.priority
 
     @property
+    def notification_or_none(self) -> JobNotification | None:
+        """Who is told of the job's end, if the request says so."""
+        return None if isinstance(self.notification, UnsetType) else self.notification
+
+    @property
     def deadline_s(self) -> float | None:
         """When the job has to be done, in seconds since 1970."""
         return None if isinstance(self.deadline, UnsetType) else self.deadline.timestamp()
@@ -148,6 +154,12 @@ class BatchSubmission(_Batch, frozen=True, kw_only=True):
     """A batch as POST /jobs takes it: an Idempotency-Key can stand for the id."""
 
     id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)] | None = None
+
+
+class PriorityRequest(_Contract, frozen=True, kw_only=True):
+    """Body of POST /jobs/{id}/priority."""
+
+    priority: Priority
 
 
 def _one_of(struct: msgspec.Struct, names: tuple[str, ...], *, what: str) -> None:

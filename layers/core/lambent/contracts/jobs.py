@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from lambent.contracts.batch_request import OutputOptions
+from lambent.contracts.notifications import NotificationView
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
@@ -48,7 +49,8 @@ class Plan(_Contract, frozen=True, kw_only=True):
     items_file    the object beside it with a `ShardItem` a line; named by its digest, so that two dispatchers that race
                   with different inputs do not overwrite each other's
     offsets       where each shard's lines begin in it, in bytes, and where the last one ends: ``shards + 1`` numbers
-    concurrency   CPU lane: how many shards are in flight at once
+    concurrency   CPU lane: how many shards are in flight at once at the highest priority
+    accepted_at   when the job was accepted, which tells its plan from one that an older job of its id has left
     is_canary     whether the version was its label's canary, None if the label had none
     """
 
@@ -65,6 +67,7 @@ class Plan(_Contract, frozen=True, kw_only=True):
     offsets: list[int]
     concurrency: int
     output: OutputOptions
+    accepted_at: str
     expires_at_s: int
     deadline_s: float | None = None
     why: str
@@ -85,7 +88,11 @@ class ShardView(_Contract, frozen=True, kw_only=True):
 
 
 class JobView(_Contract, frozen=True, kw_only=True):
-    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one."""
+    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one.
+
+    ``notification`` tells how the delivery of the webhook stands that the request asks for; None before its first
+    attempt.
+    """
 
     id: str
     kind: str
@@ -102,3 +109,4 @@ class JobView(_Contract, frozen=True, kw_only=True):
     why: str | None
     error: dict[str, Any] | None
     result: str | None
+    notification: NotificationView | None = None

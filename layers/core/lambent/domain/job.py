@@ -39,11 +39,23 @@ class ShardProgress:
 
 
 @dataclass(frozen=True)
+class WebhookOutcome:
+    """How the delivery of a job's webhook stands: see `contracts.notifications.WebhookView`."""
+
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    at: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One job with its shards' progress.
 
     priority      0 (lowest) to 9; may change while the job runs
     concurrency   CPU lane: how many shards are in flight at once at the highest priority
+    next_shard    CPU lane: the first shard that was never sent
     deadline_s    when the job ends with what it has, in seconds since 1970
     parent        the job of which this one repeats what failed
     is_open       whether something is left to do for it: to run, to collect, to tell
@@ -71,9 +83,11 @@ class Job:
     final_failed: int | None = None
     priority: int = DEFAULT_PRIORITY
     concurrency: int | None = None
+    next_shard: int = 0
     deadline_s: int | None = None
     parent: str | None = None
     is_open: bool = True
+    webhook: WebhookOutcome | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
 
     @property
@@ -98,7 +112,9 @@ class Job:
             final_done=None,
             final_failed=None,
             concurrency=None,
+            next_shard=0,
             is_open=True,
+            webhook=None,
             progress=(),
         )
         # What a batch's plan decides later, a call knows from the start.

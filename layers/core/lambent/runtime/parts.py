@@ -13,13 +13,25 @@ from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry, Rehearsal
-    from lambent.runtime.settings import JobsSettings, ModelSettings, PredictSettings
+    from lambent.adapters.batch import BatchJobRunner
+    from lambent.adapters.sqs import SqsQueue
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal
+    from lambent.runtime.settings import (
+        DispatchSettings,
+        InferSettings,
+        JobEventsSettings,
+        JobsSettings,
+        ModelSettings,
+        PredictSettings,
+        SweepSettings,
+    )
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.run_shard import ShardService
+    from lambent.services.send_shards import ShardSender
     from lambent.services.version_files import VersionFiles
+    from lambent.services.webhook_secret import WebhookSecretService
 
 CLOCK = SystemClock()
 AUDIT = AuditLog()
@@ -90,13 +102,49 @@ def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int)
     return ShardService(data=data(bucket), jobs=jobs(table_name), models=models, clock=CLOCK, batch_size=batch_size)
 
 
-def finisher(table_name: str, bucket: str, topic_arn: str) -> JobFinisher:
-    """Return what ends jobs."""
+def runner(*, job_queue: str = "", job_definition: str = "") -> BatchJobRunner:
+    """Return the GPU lane's container service; without names it can look after jobs and stop them, not start any."""
+    from lambent.adapters.batch import BatchJobRunner
+
+    return BatchJobRunner(client("batch"), job_queue=job_queue, job_definition=job_definition)
+
+
+def shard_sender(table_name: str, queue_url: str) -> ShardSender:
+    """Return what puts the shards of CPU-lane jobs on the queue."""
+    from lambent.services.send_shards import ShardSender
+
+    return ShardSender(jobs=jobs(table_name), queue=queue(queue_url))
+
+
+def finisher(
+    settings: InferSettings | DispatchSettings | JobEventsSettings | SweepSettings, *, can_stop: bool = False
+) -> JobFinisher:
+    """Return what ends jobs, and tells of it; ``can_stop``: it stops what still runs of them, too."""
+    from lambent.adapters.eventbridge import EventBridgeNotifier
     from lambent.adapters.sns import SnsNotifier
+    from lambent.services.announce_job import JobAnnouncer
     from lambent.services.finish_job import JobFinisher
 
-    notifier = SnsNotifier(client("sns"), topic_arn)
-    return JobFinisher(data=data(bucket), jobs=jobs(table_name), notifier=notifier, clock=CLOCK)
+    announcer = JobAnnouncer(
+        topic=SnsNotifier(client("sns"), settings.job_topic_arn),
+        bus=EventBridgeNotifier(client("events")),
+        webhooks=queue(settings.notify_queue_url),
+    )
+    return JobFinisher(
+        data=data(settings.data_bucket),
+        jobs=jobs(settings.table_name),
+        announcer=announcer,
+        clock=CLOCK,
+        runner=runner() if can_stop else None,
+    )
+
+
+def webhook_secrets(table_name: str) -> WebhookSecretService:
+    """Return the secrets that sign webhooks."""
+    from lambent.adapters.dynamodb_secrets import DynamoSecretStore
+    from lambent.services.webhook_secret import WebhookSecretService
+
+    return WebhookSecretService(DynamoSecretStore(table(table_name)), CLOCK)
 
 
 def jobs(table_name: str) -> JobStore:
@@ -113,7 +161,7 @@ def links(bucket: str) -> LinkMaker:
     return S3Links(client("s3"), bucket)
 
 
-def queue(url: str) -> Queue:
+def queue(url: str) -> SqsQueue:
     """Return a queue."""
     from lambent.adapters.sqs import SqsQueue
 

@@ -73,6 +73,13 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
     models_bucket: str
     model_public_keys: str
     batch_queue_url: str
+    infer_queue_url: str
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
 
 
 class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -89,6 +96,8 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    infer_queue_url: str
+    notify_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
@@ -107,10 +116,17 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     infer_queue_url: str
     batch_dead_letter_queue_url: str
     job_topic_arn: str
+    notify_queue_url: str
     batch_job_queue: str
     batch_job_definition: str
     shard_items: int
     job_retention_days: int
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
 
 
 class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -118,6 +134,7 @@ class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    notify_queue_url: str
 
 
 class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -125,9 +142,23 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    notify_queue_url: str
     batch_queue_url: str
     infer_queue_url: str
     job_stuck_after_s: int
+
+
+class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Webhooks. ``webhook_trusted_hosts``: names with commas between them; empty on AWS."""
+
+    notify_queue_url: str
+    notify_dead_letter_queue_url: str
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
 
 
 class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -137,6 +168,11 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
     worker_batch_size: int
     keras_backend: str
     aws_batch_job_array_index: int = 0
+
+
+def _names(text: str) -> frozenset[str]:
+    """Return names that stand with commas between them."""
+    return frozenset(name for name in text.split(",") if name)
 
 
 def _whole_vcpus(memory_mib: int) -> int:

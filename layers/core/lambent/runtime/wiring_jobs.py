@@ -12,9 +12,12 @@ from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_
 
 if TYPE_CHECKING:
     from lambent.services.answer_later import AnswerLaterService
+    from lambent.services.cancel_job import CancelJobService
     from lambent.services.grant_upload import GrantUploadService
     from lambent.services.refer_answer import ReferAnswerService
+    from lambent.services.retry_job import RetryJobService
     from lambent.services.run_call import RunCallService
+    from lambent.services.set_priority import SetPriorityService
     from lambent.services.show_job import ShowJobService
     from lambent.services.show_result import ShowResultService
     from lambent.services.show_upload import ShowUploadService
@@ -34,6 +37,7 @@ def submit_service() -> SubmitService:
         queue=parts.queue(settings.batch_queue_url),
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 
@@ -43,6 +47,39 @@ def show_job_service() -> ShowJobService:
     from lambent.services.show_job import ShowJobService
 
     return ShowJobService(parts.jobs(jobs_settings().table_name))
+
+
+@cache
+def cancel_job_service() -> CancelJobService:
+    """Return JobsFunction's cancellation."""
+    from lambent.services.cancel_job import CancelJobService
+    from lambent.services.send_job import JobSender
+
+    settings = jobs_settings()
+    return CancelJobService(
+        jobs=parts.jobs(settings.table_name),
+        sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
+        runner=parts.runner(),
+        clock=parts.CLOCK,
+    )
+
+
+@cache
+def retry_job_service() -> RetryJobService:
+    """Return JobsFunction's retry of what failed."""
+    from lambent.services.retry_job import RetryJobService
+
+    return RetryJobService(jobs=parts.jobs(jobs_settings().table_name), submit=submit_service())
+
+
+@cache
+def set_priority_service() -> SetPriorityService:
+    """Return JobsFunction's changes of priorities."""
+    from lambent.services.set_priority import SetPriorityService
+
+    settings = jobs_settings()
+    shards = parts.shard_sender(settings.table_name, settings.infer_queue_url)
+    return SetPriorityService(jobs=parts.jobs(settings.table_name), shards=shards, clock=parts.CLOCK)
 
 
 @cache

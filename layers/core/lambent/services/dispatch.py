@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from lambent.contracts.batch_request import BatchRequest
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan
-from lambent.contracts.messages import ShardMessage
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import check_name, job_key
 from lambent.domain.planning import choose_lane, shard_size
-from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable
-from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
+from lambent.domain.webhook_url import check_notification
+from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable, OutputExists
+from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver
 from lambent.services.read_items import read_items
 from lambent.services.read_plan import PLAN_FILE, read_plan
+from lambent.services.send_shards import ShardSender
 from lambent.services.spool_items import ItemSpool
-from lambent.services.submit_job import new_job
+from lambent.services.submit_job import check_deadline, new_job
 from lambent.services.version_files import VersionFiles
 
 _CONCURRENCY = 10
@@ -36,23 +39,25 @@ class DispatchService:
         jobs: JobStore,
         resolver: ModelResolver,
         files: VersionFiles,
-        infer_queue: Queue,
         runner: JobRunner | None,
         finisher: JobFinisher,
+        shards: ShardSender,
         clock: Clock,
         shard_items: int,
         retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
     ) -> None:
         self._data = data
         self._jobs = jobs
         self._resolver = resolver
         self._files = files
-        self._infer_queue = infer_queue
         self._runner = runner
         self._finisher = finisher
+        self._shards = shards
         self._clock = clock
         self._shard_items = shard_items
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def dispatch(self, tenant: str | None, body: str) -> Job:
         """Accept, plan and start one batch; every step can be repeated after a crash at any point.
@@ -74,6 +79,8 @@ class DispatchService:
         request = _read_envelope(tenant, body)
         job = self._accept(str(tenant), request)
         if job.state.is_terminal:
+            if job.is_open:
+                self._finisher.settle(job)
             return job
         try:
             self._start(job, request)
@@ -93,17 +100,19 @@ class DispatchService:
         return known
 
     def _start(self, job: Job, request: BatchRequest) -> None:
+        check_deadline(request.deadline_s, now_s=self._clock.epoch_s())
+        check_notification(request.notification_or_none, trusted_hosts=self._trusted_hosts)
         # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
         plan = (
             self._record_plan(job, request)
             if job.state is JobState.QUEUED
             else read_plan(self._data, job.tenant, job.job_id)
         )
-        if plan.lane == "cpu":
-            missing = sorted(set(range(plan.shards)) - job.finished_shards)
-            self._enqueue_shards(job, missing)
-        else:
+        if plan.lane == "gpu":
             self._submit(job, plan)
+        elif (planned := self._jobs.get(job.tenant, job.job_id)) is not None and not planned.state.is_terminal:
+            start = self._shards.start if not planned.heals else self._shards.revive
+            start(planned)
 
     def _record_plan(self, job: Job, request: BatchRequest) -> Plan:
         """Plan the job, unless another dispatcher of the same request was first: then its plan counts."""
@@ -113,6 +122,11 @@ class DispatchService:
             job_key(job.tenant, job.job_id, PLAN_FILE), msgspec.json.encode(plan), content_type="application/json"
         ):
             plan = read_plan(self._data, job.tenant, job.job_id)
+            if plan.accepted_at != job.created_at:
+                raise OutputExists(
+                    "The outputs of an older job of this id still lie where this job's would; choose another id.",
+                    field="id",
+                )
         self._jobs.transition(
             job.tenant,
             job.job_id,
@@ -124,6 +138,7 @@ class DispatchService:
             total=plan.total,
             shards=plan.shards,
             why=plan.why,
+            concurrency=plan.concurrency,
         )
         return plan
 
@@ -155,16 +170,12 @@ class DispatchService:
                 offsets=offsets,
                 concurrency=_CONCURRENCY,
                 output=request.output_options,
+                accepted_at=job.created_at,
                 expires_at_s=job.expires_at_s,
                 deadline_s=request.deadline_s,
                 why=choice.why,
                 is_canary=target.is_canary,
             )
-
-    def _enqueue_shards(self, job: Job, shards: list[int]) -> None:
-        self._infer_queue.send_all(
-            msgspec.json.encode(ShardMessage(tenant=job.tenant, job_id=job.job_id, shard=shard)) for shard in shards
-        )
 
     def _submit(self, job: Job, plan: Plan) -> None:
         if self._runner is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lambent.contracts.batch_request import is_job_id
 from lambent.contracts.jobs import JobView, ShardView
+from lambent.contracts.notifications import NotificationView, WebhookView
 from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore
@@ -55,4 +58,11 @@ def view(job: Job) -> JobView:
         why=job.why,
         error=job.error,
         result=f"/jobs/{job.job_id}/result" if job.kind is JobKind.CALL and job.state.is_terminal else None,
+        notification=_notification(job),
     )
+
+
+def _notification(job: Job) -> NotificationView | None:
+    if job.webhook is None:
+        return None
+    return NotificationView(webhook=msgspec.convert(job.webhook, WebhookView, from_attributes=True))

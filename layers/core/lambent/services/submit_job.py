@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import ceil
 
@@ -13,7 +14,9 @@ from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
 from lambent.domain.names import check_name, parse_version
-from lambent.errors import InProgress, JobIdReused, RequestInvalid
+from lambent.domain.timestamps import to_timestamp
+from lambent.domain.webhook_url import check_notification
+from lambent.errors import DeadlineExceeded, InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
 from lambent.services.read_items import check_input
 from lambent.services.send_job import send_batch
@@ -41,15 +44,36 @@ def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days:
     )
 
 
+def check_deadline(deadline_s: float | None, *, now_s: float) -> None:
+    """Refuse a deadline that has passed; raises DeadlineExceeded."""
+    if deadline_s is not None and deadline_s <= now_s:
+        raise DeadlineExceeded(
+            "The deadline has passed; choose one that lies ahead, or leave it out.",
+            field="deadline",
+            limit=f"after {to_timestamp(now_s)}",
+            got=to_timestamp(deadline_s),
+        )
+
+
 class SubmitService:
     """Accepts batch requests over HTTP."""
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, queue: Queue, clock: Clock, retention_days: int) -> None:
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        queue: Queue,
+        clock: Clock,
+        retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
+    ) -> None:
         self._data = data
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def submit(
         self, tenant: str, submission: BatchSubmission | BatchRequest, *, idempotency_key: str | None = None
@@ -67,7 +91,7 @@ class SubmitService:
         NameInvalid           the model's name or the label is not allowed
         ModelNotFound         the version is no number
         RequestInvalid        no id and no key, or a key that is not visible ASCII
-        UrlRefused            the manifest lies where the tenant may not read
+        UrlRefused            the manifest lies where the tenant may not read, or no webhook goes to the address
         JobIdReused           the id belongs to a different request
         IdempotencyMismatch   the key belongs to a different request
         InProgress            the job of the id or key was removed in this moment
@@ -75,6 +99,8 @@ class SubmitService:
         """
         _check_names(submission)
         check_input(self._data, submission.input, tenant=tenant)
+        check_deadline(submission.deadline_s, now_s=self._clock.epoch_s())
+        check_notification(submission.notification_or_none, trusted_hosts=self._trusted_hosts)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )
