@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import lambent
-from lambent_toolkit.openapi import routes_jobs, routes_media, routes_oip, routes_repository, routes_tfs, routes_uploads
+from lambent_toolkit.openapi import (
+    routes_changes,
+    routes_jobs,
+    routes_media,
+    routes_oip,
+    routes_repository,
+    routes_tfs,
+    routes_uploads,
+)
 from lambent_toolkit.openapi.error_answers import error_examples
 from lambent_toolkit.openapi.parameters import HEADERS, PARAMETERS
 from lambent_toolkit.openapi.route import Route
@@ -35,7 +43,15 @@ _TAGS = (
 
 def routes() -> Iterator[Route]:
     """Yield every route of the HTTP door."""
-    for module in (routes_media, routes_oip, routes_repository, routes_tfs, routes_uploads, routes_jobs):
+    for module in (
+        routes_media,
+        routes_oip,
+        routes_repository,
+        routes_tfs,
+        routes_uploads,
+        routes_jobs,
+        routes_changes,
+    ):
         yield from module.routes()
 
 

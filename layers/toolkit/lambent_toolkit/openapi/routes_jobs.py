@@ -85,6 +85,7 @@ def _submit() -> Route:
             errors.ModelNotFound,
             errors.JobIdReused,
             errors.UrlRefused,
+            errors.DeadlineExceeded,
             *LATER_ERRORS,
         ),
         samples=[samples.curl_json("post", "/jobs", _REQUEST)],

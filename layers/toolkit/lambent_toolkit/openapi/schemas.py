@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lambent.contracts.answers import AnswerReference
-from lambent.contracts.batch_request import BatchSubmission
+from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
 from lambent.contracts.jobs import JobView
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
@@ -29,6 +29,7 @@ _STRUCTS = (
     ImageRequest,
     IndexRequest,
     JobView,
+    PriorityRequest,
     RepositoryRequest,
     RowsRequest,
     TextRequest,
