@@ -23,9 +23,15 @@ from moto import mock_aws
 
 from builders import contract, create_table, golden_vectors, picture
 from lambent.adapters.clients import table
+from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
+from lambent.adapters.webhook_http import HttpWebhookSender
+from lambent.domain.job import Job
+from lambent.domain.job_states import JobState
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord
 from lambent.domain.rollout import moved, new_label
+from lambent.ports import WebhookAnswer
+from lambent.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -832,3 +838,118 @@ def test_a_request_key_that_is_not_allowed_is_refused_at_every_door(functions: F
         headers = {**_default_headers(path), "Lambent-Request-Key": key}
         status, answer, _ = functions.http(function, "POST", path, body, headers=headers)
         assert (status, answer["code"], answer["field"]) == (422, "request_invalid", "Lambent-Request-Key")
+
+
+def ended_job(job_id: str, **notification: Any) -> str:
+    """Record a job of acme that has failed and asks to be told; return the message of its webhook."""
+    asked = {"notification": notification} if notification else {}
+    text = json.dumps({"schema_version": 1, "id": job_id, "model": "nobody", "input": {"manifest_uri": "s3://x/y"}})
+    now = SystemClock().now()
+    job = Job(
+        tenant="acme", job_id=job_id, state=JobState.FAILED, model="nobody", request_sha256="0" * 64,
+        request=json.dumps(json.loads(text) | asked), created_at=now, updated_at=now, expires_at_s=2_000_000_000,
+    )  # fmt: skip
+    DynamoJobStore(table("table")).create(job)
+    return json.dumps({"tenant": "acme", "job_id": job_id})
+
+
+def shown_webhook(functions: Functions, job_id: str) -> dict[str, Any]:
+    return dict(functions.http("jobs", "GET", f"/jobs/{job_id}")[1]["notification"]["webhook"])
+
+
+def notify(functions: Functions, body: str) -> list[str]:
+    """Take a message off the queue and let the function make one attempt; return what came back."""
+    url = functions.queues["notify"]
+    functions.sqs.send_message(QueueUrl=url, MessageBody=body)
+    (message,) = functions.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+    record = {
+        "messageId": "0", "body": body, "receiptHandle": message["ReceiptHandle"], "eventSource": "aws:sqs",
+        "messageAttributes": {}, "attributes": {"ApproximateReceiveCount": "3"},
+    }  # fmt: skip
+    answer = functions.call("notify", {"Records": [record]})
+    if not answer["batchItemFailures"]:
+        functions.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: WebhookAnswer) -> None:
+    monkeypatch.setattr(HttpWebhookSender, "post", lambda *_: answer)
+
+
+def test_a_webhook_that_is_not_taken_waits_in_its_queue_without_an_error(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answering(monkeypatch, WebhookAnswer(503))
+    body = ended_job("told-later", webhook={"url": "https://example.com/"})
+
+    failed = notify(functions, body)
+
+    assert failed == ["0"]
+    assert "Messages" not in functions.sqs.receive_message(QueueUrl=functions.queues["notify"])
+    assert shown_webhook(functions, "told-later")["state"] == "retrying"
+    assert [(each.levelname, each.message) for each in caplog.records] == [("INFO", "webhook")]
+    functions.sqs.purge_queue(QueueUrl=functions.queues["notify"])
+
+
+@pytest.mark.parametrize(("status", "state", "buried"), [(204, "delivered", 0), (410, "given_up", 1)])
+def test_a_webhook_that_is_over_leaves_its_queue_and_a_given_up_one_its_reason(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, status: int, state: str, buried: int
+) -> None:
+    answering(monkeypatch, WebhookAnswer(status))
+    body = ended_job(f"told-{status}", webhook={"url": "https://example.com/"})
+
+    failed = notify(functions, body)
+
+    dead = functions.received("notify-dead")
+    assert (failed, shown_webhook(functions, f"told-{status}")["state"]) == ([], state)
+    assert [message["Body"] for message in dead] == [body] * buried
+    reasons = [message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead]
+    assert reasons == ["webhook_given_up"] * buried
+
+
+def test_a_notification_of_nobody_goes_to_the_dead_letter_queue_with_its_reason(functions: Functions) -> None:
+    failed = [notify(functions, body) for body in ("no JSON", '{"tenant": "acme", "job_id": "nobody"}')]
+
+    reasons = [each["MessageAttributes"]["reason_code"]["StringValue"] for each in functions.received("notify-dead")]
+    assert (failed, reasons) == ([[], []], ["envelope_invalid"] * 2)
+
+
+def test_a_job_that_asks_for_no_webhook_is_done_with(functions: Functions) -> None:
+    assert notify(functions, ended_job("told-nobody")) == []
+    assert functions.http("jobs", "GET", "/jobs/told-nobody")[1]["notification"] is None
+
+
+def test_a_tenant_sees_its_secret_and_exchanges_it_and_no_cache_keeps_it(functions: Functions) -> None:
+    status, first, headers = functions.http("jobs", "GET", "/webhooks/secret")
+    again = functions.http("jobs", "GET", "/webhooks/secret")[1]
+    _, second, second_headers = functions.http("jobs", "POST", "/webhooks/secret")
+
+    assert (status, again, first["previous_valid_until"]) == (200, first, None)
+    assert len(b64decode(first["secret"].removeprefix("whsec_"))) == 32
+    assert second["secret"] != first["secret"]
+    assert second["previous_valid_until"] > second["created_at"]
+    assert functions.http("jobs", "GET", "/webhooks/secret")[1] == second
+    assert headers["Cache-Control"] == second_headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_key_that_may_only_predict_sees_no_secret(functions: Functions, method: str) -> None:
+    table("table").put_item(
+        Item={"pk": "APIKEY#predict-only", "sk": "TENANT", "tenant": "acme", "scopes": frozenset({"predict"})}
+    )
+
+    status, body, _ = functions.http("jobs", method, "/webhooks/secret", key="predict-only")
+
+    assert (status, body["code"], body.get("secret")) == (403, "forbidden_action", None)
+
+
+def test_a_request_whose_webhook_goes_inside_is_refused_at_the_door(functions: Functions) -> None:
+    wanted = {
+        "schema_version": 1, "id": "inside", "model": "shade", "input": {"manifest_uri": "s3://data/inputs/acme/x"},
+        "notification": {"webhook": {"url": "http://169.254.169.254/latest/meta-data/"}},
+    }  # fmt: skip
+
+    status, body, _ = functions.http("jobs", "POST", "/jobs", json.dumps(wanted).encode())
+
+    assert (status, body["code"], body["field"]) == (422, "callback_url_refused", "notification.webhook.url")
+    assert "169" not in json.dumps(body)

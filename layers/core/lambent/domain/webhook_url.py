@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from msgspec import UnsetType
+
 from lambent.contracts.notifications import MAX_URL_LENGTH, JobNotification
 from lambent.errors import UrlRefused
 
@@ -81,9 +83,9 @@ def read_webhook_url(url: str, *, trusted_hosts: Collection[str]) -> WebhookAddr
     return WebhookAddress(host, port, target if target.startswith("/") else f"/{target}", scheme == "https", is_trusted)
 
 
-def check_notification(asked: JobNotification | None, *, trusted_hosts: Collection[str]) -> None:
+def check_notification(asked: JobNotification | UnsetType, *, trusted_hosts: Collection[str]) -> None:
     """Check the address that a request's ``notification`` names, if it does; raises UrlRefused."""
-    if asked is not None and asked.webhook is not None:
+    if isinstance(asked, JobNotification) and asked.webhook is not None:
         read_webhook_url(asked.webhook.url, trusted_hosts=trusted_hosts)
 
 

@@ -14,6 +14,7 @@ from lambent_toolkit.openapi import (
     routes_repository,
     routes_tfs,
     routes_uploads,
+    routes_webhooks,
 )
 from lambent_toolkit.openapi.error_answers import error_examples
 from lambent_toolkit.openapi.parameters import HEADERS, PARAMETERS
@@ -36,22 +37,17 @@ _TAGS = (
     routes_tfs.TAG,
     routes_uploads.TAG,
     routes_jobs.JOBS,
+    routes_webhooks.WEBHOOKS,
     routes_jobs.REGISTRY,
     routes_jobs.DOCUMENT,
 )
+_PREDICTIONS = (routes_media, routes_oip, routes_repository, routes_tfs)
+_MODULES = (*_PREDICTIONS, routes_uploads, routes_jobs, routes_changes, routes_webhooks)
 
 
 def routes() -> Iterator[Route]:
     """Yield every route of the HTTP door."""
-    for module in (
-        routes_media,
-        routes_oip,
-        routes_repository,
-        routes_tfs,
-        routes_uploads,
-        routes_jobs,
-        routes_changes,
-    ):
+    for module in _MODULES:
         yield from module.routes()
 
 
@@ -77,6 +73,7 @@ def build_document() -> dict[str, Any]:
         "security": [{"ApiKey": []}],
         "tags": list(_TAGS),
         "paths": paths,
+        "webhooks": routes_webhooks.webhooks(),
         "components": {
             "schemas": schemas(),
             "parameters": PARAMETERS,

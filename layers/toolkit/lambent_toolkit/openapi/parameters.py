@@ -114,6 +114,7 @@ HEADERS: dict[str, Any] = {
     },
     "Preference-Applied": {"schema": {"type": "string", "enum": ["respond-async"]}, "description": "RFC 7240."},
     "Content-Encoding": {"schema": {"type": "string", "enum": ["gzip", "deflate"]}, "description": "Of large answers."},
+    "Cache-Control": {"schema": {"type": "string", "enum": ["no-store"]}, "description": "For the caller alone."},
     "Location": {"schema": _TEXT, "description": "Where to look for the outcome.", "required": True},
 }
 # What every prediction takes beside its own parameters.

@@ -13,6 +13,7 @@ from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
 from lambent.contracts.jobs import JobView
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
+from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
 from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
 from lambent.contracts.versions import CardView, VersionView
@@ -28,6 +29,7 @@ _STRUCTS = (
     GrantView,
     ImageRequest,
     IndexRequest,
+    JobEvent,
     JobView,
     PriorityRequest,
     RepositoryRequest,
@@ -38,6 +40,7 @@ _STRUCTS = (
     Usage,
     ValuePrediction,
     VersionView,
+    WebhookSecretView,
 )
 
 
