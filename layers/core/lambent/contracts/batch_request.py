@@ -131,11 +131,6 @@ class _Batch(_Contract, frozen=True, kw_only=True):
         return DEFAULT_PRIORITY if isinstance(self.priority, UnsetType) else self.priority
 
     @property
-    def notification_or_none(self) -> JobNotification | None:
-        """Who is told of the job's end, if the request says so."""
-        return None if isinstance(self.notification, UnsetType) else self.notification
-
-    @property
     def deadline_s(self) -> float | None:
         """When the job has to be done, in seconds since 1970."""
         return None if isinstance(self.deadline, UnsetType) else self.deadline.timestamp()

@@ -101,7 +101,7 @@ class DispatchService:
 
     def _start(self, job: Job, request: BatchRequest) -> None:
         check_deadline(request.deadline_s, now_s=self._clock.epoch_s())
-        check_notification(request.notification_or_none, trusted_hosts=self._trusted_hosts)
+        check_notification(request.notification, trusted_hosts=self._trusted_hosts)
         # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
         plan = (
             self._record_plan(job, request)

@@ -100,7 +100,7 @@ class SubmitService:
         _check_names(submission)
         check_input(self._data, submission.input, tenant=tenant)
         check_deadline(submission.deadline_s, now_s=self._clock.epoch_s())
-        check_notification(submission.notification_or_none, trusted_hosts=self._trusted_hosts)
+        check_notification(submission.notification, trusted_hosts=self._trusted_hosts)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )
