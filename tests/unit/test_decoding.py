@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES
+from lambent.contracts.strict_json import MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES, check_json
 from lambent.contracts.uploads import UploadRequest
 from lambent.errors import FieldNotAllowed, JsonInvalid, JsonTooComplex, LambentError, RequestInvalid
 
@@ -70,6 +70,22 @@ def test_what_is_not_json_is_refused_with_its_place_and_reason(body: bytes | str
     assert f"The request body is not valid JSON at {where}: " in error.detail
     assert reason in error.detail
     assert "Send one JSON value, encoded as UTF-8." in error.detail
+
+
+@pytest.mark.parametrize("numbers", [1, 10_000])
+def test_an_object_ends_behind_its_numbers_however_many_they_are(numbers: int) -> None:
+    data = "[" + "0," * numbers + "0]"
+
+    assert decode_json(f'[{{"a": {data}}}, {{"a": {{"a": {data}}}, "b": 1}}]', Any, what="request body")[1]["b"] == 1
+    assert "same key twice" in refused(f'{{"a": {{"b": {data}}}, "b": {data}, "a": 1}}').detail
+
+
+def test_values_are_counted_among_many_strings() -> None:
+    strings = ",".join(['"["'] * 300_000)  # brackets in strings count nothing, nor do empty arrays beside strings
+    others = ",".join(["[]"] * (MAX_VALUES - 300_001))
+
+    assert check_json(f"[{strings},{others}]", what="request body")
+    assert refused(f"[{strings},{others},0]").got == MAX_VALUES + 1
 
 
 def test_of_a_large_text_the_offset_is_told() -> None:

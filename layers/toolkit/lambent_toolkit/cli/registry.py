@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def models(state: State = STATE_DIR) -> None:
     """List the published versions, the labels that point to them, and who published or retired them."""
     with ending_on_failure():
-        from lambent_toolkit.cli.registry_tables import versions_table
+        from lambent_toolkit.cli.registry_tables import print_versions
 
         registry = _rollout(state).registry
         rows = [
@@ -55,7 +55,10 @@ def models(state: State = STATE_DIR) -> None:
             for record in registry.versions(name)
             if record.removed is None
         ]
-    screen().print(versions_table(rows) if rows else "No model is published yet.")
+    if rows:
+        print_versions(screen(), rows)
+    else:
+        screen().print("No model is published yet.")
 
 
 @label_app.command("set")

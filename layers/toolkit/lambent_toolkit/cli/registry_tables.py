@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 
 _SECONDS = 19  # of an ISO 8601 timestamp
 _MOST_SHOWN = 40
+_UNBOUNDED = 10_000  # columns
+
+
+def print_versions(console: Console, rows: Sequence[tuple[VersionRecord, list[LabelRecord]]]) -> None:
+    """Print published versions as wide as they are: names and labels are typed again, so a screen may not cut them."""
+    table = versions_table(rows)
+    table.width = console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
+    console.print(table, crop=False)
 
 
 def versions_table(rows: Sequence[tuple[VersionRecord, list[LabelRecord]]]) -> Table:
-    """Return published versions, each with those of its model's labels that point to it."""
+    """Return published versions, each with those of its model's labels that point to it, one a line."""
     table = plain_table("model", "version", "labels", "state", "published", "by", "manifest", right=(1,))
-    # Many labels take a second line rather than the columns beside them.
-    table.columns[2].no_wrap = False
     for record, labels in rows:
         table.add_row(
             record.ref.name,
             str(record.ref.version),
-            ", ".join(_labels_of(record.ref.version, labels)),
+            "\n".join(_labels_of(record.ref.version, labels)),
             _state(record),
             _time(record.created_at),
             record.by,

@@ -42,11 +42,11 @@ def print_version(shown: Shown) -> None:
     """Print a version."""
     from rich.markdown import Markdown
 
-    from lambent_toolkit.cli.registry_tables import versions_table
+    from lambent_toolkit.cli.registry_tables import print_versions
     from lambent_toolkit.cli.tables import plain_table
 
     console = screen()
-    console.print(versions_table([(shown.record, shown.labels)]))
+    print_versions(console, [(shown.record, shown.labels)])
     by = f"by {shown.record.by or 'nobody known'}" + (f": {shown.record.why}" if shown.record.why else "")
     console.print(by, markup=False)
     files = plain_table("file", "size", "sha256", right=(1,))
