@@ -225,18 +225,43 @@ class World:
 
 
 def create_table(name: str) -> None:
-    """Create the product's table (keys and index as in template.yaml) with boto3's defaults, for moto."""
-    keys, index_keys = [("pk", "HASH"), ("sk", "RANGE")], [("open_pk", "HASH"), ("updated_at", "RANGE")]
+    """Create the product's table (keys and indexes as in template.yaml) with boto3's defaults, for moto."""
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    indexes = {
+        "OpenJobs": [("open_pk", "HASH"), ("updated_at", "RANGE")],
+        "TenantJobs": [("tenant_pk", "HASH"), ("created_at", "RANGE")],
+    }
+    listed = [
+        *[
+            "tenant",
+            "job_id",
+            "kind",
+            "state",
+            "model",
+            "version",
+            "lane",
+            "total",
+            "final_done",
+            "final_failed",
+            "updated_at",
+        ]
+    ]
+    projections = {
+        "OpenJobs": {"ProjectionType": "ALL"},
+        "TenantJobs": {"ProjectionType": "INCLUDE", "NonKeyAttributes": listed},
+    }
+    named = [*keys, *(key for schema in indexes.values() for key in schema)]
     boto3.client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys],
-        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in keys + index_keys],
+        KeySchema=_key_schema(keys),
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in named],
         GlobalSecondaryIndexes=[
-            {
-                "IndexName": "OpenJobs",
-                "KeySchema": [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in index_keys],
-                "Projection": {"ProjectionType": "ALL"},
-            }
+            {"IndexName": index, "KeySchema": _key_schema(schema), "Projection": projections[index]}
+            for index, schema in indexes.items()
         ],
     )
+
+
+def _key_schema(keys: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lambent.contracts.tensor import Array
     from lambent.domain.caller import Caller
     from lambent.domain.job import Job, ShardProgress, WebhookOutcome
+    from lambent.domain.job_list import JobFilter, JobList, JobPlace
     from lambent.domain.job_states import JobState
     from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
     from lambent.domain.notification import Notice
@@ -224,6 +225,18 @@ class JobStore(Protocol):
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        ...
+
+
+class JobCatalogue(Protocol):
+    """Lists of jobs. All methods raise Unavailable when the table fails or throttles."""
+
+    def jobs(self, tenant: str, wanted: JobFilter, *, limit: int, after: JobPlace | None) -> JobList:
+        """Return at most ``limit`` of a tenant's jobs, the newest first.
+
+        A filter that passes over many jobs ends the list early, with a place from which to go on: the work of one call
+        is bounded. An index answers, so that a job of this second may be missing for a moment.
+        """
         ...
 
 

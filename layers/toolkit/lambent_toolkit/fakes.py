@@ -14,6 +14,7 @@ from lambent.contracts.notifications import WEBHOOK_DELIVERED
 from lambent.contracts.tensor import Array
 from lambent.domain.caller import Caller
 from lambent.domain.job import Job, ShardProgress, WebhookOutcome
+from lambent.domain.job_list import JobFilter, JobList, JobPlace, JobSummary
 from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, Change, LabelRecord, ModelRef, VersionRecord
 from lambent.domain.notification import Notice
@@ -304,6 +305,38 @@ class FakeJobStore:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]
         yield from sorted(jobs, key=lambda job: job.updated_at)
+
+
+@dataclass
+class FakeJobCatalogue:
+    """Lists of the jobs of a `FakeJobStore`."""
+
+    store: FakeJobStore
+
+    def jobs(self, tenant: str, wanted: JobFilter, *, limit: int, after: JobPlace | None) -> JobList:
+        """Return at most ``limit`` of a tenant's jobs, the newest first."""
+        mine = [_summary(job) for (owner, _), job in self.store.jobs.items() if owner == tenant]
+        place = {job.job_id: JobPlace(job.created_at, job.job_id) for job in mine}
+        rest = sorted((job for job in mine if wanted.takes(job)), key=lambda job: place[job.job_id], reverse=True)
+        rest = [job for job in rest if after is None or place[job.job_id] < after]
+        page = rest[:limit]
+        return JobList(page, place[page[-1].job_id] if len(rest) > limit else None)
+
+
+def _summary(job: Job) -> JobSummary:
+    return JobSummary(
+        job_id=job.job_id,
+        kind=job.kind,
+        state=job.state,
+        model=job.model,
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        version=job.version,
+        lane=job.lane,
+        total=job.total,
+        done=job.final_done,
+        failed=job.final_failed,
+    )
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 Rows of a job share one partition, so one query reads the job and its shards:
 ``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index
-OpenJobs. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
+OpenJobs, and all jobs in TenantJobs, see `dynamodb_job_list`. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
+from lambent.adapters.dynamodb_job_list import tenant_pk
 from lambent.contracts.batch_request import DEFAULT_PRIORITY
 from lambent.contracts.notifications import WEBHOOK_DELIVERED
 from lambent.domain.job import Job, JobKind, ShardProgress, WebhookOutcome
@@ -45,6 +46,7 @@ class DynamoJobStore:
             "state": job.state.value,
             "priority": job.priority,
             "open_pk": _OPEN,
+            "tenant_pk": tenant_pk(job.tenant),
             "expires_at": job.expires_at_s,
         }
         with translate(_WHAT):
