@@ -53,8 +53,8 @@ def submitter(world: World, queue: FakeQueue | None = None) -> SubmitService:
     )
 
 
-def sweep(world: World, *, after_s: float = 61, errors: list | None = None):
-    sender = JobSender(batches=FakeQueue(), calls=world.infer_queue)
+def sweep(world: World, *, after_s: float = 61, errors: list | None = None, batches: FakeQueue | None = None):
+    sender = JobSender(batches=batches or FakeQueue(), calls=world.infer_queue)
     service = SweepService(
         jobs=world.jobs,
         sender=sender,

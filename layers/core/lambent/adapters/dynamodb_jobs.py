@@ -2,7 +2,8 @@
 
 Rows of a job share one partition, so one query reads the job and its shards:
 ``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index
-OpenJobs, and all jobs in TenantJobs, see `dynamodb_job_list`. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
+OpenJobs, and all jobs in TenantJobs, see `dynamodb_job_list`. A name that is tied to a job:
+``CLAIM#{tenant}#{name} / CLAIM``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pages of a list by opaque cursors.
 
-A cursor holds where a page ended, such as its last name, and a digest that binds it to its list and tenant: an altered or foreign one is
-told from a real one. It is no secret and grants nothing, since it only says where to go on in a list that its reader
-may read anyway.
+A cursor holds where a page ended, such as its last name, and a digest that binds it to its list and tenant: an altered
+or foreign one is told from a real one. It is no secret and grants nothing, since it only says where to go on in a list
+that its reader may read anyway.
 """
 
 from __future__ import annotations

@@ -111,5 +111,5 @@ def _last_sign(job: Job) -> str:
 
 def _heals_since_progress(job: Job) -> int:
     """Return how often the job was revived in vain: a shard that has moved since shows that reviving helped."""
-    has_moved = any(shard.updated_at > job.updated_at for shard in job.progress)
+    has_moved = any(shard.updated_at >= job.updated_at for shard in job.progress)
     return 0 if has_moved else job.heals
