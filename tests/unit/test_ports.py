@@ -34,6 +34,7 @@ from lambent.errors import (
     Misconfigured,
     ModelNotFound,
     PayloadTooLarge,
+    SourceChanged,
     SourceGone,
     Unavailable,
     VersionImmutable,
@@ -137,6 +138,33 @@ def test_an_object_is_downloaded_into_a_file_with_its_digest(store) -> None:
 
     assert file.getvalue() == body
     assert (found.sha256, found.size_bytes) == (sha256(body).hexdigest(), len(body))
+
+
+def test_the_head_of_an_object_tells_what_reading_it_would(store) -> None:
+    store.write("k", b"12345", content_type="text/csv")
+    stored = store.read("k")
+
+    head = store.head("k")
+
+    assert (head.etag, head.size_bytes, head.content_type) == (stored.etag, 5, "text/csv")
+    assert head.written_at_s == stored.written_at_s
+    assert store.head("nothing") is None
+
+
+def test_an_object_that_was_overwritten_is_not_read_for_the_one_before(store) -> None:
+    store.write("k", b"12345", content_type="text/csv")
+    etag = store.head("k").etag
+    assert store.read_range("k", 1, 3, etag=etag) == b"23"
+    assert store.download("k", BytesIO(), max_bytes=5, etag=etag).size_bytes == 5
+
+    store.write("k", b"54321", content_type="text/csv")
+
+    with pytest.raises(SourceChanged):
+        store.read_range("k", 1, 3, etag=etag)
+    file = BytesIO()
+    with pytest.raises(SourceChanged):
+        store.download("k", file, max_bytes=5, etag=etag)
+    assert file.getvalue() == b""
 
 
 def test_what_is_missing_or_over_the_limit_is_not_downloaded(store) -> None:

@@ -43,6 +43,16 @@ class ListedObject:
 
 
 @dataclass(frozen=True)
+class ObjectHead:
+    """What is told of an object without its bytes; see `StoredObject`."""
+
+    etag: str
+    size_bytes: int
+    content_type: str
+    written_at_s: float
+
+
+@dataclass(frozen=True)
 class Downloaded:
     """What was written to a file: its sha256 in lower-case hex, and its size."""
 
@@ -57,23 +67,29 @@ class ObjectStore(Protocol):
         """Return the object; raises SourceGone (no such key), PayloadTooLarge (over ``max_bytes``, not downloaded)."""
         ...
 
-    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+    def head(self, key: str) -> ObjectHead | None:
+        """Return what is told of an object, or None if there is none."""
+        ...
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int, etag: str | None = None) -> Downloaded:
         """Write the object to an open file piece by piece, never holding it in memory.
 
         Raises
         ------
         SourceGone        no such key
+        SourceChanged     the object has another etag than ``etag``; nothing was downloaded
         PayloadTooLarge   over ``max_bytes``; nothing was downloaded
         OSError           the file takes no more
         """
         ...
 
-    def read_range(self, key: str, start: int, stop: int) -> bytes:
+    def read_range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
         """Return bytes ``start`` to before ``stop``, fewer where the object ends; ``start`` lies inside it.
 
         Raises
         ------
-        SourceGone   no such key, or no such byte
+        SourceGone      no such key, or no such byte
+        SourceChanged   the object has another etag than ``etag``
         """
         ...
 

@@ -23,8 +23,8 @@ from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
 from lambent.domain.webhook_signing import WebhookSecret
 from lambent.domain.webhook_url import WebhookAddress
-from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
-from lambent.ports import Downloaded, ListedObject, StoredObject, WebhookAnswer
+from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceChanged, SourceGone, VersionImmutable
+from lambent.ports import Downloaded, ListedObject, ObjectHead, StoredObject, WebhookAnswer
 
 
 @dataclass
@@ -67,18 +67,32 @@ class FakeObjectStore:
             raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
         return StoredObject(body, _etag(body), self.content_types.get(key, ""), self.clock.epoch_s())
 
-    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+    def head(self, key: str) -> ObjectHead | None:
+        """Return what is told of an object, or None if there is none."""
+        self.before_call("head", key)
+        if key not in self.objects:
+            return None
+        body, content_type = self.objects[key], self.content_types.get(key, "")
+        return ObjectHead(_etag(body), len(body), content_type, self.written_at_s.get(key, self.clock.epoch_s()))
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int, etag: str | None = None) -> Downloaded:
         """Write the object to an open file."""
-        body = self.read(key, max_bytes=max_bytes).body
+        body = self._read_same(key, etag, max_bytes=max_bytes)
         file.write(body)
         return Downloaded(sha256(body).hexdigest(), len(body))
 
-    def read_range(self, key: str, start: int, stop: int) -> bytes:
+    def read_range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
         """Return some bytes of an object."""
-        body = self.read(key).body
+        body = self._read_same(key, etag)
         if start >= len(body) > 0:
             raise SourceGone("The object does not exist, or is shorter than it was.")
         return body[start:stop]
+
+    def _read_same(self, key: str, etag: str | None, *, max_bytes: int | None = None) -> bytes:
+        stored = self.read(key)
+        if etag not in (None, stored.etag):
+            raise SourceChanged("The object was overwritten before it was read.")
+        return self.read(key, max_bytes=max_bytes).body
 
     def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
         """Write the rest of an open file."""

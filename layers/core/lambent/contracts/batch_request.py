@@ -62,7 +62,9 @@ class BatchInput(_Contract, frozen=True, kw_only=True, omit_defaults=True):
 
     manifest_uri   a JSONL manifest, the same as ``uri`` with ``format: jsonl``
     uri            a JSONL manifest, a CSV or Parquet table, or a zip of pictures; ``format`` says so where the name's
-                   ending does not, ``id_column`` names the column of a table that holds ids: else a row's number is it
+                   ending does not. ``id_column`` names the column of a table that holds ids, else it is a column ``id``
+                   that is none of the model's, else a row's number is its id. With ``etag`` the object must be the one
+                   of this etag still when the job is planned.
     prefix         every object under an address that ends in ``/``, its id being the rest of the key
     items          the items themselves
     failed_of      what failed in an earlier job of the same tenant and model
@@ -72,6 +74,7 @@ class BatchInput(_Contract, frozen=True, kw_only=True, omit_defaults=True):
     uri: Uri | None = None
     format: InputFormat | None = None
     id_column: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    etag: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     prefix: Uri | None = None
     items: Annotated[list[ManifestItem], Meta(min_length=1, max_length=MAX_INLINE_ITEMS)] | None = None
     failed_of: Annotated[str, Meta(pattern=JOB_ID_PATTERN)] | None = None
@@ -79,8 +82,8 @@ class BatchInput(_Contract, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         """Refuse an input that names nothing, or two things."""
         _one_of(self, ("manifest_uri", "uri", "prefix", "items", "failed_of"), what="input")
-        if self.uri is None and (self.format is not None or self.id_column is not None):
-            raise RequestInvalid("`format` and `id_column` belong to `uri`.", field="input.format")
+        if self.uri is None and (self.format, self.id_column, self.etag) != (None, None, None):
+            raise RequestInvalid("`format`, `id_column` and `etag` belong to `uri`.", field="input.format")
 
 
 class OutputOptions(_Contract, frozen=True, kw_only=True):

@@ -85,9 +85,9 @@ def work_key(tenant: str, request_id: str) -> str:
     return f"{WORK}/{tenant}/{request_id}.npz"
 
 
-def inputs_prefix(tenant: str) -> str:
-    """Return the only prefix that a tenant's batch items and manifests may lie under."""
-    return f"{INPUTS}/{tenant}/"
+def input_prefixes(tenant: str) -> tuple[str, str]:
+    """Return the only prefixes that a tenant's batch items and manifests may lie under."""
+    return f"{INPUTS}/{tenant}/", f"{INBOX}/{tenant}/"
 
 
 def job_key(tenant: str, job_id: str, name: str) -> str:

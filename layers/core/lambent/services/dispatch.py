@@ -146,8 +146,9 @@ class DispatchService:
         # One version for the whole job, whatever becomes of its label meanwhile: the job's id is its routing key.
         target = self._resolver.target(ModelChoice(request.model, request.version, request.label), lambda: job.job_id)
         manifest = self._files.manifest(target.ref)
+        notes: list[str] = []
         with ItemSpool() as spool:
-            spool.add_all(read_items(self._data, request.input, tenant=job.tenant))
+            spool.add_all(read_items(self._data, request.input, tenant=job.tenant, tell=notes.append))
             choice = choose_lane(
                 request.lane,
                 items=len(spool),
@@ -173,7 +174,7 @@ class DispatchService:
                 accepted_at=job.created_at,
                 expires_at_s=job.expires_at_s,
                 deadline_s=request.deadline_s,
-                why=choice.why,
+                why="; ".join([choice.why, *notes]),
                 is_canary=target.is_canary,
             )
 
