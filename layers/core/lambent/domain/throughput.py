@@ -8,9 +8,8 @@ from typing import Literal
 from lambent.contracts.quotes import ThroughputView
 from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import ModelRef
+from lambent.domain.vcpus import first_vcpu
 
-# docs.aws.amazon.com, "Configure Lambda function memory": at 1,769 MB a function has the equivalent of one vCPU.
-VCPU_MEMORY_MIB = 1769
 # What the latest job weighs against all before it: five jobs later a third of an old figure is left.
 LATEST_WEIGHT = 0.2
 
@@ -90,7 +89,7 @@ def cpu_rate(
 ) -> Rate | None:
     """Return the rate of an execution environment; None if nobody has measured it. What jobs have shown comes first."""
     if observed is not None:
-        share = _vcpus(memory_mib) / _vcpus(observed.memory_mib or memory_mib)
+        share = first_vcpu(memory_mib) / first_vcpu(observed.memory_mib or memory_mib)
         return _observed(observed, tenant=tenant, items_per_s=observed.items_per_s * share)
     if published is None or published.served is None:
         return None
@@ -98,7 +97,7 @@ def cpu_rate(
     measured = served.of(threads)
     device = f"{served.machine}, {measured.threads} of {served.cores} cores, {served.runtime}"
     note = f"Measured on {served.machine}, the functions are {architecture}." if served.machine != architecture else ""
-    return _published(published, measured.items_per_s * _vcpus(memory_mib), device, note)
+    return _published(published, measured.items_per_s * first_vcpu(memory_mib), device, note)
 
 
 def gpu_rate(
@@ -116,11 +115,6 @@ def gpu_rate(
     prepared = published.served.prepared_per_s * vcpus if published.served else keras.rows_per_s
     device = f"{keras.device}, Keras on {keras.backend}"
     return _published(published, min(keras.rows_per_s, prepared), device, "Measured on another GPU than the lane's.")
-
-
-def _vcpus(memory_mib: int) -> float:
-    """Return the share of one vCPU that a function of this memory has; further ones are threads, which count apart."""
-    return min(1.0, memory_mib / VCPU_MEMORY_MIB)
 
 
 def _observed(observed: ObservedThroughput, *, tenant: str, items_per_s: float) -> Rate:
