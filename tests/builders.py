@@ -24,6 +24,7 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.domain.lanes import CpuLane, GpuLane, Lanes
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.ports import Rehearsal, Signer
@@ -34,6 +35,7 @@ from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
 from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import ModelCache, ModelResolver
+from lambent.services.plan import BatchPlanner
 from lambent.services.publish import publish_version
 from lambent.services.run_shard import ShardService
 from lambent.services.send_shards import ShardSender
@@ -50,9 +52,25 @@ from lambent_toolkit.fakes import (
     FakeObjectStore,
     FakeQueue,
     FakeRegistry,
+    FakeThroughputStore,
 )
 
 TENANT = "acme"
+# What functions that plan batches read of the environment.
+LANE_VARIABLES = {
+    "AWS_REGION": "eu-west-1",
+    "ARCHITECTURE": "x86_64",
+    "INFER_MEMORY_MIB": "1769",
+    "INFER_TIMEOUT_S": "120",
+    "QUEUE_CONCURRENCY": "10",
+    "INTERPRETER_THREADS": "0",
+    "SHARD_ITEMS": "2",
+    "BATCH_JOB_QUEUE": "",
+    "BATCH_TIMEOUT_S": "3600",
+    "GPU_INSTANCE_TYPES": "g4dn.xlarge,g5.xlarge",
+    "GPU_MAX_VCPUS": "64",
+    "WORKER_VCPUS": "4",
+}
 
 
 def contract(**changes: object) -> ModelContract:
@@ -147,6 +165,7 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     grants: FakeGrantStore = field(default_factory=FakeGrantStore)
     jobs: FakeJobStore = field(default_factory=FakeJobStore)
+    throughputs: FakeThroughputStore = field(default_factory=FakeThroughputStore)
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
@@ -201,8 +220,23 @@ class World:
             finisher=self.finisher,
             shards=self.shard_sender,
             clock=self.clock,
-            shard_items=shard_items,
+            planner=self.planner(is_gpu_deployed=is_gpu_deployed, shard_items=shard_items),
             retention_days=30,
+        )
+
+    def planner(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> BatchPlanner:
+        return BatchPlanner(
+            files=self.files,
+            throughputs=self.throughputs,
+            clock=self.clock,
+            lanes=Lanes(
+                cpu=CpuLane(memory_mib=1769, architecture="x86_64", timeout_s=120.0, max_concurrency=10, threads=1),
+                gpu=GpuLane(("g4dn.xlarge",), worker_vcpus=4, max_hosts=16, timeout_s=3600.0)
+                if is_gpu_deployed
+                else None,
+                shard_items=shard_items,
+                region="us-east-1",
+            ),
         )
 
     def shards(self, batch_size: int = 2) -> ShardService:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from builders import LANE_VARIABLES
+
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "layers/core/lambent"
 # What each part of the core may import of the core, besides itself and errors.
@@ -124,12 +126,13 @@ WIRING = {
     "sweep": ["sweep_service"],
 }
 ENVIRONMENT = {
+    **LANE_VARIABLES,
     "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_SERVICE_NAME": "lambent",
     **dict.fromkeys(
         [
             "TABLE_NAME", "DATA_BUCKET", "MODELS_BUCKET", "BATCH_QUEUE_URL", "INFER_QUEUE_URL", "JOB_TOPIC_ARN",
-            "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_QUEUE", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
+            "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
             "NOTIFY_QUEUE_URL", "NOTIFY_DEAD_LETTER_QUEUE_URL", "WEBHOOK_TRUSTED_HOSTS",
         ],
         "x",
@@ -140,7 +143,7 @@ ENVIRONMENT = {
         "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
     ),
     **dict.fromkeys(
-        ["SHARD_ITEMS", "JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES"], "1"
+        ["JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES"], "1"
     ),
 }  # fmt: skip
 

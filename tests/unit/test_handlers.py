@@ -21,7 +21,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from builders import contract, create_table, golden_vectors, picture
+from builders import LANE_VARIABLES, contract, create_table, golden_vectors, picture
 from lambent.adapters.clients import table
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
@@ -125,12 +125,12 @@ def _build() -> Functions:
     os.environ.update(
         TABLE_NAME="table", MODELS_BUCKET="models", DATA_BUCKET="data", INFER_QUEUE_URL=queues["infer"],
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
-        BATCH_JOB_QUEUE="", BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
-        MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="0", MAX_BODY_BYTES="5000",
+        BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
+        MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", MAX_BODY_BYTES="5000",
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", PRELOAD_MODELS="",
-        MAX_UPLOAD_BYTES="6000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
+        MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60", NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
-        WEBHOOK_TRUSTED_HOSTS="",
+        WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
     _build_services()

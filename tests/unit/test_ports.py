@@ -18,6 +18,7 @@ from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
 from lambent.adapters.dynamodb_secrets import DynamoSecretStore
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
 from lambent.adapters.eventbridge import EventBridgeNotifier
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
@@ -28,6 +29,7 @@ from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRe
 from lambent.domain.notification import Notice, job_event
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
 from lambent.domain.signatures import ManifestSignature
+from lambent.domain.throughput import ObservedThroughput
 from lambent.domain.webhook_signing import WebhookSecret
 from lambent.errors import (
     AliasConflict,
@@ -41,7 +43,15 @@ from lambent.errors import (
     VersionRetired,
 )
 from lambent.services.submit_job import new_job
-from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry, FakeSecretStore
+from lambent_toolkit.fakes import (
+    FakeClock,
+    FakeJobStore,
+    FakeObjectStore,
+    FakeQueue,
+    FakeRegistry,
+    FakeSecretStore,
+    FakeThroughputStore,
+)
 
 REGION = "eu-west-1"
 CLOCK = FakeClock()
@@ -80,6 +90,11 @@ def registry(request: pytest.FixtureRequest):
 @pytest.fixture(params=["fake", "adapter"])
 def jobs(request: pytest.FixtureRequest):
     return FakeJobStore() if request.param == "fake" else DynamoJobStore(request.getfixturevalue("table"))
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def throughputs(request: pytest.FixtureRequest):
+    return FakeThroughputStore() if request.param == "fake" else DynamoThroughputStore(request.getfixturevalue("table"))
 
 
 def version(number: int) -> VersionRecord:
@@ -714,3 +729,15 @@ def test_a_job_of_a_call_is_read_as_written(jobs) -> None:
     assert jobs.create(job)
 
     assert jobs.get(TENANT, "job-1") == job
+
+
+def test_observed_throughput_is_read_as_written_and_moves_one_revision_at_a_time(throughputs) -> None:
+    first = ObservedThroughput(ModelRef("shade", 7), "cpu", 303.25, "1769 MiB", 1769, CLOCK.now(), TENANT, "job-1")
+    second = replace(first, items_per_s=0.1, memory_mib=None, job_id="job-2", revision=2)
+
+    written = [throughputs.observe(each) for each in (second, first, first, second, replace(second, job_id="late"))]
+
+    assert written == [False, True, False, True, False]
+    assert throughputs.observed(ModelRef("shade", 7), "cpu") == second
+    assert throughputs.observed(ModelRef("shade", 7), "gpu") is None
+    assert throughputs.observed(ModelRef("shade", 8), "cpu") is None

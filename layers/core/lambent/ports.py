@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lambent.domain.job_states import JobState
     from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
     from lambent.domain.notification import Notice
+    from lambent.domain.throughput import ObservedThroughput
     from lambent.domain.uploads import UploadGrant
     from lambent.domain.webhook_signing import WebhookSecret
     from lambent.domain.webhook_url import WebhookAddress
@@ -253,6 +254,18 @@ class JobCatalogue(Protocol):
         A filter that passes over many jobs ends the list early, with a place from which to go on: the work of one call
         is bounded. An index answers, so that a job of this second may be missing for a moment.
         """
+        ...
+
+
+class ThroughputStore(Protocol):
+    """What finished jobs have shown of versions. All methods raise Unavailable when the table fails or throttles."""
+
+    def observed(self, ref: ModelRef, lane: str) -> ObservedThroughput | None:
+        """Return what finished jobs of a version have shown on a lane, None before the first."""
+        ...
+
+    def observe(self, record: ObservedThroughput) -> bool:
+        """Replace revision ``record.revision - 1``, or write the first; return whether it was still that one."""
         ...
 
 

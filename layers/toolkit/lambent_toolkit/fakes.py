@@ -19,6 +19,7 @@ from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, Change, LabelRecord, ModelRef, VersionRecord
 from lambent.domain.notification import Notice
 from lambent.domain.rollout import why_refused
+from lambent.domain.throughput import ObservedThroughput
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
 from lambent.domain.webhook_signing import WebhookSecret
@@ -351,6 +352,25 @@ def _summary(job: Job) -> JobSummary:
         done=job.final_done,
         failed=job.final_failed,
     )
+
+
+@dataclass
+class FakeThroughputStore:
+    """Observed throughput in a dict by version and lane."""
+
+    records: dict[tuple[ModelRef, str], ObservedThroughput] = field(default_factory=dict)
+
+    def observed(self, ref: ModelRef, lane: str) -> ObservedThroughput | None:
+        """Return what finished jobs of a version have shown on a lane."""
+        return self.records.get((ref, lane))
+
+    def observe(self, record: ObservedThroughput) -> bool:
+        """Replace revision ``record.revision - 1``, or write the first."""
+        known = self.records.get((record.ref, record.lane))
+        if (known.revision if known else 0) != record.revision - 1:
+            return False
+        self.records[record.ref, record.lane] = record
+        return True
 
 
 @dataclass

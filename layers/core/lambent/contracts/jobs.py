@@ -8,6 +8,7 @@ import msgspec
 
 from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.notifications import NotificationView
+from lambent.contracts.quotes import Estimate
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
@@ -52,6 +53,7 @@ class Plan(_Contract, frozen=True, kw_only=True):
     concurrency   CPU lane: how many shards are in flight at once at the highest priority
     accepted_at   when the job was accepted, which tells its plan from one that an older job of its id has left
     is_canary     whether the version was its label's canary, None if the label had none
+    estimate      what was expected of both lanes, None in plans of older releases
     """
 
     schema_version: Literal[2] = 2
@@ -72,6 +74,7 @@ class Plan(_Contract, frozen=True, kw_only=True):
     deadline_s: float | None = None
     why: str
     is_canary: bool | None = None
+    estimate: Estimate | None = None
 
     def items_of(self, shard: int) -> int:
         """Return how many items a shard has."""

@@ -15,7 +15,7 @@ from lambent.runtime.clock import SystemClock
 if TYPE_CHECKING:
     from lambent.adapters.batch import BatchJobRunner
     from lambent.adapters.sqs import SqsQueue
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
     from lambent.runtime.settings import (
         DispatchSettings,
         InferSettings,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
+    from lambent.services.plan import BatchPlanner
     from lambent.services.run_shard import ShardService
     from lambent.services.send_shards import ShardSender
     from lambent.services.version_files import VersionFiles
@@ -152,6 +153,26 @@ def jobs(table_name: str) -> JobStore:
     from lambent.adapters.dynamodb_jobs import DynamoJobStore
 
     return DynamoJobStore(table(table_name))
+
+
+def throughputs(table_name: str) -> ThroughputStore:
+    """Return what finished jobs have shown, on a table."""
+    from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
+
+    return DynamoThroughputStore(table(table_name))
+
+
+def planner(settings: ModelSettings | JobsSettings) -> BatchPlanner:
+    """Return the planner of batches, which also reads the settings of both lanes."""
+    from lambent.runtime.settings import LaneSettings, load_settings
+    from lambent.services.plan import BatchPlanner
+
+    return BatchPlanner(
+        files=version_files(settings),
+        throughputs=throughputs(settings.table_name),
+        clock=CLOCK,
+        lanes=load_settings(LaneSettings).lanes,
+    )
 
 
 def links(bucket: str) -> LinkMaker:

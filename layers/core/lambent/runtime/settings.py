@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from lambent.domain.vcpus import whole_vcpus
 from lambent.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from lambent.domain.lanes import Lanes
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -59,7 +63,7 @@ class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.uppe
     @property
     def threads(self) -> int:
         """Return how many threads an interpreter gets."""
-        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
+        return self.interpreter_threads or whole_vcpus(self.aws_lambda_function_memory_size)
 
     @property
     def models_to_preload(self) -> list[str]:
@@ -106,7 +110,7 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     @property
     def threads(self) -> int:
         """Return how many threads an interpreter gets."""
-        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
+        return self.interpreter_threads or whole_vcpus(self.aws_lambda_function_memory_size)
 
 
 class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -119,7 +123,6 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     notify_queue_url: str
     batch_job_queue: str
     batch_job_definition: str
-    shard_items: int
     job_retention_days: int
     webhook_trusted_hosts: str
 
@@ -127,6 +130,48 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     def trusted_hosts(self) -> frozenset[str]:
         """Return the hosts that webhooks may reach by http and whatever their addresses."""
         return _names(self.webhook_trusted_hosts)
+
+
+class LaneSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """What the planner has to know of both lanes. ``infer_…`` and ``queue_concurrency`` are the CPU lane's.
+
+    Without a GPU lane ``batch_job_queue`` is empty, and the other settings of it say nothing.
+    """
+
+    aws_region: str
+    architecture: str
+    infer_memory_mib: int
+    infer_timeout_s: float
+    queue_concurrency: int
+    interpreter_threads: int
+    shard_items: int
+    batch_job_queue: str
+    batch_timeout_s: float
+    gpu_instance_types: str
+    gpu_max_vcpus: int
+    worker_vcpus: int
+
+    @property
+    def lanes(self) -> Lanes:
+        """Return the lanes as the planner takes them."""
+        from lambent.domain.lanes import CpuLane, GpuLane, Lanes  # the functions that plan nothing load no planner
+
+        cpu = CpuLane(
+            memory_mib=self.infer_memory_mib,
+            architecture=self.architecture,
+            timeout_s=self.infer_timeout_s,
+            max_concurrency=self.queue_concurrency,
+            threads=self.interpreter_threads or whole_vcpus(self.infer_memory_mib),
+        )
+        gpu = GpuLane(
+            instance_types=tuple(self.gpu_instance_types.split(",")),
+            worker_vcpus=self.worker_vcpus,
+            max_hosts=max(1, self.gpu_max_vcpus // self.worker_vcpus),
+            timeout_s=self.batch_timeout_s,
+        )
+        return Lanes(
+            cpu=cpu, gpu=gpu if self.batch_job_queue else None, shard_items=self.shard_items, region=self.aws_region
+        )
 
 
 class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -173,11 +218,6 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
 def _names(text: str) -> frozenset[str]:
     """Return names that stand with commas between them."""
     return frozenset(name for name in text.split(",") if name)
-
-
-def _whole_vcpus(memory_mib: int) -> int:
-    # docs.aws.amazon.com, "Configure Lambda function memory": at 1,769 MB a function has the equivalent of one vCPU.
-    return max(1, memory_mib // 1769)
 
 
 def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S:

@@ -200,7 +200,7 @@ def dispatch_service() -> DispatchService:
         finisher=parts.finisher(settings, can_stop=True),
         shards=parts.shard_sender(settings.table_name, settings.infer_queue_url),
         clock=parts.CLOCK,
-        shard_items=settings.shard_items,
+        planner=parts.planner(settings),
         retention_days=settings.job_retention_days,
         trusted_hosts=settings.trusted_hosts,
     )

@@ -13,20 +13,18 @@ from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import check_name, job_key
-from lambent.domain.planning import choose_lane, shard_size
 from lambent.domain.webhook_url import check_notification
 from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable, OutputExists
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver
+from lambent.services.plan import BatchPlanner
 from lambent.services.read_items import read_items
 from lambent.services.read_plan import PLAN_FILE, read_plan
 from lambent.services.send_shards import ShardSender
 from lambent.services.spool_items import ItemSpool
 from lambent.services.submit_job import check_deadline, new_job
 from lambent.services.version_files import VersionFiles
-
-_CONCURRENCY = 10
 
 
 class DispatchService:
@@ -43,7 +41,7 @@ class DispatchService:
         finisher: JobFinisher,
         shards: ShardSender,
         clock: Clock,
-        shard_items: int,
+        planner: BatchPlanner,
         retention_days: int,
         trusted_hosts: Collection[str] = frozenset(),
     ) -> None:
@@ -55,7 +53,7 @@ class DispatchService:
         self._finisher = finisher
         self._shards = shards
         self._clock = clock
-        self._shard_items = shard_items
+        self._planner = planner
         self._retention_days = retention_days
         self._trusted_hosts = trusted_hosts
 
@@ -149,33 +147,31 @@ class DispatchService:
         notes: list[str] = []
         with ItemSpool() as spool:
             spool.add_all(read_items(self._data, request.input, tenant=job.tenant, tell=notes.append))
-            choice = choose_lane(
-                request.lane,
-                items=len(spool),
-                is_gpu_deployed=self._runner is not None,
-                files=frozenset(manifest.files),
+            planned = self._planner.plan(
+                request, target.ref, manifest, tenant=job.tenant, items=len(spool), objects=spool.objects
             )
-            size = shard_size(len(spool), lane=choice.lane, preferred=self._shard_items)
-            offsets = spool.offsets(size)
+            taken = planned.taken
+            offsets = spool.offsets(taken.shard_items)
             spool.upload(self._data, job_key(job.tenant, job.job_id, spool.file_name))
             return Plan(
                 tenant=job.tenant,
                 job_id=job.job_id,
                 model=target.ref.name,
                 version=target.ref.version,
-                lane=choice.lane,
+                lane=taken.lane,
                 total=len(spool),
                 shards=len(offsets) - 1,
-                shard_items=size,
+                shard_items=taken.shard_items,
                 items_file=spool.file_name,
                 offsets=offsets,
-                concurrency=_CONCURRENCY,
+                concurrency=self._planner.max_concurrency,
                 output=request.output_options,
                 accepted_at=job.created_at,
                 expires_at_s=job.expires_at_s,
                 deadline_s=request.deadline_s,
-                why="; ".join([choice.why, *notes]),
+                why="; ".join([planned.why, *notes]),
                 is_canary=target.is_canary,
+                estimate=planned.estimate,
             )
 
     def _submit(self, job: Job, plan: Plan) -> None:

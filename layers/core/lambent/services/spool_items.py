@@ -17,12 +17,16 @@ from lambent.ports import ObjectStore
 
 
 class ItemSpool(AbstractContextManager["ItemSpool"]):
-    """Items as lines of a temporary file; only where each line begins is kept in memory, 8 bytes an item."""
+    """Items as lines of a temporary file; only where each line begins is kept in memory, 8 bytes an item.
+
+    ``objects`` counts the items that are to be fetched from the bucket.
+    """
 
     def __init__(self) -> None:
         self._file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed at the end of the block
         self._starts = array("Q")
         self._size_bytes = 0
+        self.objects = 0
         self._hash = sha256()
 
     def __exit__(self, *_: object) -> None:
@@ -34,6 +38,7 @@ class ItemSpool(AbstractContextManager["ItemSpool"]):
         encode = msgspec.json.Encoder().encode
         for item in items:
             line = encode(item) + b"\n"
+            self.objects += item.key is not None
             self._starts.append(self._size_bytes)
             self._file.write(line)
             self._hash.update(line)
