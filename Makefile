@@ -7,6 +7,11 @@ CLIENTS := .venv-clients/bin
 CLIENTS_STAMP := .venv-clients/.installed
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
 LAMBDA := --python-platform x86_64-manylinux2014
+# Tests wait for stacks as often as they compute, so there is one process more than a small machine has cores.
+PROCESSES ?= 3
+PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+PYTEST_CLIENTS := $(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
+CLIENTS_TOLD := .venv-clients/told.txt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,14 +56,19 @@ sam-local: $(STAMP) ## serve the demo model by the real `sam local start-api`; n
 	$(BIN)/lambent sam-local start-api --state .lambent/sam-local
 
 test: $(STAMP) $(CLIENTS_STAMP) lint ## the whole test suite
-	$(BIN)/pytest
-	$(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going suite clients-beside; code=$$?; cat $(CLIENTS_TOLD); exit $$code
+
+suite:
+	$(PYTEST)
+
+clients-beside:
+	@$(PYTEST_CLIENTS) >$(CLIENTS_TOLD) 2>&1
 
 clients: $(STAMP) $(CLIENTS_STAMP) ## the tests with clients that others wrote, on a local stack
-	$(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
+	$(PYTEST_CLIENTS)
 
 check: $(STAMP) lint ## what to run before every commit: lint, types, unit and contract tests
-	$(BIN)/pytest tests/unit tests/contract
+	$(PYTEST) tests/unit tests/contract
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -75,4 +85,4 @@ build: $(STAMP) ## build functions and layers for AWS, without Docker
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock openapi demo up sam-local test clients check lint format build bench
+.PHONY: help setup lock openapi demo up sam-local test suite clients-beside clients check lint format build bench

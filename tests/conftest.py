@@ -18,3 +18,21 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_FOREIGN) and name != "AWS_CA_BUNDLE":
             monkeypatch.delenv(name)
+
+
+_STACKS = ("stack", "machinery")
+# What takes long comes first, so that no process is left with it when the others have ended.
+_ORDER = ("integration", "faults", "contract", "unit")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep together what shares a stack or a module's fixtures, where several processes run the suite."""
+    if not hasattr(config, "workerinput"):
+        return
+    places = []
+    for item in items:
+        stack = next((name for name in _STACKS if name in item.fixturenames), None)
+        item.add_marker(pytest.mark.xdist_group(stack or item.path.stem))
+        kind = item.path.relative_to(config.rootpath / "tests").parts[0]
+        places.append((stack is None, _ORDER.index(kind)))
+    items[:] = [item for _, item in sorted(zip(places, items, strict=True), key=lambda pair: pair[0])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,13 +15,17 @@ from template_mutants import MUTANTS, SOURCE, Mutant
 
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
 RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
-EXPANDED = {lane: expand(SOURCE, parameters) for lane, parameters in LANES.items()}
+
+
+@cache
+def expanded(lane: str) -> ExpandedTemplate:
+    return expand(SOURCE, LANES[lane])
 
 
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_template_keeps_the_rule(rule: Any, lane: str) -> None:
-    assert list(rule(EXPANDED[lane])) == []
+    assert list(rule(expanded(lane))) == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: f"{each.rule.__name__}-{'.'.join(map(str, each.path))}")
@@ -48,10 +53,10 @@ def test_functions_that_decode_pictures_have_room_for_the_largest(parameter: str
 
 
 def test_without_the_gpu_lane_nothing_of_it_is_deployed() -> None:
-    kinds = {each["Type"] for each in EXPANDED["cpu"].resources.values()}
+    kinds = {each["Type"] for each in expanded("cpu").resources.values()}
 
     assert not [kind for kind in kinds if kind.startswith(("AWS::Batch::", "AWS::EC2::"))]
-    assert "JobEventsFunction" not in EXPANDED["cpu"].resources
+    assert "JobEventsFunction" not in expanded("cpu").resources
 
 
 def test_a_vpc_of_the_user_is_taken_as_it_is() -> None:
@@ -68,7 +73,7 @@ def test_only_the_data_bucket_has_a_name_of_our_own() -> None:
 
     found = {
         name
-        for name, each in EXPANDED["gpu"].resources.items()
+        for name, each in expanded("gpu").resources.items()
         if named & each.get("Properties", {}).keys() and each["Type"] not in _TAKE_NAMES
     }
 
@@ -92,5 +97,5 @@ def test_every_parameter_is_described_and_bounded() -> None:
 
 
 def test_the_expanded_template_is_the_whole_one() -> None:
-    assert isinstance(EXPANDED["gpu"], ExpandedTemplate)
-    assert len(EXPANDED["gpu"].of_type("Lambda::Function")) == 8
+    assert isinstance(expanded("gpu"), ExpandedTemplate)
+    assert len(expanded("gpu").of_type("Lambda::Function")) == 8

@@ -1,9 +1,12 @@
 """The running stacks that integration tests share: the product's, and one of throwaway functions for the machinery."""
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trained import train_for_a_moment
 
 from lambent_toolkit.sandbox import LocalStack
 
@@ -30,3 +33,17 @@ def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         state_dir, root=FIXTURES / "machinery", retry_scale=1 / 60, kill_grace_s=1.0, max_environments=4
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workbench's folder after `train` and `quantize`, made by the first process that needs it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "trained").exists():
+            train_for_a_moment(shared / "trained.draft")
+            (shared / "trained.draft").rename(shared / "trained")
+    return shared / "trained"

@@ -10,7 +10,7 @@ from lambent_toolkit.demo.story import STEPS
 LOG_COLUMNS = 100
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_demo_plays_every_step_and_writes_a_readable_log() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lambent_toolkit.cli.main", "demo"], capture_output=True, text=True, check=False

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner, Result
 
 from lambent.domain.model import digest
@@ -36,9 +36,9 @@ def lambent(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> tuple[Path, Report]:
     folder = tmp_path_factory.mktemp("evaluated") / "first"
-    shutil.copytree(trained_folder(), folder)
+    shutil.copytree(trained_folder, folder)
     return folder, Workbench(folder).evaluate()
 
 

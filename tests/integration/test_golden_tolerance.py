@@ -1,8 +1,10 @@
 """How far outputs may lie from the golden vectors, of files of every kind."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 
 from lambent_toolkit.modelkit.golden_tolerance import golden_tolerance, logit_steps, score_shift
 
@@ -20,8 +22,8 @@ def test_a_sure_score_moves_less_than_a_doubtful_one() -> None:
     assert score_shift(np.array([0.5]), 0.2, is_softmax=False) == pytest.approx(1 / (1 + np.exp(-0.2)) - 0.5)
 
 
-def test_int8_scores_may_be_a_step_of_the_logits_apart() -> None:
-    file = (trained_folder() / "variants" / "int8.tflite").read_bytes()
+def test_int8_scores_may_be_a_step_of_the_logits_apart(trained_folder: Path) -> None:
+    file = (trained_folder / "variants" / "int8.tflite").read_bytes()
     ((is_softmax, step),) = logit_steps(file)
 
     sure = golden_tolerance(file, {"scores": np.array([[1.0, 0.0]])}, output_step=STEP, variant="int8")
@@ -33,8 +35,8 @@ def test_int8_scores_may_be_a_step_of_the_logits_apart() -> None:
     assert doubtful == pytest.approx(1.5 * STEP + 1 / (1 + np.exp(-2 * step)) - 0.5)
 
 
-def test_float_outputs_may_differ_by_a_small_share() -> None:
-    file = (trained_folder() / "variants" / "float32.tflite").read_bytes()
+def test_float_outputs_may_differ_by_a_small_share(trained_folder: Path) -> None:
+    file = (trained_folder / "variants" / "float32.tflite").read_bytes()
     outputs = {"scores": np.array([[0.25, 0.75]])}
 
     assert list(logit_steps(file)) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner
 
 from lambent.adapters.litert import LiteInterpreterLoader
@@ -34,11 +34,11 @@ def lambent(*arguments: str | Path, cwd: Path, status: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def desk(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
     """Return a folder with a stranger's files: a Keras model, a .tflite file, and a contract for them."""
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "theirs.keras").write_bytes((trained_folder() / "model.keras").read_bytes())
-    (folder / "theirs.tflite").write_bytes((trained_folder() / "model.tflite").read_bytes())
+    (folder / "theirs.keras").write_bytes((trained_folder / "model.keras").read_bytes())
+    (folder / "theirs.tflite").write_bytes((trained_folder / "model.tflite").read_bytes())
     declared = msgspec.structs.replace(digits.CONTRACT, name="theirs")
     (folder / "contract.json").write_bytes(msgspec.json.encode(declared))
     return folder

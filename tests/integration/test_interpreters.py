@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 
 from lambent_toolkit.modelkit.errors import ServingRefused
 from lambent_toolkit.modelkit.quantization import to_tflite
@@ -60,13 +60,13 @@ def _install(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def under_tflite_runtime(old_packages: list[Path], pictures: list[bytes]) -> ServingRun:
-    return serve(_file("model.tflite"), digits.CONTRACT, pictures, python_path=old_packages)
+def under_tflite_runtime(old_packages: list[Path], pictures: list[bytes], trained_folder: Path) -> ServingRun:
+    return serve((trained_folder / "model.tflite").read_bytes(), digits.CONTRACT, pictures, python_path=old_packages)
 
 
 @pytest.fixture(scope="module")
-def under_litert(pictures: list[bytes]) -> ServingRun:
-    return serve(_file("model.tflite"), digits.CONTRACT, pictures)
+def under_litert(pictures: list[bytes], trained_folder: Path) -> ServingRun:
+    return serve((trained_folder / "model.tflite").read_bytes(), digits.CONTRACT, pictures)
 
 
 def test_each_place_has_its_own_interpreter_behind_the_same_adapter(
@@ -81,13 +81,14 @@ def test_each_place_has_its_own_interpreter_behind_the_same_adapter(
 
 
 def test_int8_model_gives_the_same_answers_under_both(
-    under_tflite_runtime: ServingRun, under_litert: ServingRun
+    under_tflite_runtime: ServingRun, under_litert: ServingRun, trained_folder: Path
 ) -> None:
     old, new = under_tflite_runtime.golden.outputs["scores"], under_litert.golden.outputs["scores"]
 
     # Kernels may round a half the other way: a step of the logits, which softmax passes on by a quarter at most
     # (its slope is p(1 - p)), and a step of the output's 1/256.
-    assert np.abs(old - new).max() <= _logit_step(_file("model.tflite")) / 4 + 1 / 256
+    logit_step = _logit_step((trained_folder / "model.tflite").read_bytes())
+    assert np.abs(old - new).max() <= logit_step / 4 + 1 / 256
     assert np.array_equal(old.argmax(axis=1), new.argmax(axis=1))
 
 
@@ -96,9 +97,10 @@ def test_both_preprocess_to_the_same_bits(under_tflite_runtime: ServingRun, unde
 
 
 def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
-    old_packages: list[Path], pictures: list[bytes]
+    old_packages: list[Path], pictures: list[bytes], trained_folder: Path
 ) -> None:
-    newer = to_tflite(from_keras_file(_file("model.keras")), digits.CONTRACT, variant="dynamic")
+    trained = from_keras_file((trained_folder / "model.keras").read_bytes())
+    newer = to_tflite(trained, digits.CONTRACT, variant="dynamic")
 
     with pytest.raises(ServingRefused) as caught:
         serve(newer, digits.CONTRACT, pictures[:1], python_path=old_packages)
@@ -108,10 +110,6 @@ def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
     assert "Interpreter=litert" in caught.value.detail
     assert "full int8" in caught.value.detail
     assert accepted.golden.outputs["scores"].shape == (1, 10)
-
-
-def _file(name: str) -> bytes:
-    return (trained_folder() / name).read_bytes()
 
 
 def _logit_step(model: bytes) -> float:

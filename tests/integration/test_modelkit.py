@@ -1,11 +1,12 @@
 """The recipe for real: trained, quantized, and run in a process that has the layers' packages only."""
 
+import shutil
 import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
-from trained import EPOCHS, FOREIGN_WARNINGS, trained_folder
+from trained import EPOCHS, FOREIGN_WARNINGS
 
 from lambent.adapters.keras_model import KerasInterpreterLoader
 from lambent.adapters.litert import LiteInterpreterLoader
@@ -29,8 +30,8 @@ INT8_TOLERANCE = 0.25
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    return trained_folder()
+def folder(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(trained_folder, tmp_path_factory.mktemp("modelkit") / "digits")
 
 
 @pytest.fixture(scope="module")

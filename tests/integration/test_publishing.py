@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner, Result
 
 from fixtures.crashing.make_crashing import dies_when_loaded
@@ -30,10 +30,10 @@ def _accuracy(result: Result) -> str:
     return found[1]
 
 
-def test_evaluated_folder_is_published_and_labelled(stack: LocalStack, tmp_path: Path) -> None:
+def test_evaluated_folder_is_published_and_labelled(stack: LocalStack, tmp_path: Path, trained_folder: Path) -> None:
     state = Path(stack.info.logs).parent
     folder = tmp_path / "trial"
-    shutil.copytree(trained_folder(), folder)
+    shutil.copytree(trained_folder, folder)
 
     evaluated = lambent("evaluate", folder)
     # A name of its own: other tests on this stack count the versions of digits.

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 
 from lambent.contracts.model import Classification
 from lambent.domain.model import digest
@@ -62,9 +62,9 @@ def with_weights(folder: Path, change: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
     """Return a folder in which everything of the digits model was measured, after an evaluation of an older file."""
-    folder = copied(trained_folder(), tmp_path_factory.mktemp("quantizing") / "digits")
+    folder = copied(trained_folder, tmp_path_factory.mktemp("quantizing") / "digits")
     (folder / "report.json").write_bytes(b"of an older model.tflite")
     Workbench(folder).quantize(Wish(variant="auto", target="size"))
     return folder
@@ -221,8 +221,10 @@ def test_two_inputs_of_token_ids_are_measured_and_what_does_not_convert_is_a_row
 
 
 @pytest.mark.parametrize("datatype", ["FP32", "UINT8"])
-def test_an_imported_saved_model_is_quantized_like_a_trained_one(tmp_path: Path, datatype: str) -> None:
-    trained = from_keras_file((trained_folder() / "model.keras").read_bytes())
+def test_an_imported_saved_model_is_quantized_like_a_trained_one(
+    tmp_path: Path, datatype: str, trained_folder: Path
+) -> None:
+    trained = from_keras_file((trained_folder / "model.keras").read_bytes())
     takes_pixels = datatype == "UINT8"
     declared = digits.CONTRACT
     if takes_pixels:
@@ -274,8 +276,8 @@ def test_an_operator_without_a_kernel_ends_with_what_the_converter_says(tmp_path
     assert contents(tmp_path) == before
 
 
-def test_weights_that_are_no_numbers_are_told_and_nothing_changes(tmp_path: Path) -> None:
-    folder = copied(trained_folder(), tmp_path / "digits")
+def test_weights_that_are_no_numbers_are_told_and_nothing_changes(tmp_path: Path, trained_folder: Path) -> None:
+    folder = copied(trained_folder, tmp_path / "digits")
     with_weights(
         folder, lambda model: model.layers[-1].set_weights([each * np.nan for each in model.layers[-1].get_weights()])
     )
@@ -287,8 +289,10 @@ def test_weights_that_are_no_numbers_are_told_and_nothing_changes(tmp_path: Path
     assert contents(folder) == before
 
 
-def test_full_disk_and_ctrl_c_leave_the_former_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = copied(trained_folder(), tmp_path / "digits")
+def test_full_disk_and_ctrl_c_leave_the_former_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_folder: Path
+) -> None:
+    folder = copied(trained_folder, tmp_path / "digits")
     before = contents(folder)
     full, interrupted = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()
 

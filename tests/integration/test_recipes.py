@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 
 from lambent.domain.model import GOLDEN_FILE, LIVE, TFLITE_FILE, ModelChoice
 from lambent.domain.preprocessing import make_preprocessor
@@ -99,9 +99,11 @@ def test_same_seed_gives_the_same_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(variant: Variant) -> None:
+def test_every_variant_runs_in_the_serving_interpreter_and_agrees_with_float32(
+    variant: Variant, trained_folder: Path
+) -> None:
     split = prepare(RECIPES["digits"])
-    model = from_keras_file((trained_folder() / "model.keras").read_bytes())
+    model = from_keras_file((trained_folder / "model.keras").read_bytes())
     calibration = sample(split.train, stratified_order(split.train.targets)[:300])
 
     file = to_tflite(model, split.contract, variant=variant, calibration=calibration)

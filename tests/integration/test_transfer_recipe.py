@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 
 from lambent.contracts.model import Classification, ImagePreprocessing
 from lambent_toolkit.modelkit.errors import BackboneUnfit, DataUnknown, DataUnusable, SettingInvalid
@@ -105,8 +105,8 @@ def test_named_layer_is_where_the_backbone_is_cut(backbone: Path, split: Split) 
     assert model.get_layer("transfer_pool").output.shape == (None, FEATURES)
 
 
-def test_backbone_that_lambent_trained_brings_its_preprocessing(tmp_path: Path) -> None:
-    (tmp_path / "model.keras").write_bytes((trained_folder() / "model.keras").read_bytes())
+def test_backbone_that_lambent_trained_brings_its_preprocessing(tmp_path: Path, trained_folder: Path) -> None:
+    (tmp_path / "model.keras").write_bytes((trained_folder / "model.keras").read_bytes())
     declared = {
         "schema_version": 1,
         "name": "digits",

@@ -1,8 +1,6 @@
-"""A digits model trained for a moment, made once a test run and shared by the tests that need real files."""
+"""A digits model trained for a moment, see the fixture ``trained_folder``."""
 
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,15 +13,10 @@ EPOCHS = 4
 FOREIGN_WARNINGS = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
-_KEPT = []
 
 
-@cache
-def trained_folder() -> Path:
-    """Return a workbench's folder after `train` and `quantize`."""
-    folder = TemporaryDirectory(prefix="lambent-test-model-")
-    _KEPT.append(folder)  # deleted when the interpreter ends
-    bench = Workbench(Path(folder.name))
+def train_for_a_moment(folder: Path) -> None:
+    """Fill a workbench's folder by `train` and `quantize`."""
+    bench = Workbench(folder)
     bench.train(RECIPES["digits"].having(epochs=EPOCHS))
     bench.quantize(Wish(measured=()))
-    return bench.folder

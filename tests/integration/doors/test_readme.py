@@ -16,6 +16,8 @@ from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.sandbox import LocalStack
 
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
 
@@ -54,7 +56,7 @@ def _stack(folder: Path):
 def run(folder: Path, *command: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=240
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

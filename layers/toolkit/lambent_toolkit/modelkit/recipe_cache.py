@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -42,9 +44,11 @@ def build_recipe(name: str, cache_dir: Path, watcher: Watcher = SILENCE) -> Arti
     """
     folder = cache_dir / f"recipe-{name}-{_fingerprint(name)}"
     if not (folder / REPORT_FILE).exists():
-        draft = cache_dir / f".recipe-{name}-{os.getpid()}"
-        _make(name, draft, watcher)
-        _keep(draft, folder)
+        with _only_one(name, cache_dir):
+            if not (folder / REPORT_FILE).exists():
+                draft = cache_dir / f".recipe-{name}"
+                _make(name, draft, watcher)
+                draft.rename(folder)
     return Artifact.read(folder)
 
 
@@ -79,12 +83,13 @@ def _make(name: str, folder: Path, watcher: Watcher) -> None:
     bench.evaluate()
 
 
-def _keep(draft: Path, folder: Path) -> None:
-    try:
-        draft.rename(folder)
-    except OSError:
-        # Another process has made the same model in the meantime; the name says that they are equal.
-        shutil.rmtree(draft)
+@contextmanager
+def _only_one(name: str, cache_dir: Path) -> Iterator[None]:
+    """Let processes that want one model at the same time make it once; the lock goes with a process that is killed."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / f".recipe-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fingerprint(name: str) -> str:
