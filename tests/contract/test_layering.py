@@ -113,7 +113,10 @@ WIRING = {
     "jobs": [
         "identify_service",
         "submit_service",
+        "list_jobs_service",
         "show_job_service",
+        "show_parts_service",
+        "show_errors_service",
         "show_result_service",
         "grant_upload_service",
         "show_upload_service",
@@ -121,7 +124,7 @@ WIRING = {
         "webhook_secret_service",
     ],
     "dispatch": ["dispatch_service", "batch_dead_letters"],
-    "job_events": ["track_service"],
+    "job_events": ["track_service", "note_block_service"],
     "notify": ["deliver_webhook_service", "notify_queue", "notify_dead_letters"],
     "sweep": ["sweep_service"],
 }

@@ -10,7 +10,7 @@ import msgspec
 
 from lambent.contracts.answers import AnswerReference
 from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
-from lambent.contracts.jobs import JobView
+from lambent.contracts.job_views import ErrorPage, JobPage, JobView, ResultPage
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.notifications import JobEvent, WebhookSecretView
@@ -26,13 +26,16 @@ _STRUCTS = (
     BatchSubmission,
     CardView,
     ClassPrediction,
+    ErrorPage,
     GrantView,
     ImageRequest,
     IndexRequest,
     JobEvent,
+    JobPage,
     JobView,
     PriorityRequest,
     RepositoryRequest,
+    ResultPage,
     RowsRequest,
     TextRequest,
     UploadRequest,
