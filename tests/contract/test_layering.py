@@ -119,6 +119,7 @@ WIRING = {
         "show_errors_service",
         "show_result_service",
         "grant_upload_service",
+        "grant_input_service",
         "show_upload_service",
         "show_version_service",
         "webhook_secret_service",

@@ -85,6 +85,13 @@ def grants_upload(product: Any, answer: Any) -> None:
     assert body["then"] == {"method": "GET", "path": f"/uploads/{body['id']}"}
 
 
+def grants_input(product: Any, answer: Any) -> None:
+    assert answer["statusCode"] == 201
+    granted = json.loads(answer["body"])
+    assert granted["uri"] == f"s3://{product.data}/inputs/demo/{'0' * 32}/items.csv"
+    assert granted["upload"]["fields"]["key"] == f"inputs/demo/{'0' * 32}/items.csv"
+
+
 def accepts_job(product: Any, answer: Any) -> None:
     headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
     assert (answer["statusCode"], headers["Location"]) == (202, "/jobs/event-http")
@@ -202,6 +209,7 @@ OUTCOMES = {
     "jobs.forged_cursor": Outcome("jobs", answers(400, code="cursor_invalid")),
     "jobs.unknown_result": Outcome("jobs", answers(404, code="job_not_found")),
     "jobs.upload": Outcome("jobs", grants_upload),
+    "jobs.input": Outcome("jobs", grants_input),
     "jobs.upload_of_unknown_field": Outcome("jobs", answers(422, code="field_not_allowed", field="result_key")),
     "jobs.unknown_upload": Outcome("jobs", answers(404, code="upload_not_found")),
     "jobs.submit": Outcome("jobs", accepts_job),

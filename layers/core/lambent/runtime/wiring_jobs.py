@@ -13,6 +13,7 @@ from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_
 if TYPE_CHECKING:
     from lambent.services.answer_later import AnswerLaterService
     from lambent.services.cancel_job import CancelJobService
+    from lambent.services.grant_input import GrantInputService
     from lambent.services.grant_upload import GrantUploadService
     from lambent.services.list_jobs import ListJobsService
     from lambent.services.note_block import NoteBlockService
@@ -223,6 +224,17 @@ def grant_upload_service() -> GrantUploadService:
         clock=parts.CLOCK,
         max_upload_bytes=settings.max_upload_bytes,
         retention_days=settings.job_retention_days,
+    )
+
+
+@cache
+def grant_input_service() -> GrantInputService:
+    """Return JobsFunction's grants of batch inputs."""
+    from lambent.services.grant_input import GrantInputService
+
+    settings = jobs_settings()
+    return GrantInputService(
+        data=parts.data(settings.data_bucket), links=parts.links(settings.data_bucket), clock=parts.CLOCK
     )
 
 

@@ -15,7 +15,7 @@ from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
-from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
+from lambent.contracts.uploads import GrantView, InputGrantView, InputRequest, UploadRequest, UploadView
 from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
 from lambent_toolkit.openapi.error_answers import error_examples
@@ -30,6 +30,8 @@ _STRUCTS = (
     GrantView,
     ImageRequest,
     IndexRequest,
+    InputGrantView,
+    InputRequest,
     JobEvent,
     JobPage,
     JobView,
