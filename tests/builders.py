@@ -266,20 +266,9 @@ def create_table(name: str) -> None:
         "TenantJobs": [("tenant_pk", "HASH"), ("created_at", "RANGE")],
     }
     listed = [
-        *[
-            "tenant",
-            "job_id",
-            "kind",
-            "state",
-            "model",
-            "version",
-            "lane",
-            "total",
-            "final_done",
-            "final_failed",
-            "updated_at",
-        ]
-    ]
+        "tenant", "job_id", "kind", "state", "model", "version", "lane", "total", "final_done", "final_failed",
+        "updated_at",
+    ]  # fmt: skip
     projections = {
         "OpenJobs": {"ProjectionType": "ALL"},
         "TenantJobs": {"ProjectionType": "INCLUDE", "NonKeyAttributes": listed},

@@ -10,7 +10,14 @@ from template_references import Findings, as_list, target
 
 DAY_S = 86_400
 # Actions that AWS grants on "*" only, by its service authorization reference.
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "batch:ListJobs", "batch:DescribeJobs"}
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "batch:ListJobs",
+    "batch:DescribeJobs",
+    "batch:DescribeJobQueues",
+    "batch:DescribeComputeEnvironments",
+}
 # AWS's own policy for the ECS agent: Batch makes and names the cluster, so it cannot be spelled out here.
 MANAGED_POLICIES = {"service-role/AmazonEC2ContainerServiceforEC2Role"}
 

@@ -5,10 +5,12 @@ import msgspec
 from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, ShardMessage
 from lambent.services.send_job import JobSender
+from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
 from lambent.services.sweep import SweepService
 from lambent.services.track import BatchStateChange, TrackService
-from lambent_toolkit.fakes import FakeQueue
+from lambent.services.why_waiting import WhyWaitingService
+from lambent_toolkit.fakes import FakeBlockStore, FakeLaneWatch, FakeQueue
 
 JOB = f"jobs/{TENANT}/job-1"
 
@@ -45,6 +47,18 @@ def track(world: World, status: str, *, is_child: bool = False) -> None:
 
 def batch_name(world: World) -> str:
     return str(job(world).batch_job_id).removeprefix("batch-")
+
+
+def shower(world: World, *, lane: FakeLaneWatch | None = None, batches: FakeQueue | None = None) -> ShowJobService:
+    why = WhyWaitingService(
+        batches=batches or FakeQueue(),
+        calls=world.infer_queue,
+        lane=lane,
+        blocks=FakeBlockStore(),
+        clock=world.clock,
+        cpu_concurrency=10,
+    )
+    return ShowJobService(world.jobs, why=why, clock=world.clock)
 
 
 def submitter(world: World, queue: FakeQueue | None = None) -> SubmitService:

@@ -163,6 +163,8 @@ def _build_services() -> None:
     for make in (
         wiring.predict_service, wiring.repository_service,
         wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.show_job_service,
+        wiring_jobs.list_jobs_service, wiring_jobs.show_parts_service, wiring_jobs.show_errors_service,
+        wiring_jobs.note_block_service,
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
@@ -191,7 +193,8 @@ def _publish() -> None:
     files = {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz(), "card.md": CARD.encode()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
-    table("table").put_item(Item={"pk": "APIKEY#plain", "sk": "TENANT", "tenant": "acme"})
+    for key, tenant in (("plain", "acme"), ("other-tenant", "other")):
+        table("table").put_item(Item={"pk": f"APIKEY#{key}", "sk": "TENANT", "tenant": tenant})
 
 
 def s3_event(key: str) -> str:
@@ -370,6 +373,73 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
     assert [json.loads(line)["label"] for line in part.splitlines()] == ["dark", "bright"]
 
 
+def test_results_and_errors_are_read_over_http_by_their_tenant_only(functions: Functions) -> None:
+    for index in range(3):
+        body = b"not a picture" if index == 1 else picture(index)
+        functions.s3.put_object(Bucket="data", Key=f"inputs/acme/read/{index}.png", Body=body)
+    items = [{"id": f"r{index}", "uri": f"s3://data/inputs/acme/read/{index}.png"} for index in range(3)]
+    request = {"schema_version": 1, "id": "read-1", "model": "shade", "lane": "cpu"}
+    manifest = b"\n".join(json.dumps(item).encode() for item in items)
+    functions.s3.put_object(Bucket="data", Key="inputs/acme/read.jsonl", Body=manifest)
+    request["input"] = {"manifest_uri": "s3://data/inputs/acme/read.jsonl"}
+    assert functions.http("jobs", "POST", "/jobs", json.dumps(request).encode())[0] == 202
+    waiting = functions.http("jobs", "GET", "/jobs/read-1")[1]["waiting"]
+    _run_batches(functions)
+
+    listed = functions.http("jobs", "GET", "/jobs", query={"limit": "1"})[1]
+    page = functions.http("jobs", "GET", "/jobs/read-1/results")[1]
+    lines = functions.http_bytes("jobs", "GET", "/jobs/read-1/results", headers={"accept": "application/x-ndjson"})
+    failed = functions.http("jobs", "GET", "/jobs/read-1/errors")[1]
+
+    assert waiting["code"] == "not_planned"
+    assert (listed["jobs"][0]["id"], listed["jobs"][0]["state"]) == ("read-1", "PARTIAL")
+    assert [part["lines"] for part in page["parts"]] == [2, 1]
+    assert "X-Amz-Signature" in page["parts"][0]["url"]
+    assert [json.loads(line)["id"] for line in lines[1].splitlines()] == ["r0", "r1", "r2"]
+    assert (lines[2]["Lambent-Job-State"], "Link" in lines[2]) == ("PARTIAL", False)
+    assert [(error["id"], error["line"]) for error in failed["errors"]] == [("r1", 2)]
+    for path in ("/jobs/{}", "/jobs/{}/results", "/jobs/{}/errors", "/jobs/{}/result"):
+        foreign = functions.http_bytes("jobs", "GET", path.format("read-1"), key="other-tenant")
+        unknown = functions.http_bytes("jobs", "GET", path.format("none-such"), key="other-tenant")
+        assert (foreign, foreign[0]) == (unknown, 404)
+    assert functions.http("jobs", "GET", "/jobs", key="other-tenant")[1] == {"jobs": []}
+
+
+def test_lines_that_do_not_fit_go_on_at_the_linked_address(functions: Functions) -> None:
+    """An answer of 4,000 bytes holds some of these lines only; the job of the test before would fit."""
+    request = {"schema_version": 1, "id": "read-2", "model": "shade", "lane": "cpu"}
+    lines = []
+    for index in range(40):
+        functions.s3.put_object(Bucket="data", Key=f"inputs/acme/many/{index}.png", Body=picture(index))
+        lines.append(json.dumps({"id": f"m{index:02d}", "uri": f"s3://data/inputs/acme/many/{index}.png"}))
+    functions.s3.put_object(Bucket="data", Key="inputs/acme/many.jsonl", Body="\n".join(lines).encode())
+    request["input"] = {"manifest_uri": "s3://data/inputs/acme/many.jsonl"}
+    functions.http("jobs", "POST", "/jobs", json.dumps(request).encode())
+    _run_batches(functions)
+    found, query, answers = [], {}, 0
+    while query is not None:
+        _, body, headers = functions.http_bytes(
+            "jobs", "GET", "/jobs/read-2/results", headers={"accept": "application/x-ndjson"}, query=query
+        )
+        assert len(body) <= 4_000
+        found += [json.loads(line)["id"] for line in body.splitlines()]
+        answers += 1
+        cursor = headers.get("Lambent-Next-Cursor")
+        assert headers.get("Link") == (cursor and f'<?cursor={cursor}>; rel="next"')
+        query = {"cursor": cursor} if cursor else None
+
+    assert found == [f"m{index:02d}" for index in range(40)]
+    assert answers > 1
+
+
+def _run_batches(functions: Functions) -> None:
+    """Hand the batch queue's messages to dispatch and then the shards to infer, until none are left."""
+    for message in functions.received("batch"):
+        functions.records("dispatch", message["Body"], tenant="acme")
+    while messages := functions.received("infer"):
+        functions.records("infer", *[message["Body"] for message in messages])
+
+
 def test_jobs_reads_and_refusals(functions: Functions) -> None:
     assert functions.http("jobs", "GET", "/models")[1] == {"models": ["shade"]}
     assert functions.http("jobs", "GET", "/models/shade")[1]["labels"] == {"live": "1"}
@@ -489,6 +559,18 @@ def test_a_message_of_no_job_is_dead_with_its_reason(functions: Functions) -> No
     dead = functions.received("dead")
     assert sorted(message["Body"] for message in dead) == ["not json", '{"schema_version": 1}']
     assert {message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead} == {"envelope_invalid"}
+
+
+def test_a_block_of_the_job_queue_is_remembered(functions: Functions) -> None:
+    from lambent.adapters.clients import table
+    from lambent.adapters.dynamodb_blocks import DynamoBlockStore
+
+    detail = {"jobId": "b", "status": "RUNNABLE", "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
+    event = {"detail-type": "Batch Job Queue Blocked", "time": "2026-11-27T08:00:00Z", "detail": detail}
+
+    assert functions.call("job_events", event) is None
+    found = DynamoBlockStore(table("table")).latest()
+    assert (found.batch_job_id, found.reason) == ("b", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
 
 
 def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: Functions) -> None:
@@ -775,7 +857,7 @@ def test_a_body_over_the_limit_is_told_so_even_while_its_model_is_unloaded(funct
     assert "grant" not in body["upload"]
 
 
-@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result", "/uploads/{}"])
+@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result", "/jobs/{}/results", "/jobs/{}/errors", "/uploads/{}"])
 def test_an_id_that_none_can_be_answers_as_an_unknown_one_and_is_not_looked_up(
     functions: Functions, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from job_steps import JOB, job, ready, run_cpu, submitter
+from job_steps import JOB, job, ready, run_cpu, shower, submitter
 
 from builders import TENANT, picture, request
 from lambent.contracts.batch_request import BatchInput, BatchSubmission
@@ -26,7 +26,6 @@ from lambent.errors import (
     Unavailable,
     UrlRefused,
 )
-from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
 
@@ -226,7 +225,7 @@ def test_post_jobs_records_before_it_enqueues_and_repeats_are_the_same_job() -> 
 def test_another_tenants_job_answers_as_an_unknown_one() -> None:
     world = ready()
     world.dispatch()
-    show = ShowJobService(world.jobs)
+    show = shower(world)
 
     with pytest.raises(JobNotFound) as foreign:
         show.show("other", "job-1")

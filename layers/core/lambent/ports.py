@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lambent.domain.notification import Notice
     from lambent.domain.throughput import ObservedThroughput
     from lambent.domain.uploads import UploadGrant
+    from lambent.domain.waiting import LaneCondition, QueueBlock, QueueDepth
     from lambent.domain.webhook_signing import WebhookSecret
     from lambent.domain.webhook_url import WebhookAddress
     from lambent.errors import BrokenArtifact
@@ -266,6 +267,39 @@ class ThroughputStore(Protocol):
 
     def observe(self, record: ObservedThroughput) -> bool:
         """Replace revision ``record.revision - 1``, or write the first; return whether it was still that one."""
+        ...
+
+
+class BlockStore(Protocol):
+    """What AWS Batch has told of a blocked job queue. All methods raise Unavailable."""
+
+    def record(self, block: QueueBlock, *, expires_at_s: int) -> None:
+        """Remember a block, unless a later one is remembered."""
+        ...
+
+    def latest(self) -> QueueBlock | None:
+        """Return the block that was told last, which may be over."""
+        ...
+
+
+class QueueGauge(Protocol):
+    """How full a queue is."""
+
+    def depth(self) -> QueueDepth:
+        """Return about how many messages wait and are worked on; raises Unavailable."""
+        ...
+
+
+class LaneWatch(Protocol):
+    """What the container service tells of a job that does not run."""
+
+    def condition(self, batch_job_id: str, *, block: QueueBlock | None) -> LaneCondition | None:
+        """Return the job's condition and its lane's, None once the service has forgotten the job; raises Unavailable.
+
+        Parameters
+        ----------
+        block   what was told of the queue; it counts while the job that blocked it waits still
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from lambent.domain.rollout import why_refused
 from lambent.domain.throughput import ObservedThroughput
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
+from lambent.domain.waiting import LaneCondition, QueueBlock, QueueDepth
 from lambent.domain.webhook_signing import WebhookSecret
 from lambent.domain.webhook_url import WebhookAddress
 from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceChanged, SourceGone, VersionImmutable
@@ -374,6 +375,34 @@ class FakeThroughputStore:
 
 
 @dataclass
+class FakeBlockStore:
+    """The latest block of a queue."""
+
+    block: QueueBlock | None = None
+
+    def record(self, block: QueueBlock, *, expires_at_s: int) -> None:
+        """Remember a block, unless a later one is remembered."""
+        if self.block is None or self.block.at < block.at:
+            self.block = block
+
+    def latest(self) -> QueueBlock | None:
+        """Return the block that was told last."""
+        return self.block
+
+
+@dataclass
+class FakeLaneWatch:
+    """Conditions by the job's id, set by the test."""
+
+    conditions: dict[str, LaneCondition] = field(default_factory=dict)
+
+    def condition(self, batch_job_id: str, *, block: QueueBlock | None) -> LaneCondition | None:
+        """Return the job's condition."""
+        found = self.conditions.get(batch_job_id)
+        return replace(found, blocked_by=block.reason) if found is not None and block is not None else found
+
+
+@dataclass
 class FakeGrantStore:
     """Grants in a dict."""
 
@@ -410,6 +439,11 @@ class FakeQueue:
 
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+
+    def depth(self) -> QueueDepth:
+        """Return how many messages wait, and what the test says is being worked on."""
+        return QueueDepth(len(self.sent), self.in_flight)
 
     def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Enqueue a message."""

@@ -85,6 +85,13 @@ def grants_upload(product: Any, answer: Any) -> None:
     assert body["then"] == {"method": "GET", "path": f"/uploads/{body['id']}"}
 
 
+def grants_input(product: Any, answer: Any) -> None:
+    assert answer["statusCode"] == 201
+    granted = json.loads(answer["body"])
+    assert granted["uri"] == f"s3://{product.data}/inputs/demo/{'0' * 32}/items.csv"
+    assert granted["upload"]["fields"]["key"] == f"inputs/demo/{'0' * 32}/items.csv"
+
+
 def accepts_job(product: Any, answer: Any) -> None:
     headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
     assert (answer["statusCode"], headers["Location"]) == (202, "/jobs/event-http")
@@ -94,6 +101,16 @@ def accepts_job(product: Any, answer: Any) -> None:
 def lists_digits(product: Any, answer: Any) -> None:
     assert answer["statusCode"] == 200
     assert "digits" in json.loads(answer["body"])["models"]
+
+
+def lists_failed_jobs(product: Any, answer: Any) -> None:
+    assert answer["statusCode"] == 200
+    assert {job["state"] for job in json.loads(answer["body"])["jobs"]} <= {"FAILED"}
+
+
+def remembers_block(product: Any, answer: Any) -> None:
+    row = product.table.get_item(Key={"pk": "LANE#gpu", "sk": "BLOCKED"})["Item"]
+    assert row["reason"].startswith("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
 
 
 def shows_card(product: Any, answer: Any) -> None:
@@ -186,8 +203,13 @@ OUTCOMES = {
     "jobs.not_json": Outcome("jobs", answers(400, code="json_invalid")),
     "jobs.tenant_in_body": Outcome("jobs", answers(422, code="field_not_allowed")),
     "jobs.foreign_manifest": Outcome("jobs", answers(422, code="callback_url_refused", field="input.manifest_uri")),
+    "jobs.unknown_results": Outcome("jobs", answers(404, code="job_not_found")),
+    "jobs.unknown_errors": Outcome("jobs", answers(404, code="job_not_found")),
+    "jobs.list": Outcome("jobs", lists_failed_jobs),
+    "jobs.forged_cursor": Outcome("jobs", answers(400, code="cursor_invalid")),
     "jobs.unknown_result": Outcome("jobs", answers(404, code="job_not_found")),
     "jobs.upload": Outcome("jobs", grants_upload),
+    "jobs.input": Outcome("jobs", grants_input),
     "jobs.upload_of_unknown_field": Outcome("jobs", answers(422, code="field_not_allowed", field="result_key")),
     "jobs.unknown_upload": Outcome("jobs", answers(404, code="upload_not_found")),
     "jobs.submit": Outcome("jobs", accepts_job),
@@ -215,6 +237,7 @@ OUTCOMES = {
     "job_events.child_running": Outcome("job_events", tracked("RUNNING"), before=plan_tracked_job),
     "job_events.array_succeeded": Outcome("job_events", tracked("FAILED"), before=plan_tracked_job),
     "job_events.unknown_job": Outcome("job_events", nothing),
+    "job_events.queue_blocked": Outcome("job_events", remembers_block),
     "job_events.foreign": Outcome("job_events", nothing),
     "sweep.schedule": Outcome("sweep", counts),
 }

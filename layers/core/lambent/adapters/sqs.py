@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from lambent.adapters.aws_errors import translate
+from lambent.domain.waiting import QueueDepth
 from lambent.errors import Unavailable
 
 _BATCH = 10  # SQS takes at most ten messages a call
@@ -24,6 +25,14 @@ class SqsQueue:
         wire = {name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()}
         with translate("queue"):
             self._client.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageAttributes=wire)
+
+    def depth(self) -> QueueDepth:
+        """Return about how many messages wait and are worked on; raises Unavailable."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with translate("queue"):
+            counts = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        waiting, in_flight = (int(counts[name]) for name in names)
+        return QueueDepth(waiting, in_flight)
 
     def send_all(self, bodies: Iterable[bytes]) -> None:
         """Enqueue many; raises Unavailable if any was not taken."""

@@ -1,4 +1,4 @@
-"""A batch's items and plan, and what is told of a job."""
+"""A batch's items and plan."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Literal
 import msgspec
 
 from lambent.contracts.batch_request import OutputOptions
-from lambent.contracts.notifications import NotificationView
 from lambent.contracts.quotes import Estimate
 
 
@@ -79,37 +78,3 @@ class Plan(_Contract, frozen=True, kw_only=True):
     def items_of(self, shard: int) -> int:
         """Return how many items a shard has."""
         return min(self.shard_items, self.total - shard * self.shard_items)
-
-
-class ShardView(_Contract, frozen=True, kw_only=True):
-    """Progress of one shard."""
-
-    shard: int
-    state: str
-    done: int
-    failed: int
-
-
-class JobView(_Contract, frozen=True, kw_only=True):
-    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one.
-
-    ``notification`` tells how the delivery of the webhook stands that the request asks for; None before its first
-    attempt.
-    """
-
-    id: str
-    kind: str
-    state: str
-    model: str
-    version: str | None
-    lane: str | None
-    total: int | None
-    done: int
-    failed: int
-    shards: list[ShardView]
-    created_at: str
-    updated_at: str
-    why: str | None
-    error: dict[str, Any] | None
-    result: str | None
-    notification: NotificationView | None = None

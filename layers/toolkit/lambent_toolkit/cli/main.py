@@ -9,6 +9,7 @@ from lambent_toolkit.cli import (
     demo,
     evaluate,
     importing,
+    jobs,
     key,
     model,
     quantize,
@@ -26,7 +27,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+GROUPS = (
+    stack,
+    data,
+    train,
+    quantize,
+    evaluate,
+    model,
+    sensitivity,
+    importing,
+    registry,
+    show,
+    jobs,
+    key,
+    demo,
+    sam_local,
+)
 for group in GROUPS:
     group.register(app)
 

@@ -39,6 +39,8 @@ ModelkitError
 ├── AnswersNotFinite       91   a model answers test items with NaN or infinity
 ├── ModelFileExchanged     92   model.tflite is not the file that was quantized
 ├── ModelsIncomparable     93   two models do not answer the same question
+├── ServiceUnreachable     96   no answer from the stack's HTTP door, or one that is not its own
+├── InputUnusable          97   a file or folder that cannot be a batch's input
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -292,3 +294,15 @@ class TrainingInterrupted(ModelkitError):
     """Ctrl-C; 130 is what shells use for it."""
 
     exit_code = 130
+
+
+class ServiceUnreachable(ModelkitError):
+    """The stack's HTTP door did not answer, or somebody else did in its place."""
+
+    exit_code = 96
+
+
+class InputUnusable(ModelkitError):
+    """A local file or folder cannot be a batch's input."""
+
+    exit_code = 97

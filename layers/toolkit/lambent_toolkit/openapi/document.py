@@ -8,6 +8,7 @@ from typing import Any
 import lambent
 from lambent_toolkit.openapi import (
     routes_changes,
+    routes_job_reads,
     routes_jobs,
     routes_media,
     routes_oip,
@@ -36,7 +37,7 @@ _TAGS = (
     routes_oip.TAG,
     routes_tfs.TAG,
     routes_uploads.TAG,
-    routes_jobs.JOBS,
+    routes_job_reads.JOBS,
     routes_webhooks.WEBHOOKS,
     routes_jobs.REGISTRY,
     routes_jobs.DOCUMENT,

@@ -11,7 +11,7 @@ from lambent_toolkit.openapi.error_answers import LATER_ERRORS
 from lambent_toolkit.openapi.other_answers import CALL_JOB
 from lambent_toolkit.openapi.parameters import headers, json_answer, json_content
 from lambent_toolkit.openapi.route import Route
-from lambent_toolkit.openapi.routes_jobs import JOBS
+from lambent_toolkit.openapi.routes_job_reads import JOBS
 from lambent_toolkit.openapi.schema_parts import ref
 
 _JOB: dict[str, Any] = {**CALL_JOB, "id": "docs-1", "kind": "batch", "result": None}

@@ -8,17 +8,13 @@ from typing import Any
 from lambent import errors
 from lambent_toolkit.openapi import samples
 from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
-from lambent_toolkit.openapi.other_answers import CALL_JOB, STORED
+from lambent_toolkit.openapi.other_answers import BATCH_JOB, STORED
 from lambent_toolkit.openapi.parameters import CALL_ID, headers, json_answer, json_content
 from lambent_toolkit.openapi.route import Route
+from lambent_toolkit.openapi.routes_job_reads import JOBS, job_reads
 from lambent_toolkit.openapi.routes_oip import INFER_ERRORS
 from lambent_toolkit.openapi.schema_parts import ref
 
-JOBS = {
-    "name": "Jobs",
-    "description": "Large batches: items in S3, one request, one result file a shard. The tenant is never in a "
-    "request: it is the API key's.",
-}
 REGISTRY = {"name": "Models", "description": "What there is to call."}
 DOCUMENT = {"name": "Document", "description": "This document; both routes answer without an API key."}
 _REQUEST = {
@@ -27,7 +23,6 @@ _REQUEST = {
     "model": samples.MODEL,
     "input": {"manifest_uri": f"s3://{samples.BUCKET}/inputs/default/items.jsonl"},
 }
-_JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
 _CARD = {"version": "1", "markdown": "# digits\n\n## What it is\n\n…\n", "error": None}
 _VERSION = {
     "name": samples.MODEL,
@@ -56,14 +51,14 @@ _CARD_ERRORS = (
 def routes() -> Iterator[Route]:
     """Yield the routes of jobs, registry and document."""
     yield _submit()
-    yield _show()
+    yield from job_reads()
     yield _result()
     yield from _registry()
     yield from _document()
 
 
 def _submit() -> Route:
-    accepted = json_answer("Accepted; the same request again answers the same job.", ref("JobView"), _JOB)
+    accepted = json_answer("Accepted; the same request again answers the same job.", ref("JobView"), BATCH_JOB)
     return Route(
         operation_id="submit_job",
         method="post",
@@ -89,21 +84,6 @@ def _submit() -> Route:
             *LATER_ERRORS,
         ),
         samples=[samples.curl_json("post", "/jobs", _REQUEST)],
-    )
-
-
-def _show() -> Route:
-    return Route(
-        operation_id="show_job",
-        method="get",
-        path="/jobs/{id}",
-        parts={"id": "jobId"},
-        tag=JOBS["name"],
-        summary="Progress of a job",
-        description="Another tenant's id answers exactly as one that does not exist.",
-        answers={200: json_answer("The job.", ref("JobView"), _JOB)},
-        errors=(errors.JobNotFound,),
-        samples=[samples.curl_json("get", "/jobs/docs-1")],
     )
 
 

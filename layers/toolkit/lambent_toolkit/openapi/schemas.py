@@ -10,12 +10,12 @@ import msgspec
 
 from lambent.contracts.answers import AnswerReference
 from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
-from lambent.contracts.jobs import JobView
+from lambent.contracts.job_views import ErrorPage, JobPage, JobView, ResultPage
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
-from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
+from lambent.contracts.uploads import GrantView, InputGrantView, InputRequest, UploadRequest, UploadView
 from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
 from lambent_toolkit.openapi.error_answers import error_examples
@@ -26,13 +26,18 @@ _STRUCTS = (
     BatchSubmission,
     CardView,
     ClassPrediction,
+    ErrorPage,
     GrantView,
     ImageRequest,
     IndexRequest,
+    InputGrantView,
+    InputRequest,
     JobEvent,
+    JobPage,
     JobView,
     PriorityRequest,
     RepositoryRequest,
+    ResultPage,
     RowsRequest,
     TextRequest,
     UploadRequest,
