@@ -15,6 +15,7 @@ from lambent.errors import ManifestInvalid, PayloadTooLarge, SourceGone, Unavail
 from lambent.ports import ObjectStore
 from lambent.services.gather_items import MAX_ITEMS, gather_items, too_many_items
 from lambent.services.input_address import InputAddresses, format_of
+from lambent.services.read_zip import zip_items
 
 MAX_MANIFEST_BYTES = 256 << 20
 MAX_LINE_BYTES = 32 << 20
@@ -46,6 +47,8 @@ def read_items(
     if source.prefix is not None:
         return _prefix_items(data, addresses.key_of(source.prefix, field="input.prefix", what="prefix"), tell)
     key, field = _object_key(source, addresses)
+    if format_of(source) == "zip":
+        return zip_items(data, key, etag=source.etag, tell=tell)
     return _manifest_items(data, key, addresses, field=field, etag=source.etag)
 
 
