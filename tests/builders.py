@@ -34,12 +34,14 @@ from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
 from lambent.services.golden import GoldenVectors
+from lambent.services.ingest_batch import UploadedBatches
 from lambent.services.load_model import ModelCache, ModelResolver
 from lambent.services.plan import BatchPlanner
 from lambent.services.publish import publish_version
 from lambent.services.run_shard import ShardService
 from lambent.services.send_shards import ShardSender
 from lambent.services.set_label import set_label
+from lambent.services.submit_job import SubmitService
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import (
     FakeAudit,
@@ -167,6 +169,7 @@ class World:
     jobs: FakeJobStore = field(default_factory=FakeJobStore)
     throughputs: FakeThroughputStore = field(default_factory=FakeThroughputStore)
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
+    batch_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
     bus: FakeNotifier = field(default_factory=FakeNotifier)
@@ -238,6 +241,16 @@ class World:
                 region="us-east-1",
             ),
         )
+
+    @property
+    def submitter(self) -> SubmitService:
+        return SubmitService(
+            data=self.data, jobs=self.jobs, queue=self.batch_queue, clock=self.clock, retention_days=30
+        )
+
+    @property
+    def uploaded_batches(self) -> UploadedBatches:
+        return UploadedBatches(data=self.data, submit=self.submitter)
 
     def shards(self, batch_size: int = 2) -> ShardService:
         return ShardService(

@@ -13,6 +13,7 @@ from time import process_time
 from typing import BinaryIO
 
 from lambent.contracts.batch_request import BatchInput
+from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract, TensorSpec
 from lambent.ports import Downloaded
 from lambent.services.read_items import read_items
 from lambent.services.spool_items import ItemSpool
@@ -50,13 +51,24 @@ def main() -> None:
         start_s = process_time()
         source = BatchInput(uri=store.uri(f"inputs/{TENANT}/items.jsonl"))
         with ItemSpool() as spool:
-            spool.add_all(read_items(store, source, tenant=TENANT))
+            spool.add_all(read_items(store, source, tenant=TENANT, contract=_contract()))
             used_s = process_time() - start_s
             assert len(spool) == items
         print(
             f"{items:,} items of a {path.stat().st_size / 2**20:.0f} MiB manifest: {used_s:.1f} s of one core, "
             f"{items / used_s:,.0f} items/s; peak memory {before_mib:.0f} -> {peak_mib():.0f} MiB"
         )
+
+
+def _contract() -> ModelContract:
+    tensor = TensorSpec(name="image", datatype="FP32", shape=(-1, 2, 2, 1))
+    return ModelContract(
+        name="shade",
+        inputs=(tensor,),
+        outputs=(tensor,),
+        preprocessing=ImagePreprocessing(height=2, width=2, channels=1),
+        postprocessing=Classification(labels=("dark", "bright")),
+    )
 
 
 def peak_mib() -> float:

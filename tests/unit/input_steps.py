@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from builders import TENANT
+from builders import TENANT, contract
 from lambent.contracts.batch_request import BatchInput
 from lambent.contracts.jobs import ShardItem
 from lambent.contracts.model import ModelContract
@@ -32,7 +32,7 @@ def read(
 ) -> list[ShardItem]:
     """Return the items of an input."""
     asked = BatchInput(**source)
-    return list(read_items(data, asked, tenant=TENANT, tell=tell))
+    return list(read_items(data, asked, tenant=TENANT, contract=declared or contract(), tell=tell))
 
 
 def refusal(data: FakeObjectStore, **changes: object) -> ManifestInvalid:

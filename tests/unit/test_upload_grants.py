@@ -62,6 +62,7 @@ def send(world: World, granted: GrantView, body: bytes, *, content_type: str = "
         resolver=world.resolver(0.0),
         files=world.files,
         queue=world.infer_queue,
+        batches=world.uploaded_batches,
         max_upload_bytes=MAX_BYTES,
     )
     return service.ingest(Upload(key, world.data.read(key).etag))

@@ -87,12 +87,14 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """Uploads into tensors."""
+    """Uploads into tensors, or into jobs."""
 
     data_bucket: str
     infer_queue_url: str
     label_ttl_s: float
     max_upload_bytes: int
+    batch_queue_url: str
+    job_retention_days: int
 
 
 class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):

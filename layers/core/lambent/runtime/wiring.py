@@ -120,14 +120,24 @@ def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
+    from lambent.services.ingest_batch import UploadedBatches
+    from lambent.services.submit_job import SubmitService
 
     settings = load_settings(PreprocessSettings)
+    submit = SubmitService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        queue=parts.queue(settings.batch_queue_url),
+        clock=parts.CLOCK,
+        retention_days=settings.job_retention_days,
+    )
     return IngestService(
         data=parts.data(settings.data_bucket),
         grants=DynamoGrantStore(table(settings.table_name)),
         resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
         files=parts.version_files(settings),
         queue=parts.queue(settings.infer_queue_url),
+        batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
     )
 

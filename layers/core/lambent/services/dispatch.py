@@ -144,9 +144,12 @@ class DispatchService:
         # One version for the whole job, whatever becomes of its label meanwhile: the job's id is its routing key.
         target = self._resolver.target(ModelChoice(request.model, request.version, request.label), lambda: job.job_id)
         manifest = self._files.manifest(target.ref)
+        contract = self._files.contract(target.ref)
         notes: list[str] = []
         with ItemSpool() as spool:
-            spool.add_all(read_items(self._data, request.input, tenant=job.tenant, tell=notes.append))
+            spool.add_all(
+                read_items(self._data, request.input, tenant=job.tenant, contract=contract, tell=notes.append)
+            )
             planned = self._planner.plan(
                 request, target.ref, manifest, tenant=job.tenant, items=len(spool), objects=spool.objects
             )

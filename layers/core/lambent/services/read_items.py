@@ -11,10 +11,14 @@ from typing import BinaryIO, cast
 from lambent.contracts.batch_request import BatchInput, ManifestItem
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import ShardItem
+from lambent.contracts.model import ModelContract
 from lambent.errors import ManifestInvalid, PayloadTooLarge, SourceGone, Unavailable
 from lambent.ports import ObjectStore
 from lambent.services.gather_items import MAX_ITEMS, gather_items, too_many_items
 from lambent.services.input_address import InputAddresses, format_of
+from lambent.services.read_failed import failed_items
+from lambent.services.read_tables import TableReader
+from lambent.services.read_zip import zip_items
 
 MAX_MANIFEST_BYTES = 256 << 20
 MAX_LINE_BYTES = 32 << 20
@@ -22,7 +26,12 @@ _MOST_LINES = 2 * MAX_ITEMS
 
 
 def read_items(
-    data: ObjectStore, source: BatchInput, *, tenant: str, tell: Callable[[str], None] = lambda _: None
+    data: ObjectStore,
+    source: BatchInput,
+    *,
+    tenant: str,
+    contract: ModelContract,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[ShardItem]:
     """Yield the items of an input, in its order, at least one, with ids that differ; memory does not grow with them.
 
@@ -30,7 +39,8 @@ def read_items(
 
     Parameters
     ----------
-    tell   told what was passed over, in words
+    contract   of the model version that gets the items: it decides what a table's row is
+    tell       told what was passed over, in words
 
     Raises
     ------
@@ -38,15 +48,23 @@ def read_items(
     SourceChanged     the object is no longer the one that the request means
     ManifestInvalid   missing, empty, too long, or with bad items: up to 20 of them in ``errors``, and how many
     RequestInvalid    nothing tells the format
+    NothingFailed     the job whose failed items are asked for has none
     Unavailable
     """
     addresses = InputAddresses(data, tenant)
+    if source.failed_of is not None:
+        return failed_items(data, source.failed_of, tenant=tenant, model=contract.name)
     if source.items is not None:
         return _inline_items(source.items, addresses)
     if source.prefix is not None:
         return _prefix_items(data, addresses.key_of(source.prefix, field="input.prefix", what="prefix"), tell)
     key, field = _object_key(source, addresses)
-    return _manifest_items(data, key, addresses, field=field, etag=source.etag)
+    if (kind := format_of(source)) == "zip":
+        return zip_items(data, key, etag=source.etag, tell=tell)
+    if kind == "jsonl":
+        return _manifest_items(data, key, addresses, field=field, etag=source.etag)
+    table = TableReader(contract, addresses, key=key, id_column=source.id_column)
+    return _table_items(data, key, table, etag=source.etag)
 
 
 def check_input(data: ObjectStore, source: BatchInput, *, tenant: str) -> None:
@@ -114,6 +132,11 @@ def _manifest_items(
 
     with downloaded(data, key, field=field, etag=etag) as file:
         yield from gather_items(_lines(file), make, unit="line", what="manifest")
+
+
+def _table_items(data: ObjectStore, key: str, table: TableReader, *, etag: str | None) -> Iterator[ShardItem]:
+    with downloaded(data, key, field="input.uri", etag=etag) as file:
+        yield from table.csv(file)
 
 
 def _shard_item(item: ManifestItem, number: int, addresses: InputAddresses, *, manifest_key: str | None) -> ShardItem:

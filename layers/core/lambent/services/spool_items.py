@@ -13,7 +13,11 @@ import msgspec
 
 from lambent.contracts.jobs import ShardItem
 from lambent.contracts.lines import CONTENT_TYPE
+from lambent.errors import ManifestInvalid
 from lambent.ports import ObjectStore
+
+# With the manifest and the ids this has to fit into the function's scratch storage.
+MAX_SPOOL_BYTES = 1 << 30
 
 
 class ItemSpool(AbstractContextManager["ItemSpool"]):
@@ -34,7 +38,7 @@ class ItemSpool(AbstractContextManager["ItemSpool"]):
         self._file.close()
 
     def add_all(self, items: Iterable[ShardItem]) -> None:
-        """Append items in their order."""
+        """Append items in their order; raises ManifestInvalid if they take more than MAX_SPOOL_BYTES."""
         encode = msgspec.json.Encoder().encode
         for item in items:
             line = encode(item) + b"\n"
@@ -43,6 +47,13 @@ class ItemSpool(AbstractContextManager["ItemSpool"]):
             self._file.write(line)
             self._hash.update(line)
             self._size_bytes += len(line)
+            if self._size_bytes > MAX_SPOOL_BYTES:
+                raise ManifestInvalid(
+                    f"The items take more than {MAX_SPOOL_BYTES} bytes when written out, with each row's column names; "
+                    "split them into several jobs.",
+                    field="input",
+                    limit=MAX_SPOOL_BYTES,
+                )
 
     def __len__(self) -> int:
         """Return how many items there are."""
