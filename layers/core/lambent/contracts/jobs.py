@@ -8,7 +8,7 @@ import msgspec
 
 from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.notifications import NotificationView
-from lambent.contracts.quotes import Estimate
+from lambent.contracts.quotes import Estimate, Receipt
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
@@ -94,7 +94,7 @@ class JobView(_Contract, frozen=True, kw_only=True):
     """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one.
 
     ``notification`` tells how the delivery of the webhook stands that the request asks for; None before its first
-    attempt.
+    attempt. ``estimate`` and ``receipt`` are a batch's, once it is planned and once it has ended.
     """
 
     id: str
@@ -113,3 +113,5 @@ class JobView(_Contract, frozen=True, kw_only=True):
     error: dict[str, Any] | None
     result: str | None
     notification: NotificationView | None = None
+    estimate: Estimate | None = None
+    receipt: Receipt | None = None

@@ -7,6 +7,7 @@ import msgspec
 from lambent.contracts.batch_request import is_job_id
 from lambent.contracts.jobs import JobView, ShardView
 from lambent.contracts.notifications import NotificationView, WebhookView
+from lambent.contracts.quotes import Estimate, Receipt
 from lambent.domain.job import Job, JobKind
 from lambent.errors import JobNotFound
 from lambent.ports import JobStore
@@ -59,6 +60,8 @@ def view(job: Job) -> JobView:
         error=job.error,
         result=f"/jobs/{job.job_id}/result" if job.kind is JobKind.CALL and job.state.is_terminal else None,
         notification=_notification(job),
+        estimate=msgspec.convert(job.estimate, Estimate | None),
+        receipt=msgspec.convert(job.receipt, Receipt | None),
     )
 
 
