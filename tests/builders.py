@@ -38,6 +38,7 @@ from lambent.services.ingest_batch import UploadedBatches
 from lambent.services.load_model import ModelCache, ModelResolver
 from lambent.services.plan import BatchPlanner
 from lambent.services.publish import publish_version
+from lambent.services.receipt import ReceiptService
 from lambent.services.run_shard import ShardService
 from lambent.services.send_shards import ShardSender
 from lambent.services.set_label import set_label
@@ -203,7 +204,14 @@ class World:
     @property
     def finisher(self) -> JobFinisher:
         announcer = JobAnnouncer(topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
-        return JobFinisher(data=self.data, jobs=self.jobs, announcer=announcer, clock=self.clock, runner=self.runner)
+        return JobFinisher(
+            data=self.data,
+            jobs=self.jobs,
+            announcer=announcer,
+            receipts=ReceiptService(throughputs=self.throughputs, clock=self.clock),
+            clock=self.clock,
+            runner=self.runner,
+        )
 
     @property
     def shard_sender(self) -> ShardSender:

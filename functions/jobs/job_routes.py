@@ -11,10 +11,11 @@ from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer, refer_to_answer, whole_answer
-from lambent.runtime.http_event import read_json
+from lambent.runtime.http_event import read_flag, read_json
 from lambent.runtime.wiring_jobs import (
     cancel_job_service,
     list_jobs_service,
+    quote_service,
     retry_job_service,
     set_priority_service,
     show_errors_service,
@@ -33,12 +34,14 @@ _VARY = {"Vary": "Accept"}
 
 @router.post("/jobs")
 def submit() -> Response[bytes | str]:
-    """Accept a batch; 202 once it is durable."""
+    """Accept a batch, 202 once it is durable; or with ``?dry_run=true`` say what it would take, and accept nothing."""
     caller = caller_of(http_event(router.current_event))
     submission = read_json(
         http_event(router.current_event), BatchSubmission, max_bytes=_MAX_REQUEST_BYTES, what="batch request"
     )
     caller.require(Scope.JOBS)
+    if read_flag(http_event(router.current_event), "dry_run"):
+        return json_answer(msgspec.json.encode(quote_service().quote(caller.tenant, submission)))
     key = router.current_event.headers.get(HEADER)
     job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
     return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})

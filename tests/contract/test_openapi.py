@@ -29,14 +29,12 @@ NOT_OVER_HTTP = {
     errors.OutputExists,
     errors.ShardFailed,
     errors.EnvelopeInvalid,
-    errors.ManifestInvalid,
     errors.SourceGone,
     errors.SourceChanged,
     errors.VersionImmutable,
     errors.VersionRetired,
     errors.VersionInUse,
     errors.AliasConflict,
-    errors.LaneUnavailable,
     errors.ChecksumMismatch,
 }
 # Never raised themselves; their children are.

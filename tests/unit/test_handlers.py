@@ -162,9 +162,9 @@ def _build_services() -> None:
 
     for make in (
         wiring.predict_service, wiring.repository_service,
-        wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.show_job_service,
         wiring_jobs.list_jobs_service, wiring_jobs.show_parts_service, wiring_jobs.show_errors_service,
         wiring_jobs.note_block_service,
+        wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.quote_service, wiring_jobs.show_job_service,
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
@@ -360,6 +360,12 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
             "input": {"manifest_uri": "s3://data/inputs/acme/items.jsonl"},
         }
     ).encode()
+
+    quoted = functions.http("jobs", "POST", "/jobs", body, query={"dry_run": "true"})
+    assert (quoted[0], quoted[1]["total"], quoted[1]["lane"]) == (200, 3, "cpu")
+    assert functions.received("batch") == []
+    assert functions.http("jobs", "GET", "/jobs/http-1")[0] == 404
+    assert functions.http("jobs", "POST", "/jobs", body, query={"dry_run": "maybe"})[1]["field"] == "dry_run"
 
     status, accepted, headers = functions.http("jobs", "POST", "/jobs", body)
     (message,) = functions.received("batch")

@@ -29,6 +29,8 @@ _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
     "parent",
 )  # fmt: skip
+# Objects, as one JSON text each.
+_JSON_FIELDS = ("error", "estimate", "receipt")
 _NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed", "concurrency", "deadline_s")
 
 
@@ -260,7 +262,7 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         priority=int(row.get("priority", DEFAULT_PRIORITY)),
         next_shard=int(row.get("next_shard", 0)),
         is_open="open_pk" in row,
-        error=orjson.loads(row["error"]) if row.get("error") else None,
+        **{name: orjson.loads(row[name]) if row.get(name) else None for name in _JSON_FIELDS},  # type: ignore[arg-type]
         webhook=WebhookOutcome(**orjson.loads(row["webhook"])) if row.get("webhook") else None,
         progress=progress,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lambent.contracts.notifications import NotificationView
+from lambent.contracts.quotes import Estimate, Receipt
 
 
 class _View(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
@@ -50,7 +51,8 @@ class JobView(_View, frozen=True, kw_only=True):
     ``rate`` is in items a second over the running shards, ``eta_s`` in seconds from now, both null where nothing runs.
     ``waiting`` says why a job that has not ended does not run. ``parent`` is the job of which this one repeats what
     failed. ``result`` is where the answer of a call is, once there is one. ``notification`` tells how the delivery of
-    the webhook stands that the request asks for; null before its first attempt.
+    the webhook stands that the request asks for; null before its first attempt. ``estimate`` and ``receipt`` are a
+    batch's, once it is planned and once it has ended.
     """
 
     id: str
@@ -77,6 +79,8 @@ class JobView(_View, frozen=True, kw_only=True):
     error: dict[str, Any] | None
     result: str | None
     notification: NotificationView | None = None
+    estimate: Estimate | None = None
+    receipt: Receipt | None = None
 
 
 class JobEntry(_View, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ class LaneEstimate(_Contract, frozen=True, kw_only=True):
     throughput   None where nobody has measured this version on this lane: then there are no seconds and no USD
     workers      how many work at the same time
     seconds      from dispatch to the end, starting included
+    busy_s       seconds that all workers work, together
     is_on_time   whether that is before the deadline; None without one, or without an estimate
     """
 
@@ -63,6 +64,7 @@ class LaneEstimate(_Contract, frozen=True, kw_only=True):
     workers: int
     throughput: ThroughputView | None = None
     seconds: float | None = None
+    busy_s: float | None = None
     usd: float | None = None
     parts: list[CostPart] = []
     is_on_time: bool | None = None

@@ -79,6 +79,8 @@ class Job:
     batch_job_id: str | None = None
     heals: int = 0
     error: dict[str, Any] | None = None
+    estimate: dict[str, Any] | None = None
+    receipt: dict[str, Any] | None = None
     final_done: int | None = None
     final_failed: int | None = None
     priority: int = DEFAULT_PRIORITY
@@ -109,6 +111,8 @@ class Job:
             batch_job_id=None,
             heals=0,
             error=None,
+            estimate=None,
+            receipt=None,
             final_done=None,
             final_failed=None,
             concurrency=None,

@@ -112,7 +112,7 @@ class _Cut:
         """Return what is known without a measurement."""
         return LaneEstimate(lane=lane, reason=reason, shard_items=self.size, shards=self.shards, workers=self.workers)
 
-    def measured(self, lane: Lane, rate: Rate, seconds: float, parts: list[CostPart]) -> LaneEstimate:
+    def measured(self, lane: Lane, rate: Rate, *, seconds: float, busy_s: float, parts: list[CostPart]) -> LaneEstimate:
         """Return the whole estimate."""
         left_s = self.work.seconds_left
         return LaneEstimate(
@@ -123,6 +123,7 @@ class _Cut:
             workers=self.workers,
             throughput=rate.view,
             seconds=seconds,
+            busy_s=busy_s,
             usd=total_usd(parts) if parts else None,
             parts=parts,
             is_on_time=None if left_s is None else seconds <= left_s,
@@ -147,15 +148,17 @@ def on_cpu(work: Work, lanes: Lanes, rate: Rate | None, prices: PriceTable) -> L
     reason = _why_not_cpu(work, lane, cut)
     if rate is None or cut.item_s is None or cut.shard_s is None or reason is not None:
         return cut.estimate("cpu", reason=reason)
+    busy_s = work.items * cut.item_s + cut.shards * SHARD_OVERHEAD_S
     parts = cpu_parts(
         prices,
-        busy_s=work.items * cut.item_s + cut.shards * SHARD_OVERHEAD_S + cut.workers * COLD_START_S,
+        busy_s=busy_s + cut.workers * COLD_START_S,
         memory_mib=lane.memory_mib,
         architecture=lane.architecture,
         shards=cut.shards,
         objects=work.objects,
     )
-    return cut.measured("cpu", rate, COLD_START_S + cut.rounds * (cut.shard_s + SHARD_OVERHEAD_S), parts)
+    seconds = COLD_START_S + cut.rounds * (cut.shard_s + SHARD_OVERHEAD_S)
+    return cut.measured("cpu", rate, seconds=seconds, busy_s=busy_s, parts=parts)
 
 
 def on_gpu(work: Work, lanes: Lanes, rate: Rate | None, prices: PriceTable) -> LaneEstimate:
@@ -178,9 +181,10 @@ def on_gpu(work: Work, lanes: Lanes, rate: Rate | None, prices: PriceTable) -> L
     reason = _why_not_gpu(work, lane, cut)
     if rate is None or cut.item_s is None or cut.shard_s is None or reason is not None:
         return cut.estimate("gpu", reason=reason)
-    parts = _gpu_parts(work, lane, cut, prices, busy_s=work.items * cut.item_s)
+    busy_s = work.items * cut.item_s
+    parts = _gpu_parts(work, lane, cut, prices, busy_s=busy_s)
     seconds = GPU_HOST_START_S + cut.rounds * (GPU_WORKER_START_S + cut.shard_s)
-    return cut.measured("gpu", rate, seconds, parts)
+    return cut.measured("gpu", rate, seconds=seconds, busy_s=busy_s, parts=parts)
 
 
 def _cpu_item_s(work: Work, rate: Rate) -> float:

@@ -125,6 +125,7 @@ def finisher(
     from lambent.adapters.sns import SnsNotifier
     from lambent.services.announce_job import JobAnnouncer
     from lambent.services.finish_job import JobFinisher
+    from lambent.services.receipt import ReceiptService
 
     announcer = JobAnnouncer(
         topic=SnsNotifier(client("sns"), settings.job_topic_arn),
@@ -135,6 +136,7 @@ def finisher(
         data=data(settings.data_bucket),
         jobs=jobs(settings.table_name),
         announcer=announcer,
+        receipts=ReceiptService(throughputs=throughputs(settings.table_name), clock=CLOCK),
         clock=CLOCK,
         runner=runner() if can_stop else None,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lambent.services.grant_upload import GrantUploadService
     from lambent.services.list_jobs import ListJobsService
     from lambent.services.note_block import NoteBlockService
+    from lambent.services.quote_job import QuoteService
     from lambent.services.refer_answer import ReferAnswerService
     from lambent.services.retry_job import RetryJobService
     from lambent.services.run_call import RunCallService
@@ -43,6 +44,22 @@ def submit_service() -> SubmitService:
         queue=parts.queue(settings.batch_queue_url),
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
+    )
+
+
+@cache
+def quote_service() -> QuoteService:
+    """Return JobsFunction's quotes."""
+    from lambent.services.quote_job import QuoteService
+
+    settings = jobs_settings()
+    return QuoteService(
+        data=parts.data(settings.data_bucket),
+        resolver=parts.resolver(settings.table_name, 0.0),
+        files=parts.version_files(settings),
+        planner=parts.planner(settings),
+        clock=parts.CLOCK,
         trusted_hosts=settings.trusted_hosts,
     )
 

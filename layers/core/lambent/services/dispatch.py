@@ -137,6 +137,7 @@ class DispatchService:
             shards=plan.shards,
             why=plan.why,
             concurrency=plan.concurrency,
+            estimate=msgspec.to_builtins(plan.estimate),
         )
         return plan
 

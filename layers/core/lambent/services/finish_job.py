@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 
 from lambent.contracts.jobs import Plan
@@ -16,6 +17,7 @@ from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.announce_job import JobAnnouncer
 from lambent.services.collect_parts import Collected, PartCollector
 from lambent.services.read_plan import read_plan
+from lambent.services.receipt import ReceiptService
 
 
 class JobFinisher:
@@ -30,12 +32,14 @@ class JobFinisher:
         data: ObjectStore,
         jobs: JobStore,
         announcer: JobAnnouncer,
+        receipts: ReceiptService,
         clock: Clock,
         runner: JobRunner | None = None,
     ) -> None:
         self._data = data
         self._jobs = jobs
         self._announcer = announcer
+        self._receipts = receipts
         self._clock = clock
         self._runner = runner
         self._collector = PartCollector(data=data, jobs=jobs, clock=clock)
@@ -70,8 +74,9 @@ class JobFinisher:
         plan = read_plan(self._data, job.tenant, job.job_id)
         collected = self._collector.collect(plan, job.progress, missing=(missing or _shard_failed()).to_dict())
         state = outcome(total=plan.total, done=collected.done)
-        self._write_manifest(job, plan, collected, state)
-        self._end(job, state, final_done=collected.done, final_failed=collected.failed)
+        receipt = self._write_manifest(job, plan, collected, state)
+        self._receipts.observe(plan, collected.shards)
+        self._end(job, state, final_done=collected.done, final_failed=collected.failed, receipt=receipt)
 
     def expire(self, job: Job) -> None:
         """End a job whose deadline has passed with what it has; what runs of it is stopped."""
@@ -103,10 +108,10 @@ class JobFinisher:
         except SourceGone:
             return job  # it was cancelled before it was planned
         collected = self._collector.collect(plan, job.progress, missing=None)
-        self._write_manifest(job, plan, collected, JobState.CANCELLED)
-        counts = {"final_done": collected.done, "final_failed": collected.failed}
+        receipt = self._write_manifest(job, plan, collected, JobState.CANCELLED)
+        fields = {"final_done": collected.done, "final_failed": collected.failed, "receipt": receipt}
         self._jobs.transition(
-            job.tenant, job.job_id, JobState.CANCELLED, allowed=[JobState.CANCELLED], at=job.updated_at, **counts
+            job.tenant, job.job_id, JobState.CANCELLED, allowed=[JobState.CANCELLED], at=job.updated_at, **fields
         )
         return self._jobs.get(job.tenant, job.job_id) or job
 
@@ -114,7 +119,9 @@ class JobFinisher:
         if job.batch_job_id is not None and self._runner is not None:
             self._runner.terminate(job.batch_job_id, reason=f"lambent: {reason}")
 
-    def _write_manifest(self, job: Job, plan: Plan, collected: Collected, state: JobState) -> None:
+    def _write_manifest(self, job: Job, plan: Plan, collected: Collected, state: JobState) -> dict[str, Any] | None:
+        """Write manifest.json; return the receipt in it."""
+        receipt: dict[str, Any] | None = msgspec.to_builtins(self._receipts.receipt(job, plan, collected.shards))
         manifest = {
             "schema_version": 2,
             "job_id": job.job_id,
@@ -136,9 +143,11 @@ class JobFinisher:
                 }
                 for shard in collected.shards
             ],
+            "receipt": receipt,
         }
         key = job_key(job.tenant, job.job_id, "manifest.json")
         self._data.write(key, orjson.dumps(manifest), content_type="application/json")
+        return receipt
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         allowed = states_before(state)

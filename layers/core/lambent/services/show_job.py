@@ -7,6 +7,7 @@ import msgspec
 from lambent.contracts.batch_request import is_job_id
 from lambent.contracts.job_views import JobView, ShardCounts, ShardView, WaitingView
 from lambent.contracts.notifications import NotificationView, WebhookView
+from lambent.contracts.quotes import Estimate, Receipt
 from lambent.domain.job import Job, JobKind, ShardProgress
 from lambent.domain.pace import Pace, pace_of
 from lambent.domain.timestamps import to_timestamp
@@ -74,6 +75,8 @@ def view(job: Job, *, pace: Pace | None = None, waiting: Waiting | None = None, 
         error=job.error,
         result=f"/jobs/{job.job_id}/result" if job.kind is JobKind.CALL and job.state.is_terminal else None,
         notification=_notification(job),
+        estimate=msgspec.convert(job.estimate, Estimate | None),
+        receipt=msgspec.convert(job.receipt, Receipt | None),
     )
 
 

@@ -55,6 +55,21 @@ def check_deadline(deadline_s: float | None, *, now_s: float) -> None:
         )
 
 
+def check_submission(
+    data: ObjectStore,
+    submission: BatchSubmission | BatchRequest,
+    *,
+    tenant: str,
+    now_s: float,
+    trusted_hosts: Collection[str],
+) -> None:
+    """Refuse what can be seen to be wrong before anything is read; raises as `SubmitService.submit`."""
+    _check_names(submission)
+    check_input(data, submission.input, tenant=tenant)
+    check_deadline(submission.deadline_s, now_s=now_s)
+    check_notification(submission.notification, trusted_hosts=trusted_hosts)
+
+
 class SubmitService:
     """Accepts batch requests over HTTP."""
 
@@ -97,10 +112,9 @@ class SubmitService:
         InProgress            the job of the id or key was removed in this moment
         Unavailable
         """
-        _check_names(submission)
-        check_input(self._data, submission.input, tenant=tenant)
-        check_deadline(submission.deadline_s, now_s=self._clock.epoch_s())
-        check_notification(submission.notification, trusted_hosts=self._trusted_hosts)
+        check_submission(
+            self._data, submission, tenant=tenant, now_s=self._clock.epoch_s(), trusted_hosts=self._trusted_hosts
+        )
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )

@@ -82,6 +82,12 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.UrlRefused(
         "The manifest must lie in this stack's data bucket under inputs/{tenant}/.", field="input.manifest_uri"
     ),
+    errors.ManifestInvalid("The manifest does not exist.", field="input.manifest_uri"),
+    errors.LaneUnavailable(
+        "The gpu lane cannot run this batch: the version has no model.keras. Ask for lane auto.",
+        field="lane",
+        got="gpu",
+    ),
     errors.IdempotencyMismatch(
         "This Idempotency-Key came with a different request at 2026-11-23T21:00:00Z, which is job docs-1. Repeat that "
         "request unchanged, or choose a new key.",

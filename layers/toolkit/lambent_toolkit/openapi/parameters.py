@@ -69,6 +69,12 @@ PARAMETERS: dict[str, Any] = {
     "Prefer": _header(
         "Prefer", _TEXT, "`respond-async` (RFC 7240): accept now (202), answer later under `/jobs/{id}/result`."
     ),
+    "dryRun": {
+        "name": "dry_run",
+        "in": "query",
+        "schema": {"type": "boolean", "default": False},
+        "description": "Answer what the batch would take and cost, and accept nothing.",
+    },
     "IdempotencyKey": _header(
         "Idempotency-Key",
         {"type": "string", "pattern": "^[!-~]{1,255}$"},

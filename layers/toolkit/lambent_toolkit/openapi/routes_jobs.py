@@ -10,6 +10,7 @@ from lambent_toolkit.openapi import samples
 from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
 from lambent_toolkit.openapi.other_answers import BATCH_JOB, STORED
 from lambent_toolkit.openapi.parameters import CALL_ID, headers, json_answer, json_content
+from lambent_toolkit.openapi.quote_example import QUOTE
 from lambent_toolkit.openapi.route import Route
 from lambent_toolkit.openapi.routes_job_reads import JOBS, job_reads
 from lambent_toolkit.openapi.routes_oip import INFER_ERRORS
@@ -67,9 +68,12 @@ def _submit() -> Route:
         summary="Submit a batch",
         description="`input.manifest_uri` is a JSONL file in the data bucket under the tenant's `inputs/` prefix; each "
         'of its lines is `{"id": …, "uri": "s3://…"}`, one item. Name the job by `id` or by `Idempotency-Key`.',
-        parameters=("IdempotencyKey",),
+        parameters=("dryRun", "IdempotencyKey"),
         body={"required": True, "content": json_content(ref("BatchSubmission"), batch=_REQUEST)},
-        answers={202: {**accepted, "headers": headers("Location")}},
+        answers={
+            200: json_answer("With `dry_run`: what the batch would take on each lane.", ref("Quote"), QUOTE),
+            202: {**accepted, "headers": headers("Location")},
+        },
         errors=(
             errors.JsonInvalid,
             errors.JsonTooComplex,
@@ -80,6 +84,8 @@ def _submit() -> Route:
             errors.ModelNotFound,
             errors.JobIdReused,
             errors.UrlRefused,
+            errors.ManifestInvalid,
+            errors.LaneUnavailable,
             errors.DeadlineExceeded,
             *LATER_ERRORS,
         ),

@@ -15,6 +15,7 @@ from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
 from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
+from lambent.contracts.quotes import Quote
 from lambent.contracts.uploads import GrantView, InputGrantView, InputRequest, UploadRequest, UploadView
 from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
@@ -36,6 +37,7 @@ _STRUCTS = (
     JobPage,
     JobView,
     PriorityRequest,
+    Quote,
     RepositoryRequest,
     ResultPage,
     RowsRequest,
