@@ -9,7 +9,7 @@ from typing import Any
 from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
 
-_GZIP_LEVEL = 6
+GZIP_LEVEL = 6
 
 
 def part_file(shard: int, output: OutputOptions) -> str:
@@ -30,7 +30,7 @@ def encode_part(lines: Sequence[dict[str, Any]], output: OutputOptions) -> bytes
     """Return a part of these results, in their order."""
     body = encode_lines(lines)
     # Without a time in the header, or the same results would have other bytes every second.
-    return gzip.compress(body, _GZIP_LEVEL, mtime=0) if output.compression == "gzip" else body
+    return gzip.compress(body, GZIP_LEVEL, mtime=0) if output.compression == "gzip" else body
 
 
 def decode_part(body: bytes, output: OutputOptions) -> list[dict[str, Any]]:
