@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import boto3
 import msgspec
@@ -260,9 +261,9 @@ class World:
     def uploaded_batches(self) -> UploadedBatches:
         return UploadedBatches(data=self.data, submit=self.submitter)
 
-    def shards(self, batch_size: int = 2) -> ShardService:
+    def shards(self, batch_size: int = 2, **options: Any) -> ShardService:
         return ShardService(
-            data=self.data, jobs=self.jobs, models=self.models(), clock=self.clock, batch_size=batch_size
+            data=self.data, jobs=self.jobs, models=self.models(), clock=self.clock, batch_size=batch_size, **options
         )
 
     def put_items(self, *pictures: bytes) -> None:

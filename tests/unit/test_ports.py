@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
+from tempfile import SpooledTemporaryFile
 
 import boto3
 import pytest
@@ -120,6 +121,19 @@ def test_an_object_is_read_as_written_and_its_etag_changes_with_its_bytes(store)
     assert (store.etag("a/b c%.txt"), store.etag("nothing")) == (second.etag, None)
     assert first.etag != second.etag
     assert '"' not in first.etag
+
+
+def test_an_open_file_is_written_as_bytes_are(store) -> None:
+    with SpooledTemporaryFile(10) as file:
+        file.write(b"longer than ten bytes")
+        file.seek(0)
+        assert store.write_once("once", file, content_type="text/plain")
+        file.seek(0)
+        assert not store.write_once("once", file, content_type="text/plain")
+        file.seek(0)
+        store.write("k", file, content_type="text/plain")
+
+    assert (store.read("once").body, store.read("k").body) == (b"longer than ten bytes",) * 2
 
 
 def test_an_object_is_written_once(store) -> None:
@@ -455,6 +469,8 @@ def test_a_shards_row_keeps_what_it_cost_and_what_its_part_is(jobs) -> None:
     jobs.record_shard(TENANT, "job-1", finished, expires_at_s=1)
 
     assert jobs.get(TENANT, "job-1").progress == (finished,)
+    assert jobs.shard(TENANT, "job-1", 3) == finished
+    assert jobs.shard(TENANT, "job-1", 2) is None
     assert jobs.head(TENANT, "job-1").progress == ()
 
 

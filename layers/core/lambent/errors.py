@@ -55,6 +55,8 @@ LambentError
 │   └── InProgress               in_progress
 ├── ShardFailed                  shard_failed: an item's shard ended without results; a retry may help
 ├── Unavailable                  a dependency failed; retrying helps
+│   └── Interrupted              interrupted
+├── MemoryExhausted              memory_exhausted
 ├── ModelNotReady                model_not_ready
 ├── BrokenArtifact               a model version cannot be served
 │   ├── ModelIntegrityFailed     model_integrity_failed
@@ -527,6 +529,22 @@ class Unavailable(LambentError):
     code = "unavailable"
     title = "Temporarily unavailable"
     is_retryable = True
+
+
+class Interrupted(Unavailable):
+    """The host stops before the work is done; what is finished is kept, and the work goes on elsewhere."""
+
+    code = "interrupted"
+    title = "Interrupted"
+    gained = 0  # items that this attempt has finished
+
+
+class MemoryExhausted(LambentError):
+    """The host or its accelerator has too little memory for this input."""
+
+    code = "memory_exhausted"
+    title = "Not enough memory"
+    is_final = True
 
 
 class ModelNotReady(LambentError):

@@ -103,12 +103,12 @@ class ObjectStore(Protocol):
         """Return an object's current etag, or None if there is no such object."""
         ...
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
-        """Write unless the key exists; return whether this call wrote it."""
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
+        """Write bytes, or an open file from its beginning, unless the key exists; return whether this call wrote it."""
         ...
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Write, replacing what was there."""
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
+        """Write bytes, or an open file from its beginning, replacing what was there."""
         ...
 
     def delete(self, key: str) -> None:
@@ -205,6 +205,10 @@ class JobStore(Protocol):
 
     def head(self, tenant: str, job_id: str) -> Job | None:
         """Return the job without its shards' progress, which is one row however many shards it has."""
+        ...
+
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
         ...
 
     def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:

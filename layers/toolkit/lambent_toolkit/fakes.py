@@ -105,20 +105,20 @@ class FakeObjectStore:
         self.before_call("etag", key)
         return _etag(self.objects[key]) if key in self.objects else None
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
         """Write unless the key exists."""
         self.before_call("write_once", key)
         if key in self.objects:
             return False
-        self.objects[key] = body
+        self.objects[key] = body if isinstance(body, bytes) else body.read()
         self.content_types[key] = content_type
         self.written_at_s[key] = self.clock.epoch_s()
         return True
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write, replacing what was there."""
         self.before_call("write", key)
-        self.objects[key] = body
+        self.objects[key] = body if isinstance(body, bytes) else body.read()
         self.content_types[key] = content_type
         self.written_at_s[key] = self.clock.epoch_s()
 
@@ -260,6 +260,11 @@ class FakeJobStore:
         """Return the job without its shards' progress."""
         job = self.get(tenant, job_id)
         return None if job is None else replace(job, progress=())
+
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
+        job = self.get(tenant, job_id)
+        return next((known for known in job.progress if known.shard == shard), None) if job else None
 
     def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
         """Change the priority of a job that has not ended."""

@@ -104,6 +104,12 @@ class DynamoJobStore:
             row = self._table.get_item(Key=_key(tenant, job_id), ConsistentRead=True).get("Item")
         return _job(row, ()) if row else None
 
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_shard_key(tenant, job_id, shard), ConsistentRead=True).get("Item")
+        return _shard(row) if row else None
+
     def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
         """Change the priority of a job that has not ended; return whether it was changed."""
         states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
@@ -175,7 +181,7 @@ class DynamoJobStore:
             "expires_at": expires_at_s,
         }
         unfinished = "attribute_not_exists(is_finished) OR is_finished = :unfinished"
-        key = {"pk": _pk(tenant, job_id), "sk": f"SHARD#{progress.shard:05d}"}
+        key = _shard_key(tenant, job_id, progress.shard)
         self._update(key, values, condition=unfinished, operands={":unfinished": False})
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
@@ -240,6 +246,10 @@ def _pk(tenant: str, job_id: str) -> str:
 
 def _key(tenant: str, job_id: str) -> dict[str, str]:
     return {"pk": _pk(tenant, job_id), "sk": "JOB"}
+
+
+def _shard_key(tenant: str, job_id: str, shard: int) -> dict[str, str]:
+    return {"pk": _pk(tenant, job_id), "sk": f"SHARD#{shard:05d}"}
 
 
 def _claim_key(tenant: str, name: str) -> dict[str, str]:

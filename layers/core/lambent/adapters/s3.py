@@ -110,7 +110,7 @@ class S3ObjectStore:
                 answer["LastModified"].timestamp(),
             )
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
         """Write unless the key exists; return whether this call wrote it."""
         with translate(self._what):
             try:
@@ -123,7 +123,7 @@ class S3ObjectStore:
                 raise
             return True
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write, replacing what was there."""
         with translate(self._what):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)

@@ -13,7 +13,7 @@ from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines
 from lambent.contracts.parquet_parts import decode_parquet, encode_parquet
 
-_GZIP_LEVEL = 6
+GZIP_LEVEL = 6
 
 
 def part_file(shard: int, output: OutputOptions) -> str:
@@ -36,7 +36,7 @@ def encode_part(lines: Sequence[dict[str, Any]], output: OutputOptions) -> bytes
         return encode_parquet(lines)
     body = encode_lines(lines)
     # Without a time in the header, or the same results would have other bytes every second.
-    return gzip.compress(body, _GZIP_LEVEL, mtime=0) if output.compression == "gzip" else body
+    return gzip.compress(body, GZIP_LEVEL, mtime=0) if output.compression == "gzip" else body
 
 
 def decode_part(body: bytes, output: OutputOptions) -> list[dict[str, Any]]:

@@ -116,3 +116,8 @@ def answer_key(tenant: str, answer_id: str) -> str:
 def errors_file(shard: int) -> str:
     """Return the file name of a shard's failed items."""
     return f"errors-{shard:05d}.jsonl"
+
+
+def checkpoints_prefix(tenant: str, job_id: str, shard: int) -> str:
+    """Return where the checkpoints of an unfinished shard lie."""
+    return job_key(tenant, job_id, f"checkpoints/{shard:05d}/")
