@@ -26,6 +26,8 @@ OPERATIONS = {
 }
 # What a request over HTTP cannot end in: queues, uploads after the fact, the registry's writers.
 NOT_OVER_HTTP = {
+    errors.Interrupted,
+    errors.MemoryExhausted,
     errors.OutputExists,
     errors.ShardFailed,
     errors.EnvelopeInvalid,
