@@ -17,7 +17,7 @@ from http.client import HTTPException
 from threading import Timer
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from lambent.domain.public_addresses import is_public
 from lambent.domain.webhook_url import WebhookAddress
@@ -72,7 +72,8 @@ class HttpWebhookSender:
         except ssl.SSLError:
             return WebhookAnswer(None, "The TLS handshake failed; the certificate must be valid for the host name.")
         except (HTTPError, OSError) as exc:
-            is_late = isinstance(exc, TimeoutError | ConnectTimeoutError)
+            # A connection that was refused is a kind of ConnectTimeoutError to urllib3.
+            is_late = isinstance(exc, TimeoutError | ConnectTimeoutError) and not isinstance(exc, NewConnectionError)
             return WebhookAnswer(None, "No connection in time." if is_late else "No connection.")
         with _closed_at(connection, deadline_s):
             return self._ask(connection, address, body, headers, deadline_s)
@@ -104,8 +105,8 @@ class HttpWebhookSender:
             address.port,
             timeout=timeout_s,
             ssl_context=self._tls,
+            # What OpenSSL asks for and checks the certificate against. `assert_hostname` would switch its check off.
             server_hostname=address.host,
-            assert_hostname=address.host,
         )
 
     @staticmethod
@@ -122,8 +123,12 @@ class HttpWebhookSender:
             )
             answer = connection.getresponse()
         except (HTTPError, HTTPException, OSError):
-            is_late = time.monotonic() >= deadline_s
-            return WebhookAnswer(None, "No answer in time." if is_late else "The connection broke before an answer.")
+            answer = None
+        # A connection that was broken at the deadline looks like the end of an answer's header.
+        if time.monotonic() >= deadline_s:
+            return WebhookAnswer(None, "No answer in time.")
+        if answer is None:
+            return WebhookAnswer(None, "The connection broke before an answer.")
         # Read for politeness only: some receivers take a connection that ends before their last byte for a failure.
         with suppress(HTTPError, HTTPException, OSError):
             answer.read(MAX_ANSWER_BYTES, decode_content=False)
