@@ -18,6 +18,7 @@ from lambent_toolkit.cli import (
     show,
     stack,
     train,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -26,7 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+GROUPS = (
+    stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, webhooks, demo,
+    sam_local,
+)  # fmt: skip
 for group in GROUPS:
     group.register(app)
 
