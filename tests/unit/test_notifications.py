@@ -188,6 +188,8 @@ def test_one_way_that_is_broken_keeps_no_other_from_being_told_and_the_sweep_rep
     assert (TENANT, "job-1") in world.jobs.closed
     assert len({message["id"] for _, message in world.notifier.announced + world.bus.announced}) == 1
     assert {body for body, _ in world.notify_queue.sent} == {MESSAGE.encode()}
+    # Those who had been told are not told again.
+    assert [len(told) for told in (world.notifier.announced, world.bus.announced, world.notify_queue.sent)] == [1, 1, 1]
 
 
 # ---- one attempt

@@ -26,7 +26,6 @@ from lambent.ports import WebhookAnswer
 CONNECT_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 65_536
-_MAX_ADDRESSES = 4
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -68,7 +67,7 @@ class HttpWebhookSender:
             return WebhookAnswer(None, "The host name resolves to an address that is not public.")
         deadline_s = time.monotonic() + self._total_timeout_s
         try:
-            connection = self._connect(address, addresses[:_MAX_ADDRESSES], deadline_s)
+            connection = self._connect(address, addresses, deadline_s)
         except ssl.SSLError:
             return WebhookAnswer(None, "The TLS handshake failed; the certificate must be valid for the host name.")
         except (HTTPError, OSError) as exc:

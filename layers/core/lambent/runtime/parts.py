@@ -127,6 +127,7 @@ def finisher(
     from lambent.services.finish_job import JobFinisher
 
     announcer = JobAnnouncer(
+        jobs=jobs(settings.table_name),
         topic=SnsNotifier(client("sns"), settings.job_topic_arn),
         bus=EventBridgeNotifier(client("events")),
         webhooks=queue(settings.notify_queue_url),
