@@ -297,16 +297,37 @@ def test_a_receiver_that_misbehaves_is_an_answer_and_costs_a_bounded_time(
     assert time.monotonic() - began_s < 15 * TOTAL_S
 
 
-def test_a_receiver_that_never_shakes_hands_is_left() -> None:
-    with listening(stays_silent) as listener:
-        sender = HttpWebhookSender(resolve=resolving("127.0.0.1"), total_timeout_s=0.5)
+def drips_a_handshake(connection: socket.socket, over: Event) -> None:
+    for byte in b"\x16\x03\x03\x40\x00" + bytes(0x4000):
+        connection.send(bytes([byte]))
+        if over.wait(0.05):
+            return
+
+
+@pytest.mark.parametrize("act", [stays_silent, drips_a_handshake])
+def test_a_receiver_that_never_ends_its_handshake_is_left(act: Callable[[socket.socket, Event], None]) -> None:
+    with listening(act) as listener:
+        sender = HttpWebhookSender(resolve=resolving("127.0.0.1"), tls=TLS, total_timeout_s=0.5)
+        began_s = time.monotonic()
         answer = sender.post(address(listener.port, is_tls=True), BODY, {})
 
-    assert answer.status is None
-    assert answer.error in {
-        "No connection in time.",
-        "The TLS handshake failed; the certificate must be valid for the host name.",
-    }
+    assert answer == WebhookAnswer(None, "No connection in time.")
+    assert time.monotonic() - began_s < 15
+
+
+def test_a_receiver_that_drips_behind_a_handshake_is_left(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own = authority.server(NAME)
+
+    def shakes_hands_and_drips(connection: socket.socket, over: Event) -> None:
+        with own.wrap_socket(connection, server_side=True) as wrapped:
+            drips(wrapped, over)
+
+    with listening(shakes_hands_and_drips) as listener:
+        sender = HttpWebhookSender(resolve=resolving("127.0.0.1"), tls=authority.client(), total_timeout_s=TOTAL_S)
+        answer = sender.post(address(listener.port, is_tls=True), BODY, {})
+
+    assert answer == LATE
 
 
 def test_a_receiver_that_is_not_there_is_told() -> None:

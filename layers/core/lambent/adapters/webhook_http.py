@@ -86,9 +86,7 @@ class HttpWebhookSender:
                 break
             connection = self._connection(address, each, timeout_s)
             try:
-                # The deadline counts for the handshake, too, in which a timeout is for each read.
-                with _closed_at(connection, time.monotonic() + timeout_s, is_kept=True):
-                    connection.connect()
+                connection.connect()  # its timeout is for all of a handshake, however many reads that takes
             except (HTTPError, OSError) as exc:
                 connection.close()
                 error = exc
@@ -135,8 +133,11 @@ class HttpWebhookSender:
 
 
 @contextmanager
-def _closed_at(connection: HTTPConnection, deadline_s: float, *, is_kept: bool = False) -> Iterator[None]:
-    """Break the connection at a time of the monotonic clock, and close it at the end unless it is to be kept."""
+def _closed_at(connection: HTTPConnection, deadline_s: float) -> Iterator[None]:
+    """Close the connection at the end, and break it at a time of the monotonic clock if that comes first.
+
+    A socket's own timeout is for each read: a receiver that drips would be listened to for ever.
+    """
     timer = Timer(max(0.0, deadline_s - time.monotonic()), _break, [connection])
     timer.daemon = True
     timer.start()
@@ -144,11 +145,11 @@ def _closed_at(connection: HTTPConnection, deadline_s: float, *, is_kept: bool =
         yield
     finally:
         timer.cancel()
-        if not is_kept:
-            connection.close()
+        connection.close()
 
 
 def _break(connection: HTTPConnection) -> None:
     if connection.sock is not None:
         with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which ends encryption a moment before the connection.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
