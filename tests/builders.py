@@ -204,7 +204,7 @@ class World:
 
     @property
     def finisher(self) -> JobFinisher:
-        announcer = JobAnnouncer(topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
+        announcer = JobAnnouncer(jobs=self.jobs, topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
         return JobFinisher(
             data=self.data,
             jobs=self.jobs,

@@ -9,6 +9,8 @@ from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
 DAY_S = 86_400
+# Who shows the secrets of webhooks to their tenants, and who signs with them.
+SECRET_KEEPERS = {"JobsRole", "NotifyRole"}
 # Actions that AWS grants on "*" only, by its service authorization reference.
 WITHOUT_RESOURCES = {
     "xray:PutTraceSegments",
@@ -88,6 +90,25 @@ def table_can_be_restored_and_forgets(template: ExpandedTemplate) -> Findings:
             yield f"{name}: no point-in-time recovery"
         if table.get("TimeToLiveSpecification") != {"AttributeName": "expires_at", "Enabled": True}:
             yield f"{name}: rows never expire"
+
+
+def webhook_secrets_are_kept_from_who_needs_none(template: ExpandedTemplate) -> Findings:
+    """Models are programs: of the functions that run some, none may read what signs a tenant's webhooks."""
+    touching = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+    for name, role in template.of_type("IAM::Role").items():
+        statements = list(_role_statements(role))
+        is_open = any(
+            touching & set(as_list(each["Action"])) and each["Effect"] == "Allow" and "Condition" not in each
+            for each in statements
+        )
+        is_kept = any(
+            each["Effect"] == "Deny"
+            and touching <= set(as_list(each["Action"]))
+            and each.get("Condition") == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["WEBHOOK#*"]}}
+            for each in statements
+        )
+        if is_open and not is_kept and name not in SECRET_KEEPERS:
+            yield f"{name}: may read the secrets of webhooks"
 
 
 def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
@@ -185,5 +206,6 @@ RULES = [
     buckets_keep_versions,
     what_is_stored_is_encrypted,
     table_can_be_restored_and_forgets,
+    webhook_secrets_are_kept_from_who_needs_none,
     uploads_cannot_loop,
 ]

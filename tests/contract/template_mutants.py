@@ -111,6 +111,8 @@ MUTANTS = [
     Mutant(access_rules.what_is_stored_is_encrypted, _properties("JobTopic", "KmsMasterKeyId")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "PointInTimeRecoverySpecification")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "TimeToLiveSpecification")),
+    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("BatchJobRole", -1)),
+    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("InferRole", -1, "Condition")),
     Mutant(
         access_rules.uploads_cannot_loop,
         _properties("DataBucket", "NotificationConfiguration", "QueueConfigurations", 0, "Filter"),

@@ -1020,6 +1020,18 @@ def test_a_tenant_sees_its_secret_and_exchanges_it_and_no_cache_keeps_it(functio
     assert headers["Cache-Control"] == second_headers["Cache-Control"] == "no-store"
 
 
+def test_every_tenant_has_a_secret_of_its_own(functions: Functions) -> None:
+    table("table").put_item(Item={"pk": "APIKEY#others", "sk": "TENANT", "tenant": "others"})
+
+    mine, same, theirs = (
+        functions.http("jobs", "GET", "/webhooks/secret", key=key)[1]["secret"]
+        for key in ("own-key", "plain", "others")
+    )
+
+    assert mine == same
+    assert mine != theirs
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_key_that_may_only_predict_sees_no_secret(functions: Functions, method: str) -> None:
     table("table").put_item(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -188,6 +191,8 @@ def test_one_way_that_is_broken_keeps_no_other_from_being_told_and_the_sweep_rep
     assert (TENANT, "job-1") in world.jobs.closed
     assert len({message["id"] for _, message in world.notifier.announced + world.bus.announced}) == 1
     assert {body for body, _ in world.notify_queue.sent} == {MESSAGE.encode()}
+    # Those who had been told are not told again.
+    assert [len(told) for told in (world.notifier.announced, world.bus.announced, world.notify_queue.sent)] == [1, 1, 1]
 
 
 # ---- one attempt
@@ -459,3 +464,60 @@ def test_of_two_rotations_at_once_one_is_told_to_try_again() -> None:
 
 def test_a_job_without_a_webhook_shows_none() -> None:
     assert view(job(ended())).notification is None
+
+
+def test_the_event_of_the_documents_is_the_one_that_is_sent() -> None:
+    readme = (Path(__file__).parents[2] / "functions/README.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    ((_, sent),) = ended().notifier.announced
+
+    shown = json.loads(example)
+
+    assert (list(shown), list(shown["data"])) == (list(sent), list(sent["data"]))
+    assert msgspec.json.decode(example, type=JobEvent, strict=True).type == sent["type"]
+
+
+# ---- a function that dies
+
+
+class Died(Exception):
+    """The function's process is gone."""
+
+
+@pytest.mark.parametrize("is_done_first", [False, True])
+@pytest.mark.parametrize("point", range(6))
+def test_a_function_that_dies_at_any_step_loses_no_webhook_and_repeats_only_the_same_event(
+    point: int, is_done_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ended(notification=asking())
+    receiver = Deliverer(world)
+    calls: list[str] = []
+    ports = ((world.jobs, ("get", "record_webhook")), (receiver.secrets, ("get", "put")), (receiver.sender, ("post",)))
+    with monkeypatch.context() as dying:
+        for port, names in ports:
+            for name in names:
+                dying.setattr(port, name, _dying(getattr(port, name), name, calls, point, is_done_first=is_done_first))
+        with suppress(Died):
+            receiver.deliver()
+
+    receiver.deliver(2)  # SQS delivers again what was not deleted
+
+    assert calls[:5] == ["get", "get", "put", "post", "record_webhook"][: len(calls)]
+    assert job(world).webhook is not None
+    assert job(world).webhook.state == "delivered"
+    assert 1 <= len(receiver.sender.requests) <= 2
+    assert len({headers["webhook-id"] for _, _, headers in receiver.sender.requests}) == 1
+
+
+def _dying(call: Any, name: str, calls: list[str], point: int, *, is_done_first: bool) -> Any:
+    def run(*arguments: Any, **named: Any) -> Any:
+        is_last = len(calls) == point
+        calls.append(name)
+        if is_last and not is_done_first:
+            raise Died
+        answer = call(*arguments, **named)
+        if is_last:
+            raise Died
+        return answer
+
+    return run

@@ -665,6 +665,18 @@ def test_a_webhook_that_was_delivered_stays_so_and_a_given_up_one_may_still_be(j
     assert jobs.get(TENANT, "job-1").updated_at == job.updated_at
 
 
+def test_the_ways_by_which_a_job_s_end_was_told_add_up(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=30))
+    before = jobs.get(TENANT, "job-1")
+
+    jobs.note_told(TENANT, "job-1", frozenset({"sns"}))
+    jobs.note_told(TENANT, "job-1", frozenset({"webhook", "sns"}))
+    jobs.note_told(TENANT, "nobody", frozenset({"sns"}))
+
+    assert (before.told, jobs.get(TENANT, "job-1").told) == (frozenset(), {"sns", "webhook"})
+    assert jobs.get(TENANT, "nobody") is None
+
+
 def test_a_webhook_of_a_job_that_has_expired_leaves_no_half_row(jobs) -> None:
     jobs.record_webhook(TENANT, "nobody", outcome("delivered", 1))
 

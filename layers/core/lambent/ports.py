@@ -233,6 +233,10 @@ class JobStore(Protocol):
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
         ...
 
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        ...
+
     def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
         """Write how the delivery of the job's webhook stands; a delivered one stays so."""
         ...

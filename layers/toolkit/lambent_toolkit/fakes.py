@@ -303,6 +303,12 @@ class FakeJobStore:
         if job is not None:
             self.jobs[(tenant, job_id)] = replace(job, heals=heals, updated_at=at)
 
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        job = self.jobs.get((tenant, job_id))
+        if job is not None:
+            self.jobs[(tenant, job_id)] = replace(job, told=job.told | ways)
+
     def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
         """Write how the delivery of the job's webhook stands; a delivered one stays so."""
         job = self.jobs.get((tenant, job_id))

@@ -162,6 +162,15 @@ class Product:
         self.put(f"inputs/{tenant}/{name}.jsonl", "\n".join(lines).encode())
         return f"s3://{self.data}/inputs/{tenant}/{name}.jsonl"
 
+    def end_job(self, job_id: str, **changes: object) -> None:
+        """Record a job of EVENT_TENANT that has failed, of which nobody was told."""
+        wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"), **changes)
+        job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
+        jobs = DynamoJobStore(self.table)
+        jobs.create(job)
+        jobs.transition(EVENT_TENANT, job_id, JobState.FAILED, allowed=[JobState.QUEUED], at=job.updated_at)
+        jobs.close(EVENT_TENANT, job_id)
+
     def plan_gpu_job(self, job_id: str) -> None:
         """Record a planned GPU-lane job of one item that nobody has submitted."""
         rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{EVENT_TENANT}#{job_id}"))["Items"]

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from published import publish_shade
 
+from lambent.contracts.notifications import JobNotification, WebhookTarget
+
 EVENTS = Path(__file__).parents[3] / "events"
 
 
@@ -150,10 +152,10 @@ def job_failed(job_id: str, code: str) -> Callable[[Any, Any], None]:
     return check
 
 
-def dead_letter(code: str) -> Callable[[Any, Any], None]:
+def dead_letter(code: str, queue: str = "batch_dead_letter") -> Callable[[Any, Any], None]:
     def check(product: Any, answer: Any) -> None:
         assert answer == {"batchItemFailures": []}
-        product.wait_for_dead_letter("batch_dead_letter", code)
+        product.wait_for_dead_letter(queue, code)
 
     return check
 
@@ -178,6 +180,30 @@ def put_tensor(product: Any) -> None:
 
 def plan_tracked_job(product: Any) -> None:
     product.plan_gpu_job("event-tracked")
+
+
+def end_told_job(product: Any) -> None:
+    product.end_job("event-told")
+
+
+def end_job_with_webhook(product: Any) -> None:
+    product.end_job("event-webhook", notification=JobNotification(webhook=WebhookTarget(url="http://localhost:1/")))
+
+
+def waits_for_its_receiver(product: Any, answer: Any) -> None:
+    comes_back(product, answer)
+    webhook = product.job("event-webhook")["notification"]["webhook"]
+    assert (webhook["state"], webhook["last_error"]) == ("retrying", "No connection.")
+
+
+def shows_secret(*, is_rotated: bool) -> Callable[[Any, Any], None]:
+    def check(product: Any, answer: Any) -> None:
+        body = json.loads(answer["body"])
+        assert answer["statusCode"] == 200
+        assert body["secret"].startswith("whsec_")
+        assert not is_rotated or body["previous_valid_until"] > body["created_at"]
+
+    return check
 
 
 OUTCOMES = {
@@ -213,6 +239,9 @@ OUTCOMES = {
     "jobs.upload_of_unknown_field": Outcome("jobs", answers(422, code="field_not_allowed", field="result_key")),
     "jobs.unknown_upload": Outcome("jobs", answers(404, code="upload_not_found")),
     "jobs.submit": Outcome("jobs", accepts_job),
+    "jobs.webhook_inside": Outcome("jobs", answers(422, code="callback_url_refused", field="notification.webhook.url")),
+    "jobs.webhook_secret": Outcome("jobs", shows_secret(is_rotated=False)),
+    "jobs.rotate_webhook_secret": Outcome("jobs", shows_secret(is_rotated=True)),
     "preprocess.upload": Outcome(
         "preprocess",
         result("digits/event sevené.png.json", model="digits", label="7"),
@@ -239,6 +268,10 @@ OUTCOMES = {
     "job_events.unknown_job": Outcome("job_events", nothing),
     "job_events.queue_blocked": Outcome("job_events", remembers_block),
     "job_events.foreign": Outcome("job_events", nothing),
+    "notify.no_receiver": Outcome("notify", waits_for_its_receiver, before=end_job_with_webhook),
+    "notify.no_webhook": Outcome("notify", all_handled, before=end_told_job),
+    "notify.malformed": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
+    "notify.unknown_job": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
     "sweep.schedule": Outcome("sweep", counts),
 }
 

@@ -157,6 +157,10 @@ class DynamoJobStore:
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
         self._change(_key(tenant, job_id), "SET updated_at = :at, heals = :heals", {":heals": heals, ":at": at})
 
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        self._change(_key(tenant, job_id), "ADD told :ways", {":ways": ways})
+
     def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
         """Write how the delivery of the job's webhook stands; a delivered one stays so."""
         undelivered = "attribute_exists(pk) AND (attribute_not_exists(webhook_state) OR webhook_state <> :delivered)"
@@ -273,6 +277,7 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         next_shard=int(row.get("next_shard", 0)),
         is_open="open_pk" in row,
         **{name: orjson.loads(row[name]) if row.get(name) else None for name in _JSON_FIELDS},  # type: ignore[arg-type]
+        told=frozenset(row.get("told") or ()),
         webhook=WebhookOutcome(**orjson.loads(row["webhook"])) if row.get("webhook") else None,
         progress=progress,
     )

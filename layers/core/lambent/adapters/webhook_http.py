@@ -17,7 +17,7 @@ from http.client import HTTPException
 from threading import Timer
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from lambent.domain.public_addresses import is_public
 from lambent.domain.webhook_url import WebhookAddress
@@ -26,7 +26,6 @@ from lambent.ports import WebhookAnswer
 CONNECT_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 65_536
-_MAX_ADDRESSES = 4
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -68,11 +67,12 @@ class HttpWebhookSender:
             return WebhookAnswer(None, "The host name resolves to an address that is not public.")
         deadline_s = time.monotonic() + self._total_timeout_s
         try:
-            connection = self._connect(address, addresses[:_MAX_ADDRESSES], deadline_s)
+            connection = self._connect(address, addresses, deadline_s)
         except ssl.SSLError:
             return WebhookAnswer(None, "The TLS handshake failed; the certificate must be valid for the host name.")
         except (HTTPError, OSError) as exc:
-            is_late = isinstance(exc, TimeoutError | ConnectTimeoutError)
+            # A connection that was refused is a kind of ConnectTimeoutError to urllib3.
+            is_late = isinstance(exc, TimeoutError | ConnectTimeoutError) and not isinstance(exc, NewConnectionError)
             return WebhookAnswer(None, "No connection in time." if is_late else "No connection.")
         with _closed_at(connection, deadline_s):
             return self._ask(connection, address, body, headers, deadline_s)
@@ -86,9 +86,7 @@ class HttpWebhookSender:
                 break
             connection = self._connection(address, each, timeout_s)
             try:
-                # The deadline counts for the handshake, too, in which a timeout is for each read.
-                with _closed_at(connection, time.monotonic() + timeout_s, is_kept=True):
-                    connection.connect()
+                connection.connect()  # its timeout is for all of a handshake, however many reads that takes
             except (HTTPError, OSError) as exc:
                 connection.close()
                 error = exc
@@ -104,8 +102,8 @@ class HttpWebhookSender:
             address.port,
             timeout=timeout_s,
             ssl_context=self._tls,
+            # What OpenSSL asks for and checks the certificate against. `assert_hostname` would switch its check off.
             server_hostname=address.host,
-            assert_hostname=address.host,
         )
 
     @staticmethod
@@ -122,8 +120,12 @@ class HttpWebhookSender:
             )
             answer = connection.getresponse()
         except (HTTPError, HTTPException, OSError):
-            is_late = time.monotonic() >= deadline_s
-            return WebhookAnswer(None, "No answer in time." if is_late else "The connection broke before an answer.")
+            answer = None
+        # A connection that was broken at the deadline looks like the end of an answer's header.
+        if time.monotonic() >= deadline_s:
+            return WebhookAnswer(None, "No answer in time.")
+        if answer is None:
+            return WebhookAnswer(None, "The connection broke before an answer.")
         # Read for politeness only: some receivers take a connection that ends before their last byte for a failure.
         with suppress(HTTPError, HTTPException, OSError):
             answer.read(MAX_ANSWER_BYTES, decode_content=False)
@@ -131,8 +133,11 @@ class HttpWebhookSender:
 
 
 @contextmanager
-def _closed_at(connection: HTTPConnection, deadline_s: float, *, is_kept: bool = False) -> Iterator[None]:
-    """Break the connection at a time of the monotonic clock, and close it at the end unless it is to be kept."""
+def _closed_at(connection: HTTPConnection, deadline_s: float) -> Iterator[None]:
+    """Close the connection at the end, and break it at a time of the monotonic clock if that comes first.
+
+    A socket's own timeout is for each read: a receiver that drips would be listened to for ever.
+    """
     timer = Timer(max(0.0, deadline_s - time.monotonic()), _break, [connection])
     timer.daemon = True
     timer.start()
@@ -140,11 +145,11 @@ def _closed_at(connection: HTTPConnection, deadline_s: float, *, is_kept: bool =
         yield
     finally:
         timer.cancel()
-        if not is_kept:
-            connection.close()
+        connection.close()
 
 
 def _break(connection: HTTPConnection) -> None:
     if connection.sock is not None:
         with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which ends encryption a moment before the connection.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)

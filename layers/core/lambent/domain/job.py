@@ -58,6 +58,7 @@ class Job:
     next_shard    CPU lane: the first shard that was never sent
     deadline_s    when the job ends with what it has, in seconds since 1970
     parent        the job of which this one repeats what failed
+    told          by which ways its end was told, where not all of them could be gone at once
     is_open       whether something is left to do for it: to run, to collect, to tell
     """
 
@@ -89,6 +90,7 @@ class Job:
     deadline_s: int | None = None
     parent: str | None = None
     is_open: bool = True
+    told: frozenset[str] = frozenset()
     webhook: WebhookOutcome | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
 
@@ -118,6 +120,7 @@ class Job:
             concurrency=None,
             next_shard=0,
             is_open=True,
+            told=frozenset(),
             webhook=None,
             progress=(),
         )

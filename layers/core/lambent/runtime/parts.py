@@ -128,6 +128,7 @@ def finisher(
     from lambent.services.receipt import ReceiptService
 
     announcer = JobAnnouncer(
+        jobs=jobs(settings.table_name),
         topic=SnsNotifier(client("sns"), settings.job_topic_arn),
         bus=EventBridgeNotifier(client("events")),
         webhooks=queue(settings.notify_queue_url),

@@ -19,6 +19,7 @@ from lambent_toolkit.cli import (
     show,
     stack,
     train,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ GROUPS = (
     show,
     jobs,
     key,
+    webhooks,
     demo,
     sam_local,
 )
