@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,7 +56,14 @@ class Trained:
         return self.epochs[self.best_epoch - 1]
 
 
-def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: Watcher = SILENCE) -> Trained:
+def train(
+    recipe: Recipe,
+    split: Split,
+    *,
+    folder: Path | None = None,
+    on_checkpoint: Callable[[], None] | None = None,
+    watcher: Watcher = SILENCE,
+) -> Trained:
     """Train a recipe's model on the training part, until the validation loss stops falling.
 
     Exact resuming needs all randomness of the model to be Keras's: layers such as Dropout, or `keras.random` with a
@@ -66,6 +74,7 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
     recipe, split
     folder           for checkpoints and TensorBoard logs; training goes on where its checkpoints end, which must be of
                      this very training. A temporary one if None
+    on_checkpoint    is called after every epoch, when its checkpoint and its logs are on the disk
     watcher          is told of every epoch
 
     Returns
@@ -81,7 +90,7 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
     """
     if folder is None:
         with TemporaryDirectory() as temporary:
-            return train(recipe, split, folder=Path(temporary), watcher=watcher)
+            return train(recipe, split, folder=Path(temporary), on_checkpoint=on_checkpoint, watcher=watcher)
     watcher.begin("load TensorFlow", total=1)
     with quiet():
         import keras
@@ -94,7 +103,7 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
             model = recipe.model(split.contract, recipe.settings)
         check_model(model, split.contract, name=recipe.name)
         watcher.advance()
-        return _Training(recipe, split, model, folder, watcher).run()
+        return _Training(recipe, split, model, folder, on_checkpoint=on_checkpoint, watcher=watcher).run()
 
 
 def phases(recipe: Recipe) -> list[Phase]:
@@ -127,8 +136,18 @@ def from_keras_file(body: bytes) -> keras.Model:
 class _Training:
     """One training under way: all phases, from the newest checkpoint on."""
 
-    def __init__(self, recipe: Recipe, split: Split, model: keras.Model, folder: Path, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        split: Split,
+        model: keras.Model,
+        folder: Path,
+        *,
+        on_checkpoint: Callable[[], None] | None,
+        watcher: Watcher,
+    ) -> None:
         self._recipe, self._split, self._model, self._watcher = recipe, split, model, watcher
+        self._on_checkpoint = on_checkpoint
         self._checkpoints = Checkpoints(folder / CHECKPOINTS_FOLDER)
         self._logs = EventLogs(folder / LOGS_FOLDER)
         self._identity: TrainingIdentity = identify(recipe, split)
@@ -202,6 +221,8 @@ class _Training:
         self._checkpoints.write(Checkpoint(self._identity, self._figures, save_state(self._model)))
         self._checkpoints.keep({figures.epoch, best_epoch(self._figures).epoch})
         self._logs.write(figures)
+        if self._on_checkpoint is not None:
+            self._on_checkpoint()
         self._watcher.show(len(phase.of(self._figures)), describe(figures))
         return phase.is_stalled(self._figures)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ def run_training(
     *,
     fresh: bool = False,
     stale_files: Iterable[str] = (),
+    on_checkpoint: Callable[[], None] | None = None,
     watcher: Watcher = SILENCE,
 ) -> Trained:
     """Train a recipe in a working folder.
@@ -34,11 +35,12 @@ def run_training(
 
     Parameters
     ----------
-    folder        created if need be
+    folder          created if need be
     recipe
-    fresh         whether to drop checkpoints of an unfinished training; otherwise the training goes on where they end
-    stale_files   names of files that later steps made of the earlier model, to be removed with it
-    watcher       is told of every epoch
+    fresh           whether to drop checkpoints of an unfinished training; otherwise the training goes on where they end
+    stale_files     names of files that later steps made of the earlier model, to be removed with it
+    on_checkpoint   see `train`
+    watcher         is told of every epoch
 
     Raises
     ------
@@ -54,7 +56,7 @@ def run_training(
         if fresh:
             checkpoints.clear()
         _check_same(checkpoints, recipe, split, watcher)
-        trained = train(recipe, split, folder=folder, watcher=watcher)
+        trained = train(recipe, split, folder=folder, on_checkpoint=on_checkpoint, watcher=watcher)
         _write(folder, recipe, split, trained, stale_files)
     except KeyboardInterrupt:
         raise TrainingInterrupted(_how_to_resume(checkpoints, recipe)) from None
