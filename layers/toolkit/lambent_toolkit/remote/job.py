@@ -140,6 +140,8 @@ class Job:
             self.store.write(self.keys.results + name, body, content_type=_BINARY)
             files[name] = ResultFile(sha256(body).hexdigest(), len(body))
         self._tell(Outcome(exit_code=0, files=files))
+        for kept in list(self.store.listing(self.keys.state)):
+            self.store.delete(kept.key)
 
     def _fail(self, message: str, *, exit_code: int) -> int:
         print(f"✗ {message}", flush=True)

@@ -51,12 +51,6 @@ class Mirror:
             self._store.delete(self._prefix + name)
             del self._kept[name]
 
-    def clear(self) -> None:
-        """Remove all of it; raises Unavailable."""
-        for name in list(self._kept):
-            self._store.delete(self._prefix + name)
-            del self._kept[name]
-
     def _paths(self) -> list[Path]:
         found = (path for name in _FOLDERS for path in (self._folder / name).rglob("*"))
         return [path for path in sorted(found) if path.is_file()]
