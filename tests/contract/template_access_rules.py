@@ -131,7 +131,7 @@ def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
 
 
 def code_of_people_sees_its_runs_only(template: ExpandedTemplate) -> Findings:
-    """A recipe runs with the rights of its container: it may read data and runs, and write what a run leaves."""
+    """Find rights beyond reading data and runs, and writing what a run leaves: a recipe runs with its container's."""
     for definition in template.of_type("Batch::JobDefinition").values():
         if "Ref::task" not in definition["ContainerProperties"]["Command"]:
             continue
