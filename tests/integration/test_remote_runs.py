@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
+import httpx
 import numpy as np
 import pytest
 from patience import wait_for
@@ -30,8 +31,8 @@ from lambent_toolkit.sandbox import LocalStack
 
 pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
 TENANT = "default"
-# As long as the test needs to see a checkpoint and kill the job.
-EPOCHS = 25
+# As long as the test needs to see a checkpoint and kill the job, twice.
+EPOCHS = 60
 SLOW = """
     from lambent_toolkit.modelkit.recipes.wine import Settings, contract, data, model
 """
@@ -67,12 +68,18 @@ def call(stack: LocalStack, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--state", str(Path(stack.info.logs).parent)])
 
 
+def job_id(stack: LocalStack, run_id: str) -> str:
+    """Return AWS Batch's id of a run's job."""
+    found = Lane.of(stack.info).find(RunKeys(TENANT, run_id).job_name)
+    assert found is not None
+    return found
+
+
 def attempts(stack: LocalStack, run_id: str) -> list[int | None]:
-    """Return the exit codes of a run's attempts."""
-    lane = Lane.of(stack.info)
-    job_id = lane.find(RunKeys(TENANT, run_id).job_name)
-    assert job_id is not None
-    return [each["container"].get("exitCode") for each in lane.describe([job_id])[job_id]["attempts"]]
+    """Return the exit codes of a run's attempts; None where the host was lost."""
+    batch_job_id = job_id(stack, run_id)
+    job = Lane.of(stack.info).describe([batch_job_id])[batch_job_id]
+    return [each["container"].get("exitCode") for each in job["attempts"]]
 
 
 def processes(run_id: str) -> list[int]:
@@ -92,23 +99,34 @@ def kept(stack: LocalStack, run_id: str) -> list[str]:
     return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
+def begun(stack: LocalStack, run_id: str) -> list[str]:
+    """Return those of them that are in the midst of an epoch."""
+    return [key for key in kept(stack, run_id) if key.endswith("-begun.npz")]
+
+
 def figures(record: TrainingRecord) -> list[tuple[int, dict[str, float], dict[str, float]]]:
     return [(each.epoch, each.train, each.validation) for each in record.curve]
 
 
-def test_training_that_is_killed_on_the_way_gives_the_weights_of_a_local_one(stack: LocalStack, here: Path) -> None:
+def test_training_that_loses_its_host_and_is_killed_on_the_way_gives_the_weights_of_a_local_one(
+    stack: LocalStack, here: Path
+) -> None:
     recipe = find_recipe(str(recipe_file(SLOW))).having(epochs=EPOCHS, patience_epochs=EPOCHS)
     runs = Runs.of(stack.info, tenant=TENANT)
     run = runs.train(recipe, here / "remote")
     wait_for(lambda: kept(stack, run.run_id), what="the first checkpoint", patience_s=120)
 
+    # SIGTERM, and SIGKILL after the stack's five seconds.
+    httpx.post(f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}").raise_for_status()
+    wait_for(lambda: begun(stack, run.run_id), what="the checkpoint in the midst of an epoch", patience_s=6)
+    wait_for(lambda: not begun(stack, run.run_id), what="the next epoch's checkpoint", patience_s=120)
     for pid in processes(run.run_id):
         os.kill(pid, signal.SIGKILL)
     runs.finish(run.run_id, Unheard())
 
     Workbench(here / "local").train(recipe)
     remote, local = (read_training_record(here / place) for place in ("remote", "local"))
-    assert attempts(stack, run.run_id) == [137, 0]
+    assert attempts(stack, run.run_id) == [None, 137, 0]
     assert 1 <= remote.resumed_after < EPOCHS
     assert figures(remote) == figures(local)
     weights = [
@@ -120,7 +138,7 @@ def test_training_that_is_killed_on_the_way_gives_the_weights_of_a_local_one(sta
     assert sorted(path.name for path in (here / "remote").iterdir()) == sorted(
         path.name for path in (here / "local").iterdir()
     )
-    assert len(list((here / "remote/logs/train").iterdir())) == 2  # one file of events an attempt
+    assert len(list((here / "remote/logs/train").iterdir())) == 3  # one file of events an attempt
     assert kept(stack, run.run_id) == []
 
 

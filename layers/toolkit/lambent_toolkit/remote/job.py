@@ -15,11 +15,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from lambent.errors import LambentError
@@ -31,6 +30,7 @@ from lambent_toolkit.modelkit.errors import (
     SourceUnavailable,
     TrainingInterrupted,
 )
+from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
 from lambent_toolkit.remote.bundle import HERE, MAX_BUNDLE_BYTES, Order, RecipeOrder, unpack
 from lambent_toolkit.remote.log_watcher import LogWatcher
@@ -60,12 +60,14 @@ class Job:
     keys            of the run
     bundle_sha256   of what is to be unpacked
     folder          an empty one, for everything
+    stop            is asked by SIGTERM
     """
 
     store: ObjectStore
     keys: RunKeys
     bundle_sha256: str
     folder: Path
+    stop: Stop = field(default_factory=Stop)
 
     def run(self) -> int:
         """Run the step, and return the exit code; an attempt that finds a result has nothing to do."""
@@ -120,7 +122,8 @@ class Job:
         out.mkdir()
         mirror = Mirror(self.store, self.keys.state, out)
         mirror.restore()
-        trained = run_training(out, ordered_recipe(order.recipe), on_checkpoint=mirror.save, watcher=watcher)
+        recipe = ordered_recipe(order.recipe)
+        trained = run_training(out, recipe, on_checkpoint=mirror.save, stop=self.stop, watcher=watcher)
         watcher.tell(f"The model has the weights of epoch {trained.best_epoch}: {describe(trained.best)}.")
         return {path.relative_to(out).as_posix(): path for path in sorted(out.rglob("*")) if path.is_file()}
 
@@ -204,15 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("tenant", "run", "bundle"):
         parser.add_argument(f"--{name}", required=True)
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.ask())
     store = S3ObjectStore(client("s3"), load_settings(TrainingSettings).data_bucket, what="data store")
     with TemporaryDirectory(prefix="lambent-run-") as folder:
-        return Job(store, RunKeys(asked.tenant, asked.run), asked.bundle, Path(folder)).run()
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    """End as Ctrl-C does: training closes its files, and its last checkpoint lies in S3 since the end of its epoch."""
-    raise KeyboardInterrupt
+        return Job(store, RunKeys(asked.tenant, asked.run), asked.bundle, Path(folder), stop).run()
 
 
 if __name__ == "__main__":
