@@ -29,7 +29,7 @@ from lambent_toolkit.remote.records import RunKeys
 from lambent_toolkit.remote.runs import Runs
 from lambent_toolkit.sandbox import LocalStack
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [pytest.mark.timeout(600), FOREIGN_WARNINGS]
 TENANT = "default"
 # As long as the test needs to see a checkpoint and kill the job, twice.
 EPOCHS = 60
