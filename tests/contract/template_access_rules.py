@@ -151,6 +151,23 @@ def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
             yield f"{prefix}: gone after {days[prefix]} days"
 
 
+def code_of_people_sees_its_runs_only(template: ExpandedTemplate) -> Findings:
+    """Find rights beyond reading data and runs, and writing what a run leaves: a recipe runs with its container's."""
+    for definition in template.of_type("Batch::JobDefinition").values():
+        if "Ref::task" not in definition["ContainerProperties"]["Command"]:
+            continue
+        name = target(definition["ContainerProperties"]["JobRoleArn"])
+        for statement in _role_statements(template.of_type("IAM::Role")[name]):
+            actions, resources = set(as_list(statement["Action"])), as_list(statement["Resource"])
+            if actions == {"s3:ListBucket"}:
+                continue
+            allowed = ("training/", "inputs/") if actions == {"s3:GetObject"} else ("training/*/",)
+            for each in resources:
+                bucket, _, prefix = str(each.get("Fn::Sub", "")).partition("/")
+                if bucket != "${DataBucket.Arn}" or not prefix.startswith(allowed):
+                    yield f"{name}: {sorted(actions)} on {each}"
+
+
 def _resources(role: dict[str, Any], action: str) -> Iterator[Any]:
     """Yield what an action is granted on whatever the request says."""
     for statement in _role_statements(role):
@@ -199,6 +216,7 @@ RULES = [
     readers_can_tell_missing_from_forbidden,
     data_outlives_its_messages,
     roles_name_their_resources,
+    code_of_people_sees_its_runs_only,
     functions_have_a_role_each,
     service_grants_name_their_source,
     access_is_by_tls_only,

@@ -147,7 +147,22 @@ MUTANTS = [
         lane_rules.logs_are_kept_for_a_time,
         _properties("BatchJobDefinition", "ContainerProperties", "LogConfiguration"),
     ),
+    Mutant(
+        access_rules.code_of_people_sees_its_runs_only,
+        _properties("TrainingJobDefinition", "ContainerProperties", "JobRoleArn"),
+        {"Fn::GetAtt": ["BatchJobRole", "Arn"]},
+    ),
+    Mutant(
+        access_rules.code_of_people_sees_its_runs_only,
+        _statement("TrainingJobRole", 3, "Resource"),
+        {"Fn::Sub": "${DataBucket.Arn}/jobs/*"},
+    ),
     Mutant(lane_rules.batch_attempts_end, _properties("BatchJobDefinition", "Timeout")),
+    Mutant(lane_rules.batch_attempts_end, _properties("TrainingJobDefinition", "Timeout")),
+    Mutant(
+        lane_rules.batch_retries_only_what_may_pass,
+        _properties("TrainingJobDefinition", "RetryStrategy", "EvaluateOnExit", 4),
+    ),
     Mutant(
         lane_rules.batch_retries_only_what_may_pass,
         _properties("BatchJobDefinition", "RetryStrategy", "EvaluateOnExit", 3),

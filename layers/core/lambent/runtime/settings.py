@@ -217,6 +217,13 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
     aws_batch_job_array_index: int = 0
 
 
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """The jobs of `lambent train --remote` and `evaluate --remote`, in the worker's container."""
+
+    data_bucket: str
+    keras_backend: str
+
+
 def _names(text: str) -> frozenset[str]:
     """Return names that stand with commas between them."""
     return frozenset(name for name in text.split(",") if name)

@@ -2,7 +2,8 @@
 
 Arguments: the supervisor's process id, and the base URL of its control server. It prints its own port, one line.
 
-moto stores; our programs run. Handed over are AWS Batch's job calls, Lambda's Invoke and events for Lambda targets.
+moto stores; our programs run. Handed over are AWS Batch's job calls and logs, Lambda's Invoke and events for Lambda
+targets.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
+LOGS_CALL = "Logs_20140328.GetLogEvents"
 LOSE_HOST = "/_lambent/lose-host/"
 FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type")
 
@@ -95,6 +97,8 @@ def supervised_path(environ: dict[str, Any]) -> str | None:
     path = environ.get("PATH_INFO", "")
     if (match := BATCH_CALL.match(path)) and "/batch/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         return f"/batch/{match.group(1)}"
+    if environ.get("HTTP_X_AMZ_TARGET") == LOGS_CALL:
+        return "/logs/events"
     if path.startswith(LOSE_HOST):
         return path.removeprefix("/_lambent")
     if (match := INVOKE_CALL.match(path)) and environ.get("REQUEST_METHOD") == "POST":
