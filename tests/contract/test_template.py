@@ -45,8 +45,8 @@ def test_each_rule_has_a_mutant() -> None:
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:
-    queue = EXPANDED["cpu"].of_type("SQS::Queue")["NotifyQueue"]
-    function = EXPANDED["cpu"].of_type("Lambda::Function")["NotifyFunction"]
+    queue = expanded("cpu").of_type("SQS::Queue")["NotifyQueue"]
+    function = expanded("cpu").of_type("Lambda::Function")["NotifyFunction"]
     attempts, age_s = 1, 0
     while (pause := pause_s(attempts, age_s=age_s, jitter=0.0)) is not None:
         attempts, age_s = attempts + 1, age_s + pause
@@ -58,7 +58,7 @@ def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> No
 
 
 def test_webhooks_leave_from_outside_of_any_network_and_trust_no_host_unless_told_to() -> None:
-    function = EXPANDED["cpu"].of_type("Lambda::Function")["NotifyFunction"]
+    function = expanded("cpu").of_type("Lambda::Function")["NotifyFunction"]
 
     assert "VpcConfig" not in function
     assert SOURCE["Parameters"]["WebhookTrustedHosts"]["Default"] == ""
