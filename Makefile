@@ -36,6 +36,7 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) $(LAMBDA) --group core -c requirements-dev.txt -o layers/core/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group litert -o layers/numeric/litert/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group tflite-runtime -o layers/numeric/tflite_runtime/requirements.txt
+	$(UV_COMPILE) $(LAMBDA) --group tables -c requirements-dev.txt -o layers/tables/requirements.txt
 	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
 	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
 	$(UV_COMPILE) --group clients -o tests/clients/requirements.txt

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import boto3
 import msgspec
 import numpy as np
 from PIL import Image
 
-from lambent.contracts.jobs import BatchInput, BatchRequest
+from lambent.contracts.batch_request import BatchInput, BatchRequest
 from lambent.contracts.model import (
     Classification,
     ImagePreprocessing,
@@ -24,17 +25,25 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.domain.lanes import CpuLane, GpuLane, Lanes
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.ports import Rehearsal, Signer
+from lambent.services.advance_job import JobAdvancer
+from lambent.services.announce_job import JobAnnouncer
 from lambent.services.check_signature import SignatureCheck
 from lambent.services.dispatch import DispatchService
 from lambent.services.finish_job import JobFinisher
 from lambent.services.golden import GoldenVectors
+from lambent.services.ingest_batch import UploadedBatches
 from lambent.services.load_model import ModelCache, ModelResolver
+from lambent.services.plan import BatchPlanner
 from lambent.services.publish import publish_version
+from lambent.services.receipt import ReceiptService
 from lambent.services.run_shard import ShardService
+from lambent.services.send_shards import ShardSender
 from lambent.services.set_label import set_label
+from lambent.services.submit_job import SubmitService
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.fakes import (
     FakeAudit,
@@ -47,9 +56,25 @@ from lambent_toolkit.fakes import (
     FakeObjectStore,
     FakeQueue,
     FakeRegistry,
+    FakeThroughputStore,
 )
 
 TENANT = "acme"
+# What functions that plan batches read of the environment.
+LANE_VARIABLES = {
+    "AWS_REGION": "eu-west-1",
+    "ARCHITECTURE": "x86_64",
+    "INFER_MEMORY_MIB": "1769",
+    "INFER_TIMEOUT_S": "120",
+    "QUEUE_CONCURRENCY": "10",
+    "INTERPRETER_THREADS": "0",
+    "SHARD_ITEMS": "2",
+    "BATCH_JOB_QUEUE": "",
+    "BATCH_TIMEOUT_S": "3600",
+    "GPU_INSTANCE_TYPES": "g4dn.xlarge,g5.xlarge",
+    "GPU_MAX_VCPUS": "64",
+    "WORKER_VCPUS": "4",
+}
 
 
 def contract(**changes: object) -> ModelContract:
@@ -144,9 +169,13 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     grants: FakeGrantStore = field(default_factory=FakeGrantStore)
     jobs: FakeJobStore = field(default_factory=FakeJobStore)
+    throughputs: FakeThroughputStore = field(default_factory=FakeThroughputStore)
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
+    batch_queue: FakeQueue = field(default_factory=FakeQueue)
     runner: FakeJobRunner = field(default_factory=FakeJobRunner)
     notifier: FakeNotifier = field(default_factory=FakeNotifier)
+    bus: FakeNotifier = field(default_factory=FakeNotifier)
+    notify_queue: FakeQueue = field(default_factory=FakeQueue)
     audit: FakeAudit = field(default_factory=FakeAudit)
     signer: Signer | None = None
     rehearsal: Rehearsal | None = None
@@ -175,7 +204,23 @@ class World:
 
     @property
     def finisher(self) -> JobFinisher:
-        return JobFinisher(data=self.data, jobs=self.jobs, notifier=self.notifier, clock=self.clock)
+        announcer = JobAnnouncer(jobs=self.jobs, topic=self.notifier, bus=self.bus, webhooks=self.notify_queue)
+        return JobFinisher(
+            data=self.data,
+            jobs=self.jobs,
+            announcer=announcer,
+            receipts=ReceiptService(throughputs=self.throughputs, clock=self.clock),
+            clock=self.clock,
+            runner=self.runner,
+        )
+
+    @property
+    def shard_sender(self) -> ShardSender:
+        return ShardSender(jobs=self.jobs, queue=self.infer_queue)
+
+    @property
+    def advancer(self) -> JobAdvancer:
+        return JobAdvancer(jobs=self.jobs, shards=self.shard_sender, finisher=self.finisher, clock=self.clock)
 
     def dispatcher(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> DispatchService:
         return DispatchService(
@@ -183,17 +228,42 @@ class World:
             jobs=self.jobs,
             resolver=self.resolver(0.0),
             files=self.files,
-            infer_queue=self.infer_queue,
             runner=self.runner if is_gpu_deployed else None,
             finisher=self.finisher,
+            shards=self.shard_sender,
             clock=self.clock,
-            shard_items=shard_items,
+            planner=self.planner(is_gpu_deployed=is_gpu_deployed, shard_items=shard_items),
             retention_days=30,
         )
 
-    def shards(self, batch_size: int = 2) -> ShardService:
+    def planner(self, *, is_gpu_deployed: bool = True, shard_items: int = 2) -> BatchPlanner:
+        return BatchPlanner(
+            files=self.files,
+            throughputs=self.throughputs,
+            clock=self.clock,
+            lanes=Lanes(
+                cpu=CpuLane(memory_mib=1769, architecture="x86_64", timeout_s=120.0, max_concurrency=10, threads=1),
+                gpu=GpuLane(("g4dn.xlarge",), worker_vcpus=4, max_hosts=16, timeout_s=3600.0)
+                if is_gpu_deployed
+                else None,
+                shard_items=shard_items,
+                region="us-east-1",
+            ),
+        )
+
+    @property
+    def submitter(self) -> SubmitService:
+        return SubmitService(
+            data=self.data, jobs=self.jobs, queue=self.batch_queue, clock=self.clock, retention_days=30
+        )
+
+    @property
+    def uploaded_batches(self) -> UploadedBatches:
+        return UploadedBatches(data=self.data, submit=self.submitter)
+
+    def shards(self, batch_size: int = 2, **options: Any) -> ShardService:
         return ShardService(
-            data=self.data, jobs=self.jobs, models=self.models(), clock=self.clock, batch_size=batch_size
+            data=self.data, jobs=self.jobs, models=self.models(), clock=self.clock, batch_size=batch_size, **options
         )
 
     def put_items(self, *pictures: bytes) -> None:
@@ -211,18 +281,32 @@ class World:
 
 
 def create_table(name: str) -> None:
-    """Create the product's table (keys and index as in template.yaml) with boto3's defaults, for moto."""
-    keys, index_keys = [("pk", "HASH"), ("sk", "RANGE")], [("open_pk", "HASH"), ("updated_at", "RANGE")]
+    """Create the product's table (keys and indexes as in template.yaml) with boto3's defaults, for moto."""
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    indexes = {
+        "OpenJobs": [("open_pk", "HASH"), ("updated_at", "RANGE")],
+        "TenantJobs": [("tenant_pk", "HASH"), ("created_at", "RANGE")],
+    }
+    listed = [
+        "tenant", "job_id", "kind", "state", "model", "version", "lane", "total", "final_done", "final_failed",
+        "updated_at",
+    ]  # fmt: skip
+    projections = {
+        "OpenJobs": {"ProjectionType": "ALL"},
+        "TenantJobs": {"ProjectionType": "INCLUDE", "NonKeyAttributes": listed},
+    }
+    named = [*keys, *(key for schema in indexes.values() for key in schema)]
     boto3.client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys],
-        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in keys + index_keys],
+        KeySchema=_key_schema(keys),
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in named],
         GlobalSecondaryIndexes=[
-            {
-                "IndexName": "OpenJobs",
-                "KeySchema": [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in index_keys],
-                "Projection": {"ProjectionType": "ALL"},
-            }
+            {"IndexName": index, "KeySchema": _key_schema(schema), "Projection": projections[index]}
+            for index, schema in indexes.items()
         ],
     )
+
+
+def _key_schema(keys: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys]

@@ -7,6 +7,7 @@ Exit codes, which the job definition's retry strategy reads:
 import argparse
 import json
 import logging
+import os
 import sys
 
 from lambent.errors import LambentError, SourceGone
@@ -15,12 +16,16 @@ from lambent.runtime.settings import WorkerSettings, load_settings
 EXIT_DONE = 0
 EXIT_BROKEN = 65
 EXIT_TEMPORARY = 75
+# `lambent train --remote` and `evaluate --remote`: people's own code, in a process of its own.
+TRAINING_PROGRAM = "lambent_toolkit.remote.job"
 
 log = logging.getLogger("lambent.worker")
 
 
 def main() -> int:
-    """Run the shard that AWS Batch's environment and the command name."""
+    """Run the shard that AWS Batch's environment and the command name, or become another program of the image."""
+    if sys.argv[1:2] in (["train"], ["evaluate"]):
+        os.execv(sys.executable, [sys.executable, "-m", TRAINING_PROGRAM, *sys.argv[1:]])  # noqa: S606 - no shell needed
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     arguments = parse_arguments()
     settings = load_settings(WorkerSettings)

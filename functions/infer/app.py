@@ -11,7 +11,7 @@ from lambent.domain.model import ModelRef, Target
 from lambent.errors import LambentError, restore_error
 from lambent.runtime.observability import log_refusal, logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_finisher, infer_service, shard_service
+from lambent.runtime.wiring import infer_service, job_advancer, shard_service
 from lambent.runtime.wiring_jobs import run_call_service
 
 
@@ -40,7 +40,7 @@ def run_call(message: CallMessage) -> None:
 
 
 def run_shard(message: ShardMessage) -> None:
-    """Run a shard, or record for all its items why it cannot run; the last shard ends the job."""
+    """Run a shard, or record for all its items why it cannot run; then go on with its job."""
     try:
         target = shard_service().run(message.tenant, message.job_id, message.shard)
     except LambentError as error:
@@ -49,7 +49,7 @@ def run_shard(message: ShardMessage) -> None:
         target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
         log_refusal("shard refused", error, target=target)
     tell_outcome("shard", None, target)
-    infer_finisher().finish_if_complete(message.tenant, message.job_id)
+    job_advancer().after_shard(message.tenant, message.job_id, slot=message.slot)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -6,6 +6,7 @@ import docs_routes
 import job_routes
 import registry_routes
 import upload_routes
+import webhook_routes
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.runtime.http import make_resolver
@@ -14,6 +15,7 @@ from lambent.runtime.observability import REQUESTS, count, logger, metrics
 app = make_resolver()
 app.include_router(job_routes.router)
 app.include_router(upload_routes.router)
+app.include_router(webhook_routes.router)
 app.include_router(registry_routes.router)
 app.include_router(docs_routes.router)
 

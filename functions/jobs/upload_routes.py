@@ -4,12 +4,12 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
-from lambent.contracts.uploads import UploadRequest
+from lambent.contracts.uploads import InputRequest, UploadRequest
 from lambent.domain.caller import Scope
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer
 from lambent.runtime.http_event import read_json, request_key_of
-from lambent.runtime.wiring_jobs import grant_upload_service, show_upload_service
+from lambent.runtime.wiring_jobs import grant_input_service, grant_upload_service, show_upload_service
 
 router = Router()
 _MAX_REQUEST_BYTES = 8_192
@@ -26,6 +26,17 @@ def grant() -> Response[bytes | str]:
     request_key = request_key_of(http_event(router.current_event))
     granted = grant_upload_service().grant(caller.tenant, request, request_key=request_key)
     return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
+
+
+@router.post("/inputs")
+def grant_input() -> Response[bytes | str]:
+    """Grant the upload of a batch's input: a form to send to the data bucket."""
+    caller = caller_of(http_event(router.current_event))
+    request = read_json(
+        http_event(router.current_event), InputRequest, max_bytes=_MAX_REQUEST_BYTES, what="input request"
+    )
+    caller.require(Scope.JOBS)
+    return json_answer(msgspec.json.encode(grant_input_service().grant(caller.tenant, request)), status=201)
 
 
 @router.get("/uploads/<upload_id>")

@@ -84,6 +84,17 @@ def models(fixtures: Path) -> None:
         assert all(np.isfinite(output).all() for output in runner(**inputs).values())
 
 
+def tables(_: Path) -> None:
+    """Write results as Parquet and read them again."""
+    from lambent.contracts.batch_request import OutputOptions
+    from lambent.contracts.parts import decode_part, encode_part
+
+    lines = [{"id": "a", "label": "x", "score": 0.5, "top": [{"label": "x", "score": 0.5}]}, {"id": "b", "error": "no"}]
+    output = OutputOptions(format="parquet")
+
+    assert decode_part(encode_part(lines, output), output) == lines
+
+
 def clients(_: Path) -> None:
     """Make the clients that functions make, and page through what they page through."""
     from lambent.adapters.clients import client

@@ -9,8 +9,17 @@ from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
 DAY_S = 86_400
+# Who shows the secrets of webhooks to their tenants, and who signs with them.
+SECRET_KEEPERS = {"JobsRole", "NotifyRole"}
 # Actions that AWS grants on "*" only, by its service authorization reference.
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "batch:ListJobs", "batch:DescribeJobs"}
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "batch:ListJobs",
+    "batch:DescribeJobs",
+    "batch:DescribeJobQueues",
+    "batch:DescribeComputeEnvironments",
+}
 # AWS's own policy for the ECS agent: Batch makes and names the cluster, so it cannot be spelled out here.
 MANAGED_POLICIES = {"service-role/AmazonEC2ContainerServiceforEC2Role"}
 
@@ -83,6 +92,25 @@ def table_can_be_restored_and_forgets(template: ExpandedTemplate) -> Findings:
             yield f"{name}: rows never expire"
 
 
+def webhook_secrets_are_kept_from_who_needs_none(template: ExpandedTemplate) -> Findings:
+    """Models are programs: of the functions that run some, none may read what signs a tenant's webhooks."""
+    touching = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+    for name, role in template.of_type("IAM::Role").items():
+        statements = list(_role_statements(role))
+        is_open = any(
+            touching & set(as_list(each["Action"])) and each["Effect"] == "Allow" and "Condition" not in each
+            for each in statements
+        )
+        is_kept = any(
+            each["Effect"] == "Deny"
+            and touching <= set(as_list(each["Action"]))
+            and each.get("Condition") == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["WEBHOOK#*"]}}
+            for each in statements
+        )
+        if is_open and not is_kept and name not in SECRET_KEEPERS:
+            yield f"{name}: may read the secrets of webhooks"
+
+
 def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
     """No role of what an upload sets off may write where a write starts the ingest.
 
@@ -121,6 +149,23 @@ def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
     for prefix in ("inbox/", "inputs/", "work/", "jobs/"):
         if days[prefix] * DAY_S <= dead + waiting:
             yield f"{prefix}: gone after {days[prefix]} days"
+
+
+def code_of_people_sees_its_runs_only(template: ExpandedTemplate) -> Findings:
+    """Find rights beyond reading data and runs, and writing what a run leaves: a recipe runs with its container's."""
+    for definition in template.of_type("Batch::JobDefinition").values():
+        if "Ref::task" not in definition["ContainerProperties"]["Command"]:
+            continue
+        name = target(definition["ContainerProperties"]["JobRoleArn"])
+        for statement in _role_statements(template.of_type("IAM::Role")[name]):
+            actions, resources = set(as_list(statement["Action"])), as_list(statement["Resource"])
+            if actions == {"s3:ListBucket"}:
+                continue
+            allowed = ("training/", "inputs/") if actions == {"s3:GetObject"} else ("training/*/",)
+            for each in resources:
+                bucket, _, prefix = str(each.get("Fn::Sub", "")).partition("/")
+                if bucket != "${DataBucket.Arn}" or not prefix.startswith(allowed):
+                    yield f"{name}: {sorted(actions)} on {each}"
 
 
 def _resources(role: dict[str, Any], action: str) -> Iterator[Any]:
@@ -171,6 +216,7 @@ RULES = [
     readers_can_tell_missing_from_forbidden,
     data_outlives_its_messages,
     roles_name_their_resources,
+    code_of_people_sees_its_runs_only,
     functions_have_a_role_each,
     service_grants_name_their_source,
     access_is_by_tls_only,
@@ -178,5 +224,6 @@ RULES = [
     buckets_keep_versions,
     what_is_stored_is_encrypted,
     table_can_be_restored_and_forgets,
+    webhook_secrets_are_kept_from_who_needs_none,
     uploads_cannot_loop,
 ]

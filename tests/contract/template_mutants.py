@@ -111,6 +111,8 @@ MUTANTS = [
     Mutant(access_rules.what_is_stored_is_encrypted, _properties("JobTopic", "KmsMasterKeyId")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "PointInTimeRecoverySpecification")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "TimeToLiveSpecification")),
+    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("BatchJobRole", -1)),
+    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("InferRole", -1, "Condition")),
     Mutant(
         access_rules.uploads_cannot_loop,
         _properties("DataBucket", "NotificationConfiguration", "QueueConfigurations", 0, "Filter"),
@@ -145,7 +147,22 @@ MUTANTS = [
         lane_rules.logs_are_kept_for_a_time,
         _properties("BatchJobDefinition", "ContainerProperties", "LogConfiguration"),
     ),
+    Mutant(
+        access_rules.code_of_people_sees_its_runs_only,
+        _properties("TrainingJobDefinition", "ContainerProperties", "JobRoleArn"),
+        {"Fn::GetAtt": ["BatchJobRole", "Arn"]},
+    ),
+    Mutant(
+        access_rules.code_of_people_sees_its_runs_only,
+        _statement("TrainingJobRole", 3, "Resource"),
+        {"Fn::Sub": "${DataBucket.Arn}/jobs/*"},
+    ),
     Mutant(lane_rules.batch_attempts_end, _properties("BatchJobDefinition", "Timeout")),
+    Mutant(lane_rules.batch_attempts_end, _properties("TrainingJobDefinition", "Timeout")),
+    Mutant(
+        lane_rules.batch_retries_only_what_may_pass,
+        _properties("TrainingJobDefinition", "RetryStrategy", "EvaluateOnExit", 4),
+    ),
     Mutant(
         lane_rules.batch_retries_only_what_may_pass,
         _properties("BatchJobDefinition", "RetryStrategy", "EvaluateOnExit", 3),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from builders import LANE_VARIABLES
+
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "layers/core/lambent"
 # What each part of the core may import of the core, besides itself and errors.
@@ -26,8 +28,9 @@ AWS_AND_INTERPRETERS = {
     "keras",
     "h5py",
     "cryptography",
+    "urllib3",
 }
-WITHOUT_NUMPY = ["jobs", "dispatch", "job_events", "sweep"]
+WITHOUT_NUMPY = ["jobs", "dispatch", "job_events", "notify", "sweep"]
 
 
 def imports(path: Path) -> set[str]:
@@ -94,9 +97,9 @@ import sys
 sys.modules["numpy"] = sys.modules["PIL"] = sys.modules["ai_edge_litert"] = None
 sys.path.insert(0, "functions/{function}")
 import app
-from lambent.runtime import wiring, wiring_jobs
+from lambent.runtime import wiring, wiring_jobs, wiring_notify
 for make in {WIRING[function]!r}:
-    (getattr(wiring, make, None) or getattr(wiring_jobs, make))()
+    next(getattr(module, make) for module in (wiring, wiring_jobs, wiring_notify) if hasattr(module, make))()
 """
 
     done = subprocess.run(
@@ -110,23 +113,31 @@ WIRING = {
     "jobs": [
         "identify_service",
         "submit_service",
+        "list_jobs_service",
         "show_job_service",
+        "show_parts_service",
+        "show_errors_service",
         "show_result_service",
         "grant_upload_service",
+        "grant_input_service",
         "show_upload_service",
         "show_version_service",
+        "webhook_secret_service",
     ],
     "dispatch": ["dispatch_service", "batch_dead_letters"],
-    "job_events": ["track_service"],
+    "job_events": ["track_service", "note_block_service"],
+    "notify": ["deliver_webhook_service", "notify_queue", "notify_dead_letters"],
     "sweep": ["sweep_service"],
 }
 ENVIRONMENT = {
+    **LANE_VARIABLES,
     "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_SERVICE_NAME": "lambent",
     **dict.fromkeys(
         [
             "TABLE_NAME", "DATA_BUCKET", "MODELS_BUCKET", "BATCH_QUEUE_URL", "INFER_QUEUE_URL", "JOB_TOPIC_ARN",
-            "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_QUEUE", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
+            "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
+            "NOTIFY_QUEUE_URL", "NOTIFY_DEAD_LETTER_QUEUE_URL", "WEBHOOK_TRUSTED_HOSTS",
         ],
         "x",
     ),
@@ -136,7 +147,7 @@ ENVIRONMENT = {
         "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
     ),
     **dict.fromkeys(
-        ["SHARD_ITEMS", "JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES"], "1"
+        ["JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES"], "1"
     ),
 }  # fmt: skip
 

@@ -26,15 +26,17 @@ OPERATIONS = {
 }
 # What a request over HTTP cannot end in: queues, uploads after the fact, the registry's writers.
 NOT_OVER_HTTP = {
+    errors.Interrupted,
+    errors.MemoryExhausted,
+    errors.OutputExists,
+    errors.ShardFailed,
     errors.EnvelopeInvalid,
-    errors.ManifestInvalid,
     errors.SourceGone,
     errors.SourceChanged,
     errors.VersionImmutable,
     errors.VersionRetired,
     errors.VersionInUse,
     errors.AliasConflict,
-    errors.LaneUnavailable,
     errors.ChecksumMismatch,
 }
 # Never raised themselves; their children are.

@@ -12,13 +12,14 @@ from lambent.runtime import settings
 
 GPU, CPU = (expand(read_source(), parameters) for parameters in (WITH_GPU, WITHOUT_GPU))
 FUNCTIONS = {
-    "PredictFunction": settings.PredictSettings,
-    "JobsFunction": settings.JobsSettings,
-    "PreprocessFunction": settings.PreprocessSettings,
-    "InferFunction": settings.InferSettings,
-    "DispatchFunction": settings.DispatchSettings,
-    "JobEventsFunction": settings.JobEventsSettings,
-    "SweepFunction": settings.SweepSettings,
+    "PredictFunction": (settings.PredictSettings,),
+    "JobsFunction": (settings.JobsSettings, settings.LaneSettings),
+    "PreprocessFunction": (settings.PreprocessSettings,),
+    "InferFunction": (settings.InferSettings,),
+    "DispatchFunction": (settings.DispatchSettings, settings.LaneSettings),
+    "JobEventsFunction": (settings.JobEventsSettings,),
+    "NotifyFunction": (settings.NotifySettings,),
+    "SweepFunction": (settings.SweepSettings,),
 }
 # Read by libraries or by AWS Batch, not by Settings.
 OF_LIBRARIES = {
@@ -27,15 +28,16 @@ OF_LIBRARIES = {
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_MMAP_THRESHOLD_",
     "OPENBLAS_NUM_THREADS",
+    "RES_OPTIONS",
     "AWS_DEFAULT_REGION",
 }
 OF_BATCH = {"AWS_BATCH_JOB_ARRAY_INDEX"}
 # Set by Lambda in every function.
-OF_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+OF_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769", "AWS_REGION": "eu-west-1"}
 
 
-def _names(settings_type: Any) -> set[str]:
-    return {field.encode_name for field in msgspec.structs.fields(settings_type)}
+def _names(*settings_types: Any) -> set[str]:
+    return {field.encode_name for each in settings_types for field in msgspec.structs.fields(each)}
 
 
 def _function_variables(name: str) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def test_every_function_has_settings() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_template_sets_what_the_function_reads_and_nothing_else(name: str) -> None:
-    assert _function_variables(name).keys() - OF_LIBRARIES == _names(FUNCTIONS[name]) - OF_LAMBDA.keys()
+    assert _function_variables(name).keys() - OF_LIBRARIES == _names(*FUNCTIONS[name]) - OF_LAMBDA.keys()
 
 
 def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
@@ -64,7 +66,8 @@ def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
 def test_the_template_s_values_are_of_the_settings_types(name: str) -> None:
     environ = {key: _as_environ(value) for key, value in _function_variables(name).items()}
 
-    settings.load_settings(FUNCTIONS[name], environ | OF_LAMBDA)
+    for each in FUNCTIONS[name]:
+        settings.load_settings(each, environ | OF_LAMBDA)
 
 
 def test_the_worker_s_values_are_of_the_settings_types() -> None:

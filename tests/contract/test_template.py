@@ -13,6 +13,9 @@ import template_queue_rules as queue_rules
 from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
 from template_mutants import MUTANTS, SOURCE, Mutant
 
+from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
+from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
+
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
 RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
 
@@ -39,6 +42,26 @@ def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
 
 def test_each_rule_has_a_mutant() -> None:
     assert {mutant.rule for mutant in MUTANTS} == set(RULES)
+
+
+def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:
+    queue = expanded("cpu").of_type("SQS::Queue")["NotifyQueue"]
+    function = expanded("cpu").of_type("Lambda::Function")["NotifyFunction"]
+    attempts, age_s = 1, 0
+    while (pause := pause_s(attempts, age_s=age_s, jitter=0.0)) is not None:
+        attempts, age_s = attempts + 1, age_s + pause
+
+    assert queue["MessageRetentionPeriod"] > RETRIED_FOR_S
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > 2 * attempts  # receives that a crash wastes included
+    assert LONGEST_PAUSE_S < 12 * 3600  # SQS hides a message for no longer
+    assert function["Timeout"] >= TOTAL_TIMEOUT_S + 10  # the look-up, and the records
+
+
+def test_webhooks_leave_from_outside_of_any_network_and_trust_no_host_unless_told_to() -> None:
+    function = expanded("cpu").of_type("Lambda::Function")["NotifyFunction"]
+
+    assert "VpcConfig" not in function
+    assert SOURCE["Parameters"]["WebhookTrustedHosts"]["Default"] == ""
 
 
 def test_the_shortest_retention_of_uploads_still_outlives_their_messages() -> None:
@@ -98,4 +121,4 @@ def test_every_parameter_is_described_and_bounded() -> None:
 
 def test_the_expanded_template_is_the_whole_one() -> None:
     assert isinstance(expanded("gpu"), ExpandedTemplate)
-    assert len(expanded("gpu").of_type("Lambda::Function")) == 7
+    assert len(expanded("gpu").of_type("Lambda::Function")) == 8

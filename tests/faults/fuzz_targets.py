@@ -17,9 +17,9 @@ from chance import SEED
 
 from builders import picture
 from lambent.contracts import oip, oip_raw, tfs, tfs_json
+from lambent.contracts.batch_request import BatchSubmission
 from lambent.contracts.content_coding import decode_content
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import BatchSubmission
 from lambent.contracts.media_requests import read_json_items
 from lambent.contracts.multipart import read_files
 from lambent.contracts.tables import read_rows

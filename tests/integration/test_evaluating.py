@@ -11,8 +11,10 @@ import pytest
 from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner, Result
 
+from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import digest
 from lambent_toolkit.cli.main import app
+from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import DataNeeded, ModelFileExchanged
 from lambent_toolkit.modelkit.evaluating.comparison_report import Comparison
 from lambent_toolkit.modelkit.evaluating.contestants import ready_folder, trained_on
@@ -104,6 +106,20 @@ def test_latencies_are_those_of_one_and_two_threads_of_what_lambda_runs(evaluate
     assert [each.threads for each in variants["int8"].latencies] == [1, 2]
     assert all(0 < each.p50_ms <= each.p99_ms for each in variants["int8"].latencies)
     assert variants["keras"].latencies == []
+
+
+def test_throughput_of_both_lanes_is_measured_where_it_runs(evaluated: tuple[Path, Report]) -> None:
+    folder, report = evaluated
+    measured = msgspec.json.decode((folder / "throughput.json").read_bytes(), type=VersionThroughput)
+    published = report.variants[report.published]
+
+    assert measured.served.runtime == published.runtime
+    assert [rate.threads for rate in measured.served.rates] == [1, 2]
+    # Preprocessing is in it: a batch cannot be faster than preparing its items alone.
+    assert 0 < measured.served.of(1).items_per_s < measured.served.prepared_per_s
+    assert (measured.keras.backend, measured.keras.is_gpu) == ("tensorflow", False)
+    assert measured.keras.rows_per_s > 0
+    assert Artifact.read(folder).files["throughput.json"] == (folder / "throughput.json").read_bytes()
 
 
 def test_the_same_evaluation_gives_the_same_figures_again(evaluated: tuple[Path, Report]) -> None:

@@ -96,7 +96,7 @@ def test_a_tflite_file_is_its_own_reference_once_it_is_measured(desk: Path) -> N
 
     assert "lambent evaluate" in refused
     assert "was not imported as .keras" in layers
-    assert artifact.files.keys() == {"model.tflite", "golden.npz", "report.json", "card.md"}
+    assert artifact.files.keys() == {"model.tflite", "golden.npz", "report.json", "card.md", "throughput.json"}
     assert open_gate(check_artifact(artifact), is_forced=False) == ()
     assert answers(artifact) >= 8
 

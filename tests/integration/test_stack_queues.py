@@ -77,6 +77,19 @@ def test_record_looks_as_lambda_makes_it(machinery: LocalStack) -> None:
     assert int(seen["attributes"]["SentTimestamp"]) > 0
 
 
+def test_a_visibility_that_the_function_sets_is_waited_as_its_queue_s_own_would_be(machinery: LocalStack) -> None:
+    seconds = 20 * VISIBILITY_S
+    wish_id = send(machinery, do="hold-once", seconds=seconds)
+    wait_for(lambda: tries(machinery, wish_id), what="the first try")
+    tried_s = time.monotonic()
+
+    wait_for(lambda: marks(machinery, f"done/{wish_id}"), what="the second try")
+
+    assert tries(machinery, wish_id) == [1, 2]
+    # A sixtieth of what the function said; a sixtieth of the queue's own would be less than a second.
+    assert time.monotonic() - tried_s > seconds / 60 - 1.5
+
+
 def test_only_the_failed_record_of_a_batch_comes_back(machinery: LocalStack) -> None:
     entries = [{"Id": str(n), "MessageBody": json.dumps({"id": f"batch{n}-{uuid4().hex[:6]}"})} for n in range(6)]
     failing = json.dumps({"id": f"late-{uuid4().hex[:6]}", "do": "fail-once"})

@@ -29,6 +29,7 @@ from lambent_toolkit.modelkit.errors import (
 )
 from lambent_toolkit.modelkit.recipe import Split, prepare
 from lambent_toolkit.modelkit.recipes import RECIPES
+from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.training import Trained, train
 from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -89,6 +90,54 @@ def test_resumed_training_gives_the_weights_of_one_in_one_go(
     resumed = train(TWO_PHASES, split, folder=tmp_path)
 
     assert (expected.resumed_after, resumed.resumed_after) == (0, kept)
+    assert measured(resumed) == measured(expected)
+    weights = zip(resumed.model.get_weights(), expected.model.get_weights(), strict=True)
+    assert all(np.array_equal(first, second) for first, second in weights)
+
+
+class Asking(CtrlC):
+    """Asks for a stop in the first batch of an epoch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, phase: str, epoch: int) -> None:
+        super().__init__(monkeypatch, phase=phase, epoch=epoch)
+        self.stop = Stop()
+
+    def show(self, done: float, note: str = "") -> None:
+        try:
+            super().show(done, note)
+        except KeyboardInterrupt:
+            self.stop.ask()
+
+
+@pytest.mark.parametrize(("phase", "epoch", "kept"), [("train", 1, 0), ("fine-tune", 1, 2), ("fine-tune", 2, 3)])
+def test_training_asked_to_stop_loses_no_batch_and_gives_the_weights_of_one_in_one_go(
+    split: Split,
+    in_one_go: tuple[Trained, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+    epoch: int,
+    kept: int,
+) -> None:
+    expected, _ = in_one_go
+    watcher, saved = Asking(monkeypatch, phase=phase, epoch=epoch), []
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            TWO_PHASES,
+            split,
+            folder=tmp_path,
+            on_checkpoint=lambda: saved.append(Checkpoints(tmp_path / "checkpoints").newest()),
+            stop=watcher.stop,
+            watcher=watcher,
+        )
+
+    resumed = train(TWO_PHASES, split, folder=tmp_path)
+
+    assert [(len(each.figures), each.batches) for each in saved] == [
+        *((done + 1, 0) for done in range(kept)),
+        (kept, 1),
+    ]
+    assert resumed.resumed_after == kept
     assert measured(resumed) == measured(expected)
     weights = zip(resumed.model.get_weights(), expected.model.get_weights(), strict=True)
     assert all(np.array_equal(first, second) for first, second in weights)

@@ -70,7 +70,7 @@ def only_job(world: World) -> Any:
 def dying_at(world: World, point: int, *, is_done_first: bool) -> Iterator[list[str]]:
     """Let the process die at the ``point``-th call of any port, before it or after it; yield the calls so far."""
     made: list[str] = []
-    ports = (world.data, world.jobs, world.infer_queue, world.notifier)
+    ports = (world.data, world.jobs, world.infer_queue, world.notifier, world.bus)
     methods = [
         (port, name)
         for port in ports

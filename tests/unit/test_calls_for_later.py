@@ -69,7 +69,7 @@ def test_an_accepted_call_is_answered_as_the_door_would() -> None:
     assert [entry["label"] for entry in answer["predictions"][0]["top"]] == ["bright", "dark"]
     assert (shown.stored.content_type, shown.stored.model) == ("application/json", "shade@1")
     assert view(only_job(world)).result == f"/jobs/{job.job_id}/result"
-    assert [message["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
+    assert [message["data"]["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
 
 
 def test_the_version_is_the_one_that_the_label_named_when_the_call_was_accepted() -> None:

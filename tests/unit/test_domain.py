@@ -1,4 +1,4 @@
-"""Names, job states, planning and labels."""
+"""Names, job states and labels."""
 
 from itertools import permutations
 
@@ -6,10 +6,7 @@ import pytest
 
 from lambent.domain import names
 from lambent.domain.job_states import JobState, outcome, states_before
-from lambent.domain.planning import CPU_SHARD_ITEMS, GPU_MIN_ITEMS, MAX_SHARDS, choose_lane, shard_size
-from lambent.errors import LaneUnavailable, ModelNotFound, NameInvalid, UploadKeyInvalid
-
-BOTH = frozenset({"model.tflite", "model.keras"})
+from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
 
 
 @pytest.mark.parametrize("name", ["a", "digits", "my-model_2", "0", "a" * 64])
@@ -87,44 +84,3 @@ def test_states_only_move_forward_whatever_order_they_come_in(order: tuple[JobSt
 )
 def test_the_outcome_follows_the_items(done: int, state: JobState) -> None:
     assert outcome(total=10, done=done) is state
-
-
-@pytest.mark.parametrize(
-    ("asked", "items", "is_gpu_deployed", "files", "lane"),
-    [
-        ("auto", 300, True, BOTH, "cpu"),
-        ("auto", GPU_MIN_ITEMS, True, BOTH, "gpu"),
-        ("auto", GPU_MIN_ITEMS, False, BOTH, "cpu"),
-        ("auto", 1, True, frozenset({"model.keras"}), "gpu"),
-        ("gpu", 1, True, BOTH, "gpu"),
-        ("cpu", 10**6, True, BOTH, "cpu"),
-    ],
-)
-def test_the_lane_is_chosen_with_a_reason(asked, items, is_gpu_deployed, files, lane) -> None:
-    choice = choose_lane(asked, items=items, is_gpu_deployed=is_gpu_deployed, files=files)
-
-    assert choice.lane == lane
-    assert choice.why
-
-
-@pytest.mark.parametrize(
-    ("asked", "is_gpu_deployed", "files"),
-    [
-        ("gpu", False, BOTH),
-        ("gpu", True, frozenset({"model.tflite"})),
-        ("cpu", True, frozenset({"model.keras"})),
-        ("auto", False, frozenset({"model.keras"})),
-    ],
-)
-def test_a_lane_that_cannot_run_the_version_is_refused(asked, is_gpu_deployed, files) -> None:
-    with pytest.raises(LaneUnavailable):
-        choose_lane(asked, items=1, is_gpu_deployed=is_gpu_deployed, files=files)
-
-
-@pytest.mark.parametrize("items", [1, 100, 101, 999_999, 1_000_000, 50_000_000])
-def test_no_job_has_more_shards_than_an_array_takes(items: int) -> None:
-    gpu, cpu = (shard_size(items, lane=lane, preferred=100) for lane in ("gpu", "cpu"))
-
-    assert max(-(-items // gpu), -(-items // cpu)) <= MAX_SHARDS
-    assert gpu >= 100
-    assert cpu >= CPU_SHARD_ITEMS

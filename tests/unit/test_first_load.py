@@ -244,6 +244,7 @@ def test_uploads_are_preprocessed_only_where_preprocessing_is_proven(monkeypatch
         resolver=world.resolver(),
         files=world.files,
         queue=world.infer_queue,
+        batches=world.uploaded_batches,
         max_upload_bytes=1000,
     )
     world.data.objects["inbox/acme/shade/a.png"] = picture(200)

@@ -21,11 +21,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from builders import contract, create_table, golden_vectors, picture
+from builders import LANE_VARIABLES, contract, create_table, golden_vectors, picture
 from lambent.adapters.clients import table
+from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
+from lambent.adapters.webhook_http import HttpWebhookSender
+from lambent.domain.job import Job
+from lambent.domain.job_states import JobState
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord
 from lambent.domain.rollout import moved, new_label
+from lambent.ports import WebhookAnswer
+from lambent.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -34,7 +40,8 @@ CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 20_000,
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
-FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "sweep")
+FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
+QUEUES = ("infer", "batch", "dead", "notify", "notify-dead")
 
 
 @dataclass
@@ -112,17 +119,18 @@ def _build() -> Functions:
     s3, sqs = boto3.client("s3"), boto3.client("sqs")
     for bucket in ("models", "data"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("infer", "batch", "dead")}
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
     topic = boto3.client("sns").create_topic(Name="topic")["TopicArn"]
     create_table("table")
     os.environ.update(
         TABLE_NAME="table", MODELS_BUCKET="models", DATA_BUCKET="data", INFER_QUEUE_URL=queues["infer"],
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
-        BATCH_JOB_QUEUE="", BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
-        MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", INTERPRETER_THREADS="0", MAX_BODY_BYTES="5000",
+        BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
+        MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", MAX_BODY_BYTES="5000",
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", PRELOAD_MODELS="",
-        MAX_UPLOAD_BYTES="6000", SHARD_ITEMS="2", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
-        JOB_STUCK_AFTER_S="60",
+        MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
+        JOB_STUCK_AFTER_S="60", NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
+        WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
     _build_services()
@@ -150,16 +158,20 @@ def _load(function: str) -> ModuleType:
 
 def _build_services() -> None:
     # While the AWS variables are set: the fixture that cleans the environment runs before every test.
-    from lambent.runtime import wiring, wiring_jobs
+    from lambent.runtime import wiring, wiring_jobs, wiring_notify
 
     for make in (
         wiring.predict_service, wiring.repository_service,
-        wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.show_job_service,
+        wiring_jobs.list_jobs_service, wiring_jobs.show_parts_service, wiring_jobs.show_errors_service,
+        wiring_jobs.note_block_service,
+        wiring.identify_service, wiring_jobs.submit_service, wiring_jobs.quote_service, wiring_jobs.show_job_service,
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
+        wiring_notify.deliver_webhook_service, wiring_notify.notify_queue, wiring_notify.notify_dead_letters,
+        wiring_notify.webhook_secret_service,
     ):  # fmt: skip
         make()
     wiring.describe_service("table")
@@ -181,7 +193,8 @@ def _publish() -> None:
     files = {"model.tflite": model.read_bytes(), "golden.npz": golden.to_npz(), "card.md": CARD.encode()}
     publish_version(files, contract(), store=store, registry=registry, clock=clock)
     set_label("shade", "live", 1, registry=registry, clock=clock)
-    table("table").put_item(Item={"pk": "APIKEY#plain", "sk": "TENANT", "tenant": "acme"})
+    for key, tenant in (("plain", "acme"), ("other-tenant", "other")):
+        table("table").put_item(Item={"pk": f"APIKEY#{key}", "sk": "TENANT", "tenant": tenant})
 
 
 def s3_event(key: str) -> str:
@@ -348,6 +361,12 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
         }
     ).encode()
 
+    quoted = functions.http("jobs", "POST", "/jobs", body, query={"dry_run": "true"})
+    assert (quoted[0], quoted[1]["total"], quoted[1]["lane"]) == (200, 3, "cpu")
+    assert functions.received("batch") == []
+    assert functions.http("jobs", "GET", "/jobs/http-1")[0] == 404
+    assert functions.http("jobs", "POST", "/jobs", body, query={"dry_run": "maybe"})[1]["field"] == "dry_run"
+
     status, accepted, headers = functions.http("jobs", "POST", "/jobs", body)
     (message,) = functions.received("batch")
     assert functions.records("dispatch", message["Body"], tenant="acme") == []
@@ -358,6 +377,73 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
     assert (shown["state"], shown["done"], shown["failed"], shown["lane"]) == ("SUCCEEDED", 3, 0, "cpu")
     part = functions.s3.get_object(Bucket="data", Key="jobs/acme/http-1/part-00000.jsonl")["Body"].read()
     assert [json.loads(line)["label"] for line in part.splitlines()] == ["dark", "bright"]
+
+
+def test_results_and_errors_are_read_over_http_by_their_tenant_only(functions: Functions) -> None:
+    for index in range(3):
+        body = b"not a picture" if index == 1 else picture(index)
+        functions.s3.put_object(Bucket="data", Key=f"inputs/acme/read/{index}.png", Body=body)
+    items = [{"id": f"r{index}", "uri": f"s3://data/inputs/acme/read/{index}.png"} for index in range(3)]
+    request = {"schema_version": 1, "id": "read-1", "model": "shade", "lane": "cpu"}
+    manifest = b"\n".join(json.dumps(item).encode() for item in items)
+    functions.s3.put_object(Bucket="data", Key="inputs/acme/read.jsonl", Body=manifest)
+    request["input"] = {"manifest_uri": "s3://data/inputs/acme/read.jsonl"}
+    assert functions.http("jobs", "POST", "/jobs", json.dumps(request).encode())[0] == 202
+    waiting = functions.http("jobs", "GET", "/jobs/read-1")[1]["waiting"]
+    _run_batches(functions)
+
+    listed = functions.http("jobs", "GET", "/jobs", query={"limit": "1"})[1]
+    page = functions.http("jobs", "GET", "/jobs/read-1/results")[1]
+    lines = functions.http_bytes("jobs", "GET", "/jobs/read-1/results", headers={"accept": "application/x-ndjson"})
+    failed = functions.http("jobs", "GET", "/jobs/read-1/errors")[1]
+
+    assert waiting["code"] == "not_planned"
+    assert (listed["jobs"][0]["id"], listed["jobs"][0]["state"]) == ("read-1", "PARTIAL")
+    assert [part["lines"] for part in page["parts"]] == [2, 1]
+    assert "X-Amz-Signature" in page["parts"][0]["url"]
+    assert [json.loads(line)["id"] for line in lines[1].splitlines()] == ["r0", "r1", "r2"]
+    assert (lines[2]["Lambent-Job-State"], "Link" in lines[2]) == ("PARTIAL", False)
+    assert [(error["id"], error["line"]) for error in failed["errors"]] == [("r1", 2)]
+    for path in ("/jobs/{}", "/jobs/{}/results", "/jobs/{}/errors", "/jobs/{}/result"):
+        foreign = functions.http_bytes("jobs", "GET", path.format("read-1"), key="other-tenant")
+        unknown = functions.http_bytes("jobs", "GET", path.format("none-such"), key="other-tenant")
+        assert (foreign, foreign[0]) == (unknown, 404)
+    assert functions.http("jobs", "GET", "/jobs", key="other-tenant")[1] == {"jobs": []}
+
+
+def test_lines_that_do_not_fit_go_on_at_the_linked_address(functions: Functions) -> None:
+    """An answer of 4,000 bytes holds some of these lines only; the job of the test before would fit."""
+    request = {"schema_version": 1, "id": "read-2", "model": "shade", "lane": "cpu"}
+    lines = []
+    for index in range(40):
+        functions.s3.put_object(Bucket="data", Key=f"inputs/acme/many/{index}.png", Body=picture(index))
+        lines.append(json.dumps({"id": f"m{index:02d}", "uri": f"s3://data/inputs/acme/many/{index}.png"}))
+    functions.s3.put_object(Bucket="data", Key="inputs/acme/many.jsonl", Body="\n".join(lines).encode())
+    request["input"] = {"manifest_uri": "s3://data/inputs/acme/many.jsonl"}
+    functions.http("jobs", "POST", "/jobs", json.dumps(request).encode())
+    _run_batches(functions)
+    found, query, answers = [], {}, 0
+    while query is not None:
+        _, body, headers = functions.http_bytes(
+            "jobs", "GET", "/jobs/read-2/results", headers={"accept": "application/x-ndjson"}, query=query
+        )
+        assert len(body) <= 4_000
+        found += [json.loads(line)["id"] for line in body.splitlines()]
+        answers += 1
+        cursor = headers.get("Lambent-Next-Cursor")
+        assert headers.get("Link") == (cursor and f'<?cursor={cursor}>; rel="next"')
+        query = {"cursor": cursor} if cursor else None
+
+    assert found == [f"m{index:02d}" for index in range(40)]
+    assert answers > 1
+
+
+def _run_batches(functions: Functions) -> None:
+    """Hand the batch queue's messages to dispatch and then the shards to infer, until none are left."""
+    for message in functions.received("batch"):
+        functions.records("dispatch", message["Body"], tenant="acme")
+    while messages := functions.received("infer"):
+        functions.records("infer", *[message["Body"] for message in messages])
 
 
 def test_jobs_reads_and_refusals(functions: Functions) -> None:
@@ -479,6 +565,18 @@ def test_a_message_of_no_job_is_dead_with_its_reason(functions: Functions) -> No
     dead = functions.received("dead")
     assert sorted(message["Body"] for message in dead) == ["not json", '{"schema_version": 1}']
     assert {message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead} == {"envelope_invalid"}
+
+
+def test_a_block_of_the_job_queue_is_remembered(functions: Functions) -> None:
+    from lambent.adapters.clients import table
+    from lambent.adapters.dynamodb_blocks import DynamoBlockStore
+
+    detail = {"jobId": "b", "status": "RUNNABLE", "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
+    event = {"detail-type": "Batch Job Queue Blocked", "time": "2026-11-27T08:00:00Z", "detail": detail}
+
+    assert functions.call("job_events", event) is None
+    found = DynamoBlockStore(table("table")).latest()
+    assert (found.batch_job_id, found.reason) == ("b", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
 
 
 def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: Functions) -> None:
@@ -765,7 +863,7 @@ def test_a_body_over_the_limit_is_told_so_even_while_its_model_is_unloaded(funct
     assert "grant" not in body["upload"]
 
 
-@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result", "/uploads/{}"])
+@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/result", "/jobs/{}/results", "/jobs/{}/errors", "/uploads/{}"])
 def test_an_id_that_none_can_be_answers_as_an_unknown_one_and_is_not_looked_up(
     functions: Functions, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -828,3 +926,130 @@ def test_a_request_key_that_is_not_allowed_is_refused_at_every_door(functions: F
         headers = {**_default_headers(path), "Lambent-Request-Key": key}
         status, answer, _ = functions.http(function, "POST", path, body, headers=headers)
         assert (status, answer["code"], answer["field"]) == (422, "request_invalid", "Lambent-Request-Key")
+
+
+def ended_job(job_id: str, **notification: Any) -> str:
+    """Record a job of acme that has failed and asks to be told; return the message of its webhook."""
+    asked = {"notification": notification} if notification else {}
+    text = json.dumps({"schema_version": 1, "id": job_id, "model": "nobody", "input": {"manifest_uri": "s3://x/y"}})
+    now = SystemClock().now()
+    job = Job(
+        tenant="acme", job_id=job_id, state=JobState.FAILED, model="nobody", request_sha256="0" * 64,
+        request=json.dumps(json.loads(text) | asked), created_at=now, updated_at=now, expires_at_s=2_000_000_000,
+    )  # fmt: skip
+    DynamoJobStore(table("table")).create(job)
+    return json.dumps({"tenant": "acme", "job_id": job_id})
+
+
+def shown_webhook(functions: Functions, job_id: str) -> dict[str, Any]:
+    return dict(functions.http("jobs", "GET", f"/jobs/{job_id}")[1]["notification"]["webhook"])
+
+
+def notify(functions: Functions, body: str) -> list[str]:
+    """Take a message off the queue and let the function make one attempt; return what came back."""
+    url = functions.queues["notify"]
+    functions.sqs.send_message(QueueUrl=url, MessageBody=body)
+    (message,) = functions.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+    record = {
+        "messageId": "0", "body": body, "receiptHandle": message["ReceiptHandle"], "eventSource": "aws:sqs",
+        "messageAttributes": {}, "attributes": {"ApproximateReceiveCount": "3"},
+    }  # fmt: skip
+    answer = functions.call("notify", {"Records": [record]})
+    if not answer["batchItemFailures"]:
+        functions.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: WebhookAnswer) -> None:
+    monkeypatch.setattr(HttpWebhookSender, "post", lambda *_: answer)
+
+
+def test_a_webhook_that_is_not_taken_waits_in_its_queue_without_an_error(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answering(monkeypatch, WebhookAnswer(503))
+    body = ended_job("told-later", webhook={"url": "https://example.com/"})
+
+    failed = notify(functions, body)
+
+    assert failed == ["0"]
+    assert "Messages" not in functions.sqs.receive_message(QueueUrl=functions.queues["notify"])
+    assert shown_webhook(functions, "told-later")["state"] == "retrying"
+    assert [(each.levelname, each.message) for each in caplog.records] == [("INFO", "webhook")]
+    functions.sqs.purge_queue(QueueUrl=functions.queues["notify"])
+
+
+@pytest.mark.parametrize(("status", "state", "buried"), [(204, "delivered", 0), (410, "given_up", 1)])
+def test_a_webhook_that_is_over_leaves_its_queue_and_a_given_up_one_its_reason(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, status: int, state: str, buried: int
+) -> None:
+    answering(monkeypatch, WebhookAnswer(status))
+    body = ended_job(f"told-{status}", webhook={"url": "https://example.com/"})
+
+    failed = notify(functions, body)
+
+    dead = functions.received("notify-dead")
+    assert (failed, shown_webhook(functions, f"told-{status}")["state"]) == ([], state)
+    assert [message["Body"] for message in dead] == [body] * buried
+    reasons = [message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead]
+    assert reasons == ["webhook_given_up"] * buried
+
+
+def test_a_notification_of_nobody_goes_to_the_dead_letter_queue_with_its_reason(functions: Functions) -> None:
+    failed = [notify(functions, body) for body in ("no JSON", '{"tenant": "acme", "job_id": "nobody"}')]
+
+    reasons = [each["MessageAttributes"]["reason_code"]["StringValue"] for each in functions.received("notify-dead")]
+    assert (failed, reasons) == ([[], []], ["envelope_invalid"] * 2)
+
+
+def test_a_job_that_asks_for_no_webhook_is_done_with(functions: Functions) -> None:
+    assert notify(functions, ended_job("told-nobody")) == []
+    assert functions.http("jobs", "GET", "/jobs/told-nobody")[1]["notification"] is None
+
+
+def test_a_tenant_sees_its_secret_and_exchanges_it_and_no_cache_keeps_it(functions: Functions) -> None:
+    status, first, headers = functions.http("jobs", "GET", "/webhooks/secret")
+    again = functions.http("jobs", "GET", "/webhooks/secret")[1]
+    _, second, second_headers = functions.http("jobs", "POST", "/webhooks/secret")
+
+    assert (status, again, first["previous_valid_until"]) == (200, first, None)
+    assert len(b64decode(first["secret"].removeprefix("whsec_"))) == 32
+    assert second["secret"] != first["secret"]
+    assert second["previous_valid_until"] > second["created_at"]
+    assert functions.http("jobs", "GET", "/webhooks/secret")[1] == second
+    assert headers["Cache-Control"] == second_headers["Cache-Control"] == "no-store"
+
+
+def test_every_tenant_has_a_secret_of_its_own(functions: Functions) -> None:
+    table("table").put_item(Item={"pk": "APIKEY#others", "sk": "TENANT", "tenant": "others"})
+
+    mine, same, theirs = (
+        functions.http("jobs", "GET", "/webhooks/secret", key=key)[1]["secret"]
+        for key in ("own-key", "plain", "others")
+    )
+
+    assert mine == same
+    assert mine != theirs
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_key_that_may_only_predict_sees_no_secret(functions: Functions, method: str) -> None:
+    table("table").put_item(
+        Item={"pk": "APIKEY#predict-only", "sk": "TENANT", "tenant": "acme", "scopes": frozenset({"predict"})}
+    )
+
+    status, body, _ = functions.http("jobs", method, "/webhooks/secret", key="predict-only")
+
+    assert (status, body["code"], body.get("secret")) == (403, "forbidden_action", None)
+
+
+def test_a_request_whose_webhook_goes_inside_is_refused_at_the_door(functions: Functions) -> None:
+    wanted = {
+        "schema_version": 1, "id": "inside", "model": "shade", "input": {"manifest_uri": "s3://data/inputs/acme/x"},
+        "notification": {"webhook": {"url": "http://169.254.169.254/latest/meta-data/"}},
+    }  # fmt: skip
+
+    status, body, _ = functions.http("jobs", "POST", "/jobs", json.dumps(wanted).encode())
+
+    assert (status, body["code"], body["field"]) == (422, "callback_url_refused", "notification.webhook.url")
+    assert "169" not in json.dumps(body)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from job_steps import JOB, job, ready, run_cpu, submitter
+from job_steps import JOB, job, ready, run_cpu, shower, submitter
 
 from builders import TENANT, picture, request
-from lambent.contracts.jobs import BatchInput, BatchSubmission
+from lambent.contracts.batch_request import BatchInput, BatchSubmission
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage
 from lambent.domain.idempotency import job_id_of
@@ -26,7 +26,6 @@ from lambent.errors import (
     Unavailable,
     UrlRefused,
 )
-from lambent.services.show_job import ShowJobService
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
 
@@ -49,7 +48,7 @@ def test_a_cpu_batch_runs_from_request_to_results() -> None:
     assert (job(world).state, job(world).done, job(world).failed) == (JobState.SUCCEEDED, 5, 0)
     assert world.data.objects[f"{JOB}/errors.jsonl"] == b""
     assert json.loads(world.data.objects[f"{JOB}/manifest.json"])["state"] == "SUCCEEDED"
-    assert [message["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
+    assert [message["data"]["state"] for _, message in world.notifier.announced] == ["SUCCEEDED"]
 
 
 def test_bad_items_are_named_and_the_others_have_results() -> None:
@@ -226,7 +225,7 @@ def test_post_jobs_records_before_it_enqueues_and_repeats_are_the_same_job() -> 
 def test_another_tenants_job_answers_as_an_unknown_one() -> None:
     world = ready()
     world.dispatch()
-    show = ShowJobService(world.jobs)
+    show = shower(world)
 
     with pytest.raises(JobNotFound) as foreign:
         show.show("other", "job-1")

@@ -1,9 +1,11 @@
 """Each fake and its adapter (on moto) keep the same promises."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
+from tempfile import SpooledTemporaryFile
 
 import boto3
 import pytest
@@ -15,27 +17,42 @@ from builders import TENANT, create_table, request
 from lambent.adapters.batch import BatchJobRunner
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.dynamodb_secrets import DynamoSecretStore
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
+from lambent.adapters.eventbridge import EventBridgeNotifier
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
-from lambent.domain.job import JobKind, ShardProgress
+from lambent.domain.job import JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
+from lambent.domain.notification import Notice, job_event
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
 from lambent.domain.signatures import ManifestSignature
+from lambent.domain.throughput import ObservedThroughput
+from lambent.domain.webhook_signing import WebhookSecret
 from lambent.errors import (
     AliasConflict,
     Misconfigured,
     ModelNotFound,
     PayloadTooLarge,
+    SourceChanged,
     SourceGone,
     Unavailable,
     VersionImmutable,
     VersionRetired,
 )
 from lambent.services.submit_job import new_job
-from lambent_toolkit.fakes import FakeClock, FakeJobStore, FakeObjectStore, FakeQueue, FakeRegistry
+from lambent_toolkit.fakes import (
+    FakeClock,
+    FakeJobStore,
+    FakeObjectStore,
+    FakeQueue,
+    FakeRegistry,
+    FakeSecretStore,
+    FakeThroughputStore,
+)
 
 REGION = "eu-west-1"
 CLOCK = FakeClock()
@@ -76,6 +93,11 @@ def jobs(request: pytest.FixtureRequest):
     return FakeJobStore() if request.param == "fake" else DynamoJobStore(request.getfixturevalue("table"))
 
 
+@pytest.fixture(params=["fake", "adapter"])
+def throughputs(request: pytest.FixtureRequest):
+    return FakeThroughputStore() if request.param == "fake" else DynamoThroughputStore(request.getfixturevalue("table"))
+
+
 def version(number: int) -> VersionRecord:
     return VersionRecord(ModelRef("shade", number), "0" * 64, CLOCK.now())
 
@@ -99,6 +121,19 @@ def test_an_object_is_read_as_written_and_its_etag_changes_with_its_bytes(store)
     assert (store.etag("a/b c%.txt"), store.etag("nothing")) == (second.etag, None)
     assert first.etag != second.etag
     assert '"' not in first.etag
+
+
+def test_an_open_file_is_written_as_bytes_are(store) -> None:
+    with SpooledTemporaryFile(10) as file:
+        file.write(b"longer than ten bytes")
+        file.seek(0)
+        assert store.write_once("once", file, content_type="text/plain")
+        file.seek(0)
+        assert not store.write_once("once", file, content_type="text/plain")
+        file.seek(0)
+        store.write("k", file, content_type="text/plain")
+
+    assert (store.read("once").body, store.read("k").body) == (b"longer than ten bytes",) * 2
 
 
 def test_an_object_is_written_once(store) -> None:
@@ -132,6 +167,33 @@ def test_an_object_is_downloaded_into_a_file_with_its_digest(store) -> None:
 
     assert file.getvalue() == body
     assert (found.sha256, found.size_bytes) == (sha256(body).hexdigest(), len(body))
+
+
+def test_the_head_of_an_object_tells_what_reading_it_would(store) -> None:
+    store.write("k", b"12345", content_type="text/csv")
+    stored = store.read("k")
+
+    head = store.head("k")
+
+    assert (head.etag, head.size_bytes, head.content_type) == (stored.etag, 5, "text/csv")
+    assert head.written_at_s == stored.written_at_s
+    assert store.head("nothing") is None
+
+
+def test_an_object_that_was_overwritten_is_not_read_for_the_one_before(store) -> None:
+    store.write("k", b"12345", content_type="text/csv")
+    etag = store.head("k").etag
+    assert store.read_range("k", 1, 3, etag=etag) == b"23"
+    assert store.download("k", BytesIO(), max_bytes=5, etag=etag).size_bytes == 5
+
+    store.write("k", b"54321", content_type="text/csv")
+
+    with pytest.raises(SourceChanged):
+        store.read_range("k", 1, 3, etag=etag)
+    file = BytesIO()
+    with pytest.raises(SourceChanged):
+        store.download("k", file, max_bytes=5, etag=etag)
+    assert file.getvalue() == b""
 
 
 def test_what_is_missing_or_over_the_limit_is_not_downloaded(store) -> None:
@@ -400,6 +462,30 @@ def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
     assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
 
 
+def test_a_shards_row_keeps_what_it_cost_and_what_its_part_is(jobs) -> None:
+    created(jobs)
+    finished = ShardProgress(3, 5, 1, True, CLOCK.now(), busy_s=1.234, part_bytes=77, part_sha256="f" * 64)
+
+    jobs.record_shard(TENANT, "job-1", finished, expires_at_s=1)
+
+    assert jobs.get(TENANT, "job-1").progress == (finished,)
+    assert jobs.shard(TENANT, "job-1", 3) == finished
+    assert jobs.shard(TENANT, "job-1", 2) is None
+    assert jobs.head(TENANT, "job-1").progress == ()
+
+
+def test_only_a_job_that_has_not_ended_gets_another_priority(jobs) -> None:
+    created(jobs)
+
+    assert jobs.set_priority(TENANT, "job-1", 9, at=CLOCK.now())
+    jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
+    assert not jobs.set_priority(TENANT, "job-1", 1, at=CLOCK.now())
+    assert not jobs.set_priority(TENANT, "job-2", 1, at=CLOCK.now())
+
+    assert jobs.head(TENANT, "job-1").priority == 9
+    assert jobs.head(TENANT, "job-2") is None
+
+
 def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     job = created(jobs)
     later = FakeClock(CLOCK.at_s + 1).now()
@@ -408,12 +494,14 @@ def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     assert list(jobs.open_jobs(updated_before=job.updated_at)) == []
     jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=tuple(JobState), at=CLOCK.now())
     assert [found.state for found in jobs.open_jobs(updated_before=later)] == [JobState.FAILED]
+    assert jobs.get(TENANT, "job-1").is_open
     jobs.close(TENANT, "job-1")
     assert list(jobs.open_jobs(updated_before=later)) == []
+    assert not jobs.get(TENANT, "job-1").is_open
 
 
 def test_a_job_whose_record_has_expired_does_not_come_back_as_half_a_row(jobs) -> None:
-    jobs.count_heal(TENANT, "job-1", at=CLOCK.now())
+    jobs.note_heal(TENANT, "job-1", 1, at=CLOCK.now())
     jobs.close(TENANT, "job-1")
 
     assert jobs.get(TENANT, "job-1") is None
@@ -425,8 +513,8 @@ def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
 
     jobs.set_batch_job(TENANT, "job-1", "batch-7")
     jobs.set_batch_job(TENANT, "job-1", "batch-8")
-    for _ in range(3):
-        jobs.count_heal(TENANT, "job-1", at="2027-01-01T00:00:00.000Z")
+    for heals in (1, 2, 3):
+        jobs.note_heal(TENANT, "job-1", heals, at="2027-01-01T00:00:00.000Z")
 
     job = jobs.get(TENANT, "job-1")
     assert (job.batch_job_id, job.heals, job.updated_at) == ("batch-7", 3, "2027-01-01T00:00:00.000Z")
@@ -483,17 +571,141 @@ def test_a_partly_refused_send_is_told(aws: None) -> None:
         SqsQueue(RefusesOne(), "url").send_all([b"a", b"b"])
 
 
-def test_announcements_reach_the_topic(aws: None) -> None:
-    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+def listener(name: str = "listener") -> tuple[str, str]:
+    """Make a queue; return its URL and ARN."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def heard(url: str) -> list[dict]:
+    messages = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def notice() -> Notice:
+    ended = replace(new_job(TENANT, request(), clock=CLOCK, retention_days=30), state=JobState.PARTIAL)
+    return Notice(TENANT, job_event(ended))
+
+
+def test_announcements_reach_the_topic_with_what_subscriptions_filter_by(aws: None) -> None:
+    sns, told = boto3.client("sns"), notice()
     topic = sns.create_topic(Name="topic")["TopicArn"]
-    url = sqs.create_queue(QueueName="listener")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = listener()
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    other, other_arn = listener("failures")
+    only_failures = {"FilterPolicy": json.dumps({"state": ["FAILED"]})}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=other_arn, Attributes=only_failures)
 
-    SnsNotifier(sns, topic).announce("subject", {"job_id": "job-1"})
+    SnsNotifier(sns, topic).announce(told)
 
-    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
-    assert '"job_id' in message["Body"].replace("\\", "")
+    (message,) = heard(url)
+    assert json.loads(message["Message"]) == told.to_dict()
+    assert message["Subject"] == "Lambent job job-1: PARTIAL"
+    assert {name: each["Value"] for name, each in message["MessageAttributes"].items()} == {
+        "tenant": TENANT,
+        "state": "PARTIAL",
+        "model": "shade",
+    }
+    assert heard(other) == []
+
+
+def test_announcements_reach_the_rules_of_the_event_bus(aws: None) -> None:
+    events, told = boto3.client("events"), notice()
+    url, arn = listener()
+    pattern = {"source": ["lambent.jobs"], "detail-type": ["Lambent Job State Change"], "detail": {"tenant": [TENANT]}}
+    events.put_rule(Name="rule", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="rule", Targets=[{"Id": "queue", "Arn": arn}])
+
+    EventBridgeNotifier(events).announce(told)
+
+    (event,) = heard(url)
+    assert (event["source"], event["detail-type"]) == ("lambent.jobs", "Lambent Job State Change")
+    assert event["detail"] == told.to_dict()
+
+
+def test_an_event_that_the_bus_answers_200_to_and_does_not_take_is_a_failure(aws: None) -> None:
+    class RefusesAll:
+        def put_events(self, **_: object) -> dict[str, object]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+
+    with pytest.raises(Unavailable, match="did not take"):
+        EventBridgeNotifier(RefusesAll()).announce(notice())
+
+
+def test_a_message_that_is_held_is_hidden_for_so_long(aws: None) -> None:
+    client = boto3.client("sqs")
+    url, _ = listener()
+    queue = SqsQueue(client, url)
+    queue.send(b"later")
+    (message,) = client.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
+
+    queue.hold(message["ReceiptHandle"], pause_s=0)
+    (again,) = client.receive_message(QueueUrl=url)["Messages"]
+    queue.hold(again["ReceiptHandle"], pause_s=600)
+
+    assert again["MessageId"] == message["MessageId"]
+    assert "Messages" not in client.receive_message(QueueUrl=url)
+
+
+def outcome(state: str, attempts: int) -> WebhookOutcome:
+    return WebhookOutcome(state, attempts, None if state == "retrying" else 200, None, CLOCK.now())
+
+
+def test_a_webhook_that_was_delivered_stays_so_and_a_given_up_one_may_still_be(jobs) -> None:
+    job = new_job(TENANT, request(), clock=CLOCK, retention_days=30)
+    jobs.create(job)
+    states = []
+
+    for state, attempts in (("retrying", 1), ("given_up", 2), ("delivered", 3), ("retrying", 4)):
+        jobs.record_webhook(TENANT, "job-1", outcome(state, attempts))
+        states.append(jobs.get(TENANT, "job-1").webhook)
+
+    assert states == [outcome("retrying", 1), outcome("given_up", 2), outcome("delivered", 3), outcome("delivered", 3)]
+    assert jobs.get(TENANT, "job-1").updated_at == job.updated_at
+
+
+def test_the_ways_by_which_a_job_s_end_was_told_add_up(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=30))
+    before = jobs.get(TENANT, "job-1")
+
+    jobs.note_told(TENANT, "job-1", frozenset({"sns"}))
+    jobs.note_told(TENANT, "job-1", frozenset({"webhook", "sns"}))
+    jobs.note_told(TENANT, "nobody", frozenset({"sns"}))
+
+    assert (before.told, jobs.get(TENANT, "job-1").told) == (frozenset(), {"sns", "webhook"})
+    assert jobs.get(TENANT, "nobody") is None
+
+
+def test_a_webhook_of_a_job_that_has_expired_leaves_no_half_row(jobs) -> None:
+    jobs.record_webhook(TENANT, "nobody", outcome("delivered", 1))
+
+    assert jobs.get(TENANT, "nobody") is None
+
+
+@pytest.fixture(params=["fake", "adapter"])
+def secrets(request: pytest.FixtureRequest):
+    return FakeSecretStore() if request.param == "fake" else DynamoSecretStore(request.getfixturevalue("table"))
+
+
+def test_a_secret_is_read_as_written_by_its_tenant_alone(secrets) -> None:
+    first = WebhookSecret("whsec_one", CLOCK.now())
+    second = first.rotated("whsec_two", at=CLOCK.now(), now_s=CLOCK.epoch_s())
+
+    assert secrets.put(TENANT, first)
+    assert secrets.get(TENANT) == first
+    assert secrets.put(TENANT, second)
+    assert (secrets.get(TENANT), secrets.get("other")) == (second, None)
+
+
+def test_of_two_who_change_a_secret_one_is_told_that_it_lost(secrets) -> None:
+    first = WebhookSecret("whsec_one", CLOCK.now())
+    racers = [first.rotated(name, at=CLOCK.now(), now_s=CLOCK.epoch_s()) for name in ("whsec_a", "whsec_b")]
+
+    assert not secrets.put(TENANT, racers[0])
+    assert [secrets.put(TENANT, first), secrets.put(TENANT, replace(first, current="whsec_other"))] == [True, False]
+    assert [secrets.put(TENANT, racer) for racer in racers] == [True, False]
+    assert secrets.get(TENANT) == racers[0]
 
 
 def test_wrong_names_are_misconfiguration_and_failures_can_be_retried(aws: None) -> None:
@@ -545,3 +757,15 @@ def test_a_job_of_a_call_is_read_as_written(jobs) -> None:
     assert jobs.create(job)
 
     assert jobs.get(TENANT, "job-1") == job
+
+
+def test_observed_throughput_is_read_as_written_and_moves_one_revision_at_a_time(throughputs) -> None:
+    first = ObservedThroughput(ModelRef("shade", 7), "cpu", 303.25, "1769 MiB", 1769, CLOCK.now(), TENANT, "job-1")
+    second = replace(first, items_per_s=0.1, memory_mib=None, job_id="job-2", revision=2)
+
+    written = [throughputs.observe(each) for each in (second, first, first, second, replace(second, job_id="late"))]
+
+    assert written == [False, True, False, True, False]
+    assert throughputs.observed(ModelRef("shade", 7), "cpu") == second
+    assert throughputs.observed(ModelRef("shade", 7), "gpu") is None
+    assert throughputs.observed(ModelRef("shade", 8), "cpu") is None

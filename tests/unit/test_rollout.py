@@ -317,6 +317,7 @@ def upload(world: World, body: bytes) -> ModelRef:
         resolver=world.resolver(0.0),
         files=world.files,
         queue=world.infer_queue,
+        batches=world.uploaded_batches,
         max_upload_bytes=10_000,
     )
     assert service.ingest(Upload(key, "")) is None

@@ -87,7 +87,7 @@ def test_every_error_has_a_status_and_only_retryable_ones_say_so(error: type[Lam
 
     assert 400 <= status_of(error("x")) <= 503
     assert body["error"] == body["detail"] == "What went wrong."
-    assert body["retryable"] == issubclass(error, errors.Unavailable | errors.InProgress)
+    assert body["retryable"] == issubclass(error, errors.Unavailable | errors.InProgress | errors.ShardFailed)
     assert {
         "type",
         "title",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,10 +19,12 @@ from moto import mock_aws
 from builders import TENANT, World, create_table, picture
 from lambent.adapters.dynamodb_grants import DynamoGrantStore
 from lambent.adapters.s3_links import S3Links
-from lambent.contracts.uploads import GrantView, UploadRequest
+from lambent.contracts.decoding import decode_json
+from lambent.contracts.uploads import GrantView, InputRequest, UploadRequest
 from lambent.domain.model import digest
 from lambent.domain.uploads import GRANT_S
-from lambent.errors import LambentError, ModelNotFound, PayloadTooLarge, UploadNotFound
+from lambent.errors import LambentError, ModelNotFound, PayloadTooLarge, RequestInvalid, UploadNotFound
+from lambent.services.grant_input import GrantInputService
 from lambent.services.grant_upload import GrantUploadService
 from lambent.services.ingest import IngestService, Upload
 from lambent.services.show_upload import ShowUploadService
@@ -60,6 +62,7 @@ def send(world: World, granted: GrantView, body: bytes, *, content_type: str = "
         resolver=world.resolver(0.0),
         files=world.files,
         queue=world.infer_queue,
+        batches=world.uploaded_batches,
         max_upload_bytes=MAX_BYTES,
     )
     return service.ingest(Upload(key, world.data.read(key).etag))
@@ -280,3 +283,42 @@ def test_a_link_reads_one_object_as_one_type_for_its_time() -> None:
     assert query["response-content-encoding"] == "gzip"
     assert address.path.endswith("/answers/acme/a%20b")
     assert query["X-Amz-Signature"] == signature(date[:8], text)
+
+
+def test_a_batch_input_is_granted_for_these_bytes_at_a_place_of_the_tenant_alone() -> None:
+    world = World()
+    service = GrantInputService(data=world.data, links=FakeLinkMaker(), clock=world.clock)
+    wanted = InputRequest(content_type="text/csv", sha256="ab" * 32, size_bytes=300, name="items.csv")
+
+    granted, foreign = service.grant(TENANT, wanted), service.grant("other", wanted)
+
+    key = f"inputs/{TENANT}/{'ab' * 16}/items.csv"
+    assert granted.uri == f"s3://fake-bucket/{key}"
+    assert granted.then.body == {"input": {"uri": granted.uri}}
+    assert granted.upload.fields == {
+        "key": key,
+        "Content-Type": "text/csv",
+        "x-amz-checksum-algorithm": "SHA256",
+        "x-amz-checksum-sha256": b64encode(bytes.fromhex("ab" * 32)).decode(),
+        "range": "300-300",
+        "expires_s": "900",
+    }
+    assert foreign.uri == granted.uri.replace(TENANT, "other")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "../x.csv"},
+        {"name": ""},
+        {"size_bytes": 0},
+        {"size_bytes": 5 * 10**9 + 1},
+        {"sha256": "AB" * 32},
+        {"content_type": "text/csv; charset=utf-8"},
+    ],
+)
+def test_an_input_that_is_not_named_exactly_is_refused(changes: dict) -> None:
+    wanted = {"content_type": "text/csv", "sha256": "ab" * 32, "size_bytes": 300, "name": "items.csv", **changes}
+
+    with pytest.raises(RequestInvalid):
+        decode_json(json.dumps(wanted), InputRequest, what="input request")

@@ -23,6 +23,7 @@ def ingest(world: World) -> IngestService:
         resolver=world.resolver(),
         files=world.files,
         queue=world.infer_queue,
+        batches=world.uploaded_batches,
         max_upload_bytes=5_000,
     )
 

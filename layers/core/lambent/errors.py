@@ -33,6 +33,9 @@ LambentError
 │   ├── EnvelopeInvalid          envelope_invalid
 │   ├── ManifestInvalid          manifest_invalid
 │   ├── JobIdReused              job_id_reused
+│   ├── OutputExists             output_exists
+│   ├── DeadlineExceeded         deadline_exceeded
+│   ├── NothingFailed            nothing_failed
 │   └── LaneUnavailable          lane_unavailable
 ├── NotFound                     what was named does not exist, or not for this caller
 │   ├── RouteNotFound            route_not_found
@@ -47,8 +50,13 @@ LambentError
 │   ├── VersionRetired           version_retired
 │   ├── VersionInUse             version_in_use
 │   ├── AliasConflict            alias_conflict
+│   ├── JobHasEnded              job_has_ended
+│   ├── PriorityFixed            priority_fixed
 │   └── InProgress               in_progress
+├── ShardFailed                  shard_failed: an item's shard ended without results; a retry may help
 ├── Unavailable                  a dependency failed; retrying helps
+│   └── Interrupted              interrupted
+├── MemoryExhausted              memory_exhausted
 ├── ModelNotReady                model_not_ready
 ├── BrokenArtifact               a model version cannot be served
 │   ├── ModelIntegrityFailed     model_integrity_failed
@@ -371,6 +379,27 @@ class LaneUnavailable(InvalidInput):
     title = "Lane not available"
 
 
+class OutputExists(InvalidInput):
+    """Where a job's outputs would lie, lie those of another."""
+
+    code = "output_exists"
+    title = "Output exists"
+
+
+class DeadlineExceeded(InvalidInput):
+    """A deadline has passed."""
+
+    code = "deadline_exceeded"
+    title = "Deadline exceeded"
+
+
+class NothingFailed(InvalidInput):
+    """A retry of a job in which nothing failed."""
+
+    code = "nothing_failed"
+    title = "Nothing to retry"
+
+
 class NotFound(LambentError):
     """What was named does not exist for this caller."""
 
@@ -463,6 +492,20 @@ class AliasConflict(Conflict):
     title = "Label was changed by somebody else"
 
 
+class JobHasEnded(Conflict):
+    """The job cannot be changed any more."""
+
+    code = "job_has_ended"
+    title = "Job has ended"
+
+
+class PriorityFixed(Conflict):
+    """The job's lane takes no change of priority."""
+
+    code = "priority_fixed"
+    title = "Priority is fixed"
+
+
 class InProgress(Conflict):
     """The same request is being worked on at this moment."""
 
@@ -471,12 +514,37 @@ class InProgress(Conflict):
     is_retryable = True
 
 
+class ShardFailed(LambentError):
+    """The outcome of items whose shard ended without results: its process was killed, or gave up."""
+
+    code = "shard_failed"
+    title = "Shard failed"
+    is_retryable = True
+    is_final = True
+
+
 class Unavailable(LambentError):
     """A dependency failed or throttled; the same request may succeed later."""
 
     code = "unavailable"
     title = "Temporarily unavailable"
     is_retryable = True
+
+
+class Interrupted(Unavailable):
+    """The host stops before the work is done; what is finished is kept, and the work goes on elsewhere."""
+
+    code = "interrupted"
+    title = "Interrupted"
+    gained = 0  # items that this attempt has finished
+
+
+class MemoryExhausted(LambentError):
+    """The host or its accelerator has too little memory for this input."""
+
+    code = "memory_exhausted"
+    title = "Not enough memory"
+    is_final = True
 
 
 class ModelNotReady(LambentError):

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent.domain.caller import Caller
-    from lambent.domain.job import Job, ShardProgress
+    from lambent.domain.job import Job, ShardProgress, WebhookOutcome
+    from lambent.domain.job_list import JobFilter, JobList, JobPlace
     from lambent.domain.job_states import JobState
     from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
+    from lambent.domain.notification import Notice
+    from lambent.domain.throughput import ObservedThroughput
     from lambent.domain.uploads import UploadGrant
+    from lambent.domain.waiting import LaneCondition, QueueBlock, QueueDepth
+    from lambent.domain.webhook_signing import WebhookSecret
+    from lambent.domain.webhook_url import WebhookAddress
     from lambent.errors import BrokenArtifact
 
 
@@ -39,6 +45,16 @@ class ListedObject:
 
 
 @dataclass(frozen=True)
+class ObjectHead:
+    """What is told of an object without its bytes; see `StoredObject`."""
+
+    etag: str
+    size_bytes: int
+    content_type: str
+    written_at_s: float
+
+
+@dataclass(frozen=True)
 class Downloaded:
     """What was written to a file: its sha256 in lower-case hex, and its size."""
 
@@ -53,27 +69,46 @@ class ObjectStore(Protocol):
         """Return the object; raises SourceGone (no such key), PayloadTooLarge (over ``max_bytes``, not downloaded)."""
         ...
 
-    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+    def head(self, key: str) -> ObjectHead | None:
+        """Return what is told of an object, or None if there is none."""
+        ...
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int, etag: str | None = None) -> Downloaded:
         """Write the object to an open file piece by piece, never holding it in memory.
 
         Raises
         ------
         SourceGone        no such key
+        SourceChanged     the object has another etag than ``etag``; nothing was downloaded
         PayloadTooLarge   over ``max_bytes``; nothing was downloaded
         OSError           the file takes no more
         """
+        ...
+
+    def read_range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
+        """Return bytes ``start`` to before ``stop``, fewer where the object ends; ``start`` lies inside it.
+
+        Raises
+        ------
+        SourceGone      no such key, or no such byte
+        SourceChanged   the object has another etag than ``etag``
+        """
+        ...
+
+    def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Write the rest of an open file piece by piece, replacing what was there; all of it appears at once."""
         ...
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
         ...
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
-        """Write unless the key exists; return whether this call wrote it."""
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
+        """Write bytes, or an open file from its beginning, unless the key exists; return whether this call wrote it."""
         ...
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Write, replacing what was there."""
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
+        """Write bytes, or an open file from its beginning, replacing what was there."""
         ...
 
     def delete(self, key: str) -> None:
@@ -168,6 +203,18 @@ class JobStore(Protocol):
         """Return the job with its shards' progress."""
         ...
 
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress, which is one row however many shards it has."""
+        ...
+
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
+        ...
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended; return whether it was changed."""
+        ...
+
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
     ) -> bool:
@@ -178,8 +225,20 @@ class JobStore(Protocol):
         """Remember the AWS Batch job that runs this job; the first one remembered stays."""
         ...
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
+        ...
+
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
+        ...
+
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        ...
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
         ...
 
     def close(self, tenant: str, job_id: str) -> None:
@@ -192,6 +251,63 @@ class JobStore(Protocol):
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        ...
+
+
+class JobCatalogue(Protocol):
+    """Lists of jobs. All methods raise Unavailable when the table fails or throttles."""
+
+    def jobs(self, tenant: str, wanted: JobFilter, *, limit: int, after: JobPlace | None) -> JobList:
+        """Return at most ``limit`` of a tenant's jobs, the newest first.
+
+        A filter that passes over many jobs ends the list early, with a place from which to go on: the work of one call
+        is bounded. An index answers, so that a job of this second may be missing for a moment.
+        """
+        ...
+
+
+class ThroughputStore(Protocol):
+    """What finished jobs have shown of versions. All methods raise Unavailable when the table fails or throttles."""
+
+    def observed(self, ref: ModelRef, lane: str) -> ObservedThroughput | None:
+        """Return what finished jobs of a version have shown on a lane, None before the first."""
+        ...
+
+    def observe(self, record: ObservedThroughput) -> bool:
+        """Replace revision ``record.revision - 1``, or write the first; return whether it was still that one."""
+        ...
+
+
+class BlockStore(Protocol):
+    """What AWS Batch has told of a blocked job queue. All methods raise Unavailable."""
+
+    def record(self, block: QueueBlock, *, expires_at_s: int) -> None:
+        """Remember a block, unless a later one is remembered."""
+        ...
+
+    def latest(self) -> QueueBlock | None:
+        """Return the block that was told last, which may be over."""
+        ...
+
+
+class QueueGauge(Protocol):
+    """How full a queue is."""
+
+    def depth(self) -> QueueDepth:
+        """Return about how many messages wait and are worked on; raises Unavailable."""
+        ...
+
+
+class LaneWatch(Protocol):
+    """What the container service tells of a job that does not run."""
+
+    def condition(self, batch_job_id: str, *, block: QueueBlock | None) -> LaneCondition | None:
+        """Return the job's condition and its lane's, None once the service has forgotten the job; raises Unavailable.
+
+        Parameters
+        ----------
+        block   what was told of the queue; it counts while the job that blocked it waits still
+        """
         ...
 
 
@@ -256,12 +372,52 @@ class JobRunner(Protocol):
         """Return the job's AWS Batch status, or None once the service has forgotten it."""
         ...
 
+    def terminate(self, batch_job_id: str, *, reason: str) -> None:
+        """Stop a job and all its children; one that has ended or is forgotten is fine."""
+        ...
+
+
+class MessageHold(Protocol):
+    """A queue's hold on a message that is being worked on."""
+
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Hide the message of this receipt for so long from now, at most 12 hours; raises Unavailable."""
+        ...
+
 
 class Notifier(Protocol):
-    """Where the end of a job is announced."""
+    """Where operators hear of the end of a job."""
 
-    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
-        """Publish; raises Unavailable."""
+    def announce(self, notice: Notice) -> None:
+        """Publish; raises Unavailable unless it was taken."""
+        ...
+
+
+@dataclass(frozen=True)
+class WebhookAnswer:
+    """What became of one attempt: the receiver's status, or why there is none, in words without addresses."""
+
+    status: int | None
+    error: str | None = None
+
+
+class WebhookSender(Protocol):
+    """The way to receivers of webhooks."""
+
+    def post(self, address: WebhookAddress, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
+        """Send one request and wait for the status, not longer than for a bounded time; follows no redirect."""
+        ...
+
+
+class SecretStore(Protocol):
+    """The secrets that sign tenants' webhooks. All methods raise Unavailable when the table fails or throttles."""
+
+    def get(self, tenant: str) -> WebhookSecret | None:
+        """Return a tenant's secret, if it has one yet."""
+        ...
+
+    def put(self, tenant: str, secret: WebhookSecret) -> bool:
+        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did."""
         ...
 
 

@@ -10,16 +10,23 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from lambent.contracts.model import ModelContract
+from lambent.contracts.notifications import WEBHOOK_DELIVERED
 from lambent.contracts.tensor import Array
 from lambent.domain.caller import Caller
-from lambent.domain.job import Job, ShardProgress
+from lambent.domain.job import Job, ShardProgress, WebhookOutcome
+from lambent.domain.job_list import JobFilter, JobList, JobPlace, JobSummary
 from lambent.domain.job_states import JobState
 from lambent.domain.model import TFLITE_FILE, Change, LabelRecord, ModelRef, VersionRecord
+from lambent.domain.notification import Notice
 from lambent.domain.rollout import why_refused
+from lambent.domain.throughput import ObservedThroughput
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant
-from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceGone, VersionImmutable
-from lambent.ports import Downloaded, ListedObject, StoredObject
+from lambent.domain.waiting import LaneCondition, QueueBlock, QueueDepth
+from lambent.domain.webhook_signing import WebhookSecret
+from lambent.domain.webhook_url import WebhookAddress
+from lambent.errors import BrokenArtifact, PayloadTooLarge, SourceChanged, SourceGone, VersionImmutable
+from lambent.ports import Downloaded, ListedObject, ObjectHead, StoredObject, WebhookAnswer
 
 
 @dataclass
@@ -62,31 +69,56 @@ class FakeObjectStore:
             raise PayloadTooLarge("The object is too large.", limit=max_bytes, got=len(body))
         return StoredObject(body, _etag(body), self.content_types.get(key, ""), self.clock.epoch_s())
 
-    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+    def head(self, key: str) -> ObjectHead | None:
+        """Return what is told of an object, or None if there is none."""
+        self.before_call("head", key)
+        if key not in self.objects:
+            return None
+        body, content_type = self.objects[key], self.content_types.get(key, "")
+        return ObjectHead(_etag(body), len(body), content_type, self.written_at_s.get(key, self.clock.epoch_s()))
+
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int, etag: str | None = None) -> Downloaded:
         """Write the object to an open file."""
-        body = self.read(key, max_bytes=max_bytes).body
+        body = self._read_same(key, etag, max_bytes=max_bytes)
         file.write(body)
         return Downloaded(sha256(body).hexdigest(), len(body))
+
+    def read_range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
+        """Return some bytes of an object."""
+        body = self._read_same(key, etag)
+        if start >= len(body) > 0:
+            raise SourceGone("The object does not exist, or is shorter than it was.")
+        return body[start:stop]
+
+    def _read_same(self, key: str, etag: str | None, *, max_bytes: int | None = None) -> bytes:
+        stored = self.read(key)
+        if etag not in (None, stored.etag):
+            raise SourceChanged("The object was overwritten before it was read.")
+        return self.read(key, max_bytes=max_bytes).body
+
+    def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Write the rest of an open file."""
+        self.write(key, file.read(), content_type=content_type)
 
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
         self.before_call("etag", key)
         return _etag(self.objects[key]) if key in self.objects else None
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
         """Write unless the key exists."""
         self.before_call("write_once", key)
         if key in self.objects:
             return False
-        self.objects[key] = body
+        self.objects[key] = body if isinstance(body, bytes) else body.read()
         self.content_types[key] = content_type
         self.written_at_s[key] = self.clock.epoch_s()
         return True
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write, replacing what was there."""
         self.before_call("write", key)
-        self.objects[key] = body
+        self.objects[key] = body if isinstance(body, bytes) else body.read()
         self.content_types[key] = content_type
         self.written_at_s[key] = self.clock.epoch_s()
 
@@ -221,7 +253,26 @@ class FakeJobStore:
 
     def get(self, tenant: str, job_id: str) -> Job | None:
         """Return the job with its shards' progress."""
-        return self.jobs.get((tenant, job_id))
+        job = self.jobs.get((tenant, job_id))
+        return None if job is None else replace(job, is_open=(tenant, job_id) not in self.closed)
+
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress."""
+        job = self.get(tenant, job_id)
+        return None if job is None else replace(job, progress=())
+
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
+        job = self.get(tenant, job_id)
+        return next((known for known in job.progress if known.shard == shard), None) if job else None
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.state.is_terminal:
+            return False
+        self.jobs[(tenant, job_id)] = replace(job, priority=priority, updated_at=at)
+        return True
 
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
@@ -238,11 +289,31 @@ class FakeJobStore:
         job = self.jobs[(tenant, job_id)]
         self.jobs[(tenant, job_id)] = replace(job, batch_job_id=job.batch_job_id or batch_job_id)
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard that was never sent."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.state.is_terminal or job.shards is None or job.next_shard >= job.shards:
+            return None
+        self.jobs[(tenant, job_id)] = replace(job, next_shard=job.next_shard + 1)
+        return job.next_shard
+
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job."""
         job = self.jobs.get((tenant, job_id))
         if job is not None:
-            self.jobs[(tenant, job_id)] = replace(job, heals=job.heals + 1, updated_at=at)
+            self.jobs[(tenant, job_id)] = replace(job, heals=heals, updated_at=at)
+
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        job = self.jobs.get((tenant, job_id))
+        if job is not None:
+            self.jobs[(tenant, job_id)] = replace(job, told=job.told | ways)
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
+        job = self.jobs.get((tenant, job_id))
+        if job is not None and (job.webhook is None or job.webhook.state != WEBHOOK_DELIVERED):
+            self.jobs[(tenant, job_id)] = replace(job, webhook=outcome)
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -261,6 +332,85 @@ class FakeJobStore:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]
         yield from sorted(jobs, key=lambda job: job.updated_at)
+
+
+@dataclass
+class FakeJobCatalogue:
+    """Lists of the jobs of a `FakeJobStore`."""
+
+    store: FakeJobStore
+
+    def jobs(self, tenant: str, wanted: JobFilter, *, limit: int, after: JobPlace | None) -> JobList:
+        """Return at most ``limit`` of a tenant's jobs, the newest first."""
+        mine = [_summary(job) for (owner, _), job in self.store.jobs.items() if owner == tenant]
+        place = {job.job_id: JobPlace(job.created_at, job.job_id) for job in mine}
+        rest = sorted((job for job in mine if wanted.takes(job)), key=lambda job: place[job.job_id], reverse=True)
+        rest = [job for job in rest if after is None or place[job.job_id] < after]
+        page = rest[:limit]
+        return JobList(page, place[page[-1].job_id] if len(rest) > limit else None)
+
+
+def _summary(job: Job) -> JobSummary:
+    return JobSummary(
+        job_id=job.job_id,
+        kind=job.kind,
+        state=job.state,
+        model=job.model,
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        version=job.version,
+        lane=job.lane,
+        total=job.total,
+        done=job.final_done,
+        failed=job.final_failed,
+    )
+
+
+@dataclass
+class FakeThroughputStore:
+    """Observed throughput in a dict by version and lane."""
+
+    records: dict[tuple[ModelRef, str], ObservedThroughput] = field(default_factory=dict)
+
+    def observed(self, ref: ModelRef, lane: str) -> ObservedThroughput | None:
+        """Return what finished jobs of a version have shown on a lane."""
+        return self.records.get((ref, lane))
+
+    def observe(self, record: ObservedThroughput) -> bool:
+        """Replace revision ``record.revision - 1``, or write the first."""
+        known = self.records.get((record.ref, record.lane))
+        if (known.revision if known else 0) != record.revision - 1:
+            return False
+        self.records[record.ref, record.lane] = record
+        return True
+
+
+@dataclass
+class FakeBlockStore:
+    """The latest block of a queue."""
+
+    block: QueueBlock | None = None
+
+    def record(self, block: QueueBlock, *, expires_at_s: int) -> None:
+        """Remember a block, unless a later one is remembered."""
+        if self.block is None or self.block.at < block.at:
+            self.block = block
+
+    def latest(self) -> QueueBlock | None:
+        """Return the block that was told last."""
+        return self.block
+
+
+@dataclass
+class FakeLaneWatch:
+    """Conditions by the job's id, set by the test."""
+
+    conditions: dict[str, LaneCondition] = field(default_factory=dict)
+
+    def condition(self, batch_job_id: str, *, block: QueueBlock | None) -> LaneCondition | None:
+        """Return the job's condition."""
+        found = self.conditions.get(batch_job_id)
+        return replace(found, blocked_by=block.reason) if found is not None and block is not None else found
 
 
 @dataclass
@@ -299,6 +449,12 @@ class FakeQueue:
     """Messages in a list."""
 
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+
+    def depth(self) -> QueueDepth:
+        """Return how many messages wait, and what the test says is being worked on."""
+        return QueueDepth(len(self.sent), self.in_flight)
 
     def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
         """Enqueue a message."""
@@ -309,6 +465,10 @@ class FakeQueue:
         for body in bodies:
             self.send(body)
 
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Remember for how long the message of this receipt is hidden."""
+        self.held[receipt] = pause_s
+
 
 @dataclass
 class FakeJobRunner:
@@ -316,6 +476,7 @@ class FakeJobRunner:
 
     submitted: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
+    terminated: dict[str, str] = field(default_factory=dict)
 
     def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
         """Remember a job and return its id."""
@@ -330,6 +491,10 @@ class FakeJobRunner:
         """Return the job's status."""
         return self.statuses.get(batch_job_id)
 
+    def terminate(self, batch_job_id: str, *, reason: str) -> None:
+        """Remember that a job was stopped, and why."""
+        self.terminated[batch_job_id] = reason
+
 
 @dataclass
 class FakeNotifier:
@@ -337,9 +502,41 @@ class FakeNotifier:
 
     announced: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
+    def announce(self, notice: Notice) -> None:
         """Remember an announcement."""
-        self.announced.append((subject, dict(message)))
+        self.announced.append((notice.subject, notice.to_dict()))
+
+
+@dataclass
+class FakeWebhookSender:
+    """Requests in a list; each is answered by the next of ``answers``, and by 200 when there is none left."""
+
+    answers: list[WebhookAnswer] = field(default_factory=list)
+    requests: list[tuple[WebhookAddress, bytes, dict[str, str]]] = field(default_factory=list)
+
+    def post(self, address: WebhookAddress, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
+        """Remember a request and answer it."""
+        self.requests.append((address, body, dict(headers)))
+        return self.answers.pop(0) if self.answers else WebhookAnswer(200)
+
+
+@dataclass
+class FakeSecretStore:
+    """Webhook secrets in a dict."""
+
+    secrets: dict[str, WebhookSecret] = field(default_factory=dict)
+
+    def get(self, tenant: str) -> WebhookSecret | None:
+        """Return a tenant's secret."""
+        return self.secrets.get(tenant)
+
+    def put(self, tenant: str, secret: WebhookSecret) -> bool:
+        """Write a secret that follows the stored revision."""
+        known = self.secrets.get(tenant)
+        if secret.revision != (known.revision if known else 0) + 1:
+            return False
+        self.secrets[tenant] = secret
+        return True
 
 
 @dataclass

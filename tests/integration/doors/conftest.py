@@ -17,7 +17,8 @@ from boto3.dynamodb.conditions import Key
 
 from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
-from lambent.contracts.jobs import BatchInput, Plan
+from lambent.contracts.batch_request import BatchInput
+from lambent.contracts.jobs import Plan
 from lambent.contracts.model import Classification
 from lambent.domain.job_states import JobState
 from lambent.domain.model import GOLDEN_FILE
@@ -161,6 +162,15 @@ class Product:
         self.put(f"inputs/{tenant}/{name}.jsonl", "\n".join(lines).encode())
         return f"s3://{self.data}/inputs/{tenant}/{name}.jsonl"
 
+    def end_job(self, job_id: str, **changes: object) -> None:
+        """Record a job of EVENT_TENANT that has failed, of which nobody was told."""
+        wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"), **changes)
+        job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
+        jobs = DynamoJobStore(self.table)
+        jobs.create(job)
+        jobs.transition(EVENT_TENANT, job_id, JobState.FAILED, allowed=[JobState.QUEUED], at=job.updated_at)
+        jobs.close(EVENT_TENANT, job_id)
+
     def plan_gpu_job(self, job_id: str) -> None:
         """Record a planned GPU-lane job of one item that nobody has submitted."""
         rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{EVENT_TENANT}#{job_id}"))["Items"]
@@ -172,6 +182,7 @@ class Product:
         job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
         jobs = DynamoJobStore(self.table)
         jobs.create(job)
+        item = b'{"id":"a","key":"inputs/demo/a.png","line":1}\n'
         plan = Plan(
             tenant=EVENT_TENANT,
             job_id=job_id,
@@ -181,12 +192,16 @@ class Product:
             total=1,
             shards=1,
             shard_items=1,
-            items_sha256="0" * 64,
+            items_file="items.jsonl",
+            offsets=[0, len(item)],
+            concurrency=1,
+            output=wanted.output_options,
+            accepted_at=job.created_at,
             expires_at_s=job.expires_at_s,
             why="test",
         )
         self.put(job_key(EVENT_TENANT, job_id, "plan.json"), msgspec.json.encode(plan))
-        self.put(job_key(EVENT_TENANT, job_id, plan.shard_file(0)), b'{"id":"a","key":"inputs/demo/a.png","line":1}\n')
+        self.put(job_key(EVENT_TENANT, job_id, plan.items_file), item)
         jobs.transition(
             EVENT_TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=job.updated_at, total=1, shards=1
         )

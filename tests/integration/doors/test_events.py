@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from published import publish_shade
 
+from lambent.contracts.notifications import JobNotification, WebhookTarget
+
 EVENTS = Path(__file__).parents[3] / "events"
 
 
@@ -85,6 +87,13 @@ def grants_upload(product: Any, answer: Any) -> None:
     assert body["then"] == {"method": "GET", "path": f"/uploads/{body['id']}"}
 
 
+def grants_input(product: Any, answer: Any) -> None:
+    assert answer["statusCode"] == 201
+    granted = json.loads(answer["body"])
+    assert granted["uri"] == f"s3://{product.data}/inputs/demo/{'0' * 32}/items.csv"
+    assert granted["upload"]["fields"]["key"] == f"inputs/demo/{'0' * 32}/items.csv"
+
+
 def accepts_job(product: Any, answer: Any) -> None:
     headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
     assert (answer["statusCode"], headers["Location"]) == (202, "/jobs/event-http")
@@ -94,6 +103,16 @@ def accepts_job(product: Any, answer: Any) -> None:
 def lists_digits(product: Any, answer: Any) -> None:
     assert answer["statusCode"] == 200
     assert "digits" in json.loads(answer["body"])["models"]
+
+
+def lists_failed_jobs(product: Any, answer: Any) -> None:
+    assert answer["statusCode"] == 200
+    assert {job["state"] for job in json.loads(answer["body"])["jobs"]} <= {"FAILED"}
+
+
+def remembers_block(product: Any, answer: Any) -> None:
+    row = product.table.get_item(Key={"pk": "LANE#gpu", "sk": "BLOCKED"})["Item"]
+    assert row["reason"].startswith("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
 
 
 def shows_card(product: Any, answer: Any) -> None:
@@ -133,10 +152,10 @@ def job_failed(job_id: str, code: str) -> Callable[[Any, Any], None]:
     return check
 
 
-def dead_letter(code: str) -> Callable[[Any, Any], None]:
+def dead_letter(code: str, queue: str = "batch_dead_letter") -> Callable[[Any, Any], None]:
     def check(product: Any, answer: Any) -> None:
         assert answer == {"batchItemFailures": []}
-        product.wait_for_dead_letter("batch_dead_letter", code)
+        product.wait_for_dead_letter(queue, code)
 
     return check
 
@@ -163,6 +182,30 @@ def plan_tracked_job(product: Any) -> None:
     product.plan_gpu_job("event-tracked")
 
 
+def end_told_job(product: Any) -> None:
+    product.end_job("event-told")
+
+
+def end_job_with_webhook(product: Any) -> None:
+    product.end_job("event-webhook", notification=JobNotification(webhook=WebhookTarget(url="http://localhost:1/")))
+
+
+def waits_for_its_receiver(product: Any, answer: Any) -> None:
+    comes_back(product, answer)
+    webhook = product.job("event-webhook")["notification"]["webhook"]
+    assert (webhook["state"], webhook["last_error"]) == ("retrying", "No connection.")
+
+
+def shows_secret(*, is_rotated: bool) -> Callable[[Any, Any], None]:
+    def check(product: Any, answer: Any) -> None:
+        body = json.loads(answer["body"])
+        assert answer["statusCode"] == 200
+        assert body["secret"].startswith("whsec_")
+        assert not is_rotated or body["previous_valid_until"] > body["created_at"]
+
+    return check
+
+
 OUTCOMES = {
     "predict.png": Outcome("predict", predicts_seven),
     "predict.infer": Outcome("predict", infers_seven),
@@ -186,11 +229,19 @@ OUTCOMES = {
     "jobs.not_json": Outcome("jobs", answers(400, code="json_invalid")),
     "jobs.tenant_in_body": Outcome("jobs", answers(422, code="field_not_allowed")),
     "jobs.foreign_manifest": Outcome("jobs", answers(422, code="callback_url_refused", field="input.manifest_uri")),
+    "jobs.unknown_results": Outcome("jobs", answers(404, code="job_not_found")),
+    "jobs.unknown_errors": Outcome("jobs", answers(404, code="job_not_found")),
+    "jobs.list": Outcome("jobs", lists_failed_jobs),
+    "jobs.forged_cursor": Outcome("jobs", answers(400, code="cursor_invalid")),
     "jobs.unknown_result": Outcome("jobs", answers(404, code="job_not_found")),
     "jobs.upload": Outcome("jobs", grants_upload),
+    "jobs.input": Outcome("jobs", grants_input),
     "jobs.upload_of_unknown_field": Outcome("jobs", answers(422, code="field_not_allowed", field="result_key")),
     "jobs.unknown_upload": Outcome("jobs", answers(404, code="upload_not_found")),
     "jobs.submit": Outcome("jobs", accepts_job),
+    "jobs.webhook_inside": Outcome("jobs", answers(422, code="callback_url_refused", field="notification.webhook.url")),
+    "jobs.webhook_secret": Outcome("jobs", shows_secret(is_rotated=False)),
+    "jobs.rotate_webhook_secret": Outcome("jobs", shows_secret(is_rotated=True)),
     "preprocess.upload": Outcome(
         "preprocess",
         result("digits/event sevené.png.json", model="digits", label="7"),
@@ -215,7 +266,12 @@ OUTCOMES = {
     "job_events.child_running": Outcome("job_events", tracked("RUNNING"), before=plan_tracked_job),
     "job_events.array_succeeded": Outcome("job_events", tracked("FAILED"), before=plan_tracked_job),
     "job_events.unknown_job": Outcome("job_events", nothing),
+    "job_events.queue_blocked": Outcome("job_events", remembers_block),
     "job_events.foreign": Outcome("job_events", nothing),
+    "notify.no_receiver": Outcome("notify", waits_for_its_receiver, before=end_job_with_webhook),
+    "notify.no_webhook": Outcome("notify", all_handled, before=end_told_job),
+    "notify.malformed": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
+    "notify.unknown_job": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
     "sweep.schedule": Outcome("sweep", counts),
 }
 

@@ -72,6 +72,27 @@ def test_checkpoint_with_a_flipped_bit_is_passed_over(checkpoints: Checkpoints) 
     assert checkpoints.newest() is None
 
 
+def test_checkpoint_in_the_midst_of_an_epoch_is_newer_than_the_epoch_before_and_goes_with_the_next(
+    checkpoints: Checkpoints,
+) -> None:
+    state = ModelState([np.ones(2)], [np.ones(1)], [np.array(3.5)])
+    for epochs in (1, 2):
+        checkpoints.write(checkpoint(epochs))
+    checkpoints.write(Checkpoint(IDENTITY, checkpoint(2).figures, state, batches=4, phase="train"))
+
+    begun = checkpoints.newest()
+
+    assert begun is not None
+    assert (len(begun.figures), begun.batches, begun.phase) == (2, 4, "train")
+    assert begun.state.metrics == [np.array(3.5)]
+    checkpoints.write(checkpoint(3))
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert (len(newest.figures), newest.batches) == (3, 0)
+    checkpoints.keep({2, 3})
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["epoch-00002.npz", "epoch-00003.npz"]
+
+
 def test_only_the_named_epochs_are_kept(checkpoints: Checkpoints) -> None:
     for epochs in (1, 2, 3):
         checkpoints.write(checkpoint(epochs))

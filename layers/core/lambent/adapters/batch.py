@@ -45,3 +45,8 @@ class BatchJobRunner:
             answer = self._client.describe_jobs(jobs=[batch_job_id])
         jobs = answer.get("jobs", [])
         return str(jobs[0]["status"]) if jobs else None
+
+    def terminate(self, batch_job_id: str, *, reason: str) -> None:
+        """Stop a job and all its children, whether they run or wait."""
+        with translate("container service"):
+            self._client.terminate_job(jobId=batch_job_id, reason=reason)

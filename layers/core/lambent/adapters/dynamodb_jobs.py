@@ -2,28 +2,36 @@
 
 Rows of a job share one partition, so one query reads the job and its shards:
 ``JOB#{tenant}#{job} / JOB`` and ``JOB#{tenant}#{job} / SHARD#00003``. Open jobs also stand in the sparse index
-OpenJobs. A name that is tied to a job: ``CLAIM#{tenant}#{name} / CLAIM``.
+OpenJobs, and all jobs in TenantJobs, see `dynamodb_job_list`. A name that is tied to a job:
+``CLAIM#{tenant}#{name} / CLAIM``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
-from lambent.domain.job import Job, JobKind, ShardProgress
-from lambent.domain.job_states import JobState
+from lambent.adapters.dynamodb_job_list import tenant_pk
+from lambent.contracts.batch_request import DEFAULT_PRIORITY
+from lambent.contracts.notifications import WEBHOOK_DELIVERED
+from lambent.domain.job import Job, JobKind, ShardProgress, WebhookOutcome
+from lambent.domain.job_states import OPEN_STATES, JobState
 
 _WHAT = "job ledger"
 _LOST_RACE = "ConditionalCheckFailedException"
 _OPEN = "OPEN"
 _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
+    "parent",
 )  # fmt: skip
-_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed")
+# Objects, as one JSON text each.
+_JSON_FIELDS = ("error", "estimate", "receipt")
+_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed", "concurrency", "deadline_s")
 
 
 class DynamoJobStore:
@@ -39,7 +47,9 @@ class DynamoJobStore:
             **{name: getattr(job, name) for name in _PLAIN_FIELDS + _NUMBER_FIELDS if getattr(job, name) is not None},
             "kind": job.kind.value,
             "state": job.state.value,
+            "priority": job.priority,
             "open_pk": _OPEN,
+            "tenant_pk": tenant_pk(job.tenant),
             "expires_at": job.expires_at_s,
         }
         with translate(_WHAT):
@@ -88,6 +98,27 @@ class DynamoJobStore:
             return None
         return _job(rows[0], tuple(_shard(row) for row in rows[1:]))
 
+    def head(self, tenant: str, job_id: str) -> Job | None:
+        """Return the job without its shards' progress."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_key(tenant, job_id), ConsistentRead=True).get("Item")
+        return _job(row, ()) if row else None
+
+    def shard(self, tenant: str, job_id: str, shard: int) -> ShardProgress | None:
+        """Return one shard's progress, None if it has shown none yet."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_shard_key(tenant, job_id, shard), ConsistentRead=True).get("Item")
+        return _shard(row) if row else None
+
+    def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
+        """Change the priority of a job that has not ended; return whether it was changed."""
+        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        condition = f"#state IN ({', '.join(states)})"
+        return self._update(
+            _key(tenant, job_id), {"priority": priority, "updated_at": at}, condition=condition, operands=states,
+            also_named=("state",),
+        )  # fmt: skip
+
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
     ) -> bool:
@@ -102,9 +133,39 @@ class DynamoJobStore:
         condition = "attribute_exists(pk) AND attribute_not_exists(batch_job_id)"
         self._update(_key(tenant, job_id), {"batch_job_id": batch_job_id}, condition=condition)
 
-    def count_heal(self, tenant: str, job_id: str, *, at: str) -> None:
-        """Count one more attempt of the sweep to revive the job, which is a change of its row."""
-        self._change(_key(tenant, job_id), "SET updated_at = :at ADD heals :one", {":one": 1, ":at": at})
+    def claim_shard(self, tenant: str, job_id: str) -> int | None:
+        """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
+        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        has_more = "(attribute_not_exists(next_shard) OR next_shard < shards)"
+        with translate(_WHAT):
+            try:
+                answer = self._table.update_item(
+                    Key=_key(tenant, job_id),
+                    UpdateExpression="ADD next_shard :one",
+                    ConditionExpression=f"attribute_exists(shards) AND {has_more} AND #state IN ({', '.join(states)})",
+                    ExpressionAttributeNames={"#state": "state"},
+                    ExpressionAttributeValues={":one": 1, **states},
+                    ReturnValues="UPDATED_NEW",
+                )
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    return None
+                raise
+        return int(answer["Attributes"]["next_shard"]) - 1
+
+    def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
+        self._change(_key(tenant, job_id), "SET updated_at = :at, heals = :heals", {":heals": heals, ":at": at})
+
+    def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
+        """Remember ways by which the job's end was told, beside those remembered before."""
+        self._change(_key(tenant, job_id), "ADD told :ways", {":ways": ways})
+
+    def record_webhook(self, tenant: str, job_id: str, outcome: WebhookOutcome) -> None:
+        """Write how the delivery of the job's webhook stands; a delivered one stays so."""
+        undelivered = "attribute_exists(pk) AND (attribute_not_exists(webhook_state) OR webhook_state <> :delivered)"
+        values = {"webhook": _wire(asdict(outcome)), "webhook_state": outcome.state}
+        self._update(_key(tenant, job_id), values, condition=undelivered, operands={":delivered": WEBHOOK_DELIVERED})
 
     def close(self, tenant: str, job_id: str) -> None:
         """Take an ended and announced job off the list of open ones."""
@@ -118,10 +179,13 @@ class DynamoJobStore:
             "failed": progress.failed,
             "is_finished": progress.is_finished,
             "updated_at": progress.updated_at,
+            "busy_ms": round(progress.busy_s * 1000),
+            "part_bytes": progress.part_bytes,
+            "part_sha256": progress.part_sha256,
             "expires_at": expires_at_s,
         }
         unfinished = "attribute_not_exists(is_finished) OR is_finished = :unfinished"
-        key = {"pk": _pk(tenant, job_id), "sk": f"SHARD#{progress.shard:05d}"}
+        key = _shard_key(tenant, job_id, progress.shard)
         self._update(key, values, condition=unfinished, operands={":unfinished": False})
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
@@ -158,9 +222,10 @@ class DynamoJobStore:
         *,
         condition: str,
         operands: Mapping[str, Any] | None = None,
+        also_named: Iterable[str] = (),
     ) -> bool:
         """Set ``values`` on a condition, in which ``operands`` stand; return whether it held."""
-        names = {f"#{name}": name for name in values}
+        names = {f"#{name}": name for name in (*values, *also_named)}
         assignments = ", ".join(f"#{name} = :{name}" for name in values)
         assigned = {f":{name}": value for name, value in values.items()}
         with translate(_WHAT):
@@ -187,6 +252,10 @@ def _key(tenant: str, job_id: str) -> dict[str, str]:
     return {"pk": _pk(tenant, job_id), "sk": "JOB"}
 
 
+def _shard_key(tenant: str, job_id: str, shard: int) -> dict[str, str]:
+    return {"pk": _pk(tenant, job_id), "sk": f"SHARD#{shard:05d}"}
+
+
 def _claim_key(tenant: str, name: str) -> dict[str, str]:
     return {"pk": f"CLAIM#{tenant}#{name}", "sk": "CLAIM"}
 
@@ -204,12 +273,24 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         kind=JobKind(row.get("kind", JobKind.BATCH)),
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
-        error=orjson.loads(row["error"]) if row.get("error") else None,
+        priority=int(row.get("priority", DEFAULT_PRIORITY)),
+        next_shard=int(row.get("next_shard", 0)),
+        is_open="open_pk" in row,
+        **{name: orjson.loads(row[name]) if row.get(name) else None for name in _JSON_FIELDS},  # type: ignore[arg-type]
+        told=frozenset(row.get("told") or ()),
+        webhook=WebhookOutcome(**orjson.loads(row["webhook"])) if row.get("webhook") else None,
         progress=progress,
     )
 
 
 def _shard(row: dict[str, Any]) -> ShardProgress:
     return ShardProgress(
-        int(row["shard"]), int(row["done"]), int(row["failed"]), bool(row["is_finished"]), str(row["updated_at"])
+        int(row["shard"]),
+        int(row["done"]),
+        int(row["failed"]),
+        bool(row["is_finished"]),
+        str(row["updated_at"]),
+        int(row.get("busy_ms", 0)) / 1000,
+        row.get("part_bytes"),
+        row.get("part_sha256"),
     )

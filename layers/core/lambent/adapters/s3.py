@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
-from lambent.errors import PayloadTooLarge, SourceGone
-from lambent.ports import Downloaded, ListedObject, StoredObject
+from lambent.errors import PayloadTooLarge, SourceChanged, SourceGone
+from lambent.ports import Downloaded, ListedObject, ObjectHead, StoredObject
 
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 # 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
@@ -39,22 +39,23 @@ class S3ObjectStore:
                 answer["LastModified"].timestamp(),
             )
 
-    def download(self, key: str, file: BinaryIO, *, max_bytes: int) -> Downloaded:
+    def download(self, key: str, file: BinaryIO, *, max_bytes: int, etag: str | None = None) -> Downloaded:
         """Write the object to an open file piece by piece; see ports.ObjectStore."""
         hashed, size_bytes = sha256(), 0
         with translate(self._what):
-            for piece in self._get(key, max_bytes)["Body"].iter_chunks(_PIECE_BYTES):
+            for piece in self._get(key, max_bytes, etag)["Body"].iter_chunks(_PIECE_BYTES):
                 file.write(piece)
                 hashed.update(piece)
                 size_bytes += len(piece)
         return Downloaded(hashed.hexdigest(), size_bytes)
 
-    def _get(self, key: str, max_bytes: int | None) -> Any:
+    def _get(self, key: str, max_bytes: int | None, etag: str | None = None) -> Any:
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **_if_match(etag))
         except ClientError as exc:
             if error_code(exc) in _GONE:
                 raise SourceGone("The object does not exist or was deleted before it was read.") from exc
+            _raise_if_changed(exc)
             raise
         size_bytes = answer["ContentLength"]
         if max_bytes is not None and size_bytes > max_bytes:
@@ -64,8 +65,37 @@ class S3ObjectStore:
             )
         return answer
 
+    def read_range(self, key: str, start: int, stop: int, *, etag: str | None = None) -> bytes:
+        """Return some bytes of an object; see ports.ObjectStore."""
+        if stop <= start:
+            return b""
+        with translate(self._what):
+            try:
+                answer = self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **_if_match(etag)
+                )
+            except ClientError as exc:
+                if error_code(exc) in _GONE | {"InvalidRange", "416"}:
+                    raise SourceGone("The object does not exist, or is shorter than it was.") from exc
+                _raise_if_changed(exc)
+                raise
+            return bytes(answer["Body"].read())
+
+    def upload(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Write an open file, in several parts if it is large; see ports.ObjectStore."""
+        # Few functions upload, and it is slow to import.
+        from s3transfer.manager import TransferManager
+
+        with translate(self._what), TransferManager(self._client) as manager:
+            manager.upload(file, self._bucket, key, extra_args={"ContentType": content_type}).result()
+
     def etag(self, key: str) -> str | None:
         """Return an object's current etag, or None if there is no such object."""
+        head = self.head(key)
+        return None if head is None else head.etag
+
+    def head(self, key: str) -> ObjectHead | None:
+        """Return what is told of an object, or None if there is none."""
         with translate(self._what):
             try:
                 answer = self._client.head_object(Bucket=self._bucket, Key=key)
@@ -73,9 +103,14 @@ class S3ObjectStore:
                 if error_code(exc) in _GONE:
                     return None
                 raise
-            return str(answer["ETag"]).strip('"')
+            return ObjectHead(
+                str(answer["ETag"]).strip('"'),
+                answer["ContentLength"],
+                answer.get("ContentType", ""),
+                answer["LastModified"].timestamp(),
+            )
 
-    def write_once(self, key: str, body: bytes, *, content_type: str) -> bool:
+    def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
         """Write unless the key exists; return whether this call wrote it."""
         with translate(self._what):
             try:
@@ -88,7 +123,7 @@ class S3ObjectStore:
                 raise
             return True
 
-    def write(self, key: str, body: bytes, *, content_type: str) -> None:
+    def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write, replacing what was there."""
         with translate(self._what):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
@@ -113,3 +148,12 @@ class S3ObjectStore:
     def uri(self, key: str) -> str:
         """Return the ``s3://`` address of a key."""
         return f"s3://{self._bucket}/{key}"
+
+
+def _if_match(etag: str | None) -> dict[str, str]:
+    return {} if etag is None else {"IfMatch": f'"{etag}"'}
+
+
+def _raise_if_changed(exc: ClientError) -> None:
+    if error_code(exc) in _TAKEN:
+        raise SourceChanged("The object was overwritten before it was read.") from exc

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from lambent.adapters.aws_errors import translate
+from lambent.domain.notification import Notice
 
 
 class SnsNotifier:
-    """One SNS topic."""
+    """One SNS topic. Subscriptions can filter by the attributes ``tenant``, ``state`` and ``model``."""
 
     def __init__(self, client: Any, topic_arn: str) -> None:
         self._client = client
         self._topic_arn = topic_arn
 
-    def announce(self, subject: str, message: Mapping[str, Any]) -> None:
-        """Publish the message as JSON."""
+    def announce(self, notice: Notice) -> None:
+        """Publish the event as JSON."""
+        data = notice.event.data
+        filters = {"tenant": notice.tenant, "state": data.state, "model": data.model}
         with translate("notification topic"):
             self._client.publish(
-                TopicArn=self._topic_arn, Subject=subject[:100], Message=orjson.dumps(dict(message)).decode()
+                TopicArn=self._topic_arn,
+                Subject=notice.subject,
+                Message=orjson.dumps(notice.to_dict()).decode(),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in filters.items()
+                },
             )

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from lambent.adapters.aws_errors import translate
+from lambent.domain.waiting import QueueDepth
 from lambent.errors import Unavailable
 
 _BATCH = 10  # SQS takes at most ten messages a call
@@ -25,6 +26,14 @@ class SqsQueue:
         with translate("queue"):
             self._client.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageAttributes=wire)
 
+    def depth(self) -> QueueDepth:
+        """Return about how many messages wait and are worked on; raises Unavailable."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with translate("queue"):
+            counts = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        waiting, in_flight = (int(counts[name]) for name in names)
+        return QueueDepth(waiting, in_flight)
+
     def send_all(self, bodies: Iterable[bytes]) -> None:
         """Enqueue many; raises Unavailable if any was not taken."""
         for chunk in _chunks(bodies):
@@ -34,6 +43,11 @@ class SqsQueue:
             # The call answers 200 even when messages were refused.
             if answer.get("Failed"):
                 raise Unavailable(f"The queue refused {len(answer['Failed'])} of {len(chunk)} messages; try again.")
+
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Hide the message of this receipt for so long from now, at most 12 hours; raises Unavailable."""
+        with translate("queue"):
+            self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=pause_s)
 
 
 def _chunks(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -1,84 +1,61 @@
-"""The batch request that every door takes, its manifest, its plan and what is told of a job."""
+"""A batch's items and plan."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
-from lambent.errors import RequestInvalid
-
-JOB_ID_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}\Z"
-
-
-def is_job_id(text: str) -> bool:
-    """Return whether a job may have this id."""
-    return re.match(JOB_ID_PATTERN, text) is not None
+from lambent.contracts.batch_request import OutputOptions
+from lambent.contracts.quotes import Estimate
 
 
 class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
     pass
 
 
-class BatchInput(_Contract, frozen=True, kw_only=True):
-    """Where the items are: a JSONL manifest in the tenant's ``inputs/`` prefix."""
+class ZipMember(_Contract, frozen=True, kw_only=True, array_like=True):
+    """Where a member's compressed bytes lie in a zip object, counted from the object's beginning, and what they make.
 
-    manifest_uri: Annotated[str, Meta(max_length=2048)]
-
-
-class _Batch(_Contract, frozen=True, kw_only=True):
-    schema_version: Literal[1]
-    model: Annotated[str, Meta(max_length=64)]
-    input: BatchInput
-    label: Annotated[str, Meta(max_length=64)] | None = None
-    version: Annotated[str, Meta(max_length=64)] | None = None
-    lane: Literal["auto", "cpu", "gpu"] = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse a request that names both a version and a label."""
-        if self.label is not None and self.version is not None:
-            raise RequestInvalid("Name a version or a label, not both.", field="version")
-
-
-class BatchRequest(_Batch, frozen=True, kw_only=True):
-    """One batch. The tenant is never in it: the door knows who asks.
-
-    ``id`` names the job within its tenant, so that sending the same request again is harmless.
+    ``header_offset`` is that of the local header, whose own length is only known from its bytes.
     """
 
-    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)]
+    header_offset: int
+    compressed_bytes: int
+    size_bytes: int
+    method: int
+    crc32: int
 
 
-class BatchSubmission(_Batch, frozen=True, kw_only=True):
-    """A batch as POST /jobs takes it: an Idempotency-Key can stand for the id."""
+class ShardItem(_Contract, frozen=True, kw_only=True, omit_defaults=True):
+    """One item of a job, a line of its items object: an id, its line or row in the source, and where its content is.
 
-    id: Annotated[str, Meta(pattern=JOB_ID_PATTERN)] | None = None
-
-
-class ManifestItem(_Contract, frozen=True, kw_only=True):
-    """One line of the manifest."""
-
-    id: Annotated[str, Meta(min_length=1, max_length=256)]
-    uri: Annotated[str, Meta(max_length=2048)]
-
-
-class ShardItem(_Contract, frozen=True, kw_only=True):
-    """One item of a shard: its id, its key in the data bucket and the manifest line it came from."""
+    Content is one of: the object at ``key``; the ``member`` of the zip object there; ``text``, ``row`` or ``data``
+    (a picture's bytes) themselves.
+    """
 
     id: str
-    key: str
     line: int
+    key: str | None = None
+    member: ZipMember | None = None
+    text: str | None = None
+    row: dict[str, Any] | None = None
+    data: bytes | None = None
 
 
 class Plan(_Contract, frozen=True, kw_only=True):
-    """plan.json: what was decided for a job, and why.
+    """plan.json: what was decided for a job, and why; written once, it counts for every later attempt.
 
-    ``is_canary`` says whether the version was its label's canary, None if the label had none.
+    items_file    the object beside it with a `ShardItem` a line; named by its digest, so that two dispatchers that race
+                  with different inputs do not overwrite each other's
+    offsets       where each shard's lines begin in it, in bytes, and where the last one ends: ``shards + 1`` numbers
+    concurrency   CPU lane: how many shards are in flight at once at the highest priority
+    accepted_at   when the job was accepted, which tells its plan from one that an older job of its id has left
+    is_canary     whether the version was its label's canary, None if the label had none
+    estimate      what was expected of both lanes, None in plans of older releases
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     tenant: str
     job_id: str
     model: str
@@ -87,44 +64,17 @@ class Plan(_Contract, frozen=True, kw_only=True):
     total: int
     shards: int
     shard_items: int
-    items_sha256: str
+    items_file: str
+    offsets: list[int]
+    concurrency: int
+    output: OutputOptions
+    accepted_at: str
     expires_at_s: int
+    deadline_s: float | None = None
     why: str
     is_canary: bool | None = None
+    estimate: Estimate | None = None
 
-    def shard_file(self, shard: int) -> str:
-        """Return the name of a shard's items beside the plan.
-
-        The digest keeps shards of two dispatchers that race with different manifests apart; the plan that is written
-        first names the ones that count.
-        """
-        return f"shards/{self.items_sha256[:16]}/{shard:05d}.jsonl"
-
-
-class ShardView(_Contract, frozen=True, kw_only=True):
-    """Progress of one shard."""
-
-    shard: int
-    state: str
-    done: int
-    failed: int
-
-
-class JobView(_Contract, frozen=True, kw_only=True):
-    """GET /jobs/{id}; ``result`` is where the answer of a call is, once there is one."""
-
-    id: str
-    kind: str
-    state: str
-    model: str
-    version: str | None
-    lane: str | None
-    total: int | None
-    done: int
-    failed: int
-    shards: list[ShardView]
-    created_at: str
-    updated_at: str
-    why: str | None
-    error: dict[str, Any] | None
-    result: str | None
+    def items_of(self, shard: int) -> int:
+        """Return how many items a shard has."""
+        return min(self.shard_items, self.total - shard * self.shard_items)

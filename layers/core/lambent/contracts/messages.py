@@ -30,10 +30,14 @@ class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
 
 
 class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):
-    """One shard of a CPU-lane job; its items lie beside the job's plan."""
+    """One shard of a CPU-lane job; its items lie beside the job's plan.
+
+    ``slot`` is its place in the job's window, see `domain.shard_window`.
+    """
 
     job_id: str
     shard: Annotated[int, Meta(ge=0)]
+    slot: Annotated[int, Meta(ge=0)] = 0
 
 
 class CallMessage(_Message, frozen=True, kw_only=True, tag="call"):

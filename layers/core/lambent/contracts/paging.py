@@ -1,8 +1,8 @@
-"""Pages of a sorted list of names, by opaque cursors.
+"""Pages of a list by opaque cursors.
 
-A cursor holds the last name of a page and a digest that binds it to its list and tenant: an altered or foreign one is
-told from a real one. It is no secret and grants nothing, since it only says where to go on in a list that its reader
-may read anyway.
+A cursor holds where a page ended, such as its last name, and a digest that binds it to its list and tenant: an altered
+or foreign one is told from a real one. It is no secret and grants nothing, since it only says where to go on in a list
+that its reader may read anyway.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ def cut_page(names: list[str], *, scope: str, limit: str | None, cursor: str | N
     ------
     CursorInvalid   a limit out of its range, or a cursor that this list did not give
     """
-    size = _read_limit(limit)
-    after = _read_cursor(cursor, scope) if cursor is not None else ""
+    size = read_limit(limit)
+    after = read_cursor(cursor, scope) if cursor is not None else ""
     rest = [name for name in names if name > after]
     page = rest[:size]
-    return Page(page, _make_cursor(page[-1], scope) if len(rest) > size else None)
+    return Page(page, make_cursor(page[-1], scope) if len(rest) > size else None)
 
 
-def _read_limit(limit: str | None) -> int:
+def read_limit(limit: str | None) -> int:
+    """Return how many entries a page may have, as a request says; raises CursorInvalid."""
     if limit is None:
         return MAX_PAGE
     if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_PAGE)) and 1 <= int(limit) <= MAX_PAGE):
@@ -56,12 +57,14 @@ def _read_limit(limit: str | None) -> int:
     return int(limit)
 
 
-def _make_cursor(after: str, scope: str) -> str:
+def make_cursor(after: str, scope: str) -> str:
+    """Return the cursor of what follows ``after`` in the list ``scope``."""
     return urlsafe_b64encode(_digest(after, scope) + after.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, scope: str) -> str:
-    refusal = CursorInvalid("The cursor is not one that this list gave; begin again without one.", field="cursor")
+def read_cursor(cursor: str, scope: str) -> str:
+    """Return the ``after`` of a cursor; raises CursorInvalid for one that this list did not give."""
+    refusal = cursor_refused()
     if len(cursor) > _MAX_CURSOR:
         raise refusal
     try:
@@ -69,9 +72,14 @@ def _read_cursor(cursor: str, scope: str) -> str:
         after = body[_DIGEST_BYTES:].decode()
     except (binascii.Error, ValueError) as exc:
         raise refusal from exc
-    if body[:_DIGEST_BYTES] != _digest(after, scope) or _make_cursor(after, scope) != cursor:
+    if body[:_DIGEST_BYTES] != _digest(after, scope) or make_cursor(after, scope) != cursor:
         raise refusal
     return after
+
+
+def cursor_refused() -> CursorInvalid:
+    """Return the error about a cursor that a list did not give, also for one that says what it never says."""
+    return CursorInvalid("The cursor is not one that this list gave; begin again without one.", field="cursor")
 
 
 def _digest(after: str, scope: str) -> bytes:

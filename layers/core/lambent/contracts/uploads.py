@@ -35,6 +35,19 @@ class UploadRequest(_Contract, frozen=True, kw_only=True):
             raise RequestInvalid("Name a version or a label, not both.", field="version")
 
 
+# S3 takes no larger form; what a batch reads of it has limits of its own.
+MAX_INPUT_BYTES = 5_000_000_000
+
+
+class InputRequest(_Contract, frozen=True, kw_only=True):
+    """A batch's input to come: exactly these bytes. ``sha256`` is of the content, in lower-case hex."""
+
+    content_type: Annotated[str, Meta(pattern=_MEDIA_TYPE)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    size_bytes: Annotated[int, Meta(ge=1, le=MAX_INPUT_BYTES)]
+    name: Annotated[str, Meta(pattern=_FILE_NAME)]
+
+
 class UploadForm(_Contract, frozen=True, kw_only=True):
     """A multipart/form-data POST: these fields first, as they are, then the content in ``file_field``."""
 
@@ -57,6 +70,15 @@ class GrantView(_Contract, frozen=True, kw_only=True):
 
     id: str
     model: str
+    expires_at: str
+    upload: UploadForm
+    then: NextRequest
+
+
+class InputGrantView(_Contract, frozen=True, kw_only=True):
+    """POST /inputs: send ``upload`` before ``expires_at``; ``uri`` is the address to name in a batch request then."""
+
+    uri: str
     expires_at: str
     upload: UploadForm
     then: NextRequest

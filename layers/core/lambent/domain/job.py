@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from lambent.contracts.batch_request import DEFAULT_PRIORITY
 from lambent.domain.job_states import JobState
 
 _DAY_S = 86_400
@@ -21,18 +22,45 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """How far one shard is; counts only grow, ``is_finished`` once its part is written."""
+    """How far one shard is; counts only grow, ``is_finished`` once its part is written.
+
+    busy_s                    seconds that its attempts have worked so far, all together, to the millisecond
+    part_bytes, part_sha256   of its part, once that is written
+    """
 
     shard: int
     done: int
     failed: int
     is_finished: bool
     updated_at: str
+    busy_s: float = 0.0
+    part_bytes: int | None = None
+    part_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class WebhookOutcome:
+    """How the delivery of a job's webhook stands: see `contracts.notifications.WebhookView`."""
+
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    at: str
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job with its shards' progress."""
+    """One job with its shards' progress.
+
+    priority      0 (lowest) to 9; may change while the job runs
+    concurrency   CPU lane: how many shards are in flight at once at the highest priority
+    next_shard    CPU lane: the first shard that was never sent
+    deadline_s    when the job ends with what it has, in seconds since 1970
+    parent        the job of which this one repeats what failed
+    told          by which ways its end was told, where not all of them could be gone at once
+    is_open       whether something is left to do for it: to run, to collect, to tell
+    """
 
     tenant: str
     job_id: str
@@ -52,8 +80,18 @@ class Job:
     batch_job_id: str | None = None
     heals: int = 0
     error: dict[str, Any] | None = None
+    estimate: dict[str, Any] | None = None
+    receipt: dict[str, Any] | None = None
     final_done: int | None = None
     final_failed: int | None = None
+    priority: int = DEFAULT_PRIORITY
+    concurrency: int | None = None
+    next_shard: int = 0
+    deadline_s: int | None = None
+    parent: str | None = None
+    is_open: bool = True
+    told: frozenset[str] = frozenset()
+    webhook: WebhookOutcome | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
 
     @property
@@ -75,8 +113,15 @@ class Job:
             batch_job_id=None,
             heals=0,
             error=None,
+            estimate=None,
+            receipt=None,
             final_done=None,
             final_failed=None,
+            concurrency=None,
+            next_shard=0,
+            is_open=True,
+            told=frozenset(),
+            webhook=None,
             progress=(),
         )
         # What a batch's plan decides later, a call knows from the start.

@@ -23,12 +23,12 @@ class JobState(StrEnum):
 
 
 _TERMINAL = frozenset({JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED})
-_ORDER = (JobState.QUEUED, JobState.PLANNED, JobState.RUNNING)
+OPEN_STATES = (JobState.QUEUED, JobState.PLANNED, JobState.RUNNING)
 
 
 def states_before(state: JobState) -> tuple[JobState, ...]:
     """Return the states from which ``state`` may be entered."""
-    return _ORDER if state.is_terminal else _ORDER[: _ORDER.index(state)]
+    return OPEN_STATES if state.is_terminal else OPEN_STATES[: OPEN_STATES.index(state)]
 
 
 def outcome(*, total: int, done: int) -> JobState:

@@ -15,6 +15,7 @@ GOLDEN_FILE = "golden.npz"
 KERAS_GOLDEN_FILE = "golden.keras.npz"
 TOKENIZER_FILE = "tokenizer.json"
 REPORT_FILE = "report.json"
+THROUGHPUT_FILE = "throughput.json"
 MANIFEST_FILE = "manifest.json"
 
 # The golden vectors of each model file; the two differ in their outputs, by quantization.

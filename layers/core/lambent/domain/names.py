@@ -85,9 +85,9 @@ def work_key(tenant: str, request_id: str) -> str:
     return f"{WORK}/{tenant}/{request_id}.npz"
 
 
-def inputs_prefix(tenant: str) -> str:
-    """Return the only prefix that a tenant's batch items and manifests may lie under."""
-    return f"{INPUTS}/{tenant}/"
+def input_prefixes(tenant: str) -> tuple[str, str]:
+    """Return the only prefixes that a tenant's batch items and manifests may lie under."""
+    return f"{INPUTS}/{tenant}/", f"{INBOX}/{tenant}/"
 
 
 def job_key(tenant: str, job_id: str, name: str) -> str:
@@ -113,6 +113,11 @@ def answer_key(tenant: str, answer_id: str) -> str:
     return f"{ANSWERS}/{tenant}/{answer_id}"
 
 
-def part_file(shard: int) -> str:
-    """Return the file name of a shard's results."""
-    return f"part-{shard:05d}.jsonl"
+def errors_file(shard: int) -> str:
+    """Return the file name of a shard's failed items."""
+    return f"errors-{shard:05d}.jsonl"
+
+
+def checkpoints_prefix(tenant: str, job_id: str, shard: int) -> str:
+    """Return where the checkpoints of an unfinished shard lie."""
+    return job_key(tenant, job_id, f"checkpoints/{shard:05d}/")

@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 
-from lambent.domain.model import ModelChoice, digest
+from lambent.domain.model import ModelChoice
 from lambent.errors import ChecksumMismatch, MediaTypeUnsupported, PayloadTooLarge, UploadKeyInvalid
 
 GRANT_S = 900
@@ -51,7 +51,7 @@ class UploadGrant:
             "x-amz-checksum-sha256": b64encode(bytes.fromhex(self.sha256)).decode(),
         }
 
-    def check(self, key: str, body: bytes, *, content_type: str, written_at_s: float) -> None:
+    def check(self, key: str, *, size_bytes: int, sha256: str, content_type: str, written_at_s: float) -> None:
         """Hold an object to its grant, whatever the store has let in.
 
         Raises
@@ -67,12 +67,12 @@ class UploadGrant:
             raise UploadKeyInvalid(
                 f"The upload came after its grant had ended; a grant is good for {GRANT_S} seconds.", field="key"
             )
-        if len(body) > self.max_bytes:
+        if size_bytes > self.max_bytes:
             raise PayloadTooLarge(
-                f"The upload has {len(body)} bytes, its grant allows {self.max_bytes}.",
+                f"The upload has {size_bytes} bytes, its grant allows {self.max_bytes}.",
                 field="size_bytes",
                 limit=self.max_bytes,
-                got=len(body),
+                got=size_bytes,
             )
         if content_type != self.content_type:
             raise MediaTypeUnsupported(
@@ -81,12 +81,12 @@ class UploadGrant:
                 limit=self.content_type,
                 got=content_type[:64],
             )
-        if digest(body) != self.sha256:
+        if sha256 != self.sha256:
             raise ChecksumMismatch(
-                f"The upload's {len(body)} bytes are not those that were announced.",
+                f"The upload's {size_bytes} bytes are not those that were announced.",
                 field="sha256",
                 limit=self.sha256[:12],
-                got=digest(body)[:12],
+                got=sha256[:12],
             )
 
 

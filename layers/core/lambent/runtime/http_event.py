@@ -13,12 +13,13 @@ import pybase64
 
 from lambent.contracts.decoding import decode_json
 from lambent.domain.rollout import REQUEST_KEY_HEADER, check_request_key
-from lambent.errors import MediaTypeUnsupported, PayloadTooLarge
+from lambent.errors import MediaTypeUnsupported, PayloadTooLarge, RequestInvalid
 
 T = TypeVar("T")
 
 REQUEST_KEY = REQUEST_KEY_HEADER.lower()
 _JSON = "application/json"
+_FLAGS = ("true", "false")
 _BYTES = ("image/", "application/octet-stream")
 
 
@@ -88,6 +89,14 @@ def request_key_of(event: HttpEvent) -> str | None:
     """Return the key that the caller wants to be routed by; raises RequestInvalid for one that is not allowed."""
     key = event.headers.get(REQUEST_KEY)
     return None if key is None else check_request_key(key)
+
+
+def read_flag(event: HttpEvent, name: str) -> bool:
+    """Return a parameter of the address that is true or false, and false unless it is there; raises RequestInvalid."""
+    text = event.query.get(name, "false")
+    if text not in _FLAGS:
+        raise RequestInvalid(f"{name} is true or false.", field=name, limit=list(_FLAGS), got=text[:64])
+    return text == "true"
 
 
 def read_json(event: HttpEvent, type_: type[T], *, max_bytes: int, what: str) -> T:

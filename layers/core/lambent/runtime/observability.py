@@ -29,6 +29,9 @@ UPLOADS = "Uploads"
 JOBS_ACCEPTED = "JobsAccepted"
 JOB_EVENTS = "JobEvents"
 SWEEPS = "Sweeps"
+WEBHOOKS_DELIVERED = "WebhooksDelivered"
+WEBHOOK_FAILURES = "WebhookFailures"
+WEBHOOKS_GIVEN_UP = "WebhooksGivenUp"
 COLD_START = "ColdStart"
 
 _UNITS = {PREDICT_LATENCY: "Milliseconds"}

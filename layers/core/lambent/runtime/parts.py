@@ -13,13 +13,26 @@ from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Queue, Registry, Rehearsal
-    from lambent.runtime.settings import JobsSettings, ModelSettings, PredictSettings
+    from lambent.adapters.batch import BatchJobRunner
+    from lambent.adapters.sqs import SqsQueue
+    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
+    from lambent.runtime.settings import (
+        DispatchSettings,
+        InferSettings,
+        JobEventsSettings,
+        JobsSettings,
+        ModelSettings,
+        PredictSettings,
+        SweepSettings,
+    )
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
     from lambent.services.load_model import ModelCache, ModelResolver
+    from lambent.services.plan import BatchPlanner
     from lambent.services.run_shard import ShardService
+    from lambent.services.send_shards import ShardSender
     from lambent.services.version_files import VersionFiles
+    from lambent.services.webhook_secret import WebhookSecretService
 
 CLOCK = SystemClock()
 AUDIT = AuditLog()
@@ -90,13 +103,52 @@ def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int)
     return ShardService(data=data(bucket), jobs=jobs(table_name), models=models, clock=CLOCK, batch_size=batch_size)
 
 
-def finisher(table_name: str, bucket: str, topic_arn: str) -> JobFinisher:
-    """Return what ends jobs."""
-    from lambent.adapters.sns import SnsNotifier
-    from lambent.services.finish_job import JobFinisher
+def runner(*, job_queue: str = "", job_definition: str = "") -> BatchJobRunner:
+    """Return the GPU lane's container service; without names it can look after jobs and stop them, not start any."""
+    from lambent.adapters.batch import BatchJobRunner
 
-    notifier = SnsNotifier(client("sns"), topic_arn)
-    return JobFinisher(data=data(bucket), jobs=jobs(table_name), notifier=notifier, clock=CLOCK)
+    return BatchJobRunner(client("batch"), job_queue=job_queue, job_definition=job_definition)
+
+
+def shard_sender(table_name: str, queue_url: str) -> ShardSender:
+    """Return what puts the shards of CPU-lane jobs on the queue."""
+    from lambent.services.send_shards import ShardSender
+
+    return ShardSender(jobs=jobs(table_name), queue=queue(queue_url))
+
+
+def finisher(
+    settings: InferSettings | DispatchSettings | JobEventsSettings | SweepSettings, *, can_stop: bool = False
+) -> JobFinisher:
+    """Return what ends jobs, and tells of it; ``can_stop``: it stops what still runs of them, too."""
+    from lambent.adapters.eventbridge import EventBridgeNotifier
+    from lambent.adapters.sns import SnsNotifier
+    from lambent.services.announce_job import JobAnnouncer
+    from lambent.services.finish_job import JobFinisher
+    from lambent.services.receipt import ReceiptService
+
+    announcer = JobAnnouncer(
+        jobs=jobs(settings.table_name),
+        topic=SnsNotifier(client("sns"), settings.job_topic_arn),
+        bus=EventBridgeNotifier(client("events")),
+        webhooks=queue(settings.notify_queue_url),
+    )
+    return JobFinisher(
+        data=data(settings.data_bucket),
+        jobs=jobs(settings.table_name),
+        announcer=announcer,
+        receipts=ReceiptService(throughputs=throughputs(settings.table_name), clock=CLOCK),
+        clock=CLOCK,
+        runner=runner() if can_stop else None,
+    )
+
+
+def webhook_secrets(table_name: str) -> WebhookSecretService:
+    """Return the secrets that sign webhooks."""
+    from lambent.adapters.dynamodb_secrets import DynamoSecretStore
+    from lambent.services.webhook_secret import WebhookSecretService
+
+    return WebhookSecretService(DynamoSecretStore(table(table_name)), CLOCK)
 
 
 def jobs(table_name: str) -> JobStore:
@@ -106,6 +158,26 @@ def jobs(table_name: str) -> JobStore:
     return DynamoJobStore(table(table_name))
 
 
+def throughputs(table_name: str) -> ThroughputStore:
+    """Return what finished jobs have shown, on a table."""
+    from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
+
+    return DynamoThroughputStore(table(table_name))
+
+
+def planner(settings: ModelSettings | JobsSettings) -> BatchPlanner:
+    """Return the planner of batches, which also reads the settings of both lanes."""
+    from lambent.runtime.settings import LaneSettings, load_settings
+    from lambent.services.plan import BatchPlanner
+
+    return BatchPlanner(
+        files=version_files(settings),
+        throughputs=throughputs(settings.table_name),
+        clock=CLOCK,
+        lanes=load_settings(LaneSettings).lanes,
+    )
+
+
 def links(bucket: str) -> LinkMaker:
     """Return presigned requests to a bucket."""
     from lambent.adapters.s3_links import S3Links
@@ -113,7 +185,7 @@ def links(bucket: str) -> LinkMaker:
     return S3Links(client("s3"), bucket)
 
 
-def queue(url: str) -> Queue:
+def queue(url: str) -> SqsQueue:
     """Return a queue."""
     from lambent.adapters.sqs import SqsQueue
 

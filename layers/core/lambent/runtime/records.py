@@ -21,6 +21,11 @@ from lambent.runtime.observability import (
     record,
 )
 
+
+class StaysInQueue(Exception):
+    """Raised by a record's handler that wants the record again later: nothing has failed."""
+
+
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -37,6 +42,8 @@ def process_records(
         count(MESSAGES)
         try:
             record_handler(record)
+        except StaysInQueue:
+            raise
         except Exception:
             # Powertools keeps the exception to itself; without this line a failing record leaves no trace.
             logger.exception("record failed", receive_count=record.attributes.approximate_receive_count)

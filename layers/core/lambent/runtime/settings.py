@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from lambent.domain.vcpus import whole_vcpus
 from lambent.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from lambent.domain.lanes import Lanes
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -59,7 +63,7 @@ class PredictSettings(AroundSettings, frozen=True, kw_only=True, rename=str.uppe
     @property
     def threads(self) -> int:
         """Return how many threads an interpreter gets."""
-        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
+        return self.interpreter_threads or whole_vcpus(self.aws_lambda_function_memory_size)
 
     @property
     def models_to_preload(self) -> list[str]:
@@ -73,15 +77,24 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
     models_bucket: str
     model_public_keys: str
     batch_queue_url: str
+    infer_queue_url: str
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
 
 
 class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """Uploads into tensors."""
+    """Uploads into tensors, or into jobs."""
 
     data_bucket: str
     infer_queue_url: str
     label_ttl_s: float
     max_upload_bytes: int
+    batch_queue_url: str
+    job_retention_days: int
 
 
 class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -89,6 +102,8 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    infer_queue_url: str
+    notify_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
@@ -97,7 +112,7 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     @property
     def threads(self) -> int:
         """Return how many threads an interpreter gets."""
-        return self.interpreter_threads or _whole_vcpus(self.aws_lambda_function_memory_size)
+        return self.interpreter_threads or whole_vcpus(self.aws_lambda_function_memory_size)
 
 
 class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -107,10 +122,58 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     infer_queue_url: str
     batch_dead_letter_queue_url: str
     job_topic_arn: str
+    notify_queue_url: str
     batch_job_queue: str
     batch_job_definition: str
-    shard_items: int
     job_retention_days: int
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
+
+
+class LaneSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """What the planner has to know of both lanes. ``infer_…`` and ``queue_concurrency`` are the CPU lane's.
+
+    Without a GPU lane ``batch_job_queue`` is empty, and the other settings of it say nothing.
+    """
+
+    aws_region: str
+    architecture: str
+    infer_memory_mib: int
+    infer_timeout_s: float
+    queue_concurrency: int
+    interpreter_threads: int
+    shard_items: int
+    batch_job_queue: str
+    batch_timeout_s: float
+    gpu_instance_types: str
+    gpu_max_vcpus: int
+    worker_vcpus: int
+
+    @property
+    def lanes(self) -> Lanes:
+        """Return the lanes as the planner takes them."""
+        from lambent.domain.lanes import CpuLane, GpuLane, Lanes  # the functions that plan nothing load no planner
+
+        cpu = CpuLane(
+            memory_mib=self.infer_memory_mib,
+            architecture=self.architecture,
+            timeout_s=self.infer_timeout_s,
+            max_concurrency=self.queue_concurrency,
+            threads=self.interpreter_threads or whole_vcpus(self.infer_memory_mib),
+        )
+        gpu = GpuLane(
+            instance_types=tuple(self.gpu_instance_types.split(",")),
+            worker_vcpus=self.worker_vcpus,
+            max_hosts=max(1, self.gpu_max_vcpus // self.worker_vcpus),
+            timeout_s=self.batch_timeout_s,
+        )
+        return Lanes(
+            cpu=cpu, gpu=gpu if self.batch_job_queue else None, shard_items=self.shard_items, region=self.aws_region
+        )
 
 
 class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -118,6 +181,7 @@ class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    notify_queue_url: str
 
 
 class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
@@ -125,9 +189,23 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
     data_bucket: str
     job_topic_arn: str
+    notify_queue_url: str
     batch_queue_url: str
     infer_queue_url: str
     job_stuck_after_s: int
+
+
+class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
+    """Webhooks. ``webhook_trusted_hosts``: names with commas between them; empty on AWS."""
+
+    notify_queue_url: str
+    notify_dead_letter_queue_url: str
+    webhook_trusted_hosts: str
+
+    @property
+    def trusted_hosts(self) -> frozenset[str]:
+        """Return the hosts that webhooks may reach by http and whatever their addresses."""
+        return _names(self.webhook_trusted_hosts)
 
 
 class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
@@ -139,9 +217,16 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
     aws_batch_job_array_index: int = 0
 
 
-def _whole_vcpus(memory_mib: int) -> int:
-    # docs.aws.amazon.com, "Configure Lambda function memory": at 1,769 MB a function has the equivalent of one vCPU.
-    return max(1, memory_mib // 1769)
+class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """The jobs of `lambent train --remote` and `evaluate --remote`, in the worker's container."""
+
+    data_bucket: str
+    keras_backend: str
+
+
+def _names(text: str) -> frozenset[str]:
+    """Return names that stand with commas between them."""
+    return frozenset(name for name in text.split(",") if name)
 
 
 def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S:

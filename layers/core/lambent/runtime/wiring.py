@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lambent.adapters.clients import client, table
+from lambent.adapters.clients import table
 from lambent.runtime import parts
 from lambent.runtime.settings import (
     CallerSettings,
@@ -25,6 +25,7 @@ from lambent.runtime.settings import (
 
 if TYPE_CHECKING:
     from lambent.ports import Queue
+    from lambent.services.advance_job import JobAdvancer
     from lambent.services.answer_call import CallService
     from lambent.services.describe import DescribeService
     from lambent.services.describe_tfs import DescribeTfsService
@@ -119,14 +120,24 @@ def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
+    from lambent.services.ingest_batch import UploadedBatches
+    from lambent.services.submit_job import SubmitService
 
     settings = load_settings(PreprocessSettings)
+    submit = SubmitService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        queue=parts.queue(settings.batch_queue_url),
+        clock=parts.CLOCK,
+        retention_days=settings.job_retention_days,
+    )
     return IngestService(
         data=parts.data(settings.data_bucket),
         grants=DynamoGrantStore(table(settings.table_name)),
         resolver=parts.resolver(settings.table_name, settings.label_ttl_s),
         files=parts.version_files(settings),
         queue=parts.queue(settings.infer_queue_url),
+        batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
     )
 
@@ -166,30 +177,42 @@ def call_service_of_queue() -> CallService:
 def infer_finisher() -> JobFinisher:
     """Return InferFunction's job finisher."""
     settings = infer_settings()
-    return parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn)
+    return parts.finisher(settings)
+
+
+@cache
+def job_advancer() -> JobAdvancer:
+    """Return InferFunction's view of what comes after a shard."""
+    from lambent.services.advance_job import JobAdvancer
+
+    settings = infer_settings()
+    return JobAdvancer(
+        jobs=parts.jobs(settings.table_name),
+        shards=parts.shard_sender(settings.table_name, settings.infer_queue_url),
+        finisher=infer_finisher(),
+        clock=parts.CLOCK,
+    )
 
 
 @cache
 def dispatch_service() -> DispatchService:
     """Return DispatchFunction's service."""
-    from lambent.adapters.batch import BatchJobRunner
     from lambent.services.dispatch import DispatchService
 
     settings = load_settings(DispatchSettings)
-    runner = BatchJobRunner(
-        client("batch"), job_queue=settings.batch_job_queue, job_definition=settings.batch_job_definition
-    )
+    runner = parts.runner(job_queue=settings.batch_job_queue, job_definition=settings.batch_job_definition)
     return DispatchService(
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
         resolver=parts.resolver(settings.table_name, 0.0),
         files=parts.version_files(settings),
-        infer_queue=parts.queue(settings.infer_queue_url),
         runner=runner if settings.batch_job_queue else None,
-        finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
+        finisher=parts.finisher(settings, can_stop=True),
+        shards=parts.shard_sender(settings.table_name, settings.infer_queue_url),
         clock=parts.CLOCK,
-        shard_items=settings.shard_items,
+        planner=parts.planner(settings),
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 
@@ -205,14 +228,13 @@ def track_service() -> TrackService:
     from lambent.services.track import TrackService
 
     settings = load_settings(JobEventsSettings)
-    finisher = parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn)
+    finisher = parts.finisher(settings)
     return TrackService(jobs=parts.jobs(settings.table_name), finisher=finisher, clock=parts.CLOCK)
 
 
 @cache
 def sweep_service() -> SweepService:
     """Return SweepFunction's service."""
-    from lambent.adapters.batch import BatchJobRunner
     from lambent.services.send_job import JobSender
     from lambent.services.sweep import SweepService
 
@@ -220,8 +242,8 @@ def sweep_service() -> SweepService:
     return SweepService(
         jobs=parts.jobs(settings.table_name),
         sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
-        runner=BatchJobRunner(client("batch"), job_queue="", job_definition=""),
-        finisher=parts.finisher(settings.table_name, settings.data_bucket, settings.job_topic_arn),
+        runner=parts.runner(),
+        finisher=parts.finisher(settings, can_stop=True),
         clock=parts.CLOCK,
         stuck_after_s=settings.job_stuck_after_s,
     )

@@ -5,21 +5,31 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lambent.adapters.clients import table
+from lambent.adapters.clients import client, table
 from lambent.runtime import parts
-from lambent.runtime.settings import AroundSettings, PredictSettings, load_settings
+from lambent.runtime.settings import AroundSettings, JobEventsSettings, LaneSettings, PredictSettings, load_settings
 from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_settings, jobs_settings
 
 if TYPE_CHECKING:
     from lambent.services.answer_later import AnswerLaterService
+    from lambent.services.cancel_job import CancelJobService
+    from lambent.services.grant_input import GrantInputService
     from lambent.services.grant_upload import GrantUploadService
+    from lambent.services.list_jobs import ListJobsService
+    from lambent.services.note_block import NoteBlockService
+    from lambent.services.quote_job import QuoteService
     from lambent.services.refer_answer import ReferAnswerService
+    from lambent.services.retry_job import RetryJobService
     from lambent.services.run_call import RunCallService
+    from lambent.services.set_priority import SetPriorityService
+    from lambent.services.show_errors import ShowErrorsService
     from lambent.services.show_job import ShowJobService
+    from lambent.services.show_parts import ShowPartsService
     from lambent.services.show_result import ShowResultService
     from lambent.services.show_upload import ShowUploadService
     from lambent.services.show_version import ShowVersionService
     from lambent.services.submit_job import SubmitService
+    from lambent.services.why_waiting import WhyWaitingService
 
 
 @cache
@@ -34,6 +44,23 @@ def submit_service() -> SubmitService:
         queue=parts.queue(settings.batch_queue_url),
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
+        trusted_hosts=settings.trusted_hosts,
+    )
+
+
+@cache
+def quote_service() -> QuoteService:
+    """Return JobsFunction's quotes."""
+    from lambent.services.quote_job import QuoteService
+
+    settings = jobs_settings()
+    return QuoteService(
+        data=parts.data(settings.data_bucket),
+        resolver=parts.resolver(settings.table_name, 0.0),
+        files=parts.version_files(settings),
+        planner=parts.planner(settings),
+        clock=parts.CLOCK,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 
@@ -42,7 +69,80 @@ def show_job_service() -> ShowJobService:
     """Return JobsFunction's job reads."""
     from lambent.services.show_job import ShowJobService
 
-    return ShowJobService(parts.jobs(jobs_settings().table_name))
+    return ShowJobService(parts.jobs(jobs_settings().table_name), why=_why_waiting_service(), clock=parts.CLOCK)
+
+
+@cache
+def list_jobs_service() -> ListJobsService:
+    """Return JobsFunction's lists of jobs."""
+    from lambent.adapters.dynamodb_job_list import DynamoJobCatalogue
+    from lambent.services.list_jobs import ListJobsService
+
+    return ListJobsService(DynamoJobCatalogue(table(jobs_settings().table_name)))
+
+
+@cache
+def _why_waiting_service() -> WhyWaitingService:
+    from lambent.adapters.batch_lane import BatchLane
+    from lambent.adapters.dynamodb_blocks import DynamoBlockStore
+    from lambent.adapters.sqs import SqsQueue
+    from lambent.services.why_waiting import WhyWaitingService
+
+    settings, lanes = jobs_settings(), load_settings(LaneSettings)
+    # Most requests need no client of AWS Batch, which takes a while to make.
+    lane = BatchLane(lambda: client("batch"), job_queue=lanes.batch_job_queue) if lanes.batch_job_queue else None
+    return WhyWaitingService(
+        batches=SqsQueue(client("sqs"), settings.batch_queue_url),
+        calls=SqsQueue(client("sqs"), settings.infer_queue_url),
+        lane=lane,
+        blocks=DynamoBlockStore(table(settings.table_name)),
+        clock=parts.CLOCK,
+        cpu_concurrency=lanes.queue_concurrency,
+    )
+
+
+@cache
+def note_block_service() -> NoteBlockService:
+    """Return JobEventsFunction's memory of a blocked queue."""
+    from lambent.adapters.dynamodb_blocks import DynamoBlockStore
+    from lambent.services.note_block import NoteBlockService
+
+    return NoteBlockService(
+        blocks=DynamoBlockStore(table(load_settings(JobEventsSettings).table_name)), clock=parts.CLOCK
+    )
+
+
+@cache
+def cancel_job_service() -> CancelJobService:
+    """Return JobsFunction's cancellation."""
+    from lambent.services.cancel_job import CancelJobService
+    from lambent.services.send_job import JobSender
+
+    settings = jobs_settings()
+    return CancelJobService(
+        jobs=parts.jobs(settings.table_name),
+        sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
+        runner=parts.runner(),
+        clock=parts.CLOCK,
+    )
+
+
+@cache
+def retry_job_service() -> RetryJobService:
+    """Return JobsFunction's retry of what failed."""
+    from lambent.services.retry_job import RetryJobService
+
+    return RetryJobService(jobs=parts.jobs(jobs_settings().table_name), submit=submit_service())
+
+
+@cache
+def set_priority_service() -> SetPriorityService:
+    """Return JobsFunction's changes of priorities."""
+    from lambent.services.set_priority import SetPriorityService
+
+    settings = jobs_settings()
+    shards = parts.shard_sender(settings.table_name, settings.infer_queue_url)
+    return SetPriorityService(jobs=parts.jobs(settings.table_name), shards=shards, clock=parts.CLOCK)
 
 
 @cache
@@ -101,6 +201,33 @@ def show_result_service() -> ShowResultService:
 
 
 @cache
+def show_parts_service() -> ShowPartsService:
+    """Return JobsFunction's reads of batch results."""
+    from lambent.services.show_parts import ShowPartsService
+
+    settings = load_settings(AroundSettings)
+    return ShowPartsService(
+        jobs=parts.jobs(settings.table_name),
+        data=parts.data(settings.data_bucket),
+        links=parts.links(settings.data_bucket),
+        max_answer_bytes=settings.max_answer_bytes,
+    )
+
+
+@cache
+def show_errors_service() -> ShowErrorsService:
+    """Return JobsFunction's reads of failed items."""
+    from lambent.services.show_errors import ShowErrorsService
+
+    settings = load_settings(AroundSettings)
+    return ShowErrorsService(
+        jobs=parts.jobs(settings.table_name),
+        data=parts.data(settings.data_bucket),
+        max_answer_bytes=settings.max_answer_bytes,
+    )
+
+
+@cache
 def grant_upload_service() -> GrantUploadService:
     """Return the upload grants of the functions behind HTTP."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
@@ -114,6 +241,17 @@ def grant_upload_service() -> GrantUploadService:
         clock=parts.CLOCK,
         max_upload_bytes=settings.max_upload_bytes,
         retention_days=settings.job_retention_days,
+    )
+
+
+@cache
+def grant_input_service() -> GrantInputService:
+    """Return JobsFunction's grants of batch inputs."""
+    from lambent.services.grant_input import GrantInputService
+
+    settings = jobs_settings()
+    return GrantInputService(
+        data=parts.data(settings.data_bucket), links=parts.links(settings.data_bucket), clock=parts.CLOCK
     )
 
 

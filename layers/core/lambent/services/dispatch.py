@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 
 import msgspec
 
+from lambent.contracts.batch_request import BatchRequest
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import BatchRequest, Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, encode_lines
-from lambent.contracts.messages import ShardMessage
+from lambent.contracts.jobs import Plan
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import check_name, job_key
-from lambent.domain.planning import choose_lane, shard_size
-from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable
-from lambent.ports import Clock, JobRunner, JobStore, ObjectStore, Queue
+from lambent.domain.webhook_url import check_notification
+from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable, OutputExists
+from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver
-from lambent.services.read_manifest import read_manifest
-from lambent.services.submit_job import new_job
+from lambent.services.plan import BatchPlanner
+from lambent.services.read_items import read_items
+from lambent.services.read_plan import PLAN_FILE, read_plan
+from lambent.services.send_shards import ShardSender
+from lambent.services.spool_items import ItemSpool
+from lambent.services.submit_job import check_deadline, new_job
 from lambent.services.version_files import VersionFiles
 
 
@@ -34,23 +37,25 @@ class DispatchService:
         jobs: JobStore,
         resolver: ModelResolver,
         files: VersionFiles,
-        infer_queue: Queue,
         runner: JobRunner | None,
         finisher: JobFinisher,
+        shards: ShardSender,
         clock: Clock,
-        shard_items: int,
+        planner: BatchPlanner,
         retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
     ) -> None:
         self._data = data
         self._jobs = jobs
         self._resolver = resolver
         self._files = files
-        self._infer_queue = infer_queue
         self._runner = runner
         self._finisher = finisher
+        self._shards = shards
         self._clock = clock
-        self._shard_items = shard_items
+        self._planner = planner
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def dispatch(self, tenant: str | None, body: str) -> Job:
         """Accept, plan and start one batch; every step can be repeated after a crash at any point.
@@ -72,6 +77,8 @@ class DispatchService:
         request = _read_envelope(tenant, body)
         job = self._accept(str(tenant), request)
         if job.state.is_terminal:
+            if job.is_open:
+                self._finisher.settle(job)
             return job
         try:
             self._start(job, request)
@@ -91,25 +98,33 @@ class DispatchService:
         return known
 
     def _start(self, job: Job, request: BatchRequest) -> None:
+        check_deadline(request.deadline_s, now_s=self._clock.epoch_s())
+        check_notification(request.notification, trusted_hosts=self._trusted_hosts)
         # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
-        plan = self._record_plan(job, request) if job.state is JobState.QUEUED else self._read_plan(job)
-        if plan.lane == "cpu":
-            missing = sorted(set(range(plan.shards)) - job.finished_shards)
-            self._enqueue_shards(job, missing)
-        else:
+        plan = (
+            self._record_plan(job, request)
+            if job.state is JobState.QUEUED
+            else read_plan(self._data, job.tenant, job.job_id)
+        )
+        if plan.lane == "gpu":
             self._submit(job, plan)
-
-    def _read_plan(self, job: Job) -> Plan:
-        return decode_json(self._data.read(job_key(job.tenant, job.job_id, "plan.json")).body, Plan, what="plan")
+        elif (planned := self._jobs.get(job.tenant, job.job_id)) is not None and not planned.state.is_terminal:
+            start = self._shards.start if not planned.heals else self._shards.revive
+            start(planned)
 
     def _record_plan(self, job: Job, request: BatchRequest) -> Plan:
         """Plan the job, unless another dispatcher of the same request was first: then its plan counts."""
         plan = self._plan(job, request)
         # Written before the job is PLANNED, so that whoever sees a planned job finds its plan.
         if not self._data.write_once(
-            job_key(job.tenant, job.job_id, "plan.json"), msgspec.json.encode(plan), content_type="application/json"
+            job_key(job.tenant, job.job_id, PLAN_FILE), msgspec.json.encode(plan), content_type="application/json"
         ):
-            plan = self._read_plan(job)
+            plan = read_plan(self._data, job.tenant, job.job_id)
+            if plan.accepted_at != job.created_at:
+                raise OutputExists(
+                    "The outputs of an older job of this id still lie where this job's would; choose another id.",
+                    field="id",
+                )
         self._jobs.transition(
             job.tenant,
             job.job_id,
@@ -121,43 +136,47 @@ class DispatchService:
             total=plan.total,
             shards=plan.shards,
             why=plan.why,
+            concurrency=plan.concurrency,
+            estimate=msgspec.to_builtins(plan.estimate),
         )
         return plan
 
     def _plan(self, job: Job, request: BatchRequest) -> Plan:
         # One version for the whole job, whatever becomes of its label meanwhile: the job's id is its routing key.
         target = self._resolver.target(ModelChoice(request.model, request.version, request.label), lambda: job.job_id)
-        ref = target.ref
-        manifest = self._files.manifest(ref)
-        items = read_manifest(self._data, request.input.manifest_uri, tenant=job.tenant)
-        choice = choose_lane(
-            request.lane, items=len(items), is_gpu_deployed=self._runner is not None, files=frozenset(manifest.files)
-        )
-        size = shard_size(len(items), lane=choice.lane, preferred=self._shard_items)
-        shards = [encode_lines(msgspec.to_builtins(shard)) for shard in _cut(items, size)]
-        plan = Plan(
-            tenant=job.tenant,
-            job_id=job.job_id,
-            model=ref.name,
-            version=ref.version,
-            lane=choice.lane,
-            total=len(items),
-            shards=len(shards),
-            shard_items=size,
-            items_sha256=digest(b"".join(shards)),
-            expires_at_s=job.expires_at_s,
-            why=choice.why,
-            is_canary=target.is_canary,
-        )
-        for index, body in enumerate(shards):
-            key = job_key(job.tenant, job.job_id, plan.shard_file(index))
-            self._data.write(key, body, content_type=CONTENT_TYPE)
-        return plan
-
-    def _enqueue_shards(self, job: Job, shards: list[int]) -> None:
-        self._infer_queue.send_all(
-            msgspec.json.encode(ShardMessage(tenant=job.tenant, job_id=job.job_id, shard=shard)) for shard in shards
-        )
+        manifest = self._files.manifest(target.ref)
+        contract = self._files.contract(target.ref)
+        notes: list[str] = []
+        with ItemSpool() as spool:
+            spool.add_all(
+                read_items(self._data, request.input, tenant=job.tenant, contract=contract, tell=notes.append)
+            )
+            planned = self._planner.plan(
+                request, target.ref, manifest, tenant=job.tenant, items=len(spool), objects=spool.objects
+            )
+            taken = planned.taken
+            offsets = spool.offsets(taken.shard_items)
+            spool.upload(self._data, job_key(job.tenant, job.job_id, spool.file_name))
+            return Plan(
+                tenant=job.tenant,
+                job_id=job.job_id,
+                model=target.ref.name,
+                version=target.ref.version,
+                lane=taken.lane,
+                total=len(spool),
+                shards=len(offsets) - 1,
+                shard_items=taken.shard_items,
+                items_file=spool.file_name,
+                offsets=offsets,
+                concurrency=self._planner.max_concurrency,
+                output=request.output_options,
+                accepted_at=job.created_at,
+                expires_at_s=job.expires_at_s,
+                deadline_s=request.deadline_s,
+                why="; ".join([planned.why, *notes]),
+                is_canary=target.is_canary,
+                estimate=planned.estimate,
+            )
 
     def _submit(self, job: Job, plan: Plan) -> None:
         if self._runner is None:
@@ -179,8 +198,3 @@ def _read_envelope(tenant: str | None, body: str) -> BatchRequest:
         return decode_json(body, BatchRequest, what="batch request")
     except LambentError as exc:
         raise EnvelopeInvalid(f"The message is not a batch request. {exc.detail}", field=exc.field) from exc
-
-
-def _cut(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -1,38 +1,48 @@
-"""The end of a job: collect errors, write the manifest, move to a terminal state, tell."""
+"""The end of a job: collect what there is, write the manifest, move to a terminal state, tell."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 
-from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
+from lambent.contracts.jobs import Plan
+from lambent.contracts.parts import part_file
 from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
-from lambent.domain.names import job_key, part_file
-from lambent.errors import LambentError, SourceGone
-from lambent.ports import Clock, JobStore, Notifier, ObjectStore
-
-_SHARD_FAILED = {
-    "error": "The shard of this item ended without results.",
-    "code": "shard_failed",
-    "retryable": True,
-}
+from lambent.domain.names import job_key
+from lambent.errors import DeadlineExceeded, LambentError, ShardFailed, SourceGone
+from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
+from lambent.services.announce_job import JobAnnouncer
+from lambent.services.collect_parts import Collected, PartCollector
+from lambent.services.read_plan import read_plan
+from lambent.services.receipt import ReceiptService
 
 
 class JobFinisher:
     """Ends jobs; safe to call any number of times and from several places at once.
 
-    The outcome is read from the parts alone, which are written once each: whoever finishes, finds the same.
+    ``runner`` is None in functions that never stop a GPU-lane job.
     """
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, notifier: Notifier, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        announcer: JobAnnouncer,
+        receipts: ReceiptService,
+        clock: Clock,
+        runner: JobRunner | None = None,
+    ) -> None:
         self._data = data
         self._jobs = jobs
-        self._notifier = notifier
+        self._announcer = announcer
+        self._receipts = receipts
         self._clock = clock
+        self._runner = runner
+        self._collector = PartCollector(data=data, jobs=jobs, clock=clock)
 
     def fail(self, job: Job, error: LambentError) -> None:
         """End a job that cannot run at all."""
@@ -53,46 +63,91 @@ class JobFinisher:
         self.finish(job)
         return True
 
-    def finish(self, job: Job) -> None:
-        """End a planned job with what its shards have written; items of shards without a part count as failed."""
-        plan = decode_json(self._data.read(self._key(job, "plan.json")).body, Plan, what="plan")
-        errors = [line for shard in range(plan.shards) for line in self._errors(job, plan, shard)]
-        done = plan.total - len(errors)
-        state = outcome(total=plan.total, done=done)
-        self._data.write(self._key(job, "errors.jsonl"), encode_lines(errors), content_type=CONTENT_TYPE)
+    def finish(self, job: Job, missing: LambentError | None = None) -> None:
+        """End a planned job with what its shards have written; items of shards without a part count as failed.
+
+        Parameters
+        ----------
+        job       with its shards' progress
+        missing   what became of those items; `ShardFailed` unless given
+        """
+        plan = read_plan(self._data, job.tenant, job.job_id)
+        collected = self._collector.collect(plan, job.progress, missing=(missing or _shard_failed()).to_dict())
+        state = outcome(total=plan.total, done=collected.done)
+        receipt = self._write_manifest(job, plan, collected, state)
+        self._receipts.observe(plan, collected.shards)
+        self._end(job, state, final_done=collected.done, final_failed=collected.failed, receipt=receipt)
+
+    def expire(self, job: Job) -> None:
+        """End a job whose deadline has passed with what it has; what runs of it is stopped."""
+        error = DeadlineExceeded(
+            "The job's deadline passed before this item was reached; retry what failed with a later deadline.",
+            field="deadline",
+        )
+        self._stop(job, reason="deadline")
+        if job.shards is None:
+            self.fail(job, error)
+        else:
+            self.finish(job, error)
+
+    def settle(self, job: Job) -> None:
+        """Do what is left for a job that is terminal and still open: stop, write down and tell; then close it."""
+        if job.state is JobState.CANCELLED and job.kind is JobKind.BATCH:
+            self._stop(job, reason="cancelled")
+            job = self._write_down_what_a_cancelled_job_has(job)
+        self.announce(job)
+
+    def announce(self, job: Job) -> None:
+        """Tell that a job has ended, and close it; until then the sweep repeats it."""
+        self._announcer.announce(job)
+        self._jobs.close(job.tenant, job.job_id)
+
+    def _write_down_what_a_cancelled_job_has(self, job: Job) -> Job:
+        try:
+            plan = read_plan(self._data, job.tenant, job.job_id)
+        except SourceGone:
+            return job  # it was cancelled before it was planned
+        collected = self._collector.collect(plan, job.progress, missing=None)
+        receipt = self._write_manifest(job, plan, collected, JobState.CANCELLED)
+        fields = {"final_done": collected.done, "final_failed": collected.failed, "receipt": receipt}
+        self._jobs.transition(
+            job.tenant, job.job_id, JobState.CANCELLED, allowed=[JobState.CANCELLED], at=job.updated_at, **fields
+        )
+        return self._jobs.get(job.tenant, job.job_id) or job
+
+    def _stop(self, job: Job, *, reason: str) -> None:
+        if job.batch_job_id is not None and self._runner is not None:
+            self._runner.terminate(job.batch_job_id, reason=f"lambent: {reason}")
+
+    def _write_manifest(self, job: Job, plan: Plan, collected: Collected, state: JobState) -> dict[str, Any] | None:
+        """Write manifest.json; return the receipt in it."""
+        receipt: dict[str, Any] | None = msgspec.to_builtins(self._receipts.receipt(job, plan, collected.shards))
         manifest = {
-            "schema_version": 1,
+            "schema_version": 2,
             "job_id": job.job_id,
             "state": state.value,
             "model": plan.model,
             "version": plan.version,
             "lane": plan.lane,
             "total": plan.total,
-            "done": done,
-            "failed": len(errors),
-            "parts": [part_file(shard) for shard in range(plan.shards)],
+            "done": collected.done,
+            "failed": collected.failed,
+            "output": {"format": plan.output.format, "compression": plan.output.compression},
+            "parts": [
+                {
+                    "file": part_file(shard.shard, plan.output),
+                    "items": shard.done + shard.failed,
+                    "failed": shard.failed,
+                    "size_bytes": shard.part_bytes,
+                    "sha256": shard.part_sha256,
+                }
+                for shard in collected.shards
+            ],
+            "receipt": receipt,
         }
-        self._data.write(self._key(job, "manifest.json"), orjson.dumps(manifest), content_type="application/json")
-        self._end(job, state, final_done=done, final_failed=len(errors))
-
-    def announce(self, job: Job) -> None:
-        """Tell that a job has ended, and close it; until then the sweep repeats it."""
-        message = {"tenant": job.tenant, "job_id": job.job_id, "state": job.state.value, "at": job.updated_at}
-        self._notifier.announce(f"Lambent job {job.job_id}: {job.state.value}", message)
-        self._jobs.close(job.tenant, job.job_id)
-
-    def _errors(self, job: Job, plan: Plan, shard: int) -> list[dict[str, Any]]:
-        """Return a part's error lines; a missing part is written now, so that a late worker cannot add another."""
-        key = self._key(job, part_file(shard))
-        try:
-            part = self._data.read(key).body
-        except SourceGone:
-            body = self._data.read(self._key(job, plan.shard_file(shard))).body
-            items = [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
-            part = encode_lines(error_line(item, _SHARD_FAILED) for item in items)
-            if not self._data.write_once(key, part, content_type=CONTENT_TYPE):
-                part = self._data.read(key).body
-        return [line for line in decode_lines(part) if "error" in line]
+        key = job_key(job.tenant, job.job_id, "manifest.json")
+        self._data.write(key, orjson.dumps(manifest), content_type="application/json")
+        return receipt
 
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         allowed = states_before(state)
@@ -101,9 +156,9 @@ class JobFinisher:
         if ended is not None:
             self.announce(ended)
 
-    @staticmethod
-    def _key(job: Job, name: str) -> str:
-        return job_key(job.tenant, job.job_id, name)
+
+def _shard_failed() -> ShardFailed:
+    return ShardFailed("The shard of this item ended without results; retry what failed.")
 
 
 def _counts(job: Job, *, done: int = 0, failed: int = 0) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Door 2: an uploaded object becomes a tensor and an inference message."""
+"""Door 2: an uploaded object becomes a tensor and an inference message, or a batch job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from lambent.contracts.messages import TensorMessage
-from lambent.domain.model import KERAS_FILE, TFLITE_FILE, ModelChoice, ModelRef
+from lambent.domain.model import KERAS_FILE, TFLITE_FILE, ModelChoice, ModelRef, digest
 from lambent.domain.names import parse_upload_key, result_stem, work_key
 from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.rollout import body_key
@@ -22,6 +22,7 @@ from lambent.domain.uploads import UploadGrant, granted_upload_id
 from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
 from lambent.ports import GrantStore, ObjectStore, Queue, StoredObject
 from lambent.services.golden import check_preprocessing
+from lambent.services.ingest_batch import UploadedBatches, is_batch
 from lambent.services.load_model import ModelResolver
 from lambent.services.outcome import write_failure
 from lambent.services.version_files import VersionFiles
@@ -49,6 +50,7 @@ class IngestService:
         resolver: ModelResolver,
         files: VersionFiles,
         queue: Queue,
+        batches: UploadedBatches,
         max_upload_bytes: int,
     ) -> None:
         self._data = data
@@ -56,11 +58,12 @@ class IngestService:
         self._resolver = resolver
         self._files = files
         self._queue = queue
+        self._batches = batches
         self._max_upload_bytes = max_upload_bytes
         self._preprocessors: OrderedDict[ModelRef, Preprocessor] = OrderedDict()
 
     def ingest(self, upload: Upload) -> LambentError | None:
-        """Preprocess an upload and enqueue its inference.
+        """Preprocess an upload and enqueue its inference; one that is a batch by its ending becomes a job.
 
         Returns
         -------
@@ -85,11 +88,20 @@ class IngestService:
         grant = self._grant(tenant, upload.key)
         choice = grant.choice if grant is not None else ModelChoice(model)
         self._resolver.resolve(choice)  # what is not served is not worth reading for
+        if is_batch(name):
+            self._batches.submit(tenant, upload.key, upload.etag, choice, grant)
+            return
         stored = self._read(upload)
         target = self._resolver.target(choice, partial(_routing_key, grant, stored.body))
         ref = target.ref
         if grant is not None:
-            grant.check(upload.key, stored.body, content_type=stored.content_type, written_at_s=stored.written_at_s)
+            grant.check(
+                upload.key,
+                size_bytes=len(stored.body),
+                sha256=digest(stored.body),
+                content_type=stored.content_type,
+                written_at_s=stored.written_at_s,
+            )
         arrays = self._preprocessor(ref).prepare(stored.body)
         # The same event delivered twice gives the same key, hence the same object.
         key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])

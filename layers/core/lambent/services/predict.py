@@ -11,6 +11,7 @@ from lambent.contracts.model import ModelContract, RawOutputs, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
+from lambent.domain.preprocessing.padding import pad_batch
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
 
@@ -143,14 +144,21 @@ def _count_rows(contract: ModelContract, inputs: Mapping[str, Array]) -> int:
 
 
 def predict_items(
-    model: ServedModel, prepared: Sequence[Mapping[str, Array]], timings: Timings, *, top_k: int
+    model: ServedModel,
+    prepared: Sequence[Mapping[str, Array]],
+    timings: Timings,
+    *,
+    top_k: int,
+    padded_rows: int | None = None,
 ) -> list[Prediction]:
     """Run prepared items as one batch and postprocess each row.
 
     Parameters
     ----------
-    prepared    what the model's preprocessor made of each item, at least one
-    top_k       how many labels to answer an item; a regression has one number
+    prepared      what the model's preprocessor made of each item, at least one
+    top_k         how many labels to answer an item; a regression has one number
+    padded_rows   how many rows the model gets, see `pad_batch`; then the contract's limit, which is for requests, does
+                  not apply. None: as many as there are items
 
     Returns
     -------
@@ -161,10 +169,16 @@ def predict_items(
     MediaTypeUnsupported    the contract's outputs are the answer, they have neither labels nor a unit
     TensorShapeMismatch     more items than the contract allows
     ModelContractMismatch   the model answered a score or number that is not finite
+    MemoryExhausted         the batch is too large for this host
     """
     contract = model.contract
     if isinstance(contract.postprocessing, RawOutputs):
         raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
-    outputs = run_tensors(model, model.preprocessor.collate(prepared), timings)
+    inputs = model.preprocessor.collate(prepared)
+    if padded_rows is None:
+        outputs = run_tensors(model, inputs, timings)
+    else:
+        padded = model.interpreter.run(pad_batch(inputs, contract, rows=padded_rows))
+        outputs = {name: array[: len(prepared)] for name, array in padded.items()}
     with timings.step("postprocess"):
         return postprocess(outputs, contract, top_k=top_k)

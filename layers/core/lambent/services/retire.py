@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lambent.contracts.batch_request import BatchRequest
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import BatchRequest
 from lambent.domain.job import Job, JobKind
 from lambent.domain.model import LabelRecord, ModelRef, VersionRecord
 from lambent.domain.names import check_name

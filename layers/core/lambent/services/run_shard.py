@@ -2,57 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from itertools import islice
 
-import msgspec
-
-from lambent.contracts.decoding import decode_json
-from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import CONTENT_TYPE, decode_lines, encode_lines, error_line
-from lambent.contracts.media import Prediction
-from lambent.contracts.tensor import Array
+from lambent.contracts.jobs import Plan
+from lambent.contracts.lines import error_line
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef, Target
-from lambent.domain.names import job_key, part_file
-from lambent.errors import LambentError, SourceGone
+from lambent.errors import LambentError
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.load_model import ModelCache, ServedModel
-from lambent.services.predict import Timings, predict_items
+from lambent.services.prepare_items import PreparingLimits
+from lambent.services.read_plan import each_item, read_plan
+from lambent.services.result_lines import ResultLines
+from lambent.services.shard_attempt import AttemptWatch, CheckpointRule, ShardAttempt
+from lambent.services.shard_part import ShardPart, WrittenPart
 
-_TOP_K = 5
-_HEARTBEAT_S = 1.0
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """An item that is arrays now, or the error that it met on the way."""
-
-    item: ShardItem
-    arrays: dict[str, Array] | None
-    error: LambentError | None
+_HEARTBEAT_S = 2.0
+_FAILED_LINES = 100
+# A function of one processor: the store answers after some 20 ms, in which it computes several items.
+_LIMITS = PreparingLimits(threads=8, decoders=1)
+_RULE = CheckpointRule()
 
 
 class ShardService:
-    """Runs shards with one model cache; the GPU worker and InferFunction differ in their interpreters only."""
+    """Runs shards with one model cache; the GPU worker and InferFunction differ in their interpreters only.
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, models: ModelCache, clock: Clock, batch_size: int) -> None:
+    Parameters
+    ----------
+    batch_size   most items in a batch
+    find_size    returns the best size up to the one it is given; None takes ``batch_size`` itself
+    limits       what fetching and decoding may take of the host
+    rule         when a checkpoint is due
+    on_event     called with the name of each step that changes the store: before_checkpoint, after_checkpoint,
+                 before_errors, before_part, after_part, after_report, after_clearing
+    """
+
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        models: ModelCache,
+        clock: Clock,
+        batch_size: int,
+        find_size: Callable[[ServedModel, int], int] | None = None,
+        limits: PreparingLimits = _LIMITS,
+        rule: CheckpointRule = _RULE,
+        on_event: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._data = data
         self._jobs = jobs
         self._models = models
         self._clock = clock
         self._batch_size = batch_size
+        self._find_size = find_size
+        self._limits = limits
+        self._rule = rule
+        self._on_event = on_event
 
-    def run(self, tenant: str, job_id: str, shard: int, *, on_progress: Callable[[int], None] | None = None) -> Target:
+    def run(
+        self,
+        tenant: str,
+        job_id: str,
+        shard: int,
+        *,
+        on_progress: Callable[[int], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Target:
         """Run one shard to its end and write its part; a shard whose part exists is only reported again.
 
-        Items that cannot be read, decoded or answered become error lines; they never fail the shard or each other.
+        Items that cannot be read, decoded or answered become error lines; they never fail the shard or each other. An
+        attempt goes on where the last checkpoint of the one before ends. A job that has ended meanwhile, because it was
+        cancelled, gets no part.
 
         Parameters
         ----------
         on_progress   called with the number of items handled so far
+        should_stop   asked between batches and while items are waited for: whether the host is about to go
 
         Returns
         -------
@@ -62,19 +90,24 @@ class ShardService:
         ------
         BrokenArtifact   the version cannot be served
         SourceGone       the job has no plan, or no such shard
+        Interrupted      told to stop; what was finished is kept, run the shard again
         Unavailable      and any other retryable error; run the shard again
         """
-        plan = self._plan(tenant, job_id)
-        self._jobs.transition(
+        plan = read_plan(self._data, tenant, job_id)
+        part, report = ShardPart(self._data, plan, shard), _Report(self._jobs, self._clock, plan, shard)
+        moved = self._jobs.transition(
             tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
         )
-        part_key = job_key(tenant, job_id, part_file(shard))
-        lines = self._existing(part_key)
-        if lines is None:
-            lines = self._predict(plan, shard, on_progress)
-            if not self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE):
-                lines = self._existing(part_key) or lines
-        self._report(plan, shard, lines, is_finished=True)
+        try:
+            if not moved:
+                report.check_open()
+            written = part.written() or self._compute(
+                plan, shard, part, report=report, on_progress=on_progress, should_stop=should_stop
+            )
+        except _JobEnded:
+            return _target(plan)
+        report.finished(written)
+        self._on_event("after_report")
         return _target(plan)
 
     def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> Target:
@@ -84,91 +117,116 @@ class ShardService:
         ------
         SourceGone, Unavailable
         """
-        plan = self._plan(tenant, job_id)
-        lines = [error_line(item, error.to_dict()) for item in self._items(plan, shard)]
-        part_key = job_key(tenant, job_id, part_file(shard))
-        self._data.write_once(part_key, encode_lines(lines), content_type=CONTENT_TYPE)
-        self._report(plan, shard, self._existing(part_key) or lines, is_finished=True)
+        plan = read_plan(self._data, tenant, job_id)
+        part, report = ShardPart(self._data, plan, shard), _Report(self._jobs, self._clock, plan, shard)
+        with ResultLines() as lines:
+            items = each_item(self._data, plan, shard)
+            while chunk := list(islice(items, _FAILED_LINES)):
+                lines.add([error_line(item, error.to_dict()) for item in chunk])
+            report.finished(self._write(part, lines))
         return _target(plan)
 
-    def _plan(self, tenant: str, job_id: str) -> Plan:
-        return decode_json(self._data.read(job_key(tenant, job_id, "plan.json")).body, Plan, what="plan")
-
-    def _predict(self, plan: Plan, shard: int, on_progress: Callable[[int], None] | None) -> list[dict[str, Any]]:
+    def _compute(
+        self,
+        plan: Plan,
+        shard: int,
+        part: ShardPart,
+        *,
+        report: _Report,
+        on_progress: Callable[[int], None] | None,
+        should_stop: Callable[[], bool],
+    ) -> WrittenPart:
         # The model comes first: a broken one must fail the shard before any item is blamed.
         model = self._models.get(_target(plan).ref)
-        items = self._items(plan, shard)
-        lines: list[dict[str, Any]] = []
-        beat = 0.0
-        for batch in _chunks(items, min(self._batch_size, model.contract.limits.max_rows)):
-            lines += self._predict_batch(model, [self._prepare(item, model) for item in batch])
-            if on_progress is not None:
-                on_progress(len(lines))
-            if self._clock.epoch_s() - beat >= _HEARTBEAT_S:
-                self._report(plan, shard, lines, is_finished=False)
-                beat = self._clock.epoch_s()
-        return lines
+        with ResultLines() as lines:
+            watch = AttemptWatch(
+                on_batch=lambda: on_progress(len(lines)) if on_progress is not None else None,
+                beat=lambda: report.beat(lines),
+                should_stop=should_stop,
+                on_event=self._on_event,
+            )
+            attempt = ShardAttempt(
+                data=self._data,
+                clock=self._clock,
+                plan=plan,
+                shard=shard,
+                lines=lines,
+                limits=self._limits,
+                rule=self._rule,
+                watch=watch,
+            )
+            attempt.run(model, lambda: self._best_size(model, plan.items_of(shard)))
+            written = self._write(part, lines)
+            attempt.checkpoints.clear()
+        self._on_event("after_clearing")
+        return written
 
-    def _items(self, plan: Plan, shard: int) -> list[ShardItem]:
-        body = self._data.read(job_key(plan.tenant, plan.job_id, plan.shard_file(shard))).body
-        return [decode_json(line, ShardItem, what="shard item") for line in body.splitlines()]
+    def _best_size(self, model: ServedModel, items: int) -> int:
+        # Rounded up to a power of two, so that the shards of a job have few different sizes.
+        most = min(self._batch_size, 1 << (items - 1).bit_length())
+        return most if self._find_size is None else self._find_size(model, most)
 
-    def _prepare(self, item: ShardItem, model: ServedModel) -> _Ready:
-        try:
-            raw = self._data.read(item.key, max_bytes=model.contract.limits.max_input_bytes).body
-            return _Ready(item, model.preprocessor.prepare(raw), None)
-        except LambentError as error:
-            if not error.is_final:
-                raise
-            return _Ready(item, None, error)
+    def _write(self, part: ShardPart, lines: ResultLines) -> WrittenPart:
+        self._on_event("before_errors")
+        part.write_errors(lines)
+        self._on_event("before_part")
+        written = part.write(lines)
+        self._on_event("after_part")
+        return written
 
-    def _predict_batch(self, model: ServedModel, batch: list[_Ready]) -> list[dict[str, Any]]:
-        prepared = [ready.arrays for ready in batch if ready.arrays is not None]
-        answers = iter(_answer_each(model, prepared))
-        return [
-            error_line(ready.item, ready.error.to_dict())
-            if ready.error is not None
-            else _line(ready.item, model, next(answers))
-            for ready in batch
-        ]
 
-    def _existing(self, part_key: str) -> list[dict[str, Any]] | None:
-        try:
-            return decode_lines(self._data.read(part_key).body)
-        except SourceGone:
-            return None
+class _Report:
+    """What one attempt tells the ledger: how far it is, and how long all attempts have worked."""
 
-    def _report(self, plan: Plan, shard: int, lines: list[dict[str, Any]], *, is_finished: bool) -> None:
-        failed = sum("error" in line for line in lines)
-        progress = ShardProgress(shard, len(lines) - failed, failed, is_finished, self._clock.now())
-        self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
+    def __init__(self, jobs: JobStore, clock: Clock, plan: Plan, shard: int) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._plan = plan
+        self._shard = shard
+        self._started_s = clock.epoch_s()
+        self._told_s = 0.0
+        self._busy_before_s: float | None = None
+
+    def check_open(self) -> None:
+        """Raise `_JobEnded` if the job has ended."""
+        job = self._jobs.head(self._plan.tenant, self._plan.job_id)
+        if job is None or job.state.is_terminal:
+            raise _JobEnded
+
+    def beat(self, lines: ResultLines) -> None:
+        """Tell the progress if it is time to; raises `_JobEnded` if the job has ended, Unavailable."""
+        now_s = self._clock.epoch_s()
+        if now_s - self._told_s < _HEARTBEAT_S:
+            return
+        self._told_s = now_s
+        self._record(lines.done, lines.failed, None)
+        self.check_open()
+
+    def finished(self, part: WrittenPart) -> None:
+        """Tell that the part is written; raises Unavailable."""
+        self._record(part.done, part.failed, part)
+
+    def _record(self, done: int, failed: int, part: WrittenPart | None) -> None:
+        tenant, job_id = self._plan.tenant, self._plan.job_id
+        if self._busy_before_s is None:
+            known = self._jobs.shard(tenant, job_id, self._shard)
+            self._busy_before_s = known.busy_s if known is not None else 0.0
+        progress = ShardProgress(
+            self._shard,
+            done,
+            failed,
+            is_finished=part is not None,
+            updated_at=self._clock.now(),
+            busy_s=self._busy_before_s + self._clock.epoch_s() - self._started_s,
+            part_bytes=part.size_bytes if part is not None else None,
+            part_sha256=part.sha256 if part is not None else None,
+        )
+        self._jobs.record_shard(tenant, job_id, progress, expires_at_s=self._plan.expires_at_s)
+
+
+class _JobEnded(Exception):
+    """Nobody waits for the shard any more."""
 
 
 def _target(plan: Plan) -> Target:
     return Target(ModelRef(plan.model, plan.version), plan.is_canary)
-
-
-def _answer_each(model: ServedModel, prepared: list[dict[str, Array]]) -> list[Prediction | LambentError]:
-    """Return each item's prediction, or the permanent error that it alone meets; raises retryable errors."""
-    if not prepared:
-        return []
-    try:
-        return [*predict_items(model, prepared, Timings(), top_k=_TOP_K)]
-    except LambentError as error:
-        if not error.is_final:
-            raise
-        if len(prepared) == 1:
-            return [error]
-    # A batch fails as a whole, by an item that the model itself cannot take: alone, each has the outcome it deserves.
-    return [answer for item in prepared for answer in _answer_each(model, [item])]
-
-
-def _line(item: ShardItem, model: ServedModel, answer: Prediction | LambentError) -> dict[str, Any]:
-    if isinstance(answer, LambentError):
-        return error_line(item, answer.to_dict())
-    return {"id": item.id, "model": str(model.ref), **msgspec.to_builtins(answer)}
-
-
-def _chunks(items: list[ShardItem], size: int) -> Iterator[list[ShardItem]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

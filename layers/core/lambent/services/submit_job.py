@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+from math import ceil
+
 import msgspec
 
-from lambent.contracts.jobs import BatchRequest, BatchSubmission
+from lambent.contracts.batch_request import BatchRequest, BatchSubmission
 from lambent.domain.idempotency import check_same_request, job_id_of
 from lambent.domain.job import Job, expiry_of
 from lambent.domain.job_states import JobState
 from lambent.domain.model import digest
 from lambent.domain.names import check_name, parse_version
-from lambent.errors import InProgress, JobIdReused, RequestInvalid
+from lambent.domain.timestamps import to_timestamp
+from lambent.domain.webhook_url import check_notification
+from lambent.errors import DeadlineExceeded, InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
-from lambent.services.read_manifest import check_manifest_uri
+from lambent.services.read_items import check_input
 from lambent.services.send_job import send_batch
 
 _ROUTE = "POST /jobs"
@@ -32,18 +38,57 @@ def new_job(tenant: str, request: BatchRequest, *, clock: Clock, retention_days:
         created_at=now,
         updated_at=now,
         expires_at_s=expiry_of(clock.epoch_s(), retention_days=retention_days),
+        priority=request.priority_or_default,
+        deadline_s=None if request.deadline_s is None else ceil(request.deadline_s),
+        parent=request.input.failed_of,
     )
+
+
+def check_deadline(deadline_s: float | None, *, now_s: float) -> None:
+    """Refuse a deadline that has passed; raises DeadlineExceeded."""
+    if deadline_s is not None and deadline_s <= now_s:
+        raise DeadlineExceeded(
+            "The deadline has passed; choose one that lies ahead, or leave it out.",
+            field="deadline",
+            limit=f"after {to_timestamp(now_s)}",
+            got=to_timestamp(deadline_s),
+        )
+
+
+def check_submission(
+    data: ObjectStore,
+    submission: BatchSubmission | BatchRequest,
+    *,
+    tenant: str,
+    now_s: float,
+    trusted_hosts: Collection[str],
+) -> None:
+    """Refuse what can be seen to be wrong before anything is read; raises as `SubmitService.submit`."""
+    _check_names(submission)
+    check_input(data, submission.input, tenant=tenant)
+    check_deadline(submission.deadline_s, now_s=now_s)
+    check_notification(submission.notification, trusted_hosts=trusted_hosts)
 
 
 class SubmitService:
     """Accepts batch requests over HTTP."""
 
-    def __init__(self, *, data: ObjectStore, jobs: JobStore, queue: Queue, clock: Clock, retention_days: int) -> None:
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        queue: Queue,
+        clock: Clock,
+        retention_days: int,
+        trusted_hosts: Collection[str] = frozenset(),
+    ) -> None:
         self._data = data
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
         self._retention_days = retention_days
+        self._trusted_hosts = trusted_hosts
 
     def submit(
         self, tenant: str, submission: BatchSubmission | BatchRequest, *, idempotency_key: str | None = None
@@ -61,14 +106,15 @@ class SubmitService:
         NameInvalid           the model's name or the label is not allowed
         ModelNotFound         the version is no number
         RequestInvalid        no id and no key, or a key that is not visible ASCII
-        UrlRefused            the manifest lies where the tenant may not read
+        UrlRefused            the manifest lies where the tenant may not read, or no webhook goes to the address
         JobIdReused           the id belongs to a different request
         IdempotencyMismatch   the key belongs to a different request
         InProgress            the job of the id or key was removed in this moment
         Unavailable
         """
-        _check_names(submission)
-        check_manifest_uri(self._data, submission.input.manifest_uri, tenant=tenant)
+        check_submission(
+            self._data, submission, tenant=tenant, now_s=self._clock.epoch_s(), trusted_hosts=self._trusted_hosts
+        )
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )
@@ -78,7 +124,7 @@ class SubmitService:
             job = self._known(job, is_keyed=idempotency_key is not None)
         if job.state is JobState.QUEUED:
             send_batch(self._queue, job)
-        return job.as_accepted()
+        return replace(job.as_accepted(), priority=submission.priority_or_default)
 
     def _claim(self, job: Job, key: str) -> None:
         """Tie the key to the job's id; a key that names another job came with another request."""

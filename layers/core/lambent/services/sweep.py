@@ -54,9 +54,10 @@ class SweepService:
         on_error   told of a job that could not be healed this time; the others are looked at all the same
         """
         report = SweepReport()
-        for job in self._jobs.open_jobs(updated_before=self._before(self._stuck_after_s)):
+        for job in self._jobs.open_jobs(updated_before=self._clock.now()):
             # The pause doubles with each attempt, so that a job that only waits its turn is left in peace.
-            if _last_sign(job) >= self._before(self._stuck_after_s * 2**job.heals):
+            is_late = job.deadline_s is not None and self._clock.epoch_s() >= job.deadline_s
+            if not is_late and _last_sign(job) >= self._before(self._stuck_after_s * 2 ** _heals_since_progress(job)):
                 continue
             report.looked_at += 1
             try:
@@ -68,15 +69,19 @@ class SweepService:
 
     def _heal(self, job: Job, report: SweepReport) -> None:
         if job.state.is_terminal:
-            self._finisher.announce(job)
+            self._finisher.settle(job)
+        elif job.deadline_s is not None and self._clock.epoch_s() >= job.deadline_s:
+            self._finisher.expire(job)
+            report.finished += 1
         elif self._finish(job):
             report.finished += 1
         elif job.batch_job_id is None:
             self._revive(job, report)
 
     def _revive(self, job: Job, report: SweepReport) -> None:
-        if job.heals < _MAX_HEALS:
-            self._jobs.count_heal(job.tenant, job.job_id, at=self._clock.now())
+        heals = _heals_since_progress(job)
+        if heals < _MAX_HEALS:
+            self._jobs.note_heal(job.tenant, job.job_id, heals + 1, at=self._clock.now())
             self._sender.send(job)
             report.enqueued += 1
         # Shards that kill their function every time would be revived for ever.
@@ -102,3 +107,9 @@ class SweepService:
 
 def _last_sign(job: Job) -> str:
     return max([job.updated_at, *(shard.updated_at for shard in job.progress)])
+
+
+def _heals_since_progress(job: Job) -> int:
+    """Return how often the job was revived in vain: a shard that has moved since shows that reviving helped."""
+    has_moved = any(shard.updated_at >= job.updated_at for shard in job.progress)
+    return 0 if has_moved else job.heals

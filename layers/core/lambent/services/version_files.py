@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.model import FileDigest, ModelContract, TextPreprocessing, VersionManifest
+from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import (
     CONTRACT_FILE,
     GOLDEN_FILES,
     MANIFEST_FILE,
+    THROUGHPUT_FILE,
     TOKENIZER_FILE,
     ModelRef,
     VersionRecord,
@@ -126,6 +128,12 @@ class VersionFiles:
         if isinstance(contract.preprocessing, TextPreprocessing):
             assets[TOKENIZER_FILE] = self.file(ref, manifest, TOKENIZER_FILE)
         return contract, make_preprocessor(contract, assets)
+
+    def throughput(self, ref: ModelRef, manifest: VersionManifest) -> VersionThroughput | None:
+        """Return how fast a version was where it was made; None for one that nobody measured."""
+        if THROUGHPUT_FILE not in manifest.files:
+            return None
+        return _decode_published(self.file(ref, manifest, THROUGHPUT_FILE), VersionThroughput, what=THROUGHPUT_FILE)
 
     def golden(self, ref: ModelRef, manifest: VersionManifest, model_file: str) -> GoldenVectors:
         """Return the verified golden vectors of one of the version's model files.

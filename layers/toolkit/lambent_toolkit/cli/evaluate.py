@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.remote import DEFAULT_TENANT, Detach, Remote, Tenant, detached, follow, open_runs
 from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0917 - typer passes every option by name
     model: Annotated[
         str,
         typer.Argument(
@@ -49,25 +50,51 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for the report on a published version.", show_default=False),
     ] = None,
+    remote: Remote = False,
+    detach: Detach = False,
+    tenant: Tenant = DEFAULT_TENANT,
     state: State = STATE_DIR,
 ) -> None:
     """Measure a model on test data: as it is served, and beside the float model."""
     console = screen()
     with ending_on_failure():
-        from lambent_toolkit.cli.watch import ConsoleWatcher
-        from lambent_toolkit.modelkit.named_models import NamedModels, is_version
-        from lambent_toolkit.modelkit.workbench import Workbench
+        from lambent_toolkit.modelkit.named_models import is_version
 
         published = is_version(model)
         folder = (out or state / "evaluations" / model.replace("@", "-")) if published else Path(model)
-        with ConsoleWatcher(console) as watcher:
-            if published:
-                report = NamedModels(state).evaluate_version(model, folder, data_name=data, watcher=watcher)
-            else:
-                report = Workbench(folder, watcher=watcher).evaluate(data=data)
-        print_report(console, report)
+        if not remote:
+            _evaluate_here(console, model, folder, data=data, state=state)
+        else:
+            runs = open_runs(state, tenant)
+            run = runs.evaluate(folder, data=data)
+            if detach:
+                detached(console, run)
+                return
+            follow(console, runs, run.run_id)
+        print_evaluated(console, folder, is_publishable=not published)
+
+
+def _evaluate_here(console: Console, model: str, folder: Path, *, data: str | None, state: Path) -> None:
+    from lambent_toolkit.cli.watch import ConsoleWatcher
+    from lambent_toolkit.modelkit.named_models import NamedModels, is_version
+    from lambent_toolkit.modelkit.workbench import Workbench
+
+    with ConsoleWatcher(console) as watcher:
+        if is_version(model):
+            NamedModels(state).evaluate_version(model, folder, data_name=data, watcher=watcher)
+        else:
+            Workbench(folder, watcher=watcher).evaluate(data=data)
+
+
+def print_evaluated(console: Console, folder: Path, *, is_publishable: bool) -> None:
+    """Print the report that an evaluation left in a folder, wherever it ran."""
+    from lambent.domain.model import REPORT_FILE
+    from lambent_toolkit.modelkit.report import decode_report
+    from lambent_toolkit.modelkit.step_files import read_step_file
+
+    print_report(console, decode_report(read_step_file(folder, REPORT_FILE, step="evaluate"), of=str(folder)))
     console.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
-    if not published:
+    if is_publishable:
         console.print(f"Next: lambent publish {typed(folder)}", markup=False, soft_wrap=True)
 
 

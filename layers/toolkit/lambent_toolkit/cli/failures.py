@@ -38,6 +38,9 @@ def say_failure(text: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    # File names and labels of strangers may look like markup, move the cursor, or turn the reading direction.
-    shown = "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
-    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {escape(shown)}", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(f"[bold red]✗[/] {escape(harmless(text))}", soft_wrap=True)
+
+
+def harmless(text: str) -> str:
+    """Return a text of strangers without what would move the cursor, or turn the reading direction."""
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)

@@ -9,15 +9,18 @@ from lambent_toolkit.cli import (
     demo,
     evaluate,
     importing,
+    jobs,
     key,
     model,
     quantize,
     registry,
+    remote,
     sam_local,
     sensitivity,
     show,
     stack,
     train,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -26,7 +29,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, publish and serve models, on this machine and on AWS.",
 )
-GROUPS = (stack, data, train, quantize, evaluate, model, sensitivity, importing, registry, show, key, demo, sam_local)
+GROUPS = (
+    stack,
+    data,
+    train,
+    quantize,
+    evaluate,
+    remote,
+    model,
+    sensitivity,
+    importing,
+    registry,
+    show,
+    jobs,
+    key,
+    webhooks,
+    demo,
+    sam_local,
+)
 for group in GROUPS:
     group.register(app)
 

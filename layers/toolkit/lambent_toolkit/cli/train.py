@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.remote import DEFAULT_TENANT, Detach, Remote, Tenant, detached, follow, open_runs
 from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
-    from lambent_toolkit.modelkit.training import Trained
+    from rich.console import Console
+
+    from lambent_toolkit.modelkit.recipe import Recipe
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 MODELS_DIR = Path(".lambent/models")
+STATE_DIR = Path(".lambent")
 
 
 def register(app: typer.Typer) -> None:
@@ -44,31 +48,58 @@ def train(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the checkpoints of an unfinished training.")] = False,
+    remote: Remote = False,
+    detach: Detach = False,
+    tenant: Tenant = DEFAULT_TENANT,
+    state: Annotated[
+        Path, typer.Option("--state", help="State folder of the running stack, for --remote.")
+    ] = STATE_DIR,
 ) -> None:
     """Train a recipe's Keras model, or go on with it after Ctrl-C; the same seed gives the same weights."""
     console = screen()
     with ending_on_failure():
-        from lambent_toolkit.cli.watch import ConsoleWatcher
         from lambent_toolkit.modelkit.recipe_settings import with_settings
         from lambent_toolkit.modelkit.recipes import find_recipe
-        from lambent_toolkit.modelkit.workbench import Workbench
 
         shorts = [f"{key}={value}" for key, value in (("epochs", epochs), ("seed", seed)) if value is not None]
         chosen = with_settings(find_recipe(recipe), [*(settings or []), *shorts])
         folder = out or MODELS_DIR / chosen.name
-        with ConsoleWatcher(console) as watcher:
-            trained = Workbench(folder, watcher=watcher).train(chosen, fresh=fresh)
-        for line in _summary(trained, folder):
-            console.print(line, markup=False, soft_wrap=True)
+        if not remote:
+            _train_here(console, chosen, folder, fresh=fresh)
+        else:
+            runs = open_runs(state, tenant)
+            run = runs.train(chosen, folder)
+            if detach:
+                detached(console, run)
+                return
+            follow(console, runs, run.run_id)
+        print_trained(console, folder)
 
 
-def _summary(trained: Trained, folder: Path) -> list[str]:
+def _train_here(console: Console, recipe: Recipe, folder: Path, *, fresh: bool) -> None:
+    from lambent_toolkit.cli.watch import ConsoleWatcher
+    from lambent_toolkit.modelkit.workbench import Workbench
+
+    with ConsoleWatcher(console) as watcher:
+        Workbench(folder, watcher=watcher).train(recipe, fresh=fresh)
+
+
+def print_trained(console: Console, folder: Path) -> None:
+    """Print how a training ended, wherever it ran, and what comes next."""
+    for line in _summary(folder):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _summary(folder: Path) -> list[str]:
     from lambent_toolkit.modelkit.training import describe
+    from lambent_toolkit.modelkit.training_record import read_training_record
 
-    ended = "stopped early" if trained.stopped_early else "all"
-    epochs = f"{len(trained.epochs)} epochs ({ended}) in {trained.training_s:.1f} s"
+    record = read_training_record(folder)
+    ended = "stopped early" if record.stopped_early else "all"
+    epochs = f"{record.epochs} epochs ({ended}) in {record.training_s:.1f} s"
+    best = describe(record.curve[record.best_epoch - 1])
     return [
-        f"{epochs}. The model has the weights of epoch {trained.best_epoch}: {describe(trained.best)}.",
+        f"{epochs}. The model has the weights of epoch {record.best_epoch}: {best}.",
         f"Curves: {folder}/training.html; for TensorBoard: tensorboard --logdir {typed(folder / 'logs')}",
         f"Next: lambent quantize {typed(folder)}",
     ]

@@ -13,6 +13,7 @@ from lambent.domain.model import (
     KERAS_GOLDEN_FILE,
     REPORT_FILE,
     TFLITE_FILE,
+    THROUGHPUT_FILE,
     TOKENIZER_FILE,
 )
 from lambent.services.version_files import decode_contract
@@ -33,8 +34,8 @@ class Artifact:
     ----------
     contract   decoded contract.json
     report     decoded report.json; None for an imported model that was never evaluated
-    files      model.tflite with its golden vectors and the assets; model.keras with its own, report.json and card.md
-               where there are such
+    files      model.tflite with its golden vectors and the assets; model.keras with its own, report.json,
+               throughput.json and card.md where there are such
     """
 
     contract: ModelContract
@@ -58,7 +59,7 @@ class Artifact:
         """
         needed = _MADE_BY if (folder / IMPORT_FILE).exists() else _MADE_BY | _MADE_BY_TOO
         files = {name: read_step_file(folder, name, step=step) for name, step in needed.items()}
-        for name in (*_MADE_BY_TOO, CARD_FILE):
+        for name in (*_MADE_BY_TOO, CARD_FILE, THROUGHPUT_FILE):
             if (folder / name).exists():
                 files[name] = read_step_file(folder, name, step="evaluate")
         contract = decode_contract(files.pop(CONTRACT_FILE))

@@ -39,6 +39,20 @@ ModelkitError
 ├── AnswersNotFinite       91   a model answers test items with NaN or infinity
 ├── ModelFileExchanged     92   model.tflite is not the file that was quantized
 ├── ModelsIncomparable     93   two models do not answer the same question
+├── ServiceUnreachable     96   no answer from the stack's HTTP door, or one that is not its own
+├── InputUnusable          97   a file or folder that cannot be a batch's input
+├── LaneMissing           110   the stack has no GPU lane to run a job on
+├── BundleTooLarge        111   what a job needs is larger than a bundle may be
+├── RunUnknown            112   there is no run of this id
+├── RunFailed             113   a job ended without a result and without telling why
+├── RunCancelled          114   a job was cancelled
+├── ResultDamaged         115   what came back of a job is not what the job wrote
+├── FolderOccupied        116   the folder for a job's artifact holds something already
+├── ImageOutdated         117   the worker's image has other packages than this machine
+├── RunNotStarted         118   a run was stored and no job was submitted for it
+├── RunUnreadable         119   a run's bundle or record is not what was stored
+├── StepFailedRemotely      *   the job's own error, with the exit code that it has on this machine
+├── FollowingStopped      130   Ctrl-C while a job was watched; the job goes on
 └── TrainingInterrupted   130   Ctrl-C; the same command goes on
 """
 
@@ -288,7 +302,93 @@ class ModelsIncomparable(ModelkitError):
     exit_code = 93
 
 
+class LaneMissing(ModelkitError):
+    """The stack was deployed without a GPU lane."""
+
+    exit_code = 110
+
+
+class BundleTooLarge(ModelkitError):
+    """Recipe, data and files of a job are too large together; nothing was uploaded."""
+
+    exit_code = 111
+
+
+class RunUnknown(ModelkitError):
+    """There is no run of this id under this tenant."""
+
+    exit_code = 112
+
+
+class RunFailed(ModelkitError):
+    """A job ended without a result, and not by an error of its own: no image, killed, out of time."""
+
+    exit_code = 113
+
+
+class RunCancelled(ModelkitError):
+    """Somebody cancelled the job."""
+
+    exit_code = 114
+
+
+class ResultDamaged(ModelkitError):
+    """A file of a job's result is missing, or has another digest than the job wrote."""
+
+    exit_code = 115
+
+
+class FolderOccupied(ModelkitError):
+    """A job's artifact is for a folder of its own."""
+
+    exit_code = 116
+
+
+class ImageOutdated(ModelkitError):
+    """The worker's image has other packages than the machine that sent the job."""
+
+    exit_code = 117
+
+
+class RunNotStarted(ModelkitError):
+    """The command that stored a run ended before AWS Batch had its job."""
+
+    exit_code = 118
+
+
+class RunUnreadable(ModelkitError):
+    """A run's record or bundle is not what was stored, or is of another release."""
+
+    exit_code = 119
+
+
+class StepFailedRemotely(ModelkitError):
+    """A step failed in its job as it would have here; ``exit_code`` is that of its own error."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class FollowingStopped(ModelkitError):
+    """Ctrl-C while a job was watched: the job goes on."""
+
+    exit_code = 130
+
+
 class TrainingInterrupted(ModelkitError):
     """Ctrl-C; 130 is what shells use for it."""
 
     exit_code = 130
+
+
+class ServiceUnreachable(ModelkitError):
+    """The stack's HTTP door did not answer, or somebody else did in its place."""
+
+    exit_code = 96
+
+
+class InputUnusable(ModelkitError):
+    """A local file or folder cannot be a batch's input."""
+
+    exit_code = 97

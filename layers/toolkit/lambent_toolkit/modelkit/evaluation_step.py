@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from lambent.domain.card import CARD_FILE
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE
+from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, THROUGHPUT_FILE
 from lambent_toolkit.modelkit.evaluating.evaluated_card import evaluated_card
 from lambent_toolkit.modelkit.evaluating.evaluation import TOOLS, Evaluation, evaluate
 from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
@@ -23,11 +23,11 @@ from lambent_toolkit.modelkit.whole_files import write_together
 __all__ = ["MEASURED_FILES", "TOOLS", "run_evaluation"]
 
 GOLDEN_ITEMS = 20
-MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, CARD_FILE, REPORT_FILE, REPORT_PAGE)
+MEASURED_FILES = (CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, CARD_FILE, THROUGHPUT_FILE, REPORT_FILE, REPORT_PAGE)
 
 
 def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
-    """Measure on the test part; leave contract.json, report.json, report.html, card.md and golden vectors.
+    """Measure on the test part; leave contract, report, report.html, card, throughput.json, golden vectors.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     FolderNotWritable    nothing was changed
     """
     subject = subject_of_folder(made)
-    evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher)
+    evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher, with_throughput=True)
     tolerance = golden_tolerance(
         subject.files[subject.published],
         evaluation.measured.golden.sample(GOLDEN_ITEMS).outputs,
@@ -54,6 +54,7 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
         CONTRACT_FILE: to_json(contract),
         **_golden_files(evaluation),
         CARD_FILE: card.encode(),
+        THROUGHPUT_FILE: to_json(evaluation.measured.throughput),
         REPORT_PAGE: report_page(evaluation).encode(),
         REPORT_FILE: to_json(report),
     }

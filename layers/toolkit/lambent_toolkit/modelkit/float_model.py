@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from time import perf_counter
+from typing import Any, Protocol
 from zipfile import ZipFile
 
 import numpy as np
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
+from lambent.contracts.throughput import KerasRate
 from lambent.domain.model import KERAS_FILE, digest
+from lambent.ports import Interpreter
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 _CHUNK_ROWS = 256
+_RATED_ROWS = 32  # what the batch worker has by default
+_RATED_S = 0.5
 
 
 class FloatModel(Protocol):
@@ -41,6 +48,10 @@ class FloatModel(Protocol):
         """Return what it answers to a part's tensors: (n, …) by the contract's names."""
         ...
 
+    def rate(self, part: Prepared, contract: ModelContract) -> KerasRate | None:
+        """Return rows a second of what the GPU lane would run, here; None for what that lane does not run."""
+        ...
+
 
 class KerasFloat:
     """The bytes of a .keras file, run by the batch worker's own adapter."""
@@ -51,15 +62,47 @@ class KerasFloat:
         self.file = file
         self.size_bytes = len(file)
         self.sha256 = digest(file)
+        self._loaded: Interpreter | None = None
 
     def outputs(self, part: Prepared, contract: ModelContract) -> dict[str, Array]:
         """Return what Keras answers; raises BrokenArtifact."""
-        with quiet(), TemporaryDirectory() as folder:
+        with quiet():
+            return dict(self._interpreter(contract).run(part.tensors))
+
+    def rate(self, part: Prepared, contract: ModelContract) -> KerasRate:
+        """Return rows a second on ready tensors, a batch at a time for half a second; raises BrokenArtifact."""
+        size = min(_RATED_ROWS, len(part))
+        batch = {name: array[:size] for name, array in part.tensors.items()}
+        with quiet():
+            interpreter = self._interpreter(contract)
+            interpreter.run(batch)  # traces the model for this shape
+            done, start = 0, perf_counter()
+            while (taken_s := perf_counter() - start) < _RATED_S:
+                interpreter.run(batch)
+                done += size
+            return KerasRate(batch_size=size, rows_per_s=done / taken_s, **_keras_place())
+
+    def _interpreter(self, contract: ModelContract) -> Interpreter:
+        if self._loaded is None:
             from lambent.adapters.keras_model import KerasInterpreterLoader  # imports TensorFlow
 
-            path = Path(folder) / KERAS_FILE
-            path.write_bytes(self.file)
-            return dict(KerasInterpreterLoader().load(path, contract).run(part.tensors))
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / KERAS_FILE
+                path.write_bytes(self.file)
+                self._loaded = KerasInterpreterLoader().load(path, contract)
+        return self._loaded
+
+
+def _keras_place() -> dict[str, Any]:
+    """Return what Keras runs on: its backend, and the GPU that TensorFlow sees or else the processor."""
+    import keras
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    processor = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    device = details.get("device_name", "GPU") if gpus else processor
+    return {"backend": keras.config.backend(), "device": device, "is_gpu": bool(gpus)}
 
 
 class SavedModelFloat:
@@ -76,6 +119,9 @@ class SavedModelFloat:
         """Write the SavedModel's files into a folder."""
         with ZipFile(BytesIO(self.archive)) as archive:
             archive.extractall(folder)
+
+    def rate(self, part: Prepared, contract: ModelContract) -> None:
+        """Return None: a SavedModel is not published, so that the version has no GPU lane."""
 
     def outputs(self, part: Prepared, contract: ModelContract) -> dict[str, Array]:
         """Return what the SavedModel's signature answers, some hundred rows at once."""

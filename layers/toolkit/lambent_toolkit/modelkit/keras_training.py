@@ -5,7 +5,7 @@ Imports Keras at its top, so it is imported inside of `tensorflow_quiet.quiet` o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent_toolkit.modelkit.recipe import Prepared
+    from lambent_toolkit.modelkit.stopping import Stop
 
 _SHOW_EVERY_S = 0.25
 
@@ -35,18 +36,22 @@ class ShuffledBatches(keras.utils.PyDataset):
     part, contract    tensors in the contract's order of inputs
     batch_size, seed
     epoch             number of the first epoch, from 0
+    begun             batches of that epoch to leave out, since they are in the weights already; then it is the only one
     """
 
-    def __init__(self, part: Prepared, contract: ModelContract, *, batch_size: int, seed: int, epoch: int) -> None:
+    def __init__(
+        self, part: Prepared, contract: ModelContract, *, batch_size: int, seed: int, epoch: int, begun: int = 0
+    ) -> None:
         super().__init__()
         self._inputs = input_arrays(part, contract)
         self._targets = part.targets
         self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
+        self._begun = begun
         self._order = self._shuffled()
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return ceil(len(self._targets) / self._batch_size)
+        return ceil(len(self._order) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, Array]:
         """Return one batch: inputs, targets."""
@@ -59,7 +64,8 @@ class ShuffledBatches(keras.utils.PyDataset):
         self._order = self._shuffled()
 
     def _shuffled(self) -> Array:
-        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._targets))
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._targets))
+        return order[self._begun * self._batch_size :]
 
 
 class EpochEnd(keras.callbacks.Callback):
@@ -71,6 +77,10 @@ class EpochEnd(keras.callbacks.Callback):
     steps      batches an epoch
     on_batch   is told now and then: epoch from 0 with the share that is done, and the loss so far
     on_epoch   is told of every epoch; returns whether to stop
+    stop       is looked at after every batch but the epoch's last, which the epoch's own end follows
+    on_stop    is told after how many batches of the epoch it stops, before KeyboardInterrupt is raised
+    begun      batches of the first epoch that are in the weights already
+    metrics    what these have left in the metrics' variables
     """
 
     def __init__(
@@ -80,23 +90,34 @@ class EpochEnd(keras.callbacks.Callback):
         *,
         on_batch: Callable[[float, float], None],
         on_epoch: Callable[[EpochFigures], bool],
+        stop: Stop,
+        on_stop: Callable[[int], None],
+        begun: int = 0,
+        metrics: Sequence[Array] = (),
     ) -> None:
         super().__init__()
         self._phase, self._steps, self._on_batch, self._on_epoch = phase, steps, on_batch, on_epoch
+        self._stop, self._on_stop, self._begun, self._metrics = stop, on_stop, begun, metrics
         self._epoch, self._start_s, self._shown_s = 0, 0.0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's
-        """Note when the epoch began."""
+        """Note when the epoch began; one that had begun before goes on with its sums."""
         self._epoch, self._start_s = epoch, perf_counter()
+        if self._begun:
+            for variable, array in zip(self.model.metrics_variables, self._metrics, strict=True):
+                variable.assign(array)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Raise TrainingDiverged if the loss is not finite."""
-        loss = float((logs or {})["loss"])
+        """Raise TrainingDiverged if the loss is not finite, KeyboardInterrupt if a stop is asked for."""
+        loss, done = float((logs or {})["loss"]), self._begun + batch + 1
         if not isfinite(loss):
-            raise self._diverged(f"training loss became {loss} at epoch {self._epoch + 1}, batch {batch + 1}")
+            raise self._diverged(f"training loss became {loss} at epoch {self._epoch + 1}, batch {done}")
         if perf_counter() - self._shown_s > _SHOW_EVERY_S:
             self._shown_s = perf_counter()
-            self._on_batch(self._epoch + (batch + 1) / self._steps, loss)
+            self._on_batch(self._epoch + done / self._steps, loss)
+        if self._stop.is_asked and done < self._steps:
+            self._on_stop(done)
+            raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Tell the figures, and stop if told so."""
@@ -134,9 +155,10 @@ def validation_data(part: Prepared, contract: ModelContract) -> tuple[Any, Array
     return _one_or_all(input_arrays(part, contract)), part.targets
 
 
-def save_state(model: keras.Model) -> ModelState:
-    """Return copies of all variables of a model and its optimizer."""
-    return ModelState(*(_arrays(variables) for variables in _variables(model)))
+def save_state(model: keras.Model, *, with_metrics: bool = False) -> ModelState:
+    """Return copies of all variables of a model and its optimizer, and of its metrics if asked to."""
+    own, optimizer = (_arrays(variables) for variables in _variables(model))
+    return ModelState(own, optimizer, _arrays(model.metrics_variables) if with_metrics else [])
 
 
 def restore_state(model: keras.Model, state: ModelState) -> None:
@@ -144,6 +166,11 @@ def restore_state(model: keras.Model, state: ModelState) -> None:
     for variables, arrays in zip(_variables(model), (state.model, state.optimizer), strict=True):
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+
+def build_metrics(model: keras.Model, part: Prepared, contract: ModelContract) -> None:
+    """Give the metrics their variables, which Keras makes with the first row that it measures."""
+    model.test_on_batch(_one_or_all([array[:1] for array in input_arrays(part, contract)]), part.targets[:1])
 
 
 def restore_weights(model: keras.Model, state: ModelState) -> None:

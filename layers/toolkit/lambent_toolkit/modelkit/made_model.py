@@ -43,12 +43,13 @@ class MadeModel:
         return choice
 
 
-def open_model(folder: Path, *, data: str | None = None) -> MadeModel:
+def open_model(folder: Path, *, data: str | None = None, recipe: Recipe | None = None) -> MadeModel:
     """Open a folder that `lambent train` or `lambent import` left.
 
     Parameters
     ----------
-    data   name of other data than the recipe's; an imported model has none of its own
+    data     name of other data than the recipe's; an imported model has none of its own
+    recipe   the one that the model was trained by, if its file lies elsewhere than the record says
 
     Raises
     ------
@@ -60,7 +61,7 @@ def open_model(folder: Path, *, data: str | None = None) -> MadeModel:
     if (folder / IMPORT_FILE).exists():
         return _imported(folder, data)
     record = read_training_record(folder)
-    recipe = recorded_recipe(record)
+    recipe = recipe or recorded_recipe(record)
     split = prepare(recipe)
     if split.sha256 != record.data.sha256:
         raise DataChanged(

@@ -112,6 +112,20 @@ class Declaration:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How a recipe is called where it came from, when it runs somewhere else as a job.
+
+    Parameters
+    ----------
+    recipe     name of a built-in one, or path of the Python file there
+    settings   those that name files, with their values there
+    """
+
+    recipe: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a model is made: the three functions of a Python file, and its settings.
 
@@ -130,6 +144,7 @@ class Recipe:
                  of what makes two trainings the same. None if there are none
     path         the Python file it came from, None for built-in ones
     source_sha256   of that file, or of the built-in module's
+    origin          what records call it, if it runs elsewhere than where it came from
     """
 
     name: str
@@ -141,6 +156,17 @@ class Recipe:
     sources: Callable[[Any], Sequence[Path]] | None = None
     path: str | None = None
     source_sha256: str = ""
+    origin: Origin | None = None
+
+    @property
+    def recorded_name(self) -> str:
+        """What records call it, and `find_recipe` finds: its own name, or the path of its file where it came from."""
+        return self.origin.recipe if self.origin else self.path or self.name
+
+    @property
+    def recorded_settings(self) -> dict[str, Any]:
+        """All settings as records have them: files by their paths where the recipe came from."""
+        return msgspec.to_builtins(self.settings) | dict(self.origin.settings if self.origin else {})
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 of each file that `sources` names, by the file's name; raises RecipeFailed."""

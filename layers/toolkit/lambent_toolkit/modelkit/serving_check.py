@@ -15,6 +15,7 @@ import numpy as np
 
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
+from lambent.contracts.throughput import ServedRate
 from lambent.domain.model import CONTRACT_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingRefused
@@ -148,6 +149,11 @@ class ServingBench:
         """Return the milliseconds of single rows: by variant and number of threads, a list for each round."""
         self._run(f"time:{','.join(variants)}", timeout_s=_TIMEOUT_S * (1 + len(variants)))
         return self._timing()
+
+    def rate(self, variant: str) -> ServedRate:
+        """Return a variant's items a second as in the CPU lane; raises ServingRefused, ServingCheckFailed."""
+        self._run(f"rate:{variant}")
+        return msgspec.convert(self._figures("rate"), ServedRate)
 
     def tensors(self) -> dict[str, Array]:
         """Return what preprocessing made of the items, mapped from files that go with the folder."""

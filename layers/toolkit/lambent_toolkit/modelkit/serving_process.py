@@ -10,17 +10,23 @@ from pathlib import Path
 from signal import Signals
 
 from lambent_toolkit.modelkit.errors import ServingCheckFailed
-from lambent_toolkit.sandbox.build import make_build
 from lambent_toolkit.sandbox.function_spec import base_interpreter
-from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
 
 PROGRAM = Path(__file__).with_name("serving_program.py")
 LAYERS = ("NumericLayer", "CoreLayer")
+# Folders with colons between them, where the layers' packages are installed already: in the worker's image.
+LAYERS_VARIABLE = "LAMBENT_SERVING_LAYERS"
 
 
 @cache
 def serving_layers() -> tuple[Path, ...]:
-    """Return the ``python`` folders of the layers that `sam build` made, building them first if need be."""
+    """Return the folders of the layers' packages: those of the environment, else what `sam build` makes, made first."""
+    if installed := os.environ.get(LAYERS_VARIABLE):
+        return tuple(map(Path, installed.split(os.pathsep)))
+    # Not at the top: the worker's image has neither SAM nor a template.
+    from lambent_toolkit.sandbox.build import make_build
+    from lambent_toolkit.sandbox.local_stack import STATE_DIR, stack_options
+
     # The very options of a local stack, so that both share one build.
     build = make_build(stack_options(Path(STATE_DIR)), say=_unsaid)
     return tuple(build.folder / layer / "python" for layer in LAYERS)

@@ -8,6 +8,7 @@ prepare            preprocess the raw items of ``items.npz`` (golden vectors wit
 predict:VARIANT    load ``variants/VARIANT.tflite`` and answer all rows: ``VARIANT.npz`` (arrays by output) and
                    ``VARIANT.json``; if it is refused, ``VARIANT.json`` with ``{"refused": {"code", "detail"}}`` only
 time:V1,V2…        time single rows of these variants, taking turns: ``timing.json``
+rate:VARIANT       items a second as the CPU lane does batches, preprocessing included: ``rate.json``
 =================  ====================================================================================================
 
 FOLDER also holds ``contract.json`` and a folder ``assets``. The tensors lie in files, so that a process only maps what
@@ -17,10 +18,12 @@ it reads. It may import `lambent`, NumPy and the standard library, nothing of th
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -32,7 +35,7 @@ from lambent.adapters import litert
 from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE
-from lambent.domain.preprocessing import make_preprocessor
+from lambent.domain.preprocessing import Preprocessor, make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent.services.version_files import decode_contract
@@ -50,6 +53,9 @@ _FEWEST_ROUNDS = 5
 _CHUNK_BYTES = 1 << 26
 _PREPARED_ITEMS = 64
 _SEED = 7
+# As the CPU lane does them: prepared one by one, answered so many at once.
+_RATED_ROWS = 16
+_RATED_S = 0.5
 
 
 def main(folder: Path, steps: list[str]) -> None:
@@ -65,22 +71,66 @@ def main(folder: Path, steps: list[str]) -> None:
 
 def take(step: str, argument: str, folder: Path, contract: ModelContract) -> tuple[dict[str, Any], str]:
     """Return what a step found, or the coded error of what was refused, and the name of the file for it."""
-    file = {"prepare": "prepared.json", "time": "timing.json"}.get(step, f"{argument}.json")
+    file = {"prepare": "prepared.json", "time": "timing.json", "rate": "rate.json"}.get(step, f"{argument}.json")
     try:
         if step == "prepare":
             return prepare(folder, contract), file
         if step == "predict":
             return predict(folder, contract, argument), file
+        if step == "rate":
+            return rate(folder, contract, argument), file
         return time_all(folder, contract, argument.split(",")), file
     except LambentError as exc:
         return {"refused": {"code": exc.code, "detail": exc.detail}}, file
 
 
+def rate(folder: Path, contract: ModelContract, variant: str) -> dict[str, Any]:
+    """Return items a second of batches from raw items on, by number of threads, and of preprocessing alone."""
+    raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
+    rows_at_once = min(_RATED_ROWS, contract.limits.max_rows)
+    batches = [raw[start : start + rows_at_once] for start in range(0, len(raw), rows_at_once)]
+    preprocessor = preprocessor_of(folder, contract)
+
+    def ready(items: list[bytes]) -> Tensors:
+        return preprocessor.collate([preprocessor.prepare(item) for item in items])
+
+    rates = []
+    for threads in THREADS:
+        interpreter = load(folder, contract, variant, threads=threads)
+        per_s = items_per_s(batches, lambda items, each=interpreter: each.run(ready(items)))
+        rates.append({"threads": threads, "items_per_s": per_s})
+    return {
+        "runtime": f"{litert.RUNTIME} {_version(litert.RUNTIME)}",
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "batch_size": rows_at_once,
+        "prepared_per_s": items_per_s(batches, ready),
+        "rates": rates,
+    }
+
+
+def items_per_s(batches: list[list[bytes]], act: Callable[[list[bytes]], object]) -> float:
+    """Return how many items a second an act does, over and over for half a second after a first batch."""
+    act(batches[0])
+    done, start = 0, perf_counter()
+    for items in cycle(batches):
+        act(items)
+        done += len(items)
+        if (taken_s := perf_counter() - start) >= _RATED_S:
+            break
+    return done / taken_s
+
+
+def preprocessor_of(folder: Path, contract: ModelContract) -> Preprocessor:
+    """Return the contract's preprocessing with its files."""
+    assets = {file.name: file.read_bytes() for file in (folder / "assets").iterdir()}
+    return make_preprocessor(contract, assets)
+
+
 def prepare(folder: Path, contract: ModelContract) -> dict[str, Any]:
     """Preprocess all items; raises InvalidInput."""
     raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
-    assets = {file.name: file.read_bytes() for file in (folder / "assets").iterdir()}
-    preprocessor = make_preprocessor(contract, assets)
+    preprocessor = preprocessor_of(folder, contract)
     spec = contract.preprocessing
     # Rows padded to the longest of all have to be padded together.
     at_once = len(raw) if isinstance(spec, TextPreprocessing) and spec.pad_to == "longest" else _PREPARED_ITEMS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from lambent_toolkit.modelkit.checkpoints import Checkpoint, Checkpoints
 from lambent_toolkit.modelkit.recipe import Recipe, Split
 from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.recipe_check import check_model
+from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.training_identity import TrainingIdentity, identify
 from lambent_toolkit.modelkit.training_logs import EventLogs
@@ -20,6 +22,8 @@ from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 if TYPE_CHECKING:
     import keras
+
+    from lambent.contracts.tensor import Array
 
 CHECKPOINTS_FOLDER, LOGS_FOLDER = "checkpoints", "logs"
 TRAIN, FINE_TUNE = "train", "fine-tune"
@@ -55,7 +59,15 @@ class Trained:
         return self.epochs[self.best_epoch - 1]
 
 
-def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: Watcher = SILENCE) -> Trained:
+def train(
+    recipe: Recipe,
+    split: Split,
+    *,
+    folder: Path | None = None,
+    on_checkpoint: Callable[[], None] | None = None,
+    stop: Stop | None = None,
+    watcher: Watcher = SILENCE,
+) -> Trained:
     """Train a recipe's model on the training part, until the validation loss stops falling.
 
     Exact resuming needs all randomness of the model to be Keras's: layers such as Dropout, or `keras.random` with a
@@ -66,6 +78,8 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
     recipe, split
     folder           for checkpoints and TensorBoard logs; training goes on where its checkpoints end, which must be of
                      this very training. A temporary one if None
+    on_checkpoint    is called after every epoch, when its checkpoint and its logs are on the disk
+    stop             asked, it ends the training after the batch with one more checkpoint, from which it goes on there
     watcher          is told of every epoch
 
     Returns
@@ -78,10 +92,11 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
     RecipeUnfit         its model is not what its contract declares
     TrainingDiverged    the loss became NaN or infinite
     FolderNotWritable   a checkpoint could not be written, e.g. the disk is full
+    KeyboardInterrupt   ``stop`` was asked, or Ctrl-C
     """
     if folder is None:
         with TemporaryDirectory() as temporary:
-            return train(recipe, split, folder=Path(temporary), watcher=watcher)
+            return train(recipe, split, folder=Path(temporary), on_checkpoint=on_checkpoint, stop=stop, watcher=watcher)
     watcher.begin("load TensorFlow", total=1)
     with quiet():
         import keras
@@ -94,7 +109,9 @@ def train(recipe: Recipe, split: Split, *, folder: Path | None = None, watcher: 
             model = recipe.model(split.contract, recipe.settings)
         check_model(model, split.contract, name=recipe.name)
         watcher.advance()
-        return _Training(recipe, split, model, folder, watcher).run()
+        return _Training(
+            recipe, split, model, folder, on_checkpoint=on_checkpoint, stop=stop or Stop(), watcher=watcher
+        ).run()
 
 
 def phases(recipe: Recipe) -> list[Phase]:
@@ -127,8 +144,19 @@ def from_keras_file(body: bytes) -> keras.Model:
 class _Training:
     """One training under way: all phases, from the newest checkpoint on."""
 
-    def __init__(self, recipe: Recipe, split: Split, model: keras.Model, folder: Path, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        split: Split,
+        model: keras.Model,
+        folder: Path,
+        *,
+        on_checkpoint: Callable[[], None] | None,
+        stop: Stop,
+        watcher: Watcher,
+    ) -> None:
         self._recipe, self._split, self._model, self._watcher = recipe, split, model, watcher
+        self._on_checkpoint, self._stop = on_checkpoint, stop
         self._checkpoints = Checkpoints(folder / CHECKPOINTS_FOLDER)
         self._logs = EventLogs(folder / LOGS_FOLDER)
         self._identity: TrainingIdentity = identify(recipe, split)
@@ -161,27 +189,44 @@ class _Training:
 
         if phase.name == FINE_TUNE:
             self._begin_fine_tuning()
-        done, settings = len(self._figures), self._recipe.settings
-        done_before_phase = done - len(phase.of(self._figures))
-        if self._saved is not None and phase.of(self._figures):
-            keras_training.restore_state(self._model, self._saved.state)
-        batches = keras_training.ShuffledBatches(
-            self._split.train, self._split.contract, batch_size=settings.batch_size, seed=settings.seed, epoch=done
-        )
+        saved, begun = self._saved, 0
+        if saved is not None and (saved.phase == phase.name if saved.batches else phase.of(self._figures)):
+            keras_training.restore_state(self._model, saved.state)
+            begun = saved.batches
         self._watcher.begin(f"{phase.name} {self._recipe.name}", total=phase.epochs)
+        if saved is not None and begun:
+            keras_training.build_metrics(self._model, self._split.train, self._split.contract)
+            # An epoch of fewer batches is a fit of its own: Keras asks for their number once.
+            self._fit(phase, epochs=1, begun=begun, metrics=saved.state.metrics)
+        if not phase.is_over(self._figures):
+            self._fit(phase, epochs=phase.epochs - len(phase.of(self._figures)))
+
+    def _fit(self, phase: Phase, *, epochs: int, begun: int = 0, metrics: Sequence[Array] = ()) -> None:
+        """Run so many epochs, of the first one what is left."""
+        from lambent_toolkit.modelkit import keras_training
+
+        done, settings, part = len(self._figures), self._recipe.settings, self._split.train
+        done_before_phase = done - len(phase.of(self._figures))
+        batches = keras_training.ShuffledBatches(
+            part, self._split.contract, batch_size=settings.batch_size, seed=settings.seed, epoch=done, begun=begun
+        )
         callback = keras_training.EpochEnd(
             phase.name,
-            len(batches),
+            begun + len(batches),
             on_batch=lambda epochs, loss: self._watcher.show(epochs - done_before_phase, f"loss {loss:.3f}"),
             on_epoch=lambda figures: self._keep(figures, phase),
+            stop=self._stop,
+            on_stop=lambda batches: self._keep_begun(batches, phase),
+            begun=begun,
+            metrics=metrics,
         )
-        with calling(self._recipe, "model"):
+        with self._stop.heeded(), calling(self._recipe, "model"):
             self._model.fit(
                 batches,
                 validation_data=keras_training.validation_data(self._split.validation, self._split.contract),
                 validation_batch_size=settings.batch_size,
                 initial_epoch=done,
-                epochs=done_before_phase + phase.epochs,
+                epochs=done + epochs,
                 shuffle=False,
                 verbose=0,
                 callbacks=[callback],
@@ -202,8 +247,21 @@ class _Training:
         self._checkpoints.write(Checkpoint(self._identity, self._figures, save_state(self._model)))
         self._checkpoints.keep({figures.epoch, best_epoch(self._figures).epoch})
         self._logs.write(figures)
+        self._tell_checkpoint()
         self._watcher.show(len(phase.of(self._figures)), describe(figures))
         return phase.is_stalled(self._figures)
+
+    def _keep_begun(self, batches: int, phase: Phase) -> None:
+        """Keep the state in the midst of an epoch."""
+        from lambent_toolkit.modelkit.keras_training import save_state
+
+        state = save_state(self._model, with_metrics=True)
+        self._checkpoints.write(Checkpoint(self._identity, self._figures, state, batches, phase.name))
+        self._tell_checkpoint()
+
+    def _tell_checkpoint(self) -> None:
+        if self._on_checkpoint is not None:
+            self._on_checkpoint()
 
 
 def describe(figures: EpochFigures) -> str:

@@ -40,9 +40,9 @@ class TrainingIdentity(msgspec.Struct, frozen=True, kw_only=True):
 def identify(recipe: Recipe, split: Split) -> TrainingIdentity:
     """Return the identity of a recipe's training on this data, with the packages installed here."""
     return TrainingIdentity(
-        recipe=recipe.path or recipe.name,
+        recipe=recipe.recorded_name,
         source_sha256=recipe.source_sha256,
-        settings=msgspec.to_builtins(recipe.settings),
+        settings=recipe.recorded_settings,
         data_sha256=split.sha256,
         tools={tool: version(tool) for tool in _TOOLS},
         sources=recipe.source_digests(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from lambent.domain.model import KERAS_FILE
 from lambent_toolkit.modelkit.checkpoints import Checkpoints
 from lambent_toolkit.modelkit.errors import OtherTraining, TrainingDiverged, TrainingInterrupted
 from lambent_toolkit.modelkit.recipe import Recipe, Split, prepare
+from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.training import CHECKPOINTS_FOLDER, Trained, to_keras_file, train
 from lambent_toolkit.modelkit.training_identity import identify
 from lambent_toolkit.modelkit.training_page import TRAINING_PAGE, training_page
@@ -25,6 +26,8 @@ def run_training(
     *,
     fresh: bool = False,
     stale_files: Iterable[str] = (),
+    on_checkpoint: Callable[[], None] | None = None,
+    stop: Stop | None = None,
     watcher: Watcher = SILENCE,
 ) -> Trained:
     """Train a recipe in a working folder.
@@ -34,16 +37,18 @@ def run_training(
 
     Parameters
     ----------
-    folder        created if need be
+    folder          created if need be
     recipe
-    fresh         whether to drop checkpoints of an unfinished training; otherwise the training goes on where they end
-    stale_files   names of files that later steps made of the earlier model, to be removed with it
-    watcher       is told of every epoch
+    fresh           whether to drop checkpoints of an unfinished training; otherwise the training goes on where they end
+    stale_files     names of files that later steps made of the earlier model, to be removed with it
+    on_checkpoint   see `train`
+    stop            see `train`
+    watcher         is told of every epoch
 
     Raises
     ------
     OtherTraining         the checkpoints are of another recipe, of other settings or of other data
-    TrainingInterrupted   Ctrl-C
+    TrainingInterrupted   Ctrl-C, or ``stop`` was asked
     ModelkitError         as `prepare` and `train` raise
     """
     checkpoints = Checkpoints(folder / CHECKPOINTS_FOLDER)
@@ -54,7 +59,7 @@ def run_training(
         if fresh:
             checkpoints.clear()
         _check_same(checkpoints, recipe, split, watcher)
-        trained = train(recipe, split, folder=folder, watcher=watcher)
+        trained = train(recipe, split, folder=folder, on_checkpoint=on_checkpoint, stop=stop, watcher=watcher)
         _write(folder, recipe, split, trained, stale_files)
     except KeyboardInterrupt:
         raise TrainingInterrupted(_how_to_resume(checkpoints, recipe)) from None
@@ -76,8 +81,10 @@ def _check_same(checkpoints: Checkpoints, recipe: Recipe, split: Split, watcher:
             f"{checkpoints.folder} holds {len(saved.figures)} epochs of another training ({'; '.join(differences)}): "
             "add --fresh to drop them, or name another folder by --out."
         )
+    begun = f" and {saved.batches} batches" if saved.batches else ""
     watcher.tell(
-        f"Resuming after epoch {len(saved.figures)}: {checkpoints.folder} is of the same recipe, settings and data."
+        f"Resuming after epoch {len(saved.figures)}{begun}: {checkpoints.folder} is of the same recipe, settings and "
+        "data."
     )
 
 

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import lambent
-from lambent_toolkit.openapi import routes_jobs, routes_media, routes_oip, routes_repository, routes_tfs, routes_uploads
+from lambent_toolkit.openapi import (
+    routes_changes,
+    routes_job_reads,
+    routes_jobs,
+    routes_media,
+    routes_oip,
+    routes_repository,
+    routes_tfs,
+    routes_uploads,
+    routes_webhooks,
+)
 from lambent_toolkit.openapi.error_answers import error_examples
 from lambent_toolkit.openapi.parameters import HEADERS, PARAMETERS
 from lambent_toolkit.openapi.route import Route
@@ -27,15 +37,18 @@ _TAGS = (
     routes_oip.TAG,
     routes_tfs.TAG,
     routes_uploads.TAG,
-    routes_jobs.JOBS,
+    routes_job_reads.JOBS,
+    routes_webhooks.WEBHOOKS,
     routes_jobs.REGISTRY,
     routes_jobs.DOCUMENT,
 )
+_PREDICTIONS = (routes_media, routes_oip, routes_repository, routes_tfs)
+_MODULES = (*_PREDICTIONS, routes_uploads, routes_jobs, routes_changes, routes_webhooks)
 
 
 def routes() -> Iterator[Route]:
     """Yield every route of the HTTP door."""
-    for module in (routes_media, routes_oip, routes_repository, routes_tfs, routes_uploads, routes_jobs):
+    for module in _MODULES:
         yield from module.routes()
 
 
@@ -61,6 +74,7 @@ def build_document() -> dict[str, Any]:
         "security": [{"ApiKey": []}],
         "tags": list(_TAGS),
         "paths": paths,
+        "webhooks": routes_webhooks.webhooks(),
         "components": {
             "schemas": schemas(),
             "parameters": PARAMETERS,

@@ -82,6 +82,12 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.UrlRefused(
         "The manifest must lie in this stack's data bucket under inputs/{tenant}/.", field="input.manifest_uri"
     ),
+    errors.ManifestInvalid("The manifest does not exist.", field="input.manifest_uri"),
+    errors.LaneUnavailable(
+        "The gpu lane cannot run this batch: the version has no model.keras. Ask for lane auto.",
+        field="lane",
+        got="gpu",
+    ),
     errors.IdempotencyMismatch(
         "This Idempotency-Key came with a different request at 2026-11-23T21:00:00Z, which is job docs-1. Repeat that "
         "request unchanged, or choose a new key.",
@@ -91,6 +97,13 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.UploadKeyInvalid("Names of uploads do not end in .error.", field="name"),
     errors.SourceEmpty("The body is empty; send the file's bytes.", field="body"),
     errors.JobIdReused("This job id was used for a different request; choose a new id.", field="id"),
+    errors.DeadlineExceeded(
+        "The deadline has passed; choose one that lies ahead, or leave it out.",
+        field="deadline",
+        limit="after 2026-11-23T21:00:00.000Z",
+        got="2026-11-22T21:00:00.000Z",
+    ),
+    errors.NothingFailed("Every item of this job has a result; there is nothing to retry.", field="id"),
     errors.RouteNotFound("This API has no such route or method."),
     errors.ModelNotFound("There is no such model. Near names: digits.", field="model", limit=["digits"]),
     errors.CardNotFound(
@@ -100,6 +113,12 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.JobNotFound("There is no such job.", field="id"),
     errors.UploadNotFound("There is no such upload.", field="id"),
     errors.ResultNotFound("The answer of this call has expired.", field="id"),
+    errors.JobHasEnded("The job has ended as SUCCEEDED.", field="state", got="SUCCEEDED"),
+    errors.PriorityFixed(
+        "The priority of a call, or of a job that the GPU lane has taken, cannot be changed; cancel the job and submit "
+        "it again.",
+        field="priority",
+    ),
     errors.InProgress("The call is RUNNING; ask again.", field="id", got="RUNNING"),
     errors.Unavailable("A dependency did not answer; try again."),
     errors.ModelNotReady("This model was unloaded by an operator; it is not served now.", field="model"),

@@ -15,9 +15,17 @@ CALL_JOB = {
     "model": samples.MODEL,
     "version": "1",
     "lane": "cpu",
+    "priority": 5,
+    "deadline": None,
+    "parent": None,
     "total": 1,
     "done": 0,
     "failed": 0,
+    "rate": None,
+    "eta_s": None,
+    "estimated_end": None,
+    "waiting": None,
+    "shard_counts": None,
     "shards": [],
     "created_at": "2026-11-23T21:00:00Z",
     "updated_at": "2026-11-23T21:00:00Z",
@@ -25,6 +33,7 @@ CALL_JOB = {
     "error": None,
     "result": None,
 }
+BATCH_JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
 _REFERENCE = {
     "code": "answer_stored",
     "url": "https://data-bucket.s3.amazonaws.com/answers/default/…?X-Amz-Signature=…",

@@ -7,6 +7,8 @@ from typing import Any
 from lambent.contracts.paging import MAX_PAGE
 from lambent.domain.call import Operation
 from lambent.domain.idempotency import job_id_of
+from lambent.domain.job import JobKind
+from lambent.domain.job_states import JobState
 from lambent.domain.rollout import REQUEST_KEY_HEADER
 
 _NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
@@ -30,6 +32,10 @@ def _in_path(name: str, schema: dict[str, Any], description: str, example: str) 
     }
 
 
+def _in_query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
 def _header(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "schema": schema, "description": description}
 
@@ -46,7 +52,7 @@ PARAMETERS: dict[str, Any] = {
         "name": "limit",
         "in": "query",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE},
-        "description": "Most names on a page.",
+        "description": "Most entries on a page.",
     },
     "cursor": {
         "name": "cursor",
@@ -54,9 +60,21 @@ PARAMETERS: dict[str, Any] = {
         "schema": _TEXT,
         "description": "`next_cursor` of the page before.",
     },
+    "jobState": _in_query("state", {"type": "string", "enum": [*JobState]}, "Only jobs in this state."),
+    "jobKind": _in_query("kind", {"type": "string", "enum": [*JobKind]}, "Only batches, or only calls for later."),
+    "jobModel": _in_query("model", _NAME, "Only jobs of this model."),
+    "createdAfter": _in_query(
+        "created_after", {"type": "string", "format": "date-time"}, "Only jobs that were created after this time."
+    ),
     "Prefer": _header(
         "Prefer", _TEXT, "`respond-async` (RFC 7240): accept now (202), answer later under `/jobs/{id}/result`."
     ),
+    "dryRun": {
+        "name": "dry_run",
+        "in": "query",
+        "schema": {"type": "boolean", "default": False},
+        "description": "Answer what the batch would take and cost, and accept nothing.",
+    },
     "IdempotencyKey": _header(
         "Idempotency-Key",
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
@@ -114,6 +132,13 @@ HEADERS: dict[str, Any] = {
     },
     "Preference-Applied": {"schema": {"type": "string", "enum": ["respond-async"]}, "description": "RFC 7240."},
     "Content-Encoding": {"schema": {"type": "string", "enum": ["gzip", "deflate"]}, "description": "Of large answers."},
+    "Cache-Control": {"schema": {"type": "string", "enum": ["no-store"]}, "description": "For the caller alone."},
+    "Lambent-Job-State": {"schema": _TEXT, "description": "The job's state at this moment, with lines."},
+    "Lambent-Next-Cursor": {
+        "schema": _TEXT,
+        "description": "`cursor` of what follows; left out after the last result of a job that has ended.",
+    },
+    "Link": {"schema": _TEXT, "description": "The address of what follows, `rel=next` (RFC 8288)."},
     "Location": {"schema": _TEXT, "description": "Where to look for the outcome.", "required": True},
 }
 # What every prediction takes beside its own parameters.

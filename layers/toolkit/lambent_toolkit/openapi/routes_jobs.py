@@ -8,17 +8,14 @@ from typing import Any
 from lambent import errors
 from lambent_toolkit.openapi import samples
 from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
-from lambent_toolkit.openapi.other_answers import CALL_JOB, STORED
+from lambent_toolkit.openapi.other_answers import BATCH_JOB, STORED
 from lambent_toolkit.openapi.parameters import CALL_ID, headers, json_answer, json_content
+from lambent_toolkit.openapi.quote_example import QUOTE
 from lambent_toolkit.openapi.route import Route
+from lambent_toolkit.openapi.routes_job_reads import JOBS, job_reads
 from lambent_toolkit.openapi.routes_oip import INFER_ERRORS
 from lambent_toolkit.openapi.schema_parts import ref
 
-JOBS = {
-    "name": "Jobs",
-    "description": "Large batches: items in S3, one request, one result file a shard. The tenant is never in a "
-    "request: it is the API key's.",
-}
 REGISTRY = {"name": "Models", "description": "What there is to call."}
 DOCUMENT = {"name": "Document", "description": "This document; both routes answer without an API key."}
 _REQUEST = {
@@ -27,7 +24,6 @@ _REQUEST = {
     "model": samples.MODEL,
     "input": {"manifest_uri": f"s3://{samples.BUCKET}/inputs/default/items.jsonl"},
 }
-_JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
 _CARD = {"version": "1", "markdown": "# digits\n\n## What it is\n\n…\n", "error": None}
 _VERSION = {
     "name": samples.MODEL,
@@ -56,14 +52,14 @@ _CARD_ERRORS = (
 def routes() -> Iterator[Route]:
     """Yield the routes of jobs, registry and document."""
     yield _submit()
-    yield _show()
+    yield from job_reads()
     yield _result()
     yield from _registry()
     yield from _document()
 
 
 def _submit() -> Route:
-    accepted = json_answer("Accepted; the same request again answers the same job.", ref("JobView"), _JOB)
+    accepted = json_answer("Accepted; the same request again answers the same job.", ref("JobView"), BATCH_JOB)
     return Route(
         operation_id="submit_job",
         method="post",
@@ -72,9 +68,12 @@ def _submit() -> Route:
         summary="Submit a batch",
         description="`input.manifest_uri` is a JSONL file in the data bucket under the tenant's `inputs/` prefix; each "
         'of its lines is `{"id": …, "uri": "s3://…"}`, one item. Name the job by `id` or by `Idempotency-Key`.',
-        parameters=("IdempotencyKey",),
+        parameters=("dryRun", "IdempotencyKey"),
         body={"required": True, "content": json_content(ref("BatchSubmission"), batch=_REQUEST)},
-        answers={202: {**accepted, "headers": headers("Location")}},
+        answers={
+            200: json_answer("With `dry_run`: what the batch would take on each lane.", ref("Quote"), QUOTE),
+            202: {**accepted, "headers": headers("Location")},
+        },
         errors=(
             errors.JsonInvalid,
             errors.JsonTooComplex,
@@ -85,24 +84,12 @@ def _submit() -> Route:
             errors.ModelNotFound,
             errors.JobIdReused,
             errors.UrlRefused,
+            errors.ManifestInvalid,
+            errors.LaneUnavailable,
+            errors.DeadlineExceeded,
             *LATER_ERRORS,
         ),
         samples=[samples.curl_json("post", "/jobs", _REQUEST)],
-    )
-
-
-def _show() -> Route:
-    return Route(
-        operation_id="show_job",
-        method="get",
-        path="/jobs/{id}",
-        parts={"id": "jobId"},
-        tag=JOBS["name"],
-        summary="Progress of a job",
-        description="Another tenant's id answers exactly as one that does not exist.",
-        answers={200: json_answer("The job.", ref("JobView"), _JOB)},
-        errors=(errors.JobNotFound,),
-        samples=[samples.curl_json("get", "/jobs/docs-1")],
     )
 
 

@@ -33,6 +33,7 @@ def routes() -> Iterator[Route]:
     """Yield the routes of uploads."""
     yield _grant()
     yield _show()
+    yield _grant_input()
 
 
 def _grant() -> Route:
@@ -95,6 +96,49 @@ def _show() -> Route:
         answers={200: json_answer("The upload.", ref("UploadView"), pending)},
         errors=(errors.UploadNotFound,),
         samples=[samples.curl_json("get", f"/uploads/{UPLOAD_ID}")],
+    )
+
+
+def _grant_input() -> Route:
+    manifest = b'{"id": "a", "text": "good day"}\n'
+    digest = sha256(manifest).hexdigest()
+    wanted = {
+        "content_type": "application/x-ndjson",
+        "sha256": digest,
+        "size_bytes": len(manifest),
+        "name": "items.jsonl",
+    }
+    uri = f"s3://{samples.BUCKET}/inputs/default/{digest[:32]}/items.jsonl"
+    granted = {
+        "uri": uri,
+        "expires_at": "2026-11-23T21:15:00Z",
+        "upload": {
+            "method": "POST",
+            "url": f"https://{samples.BUCKET}.s3.amazonaws.com/",
+            "fields": {"key": uri.removeprefix(f"s3://{samples.BUCKET}/"), "policy": "…"},
+            "file_field": "file",
+        },
+        "then": {"method": "POST", "path": "/jobs", "body": {"input": {"uri": uri}}},
+    }
+    return Route(
+        operation_id="grant_input",
+        method="post",
+        path="/inputs",
+        tag=TAG["name"],
+        summary="Get leave to upload a batch's input",
+        description="As for one file to predict, but for a batch to read: a manifest, a table or a zip of pictures, up "
+        "to 5 GB. Name the answer's `uri` in `POST /jobs` once the form is sent. The same content under the same name "
+        "has the same address.",
+        body={"required": True, "content": json_content(ref("InputRequest"), manifest=wanted)},
+        answers={201: json_answer("Granted.", ref("InputGrantView"), granted)},
+        errors=(
+            errors.JsonInvalid,
+            errors.JsonTooComplex,
+            errors.RequestInvalid,
+            errors.FieldNotAllowed,
+            errors.MediaTypeUnsupported,
+        ),
+        samples=[samples.curl_json("post", "/inputs", wanted)],
     )
 
 

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 
 from lambent.contracts.answers import AnswerReference
-from lambent.contracts.jobs import BatchSubmission, JobView
+from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
+from lambent.contracts.job_views import ErrorPage, JobPage, JobView, ResultPage
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
+from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
-from lambent.contracts.uploads import GrantView, UploadRequest, UploadView
+from lambent.contracts.quotes import Quote
+from lambent.contracts.uploads import GrantView, InputGrantView, InputRequest, UploadRequest, UploadView
 from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
 from lambent_toolkit.openapi.error_answers import error_examples
@@ -24,11 +27,19 @@ _STRUCTS = (
     BatchSubmission,
     CardView,
     ClassPrediction,
+    ErrorPage,
     GrantView,
     ImageRequest,
     IndexRequest,
+    InputGrantView,
+    InputRequest,
+    JobEvent,
+    JobPage,
     JobView,
+    PriorityRequest,
+    Quote,
     RepositoryRequest,
+    ResultPage,
     RowsRequest,
     TextRequest,
     UploadRequest,
@@ -36,6 +47,7 @@ _STRUCTS = (
     Usage,
     ValuePrediction,
     VersionView,
+    WebhookSecretView,
 )
 
 

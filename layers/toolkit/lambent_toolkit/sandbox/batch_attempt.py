@@ -16,18 +16,25 @@ from lambent_toolkit.sandbox.options import REGION
 from lambent_toolkit.sandbox.worker_image import WorkerImage
 
 BOOTSTRAP = Path(__file__).with_name("batch_bootstrap.py")
+SERVING_LAYERS = "LAMBENT_SERVING_LAYERS"
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
 EXIT_REASON = "Essential container in task exited"
 
 
 @dataclass(frozen=True)
 class AttemptHost:
-    """What an attempt needs from its stack."""
+    """What an attempt needs from its stack.
+
+    Parameters
+    ----------
+    layers   folders of the layers' packages, which the image's RUN lines would install
+    """
 
     endpoint: str
     logs: Path
     scratch_dir: Path
     grace_s: float
+    layers: tuple[Path, ...] = ()
 
 
 class RunningAttempt:
@@ -109,6 +116,7 @@ class RunningAttempt:
             "TMPDIR": str(home),
             "PYTHONUNBUFFERED": "1",
             **image.recipe.environment,
+            SERVING_LAYERS: ":".join(map(str, self._host.layers)),
             **own,
             **batch,
             "AWS_REGION": REGION,

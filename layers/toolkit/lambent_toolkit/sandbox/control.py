@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.batch_api import BatchApi, BatchClientError
 from lambent_toolkit.sandbox.batch_engine import BatchEngine
+from lambent_toolkit.sandbox.batch_logs import NoSuchStream, get_log_events
 from lambent_toolkit.sandbox.gateway import Receive, Send
 from lambent_toolkit.sandbox.invocation import Outcome
 from lambent_toolkit.sandbox.pool import FunctionPool
@@ -19,9 +21,15 @@ NOT_READY: Answer = (503, b'{"message": "the stack is still starting"}', {})
 
 
 class Control:
-    """Routes `/batch/{call}`, `/invoke/{function}`, `/deliver` and `/lose-host/{job}`."""
+    """Routes `/batch/{call}`, `/logs/events`, `/invoke/{function}`, `/deliver` and `/lose-host/{job}`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    logs : Path   folder of all logs
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
         self._pools: Mapping[str, FunctionPool] = {}
         self._batch: BatchApi | None = None
         self._engine: BatchEngine | None = None
@@ -52,17 +60,22 @@ class Control:
         _, verb, *rest = path.split("/")
         if self._batch is None or self._invoker is None or self._engine is None:
             return NOT_READY
-        if verb == "batch":
-            return await _batch(self._batch, rest[0], body)
+        if verb in ("batch", "logs", "lose-host"):
+            return await self._of_batch(self._batch, self._engine, verb, rest[0], body)
         if verb == "invoke":
             return await self._invoke(self._invoker, rest[0], body or b"{}", headers)
         if verb == "deliver":
             self._invoker.deliver(json.loads(body))
             return 202, b"{}", {}
-        if verb == "lose-host":
-            job = self._engine.find(rest[0])
-            return (202 if job and self._engine.lose_host(job) else 404), b"{}", {}
         return 404, b"{}", {}
+
+    async def _of_batch(self, batch: BatchApi, engine: BatchEngine, verb: str, name: str, body: bytes) -> Answer:
+        if verb == "batch":
+            return await _batch(batch, name, body)
+        if verb == "logs":
+            return _log_events(self._logs, body)
+        job = engine.find(name)
+        return (202 if job and engine.lose_host(job) else 404), b"{}", {}
 
     async def _invoke(self, invoker: AsyncInvoker, function: str, body: bytes, headers: Headers) -> Answer:
         name = function.partition(":function:")[2] or function
@@ -81,6 +94,14 @@ class Control:
             return 429, b'{"message": "Rate Exceeded."}', {"x-amzn-errortype": "TooManyRequestsException"}
         extra = {} if result.is_response else {"x-amz-function-error": "Unhandled"}
         return 200, result.body, {"x-amz-executed-version": "$LATEST", **extra}
+
+
+def _log_events(logs: Path, body: bytes) -> Answer:
+    try:
+        answer = get_log_events(logs, json.loads(body or b"{}"))
+    except NoSuchStream as exc:
+        return 400, json.dumps({"__type": "ResourceNotFoundException", "message": str(exc)}).encode(), {}
+    return 200, json.dumps(answer).encode(), {}
 
 
 async def _batch(api: BatchApi, operation: str, body: bytes) -> Answer:

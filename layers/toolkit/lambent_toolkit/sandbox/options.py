@@ -11,10 +11,12 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 STACK_NAME = "lambent-local"
-# What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry.
+# What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry, and
+# webhooks may go to a receiver on this machine.
 LOCAL_PARAMETERS = {
     "GpuEnabled": "true",
     "WorkerImageUri": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/lambent-worker:local",
+    "WebhookTrustedHosts": "localhost",
 }
 # A minute of waiting on AWS becomes a second here; see `StackOptions.retry_scale`.
 DEFAULT_RETRY_SCALE = 1 / 60

@@ -12,12 +12,11 @@ from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.deployment import QueueMapping
 from lambent_toolkit.sandbox.invocation import InvocationResult
 from lambent_toolkit.sandbox.pool import FunctionPool
-from lambent_toolkit.sandbox.queue_records import failed_ids, lambda_record, split_by_size
+from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH, failed_ids, lambda_record, split_by_size
 
 LONG_POLL_S = 20
 API_BATCH = 10
 PAUSE_AFTER_ERROR_S = 1.0
-MIN_VISIBILITY_S = 1
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +97,12 @@ class QueuePoller:
         return list(answer.get("Messages", []))
 
     async def _process(self, messages: list[dict[str, Any]]) -> None:
-        received_s = time.monotonic()
         records = [lambda_record(message, self._mapping.queue_arn) for message in messages]
         for batch in split_by_size(records):
             result = await self._pool.invoke(json.dumps({"Records": batch}).encode())
             failed = self._failed(result, batch)
             await self._delete([record for record in batch if record["messageId"] not in failed])
-            await self._shorten([record for record in batch if record["messageId"] in failed], received_s)
+            await self._shorten([record for record in batch if record["messageId"] in failed])
 
     def _failed(self, result: InvocationResult, batch: list[dict[str, Any]]) -> set[str]:
         ids = {str(record["messageId"]) for record in batch}
@@ -116,17 +114,19 @@ class QueuePoller:
         for entries in _entries(records):
             await self._aws.call("sqs", "DeleteMessageBatch", {"QueueUrl": self._mapping.queue_url, "Entries": entries})
 
-    async def _shorten(self, records: list[dict[str, Any]], received_s: float) -> None:
-        """Shorten what is left of the visibility timeout; a running invocation always had all of it."""
-        if self._retry_scale >= 1:
+    async def _shorten(self, records: list[dict[str, Any]]) -> None:
+        """Shorten what is left of the visibility timeout, or of the one that the function has set instead.
+
+        A running invocation always had all of it.
+        """
+        if self._retry_scale >= 1 or not records:
             return
-        left_s = self._mapping.visibility_timeout_s - (time.monotonic() - received_s)
-        timeout_s = max(MIN_VISIBILITY_S, round(left_s * self._retry_scale))
-        for entries in _entries(records):
-            timed = [{**entry, "VisibilityTimeout": timeout_s} for entry in entries]
-            await self._aws.call(
-                "sqs", "ChangeMessageVisibilityBatch", {"QueueUrl": self._mapping.queue_url, "Entries": timed}
-            )
+        order = {
+            "queue": self._mapping.queue_url.rpartition("/")[2],
+            "receipts": [record["receiptHandle"] for record in records],
+            "scale": self._retry_scale,
+        }
+        await self._aws.post("sqs", SHORTEN_PATH, order)
 
 
 def _entries(records: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

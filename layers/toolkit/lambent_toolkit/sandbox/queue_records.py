@@ -9,6 +9,8 @@ from typing import Any
 from lambent_toolkit.sandbox.options import REGION
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024
+# Where the storage process takes orders to shorten the time for which messages are hidden.
+SHORTEN_PATH = "/_lambent/shorten-waits"
 
 
 def lambda_record(message: dict[str, Any], queue_arn: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Arguments: the supervisor's process id, and the base URL of its control server. It prints its own port, one line.
 
-moto stores; our programs run. Handed over are AWS Batch's job calls, Lambda's Invoke and events for Lambda targets.
+moto stores; our programs run. Handed over are AWS Batch's job calls and logs, Lambda's Invoke and events for Lambda
+targets.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ import urllib3
 from moto.core.utils import iso_8601_datetime_without_milliseconds, utcfromtimestamp
 from moto.events import models as events
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.sqs import models as sqs
 from werkzeug.serving import make_server
 
 from lambent_toolkit.sandbox.lambda_bootstrap import die_with
+from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
+from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs
 
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
+LOGS_CALL = "Logs_20140328.GetLogEvents"
 LOSE_HOST = "/_lambent/lose-host/"
 FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type")
-VISIBILITY_CHECK_S = 0.1
 
 
 class Supervisor:
@@ -70,6 +72,10 @@ class StorageApp:
         if environ.get("PATH_INFO") == CREATED_PATH:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(self._created.as_dict()).encode()]
+        if environ.get("PATH_INFO") == SHORTEN_PATH:
+            shorten_waits(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [b"{}"]
         path = supervised_path(environ)
         if path is not None:
             return self._forward(path, environ, start_response)
@@ -91,26 +97,13 @@ def supervised_path(environ: dict[str, Any]) -> str | None:
     path = environ.get("PATH_INFO", "")
     if (match := BATCH_CALL.match(path)) and "/batch/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
         return f"/batch/{match.group(1)}"
+    if environ.get("HTTP_X_AMZ_TARGET") == LOGS_CALL:
+        return "/logs/events"
     if path.startswith(LOSE_HOST):
         return path.removeprefix("/_lambent")
     if (match := INVOKE_CALL.match(path)) and environ.get("REQUEST_METHOD") == "POST":
         return f"/invoke/{match.group('name')}"
     return None
-
-
-def tame_sqs() -> None:
-    """Make queues fast with a backlog, prompt after a visibility timeout, and leave Lambda to our poller."""
-    # moto computes every queue attribute over all messages for each delivered one.
-    sqs.SQSBackend.is_message_valid_based_on_retention_period = lambda *_a, **_k: True  # type: ignore[method-assign]
-    wait = sqs.Queue.wait_for_messages
-
-    def wait_briefly(queue: sqs.Queue, timeout: float) -> None:
-        """Look often: a message that becomes visible again wakes nobody."""
-        wait(queue, min(timeout, VISIBILITY_CHECK_S))  # type: ignore[arg-type]
-
-    sqs.Queue.wait_for_messages = wait_briefly  # type: ignore[method-assign, assignment]
-    # A queue that forgets its mappings: moto would invoke and delete inside SendMessage.
-    sqs.Queue.lambda_event_source_mappings = property(lambda _queue: {}, lambda _queue, _value: None)  # type: ignore[assignment]
 
 
 def tame_events(supervisor: Supervisor) -> None:

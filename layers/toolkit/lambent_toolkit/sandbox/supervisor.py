@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lambent_toolkit.sandbox.build import Build
     from lambent_toolkit.sandbox.template import TranslatedTemplate
 
+LAYERS = ("NumericLayer", "CoreLayer")
 WORKER_DOCKERFILE = Path("functions/batch_worker/Dockerfile")
 REAP_EVERY_S = 10.0
 
@@ -111,7 +112,7 @@ class Supervisor:
         logs = self._claim_state_dir()
         door = HttpServer(_not_ready, self._options.port)  # first: a port in use should not cost a build
         self._closers.push_async_callback(door.stop)
-        control = Control()
+        control = Control(logs)
         control_server = HttpServer(control, 0)
         await control_server.start()
         self._closers.push_async_callback(control_server.stop)
@@ -166,7 +167,7 @@ class Supervisor:
         self._make_pools(deployment, build, endpoint, logs)
         invoker = AsyncInvoker(self.pools, aws=aws, retry_scale=options.retry_scale)
         self._closers.push_async_callback(invoker.close)
-        engine = self._make_engine(aws, endpoint, logs)
+        engine = self._make_engine(aws, build, endpoint, logs)
         self._closers.push_async_callback(engine.close)
         control.open(pools=self.pools, batch=BatchApi(engine, aws), engine=engine, invoker=invoker)
         await self._open_door(deployment, aws, door)
@@ -197,9 +198,10 @@ class Supervisor:
             self.pools[spec.name] = pool
             self._closers.push_async_callback(pool.close)
 
-    def _make_engine(self, aws: AwsCalls, endpoint: str, logs: Path) -> BatchEngine:
+    def _make_engine(self, aws: AwsCalls, build: Build, endpoint: str, logs: Path) -> BatchEngine:
         options = self._options
-        host = AttemptHost(endpoint, logs, options.state_dir / "scratch", options.kill_grace_s)
+        layers = tuple(folder for name in LAYERS if (folder := build.folder / name / "python").is_dir())
+        host = AttemptHost(endpoint, logs, options.state_dir / "scratch", options.kill_grace_s, layers)
 
         def unpack() -> WorkerImage:
             dockerfile, root = options.root / WORKER_DOCKERFILE, options.state_dir / "worker"

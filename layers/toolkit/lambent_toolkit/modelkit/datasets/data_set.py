@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +19,19 @@ from lambent_toolkit.modelkit.datasets.store import DATA_DIR, DataStore, Stored
 from lambent_toolkit.modelkit.errors import DataSetDamaged, ItemChanged
 from lambent_toolkit.modelkit.recipe import LabelledItems
 from lambent_toolkit.modelkit.splitting import Part
+
+_noted: ContextVar[list[DataSet] | None] = ContextVar("opened data sets", default=None)
+
+
+@contextmanager
+def noting_opened() -> Iterator[list[DataSet]]:
+    """Yield a list that gets the data sets that the block opens, each version once."""
+    opened: list[DataSet] = []
+    before = _noted.set(opened)
+    try:
+        yield opened
+    finally:
+        _noted.reset(before)
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,11 @@ class DataSet:
         """
         files = DataStore(store)
         stored = files.find(name)
-        return cls(stored, files, files.entries(stored), s3)
+        opened = cls(stored, files, files.entries(stored), s3)
+        noted = _noted.get()
+        if noted is not None and opened.name not in [each.name for each in noted]:
+            noted.append(opened)
+        return opened
 
     @property
     def record(self) -> Record:
@@ -94,6 +113,16 @@ class DataSet:
             {column: [entry.slices[column] for entry in entries] for column in self.record.slices},
             self.labels,
         )
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of each file that an item of any part is; none where they are rows of a table.
+
+        Raises
+        ------
+        ItemChanged, SourceUnavailable   as `items`
+        """
+        by_path = {entry.path: entry for entry in self.entries if entry.split and entry.path}
+        return zip(by_path, self._source_items(list(by_path.values())), strict=True)
 
     def _stored_items(self, places: Sequence[int]) -> list[bytes]:
         rows = self.store.rows(self.stored)

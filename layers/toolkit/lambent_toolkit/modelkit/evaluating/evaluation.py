@@ -47,10 +47,12 @@ class Evaluation:
     measured: Measured
 
 
-def evaluate(subject: Subject, split: Split, *, data_name: str, watcher: Watcher = SILENCE) -> Evaluation:
+def evaluate(
+    subject: Subject, split: Split, *, data_name: str, watcher: Watcher = SILENCE, with_throughput: bool = False
+) -> Evaluation:
     """Measure a model on the test part of some data; raises as `measure` does."""
     part = split.test
-    measured = measure(subject, part, watcher=watcher)
+    measured = measure(subject, part, watcher=watcher, with_throughput=with_throughput)
     variants = variant_figures(subject, part, measured)
     loss = _loss(subject, part, measured)
     report = Report(

@@ -15,7 +15,9 @@ import numpy as np
 
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.contracts.tensor import Array
+from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import digest
+from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingCheckFailed
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, check_finite, numbers, score
@@ -39,6 +41,7 @@ class Measured:
     latencies   of the .tflite files
     golden      the published file's items, tensors and outputs
     place       the serving interpreter
+    throughput  of the published file and the float model, where that was asked for
     """
 
     outputs: Mapping[str, Mapping[str, Array]]
@@ -46,9 +49,17 @@ class Measured:
     latencies: Mapping[str, list[Latency]]
     golden: GoldenVectors
     place: Place
+    throughput: VersionThroughput | None = None
 
 
-def measure(subject: Subject, part: Prepared, *, watcher: Watcher = SILENCE, with_timing: bool = True) -> Measured:
+def measure(
+    subject: Subject,
+    part: Prepared,
+    *,
+    watcher: Watcher = SILENCE,
+    with_timing: bool = True,
+    with_throughput: bool = False,
+) -> Measured:
     """Run a model's files on a part of the data.
 
     Raises
@@ -57,7 +68,9 @@ def measure(subject: Subject, part: Prepared, *, watcher: Watcher = SILENCE, wit
     ServingCheckFailed   the layers' packages preprocess otherwise than training did, or crashed
     AnswersNotFinite     a form of the model answers NaN or infinity
     """
-    watcher.begin("evaluate", total=len(subject.files) + (subject.float_model is not None) + with_timing)
+    watcher.begin(
+        "evaluate", total=len(subject.files) + (subject.float_model is not None) + with_timing + with_throughput
+    )
     outputs: dict[str, Mapping[str, Array]] = {}
     if subject.float_model:
         outputs[subject.float_model.name] = subject.float_model.outputs(part, subject.contract)
@@ -73,13 +86,25 @@ def measure(subject: Subject, part: Prepared, *, watcher: Watcher = SILENCE, wit
         taken = bench.time(list(subject.files)) if with_timing else {}
         if with_timing:
             watcher.advance("latencies")
+        throughput = _throughput(subject, part, bench) if with_throughput else None
+        if with_throughput:
+            watcher.advance("throughput")
     outputs |= {name: each.outputs for name, each in answers.items()}
     for name, arrays in outputs.items():
         for array in arrays.values():
             check_finite(array, of=f"{subject.name}, {name},")
     golden = GoldenVectors(part.items, part.tensors, answers[subject.published].outputs)
     latencies = {name: [latency(threads, rounds) for threads, rounds in by.items()] for name, by in taken.items()}
-    return Measured(outputs, answers, latencies, golden, place)
+    return Measured(outputs, answers, latencies, golden, place, throughput)
+
+
+def _throughput(subject: Subject, part: Prepared, bench: ServingBench) -> VersionThroughput:
+    """Measure what the planner of batches will count with: last, when nothing else runs beside it."""
+    return VersionThroughput(
+        measured_at=SystemClock().now(),
+        served=bench.rate(subject.published),
+        keras=subject.float_model.rate(part, subject.contract) if subject.float_model else None,
+    )
 
 
 def check_preprocessing(part: Prepared, tensors: Mapping[str, Array]) -> None:

@@ -72,8 +72,9 @@ class Settings(HyperParameters, frozen=True, kw_only=True):
 
 
 def sources(settings: Settings) -> list[Path]:
-    """Return the backbone's file."""
-    return [_backbone_path(settings)]
+    """Return the backbone's file, and the contract that lies beside it."""
+    backbone, beside = _backbone_path(settings), _contract_beside(settings)
+    return [backbone, beside] if beside.is_file() else [backbone]
 
 
 def data(settings: Settings) -> SplitData:
@@ -146,6 +147,10 @@ def _backbone_path(settings: Settings) -> Path:
     return path
 
 
+def _contract_beside(settings: Settings) -> Path:
+    return _backbone_path(settings).with_name("contract.json")
+
+
 def _load(settings: Settings) -> keras.Model:
     path = _backbone_path(settings)
     try:
@@ -184,7 +189,7 @@ def _features(backbone: keras.Model, settings: Settings) -> Any:
 
 
 def _preprocessing(settings: Settings) -> ImagePreprocessing:
-    beside = _backbone_path(settings).with_name("contract.json")
+    beside = _contract_beside(settings)
     if beside.is_file():
         found = decode_contract(beside.read_bytes()).preprocessing
         if isinstance(found, ImagePreprocessing):

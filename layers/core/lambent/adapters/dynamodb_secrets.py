@@ -1,0 +1,54 @@
+"""SecretStore on Amazon DynamoDB: rows ``WEBHOOK#{tenant} / SECRET``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambent.adapters.aws_errors import error_code, translate
+from lambent.domain.webhook_signing import WebhookSecret
+
+_WHAT = "webhook secrets"
+_LOST_RACE = "ConditionalCheckFailedException"
+
+
+class DynamoSecretStore:
+    """The secrets' rows of the table."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def get(self, tenant: str) -> WebhookSecret | None:
+        """Return a tenant's secret, if it has one yet."""
+        with translate(_WHAT):
+            row = self._table.get_item(Key=_key(tenant), ConsistentRead=True).get("Item")
+        if row is None:
+            return None
+        until_s = row.get("previous_until_s")
+        return WebhookSecret(
+            current=row["current"],
+            created_at=row["created_at"],
+            revision=int(row["revision"]),
+            previous=row.get("previous"),
+            previous_until_s=None if until_s is None else int(until_s),
+        )
+
+    def put(self, tenant: str, secret: WebhookSecret) -> bool:
+        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did."""
+        is_first = secret.revision == 1
+        condition = "attribute_not_exists(pk)" if is_first else "revision = :seen"
+        operands = {} if is_first else {"ExpressionAttributeValues": {":seen": secret.revision - 1}}
+        with translate(_WHAT):
+            try:
+                self._table.put_item(Item={**_key(tenant), **asdict(secret)}, ConditionExpression=condition, **operands)
+            except ClientError as exc:
+                if error_code(exc) == _LOST_RACE:
+                    return False
+                raise
+        return True
+
+
+def _key(tenant: str) -> dict[str, str]:
+    return {"pk": f"WEBHOOK#{tenant}", "sk": "SECRET"}

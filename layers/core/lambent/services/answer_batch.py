@@ -1,0 +1,63 @@
+"""A batch of prepared items into lines: each its result, or the error that it alone meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lambent.contracts.jobs import ShardItem
+from lambent.contracts.lines import error_line
+from lambent.contracts.media import Prediction
+from lambent.contracts.tensor import Array
+from lambent.errors import LambentError, MemoryExhausted
+from lambent.services.load_model import ServedModel
+from lambent.services.predict import Timings, predict_items
+from lambent.services.prepare_items import ReadyItem
+
+_TOP_K = 5
+
+
+def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], *, rows: int) -> list[dict[str, Any]]:
+    """Return one line an item, in their order.
+
+    Parameters
+    ----------
+    rows   how many rows the model gets whatever the batch has lost to bad items, see `pad_batch`
+
+    Raises
+    ------
+    MemoryExhausted   this host has too little memory for a batch of several items
+    Unavailable       and any other error that is not an item's own
+    """
+    prepared = [ready.arrays for ready in batch if ready.arrays is not None]
+    answers = iter(_answer_each(model, prepared, rows))
+    return [
+        error_line(ready.item, ready.error.to_dict())
+        if ready.error is not None
+        else _line(ready.item, model, next(answers))
+        for ready in batch
+    ]
+
+
+def _answer_each(model: ServedModel, prepared: list[dict[str, Array]], rows: int) -> list[Prediction | LambentError]:
+    """Return each item's prediction, or the permanent error that it alone meets; raises all others."""
+    if not prepared:
+        return []
+    try:
+        return [*predict_items(model, prepared, Timings(), top_k=_TOP_K, padded_rows=rows)]
+    except LambentError as error:
+        if not error.is_final or (isinstance(error, MemoryExhausted) and rows > 1):
+            raise
+        if len(prepared) == 1:
+            return [error]
+    # A batch fails as a whole, by an item that the model itself cannot take: half by half, it is found.
+    middle = len(prepared) // 2
+    return _answer_each(model, prepared[:middle], rows) + _answer_each(model, prepared[middle:], rows)
+
+
+def _line(item: ShardItem, model: ServedModel, answer: Prediction | LambentError) -> dict[str, Any]:
+    if isinstance(answer, LambentError):
+        return error_line(item, answer.to_dict())
+    return {"id": item.id, "model": str(model.ref), **msgspec.to_builtins(answer)}

@@ -1,0 +1,151 @@
+"""One attempt of a shard: from its last checkpoint to its last item, or to where somebody stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from lambent.contracts.jobs import Plan, ShardItem
+from lambent.errors import Interrupted, MemoryExhausted
+from lambent.ports import Clock, ObjectStore
+from lambent.services.answer_batch import answer_batch
+from lambent.services.checkpoint_shard import BatchSizes, Checkpoints
+from lambent.services.load_model import ServedModel
+from lambent.services.prepare_items import ItemPreparer, PreparingLimits, ReadyItem
+from lambent.services.read_plan import each_item
+from lambent.services.result_lines import ResultLines
+
+
+@dataclass(frozen=True)
+class CheckpointRule:
+    """When finished lines go into a checkpoint: after so many items, or so many seconds, whichever is first."""
+
+    items: int = 1000
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class AttemptWatch:
+    """Who is told of an attempt's progress, and who may stop it.
+
+    Parameters
+    ----------
+    on_batch      called after every batch
+    beat          called often; raises what ends the attempt without a checkpoint
+    should_stop   asked often; whether the host is about to go
+    on_event      called with the name of each step that changes the store, before and after it
+    """
+
+    on_batch: Callable[[], None]
+    beat: Callable[[], None]
+    should_stop: Callable[[], bool]
+    on_event: Callable[[str], None]
+
+
+class ShardAttempt:
+    """Computes the lines of one shard into ``lines``."""
+
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        clock: Clock,
+        plan: Plan,
+        shard: int,
+        lines: ResultLines,
+        limits: PreparingLimits,
+        rule: CheckpointRule,
+        watch: AttemptWatch,
+    ) -> None:
+        self._data = data
+        self._clock = clock
+        self._plan = plan
+        self._shard = shard
+        self._lines = lines
+        self._limits = limits
+        self._rule = rule
+        self._watch = watch
+        self._is_done = bytearray(plan.items_of(shard))
+        self._saved_at_s = clock.epoch_s()
+        self.checkpoints = Checkpoints(data, plan, shard)
+
+    def run(self, model: ServedModel, find_size: Callable[[], int]) -> None:
+        """Compute what is missing.
+
+        Parameters
+        ----------
+        find_size   called for the size of the batches where no earlier attempt has recorded one
+
+        Raises
+        ------
+        Interrupted   told to stop; what was finished is in a checkpoint
+        Unavailable   and any other error that is not an item's own; run the shard again
+        """
+        if not self.checkpoints.resume(self._lines, self._is_done):
+            self.checkpoints.sizes = BatchSizes(find_size())
+        resumed = len(self._lines)
+        try:
+            self._answer_all(model)
+        except _Stopped:
+            self._save()
+            error = Interrupted(f"The host stops after {len(self._lines)} of {len(self._is_done)} items.")
+            error.gained = len(self._lines) - resumed
+            raise error from None
+
+    def _answer_all(self, model: ServedModel) -> None:
+        ready = self._prepared(model)
+        while batch := list(islice(ready, self.checkpoints.sizes.items(len(self._lines)))):
+            self._answer(model, batch)
+            self._watch.on_batch()
+            self._pause()
+
+    def _prepared(self, model: ServedModel) -> Iterator[ReadyItem]:
+        preparer = ItemPreparer(self._data, model, self._limits)
+        return preparer.prepare_all(
+            self._missing(),
+            # While one batch is computed the next one is made ready, and every thread has an item under way.
+            ahead=self.checkpoints.sizes.start + self._limits.threads,
+            is_ordered=self._plan.output.order == "item",
+            while_waiting=self._check,
+        )
+
+    def _missing(self) -> Iterator[tuple[int, ShardItem]]:
+        items = enumerate(each_item(self._data, self._plan, self._shard))
+        return ((position, item) for position, item in items if not self._is_done[position])
+
+    def _answer(self, model: ServedModel, batch: list[ReadyItem]) -> None:
+        """Add the batch's lines; in several smaller batches, if the memory asks for it."""
+        while batch:
+            line, sizes = len(self._lines), self.checkpoints.sizes
+            now = batch[: sizes.items(line)]
+            try:
+                self._lines.add(answer_batch(model, now, rows=sizes.rows(line)))
+            except MemoryExhausted:
+                self.checkpoints.halve(line)
+                continue
+            self.checkpoints.note([ready.position for ready in now])
+            batch = batch[len(now) :]
+
+    def _pause(self) -> None:
+        """Between two batches: stop if told so, save what is due."""
+        self._check()
+        is_due = self._clock.epoch_s() - self._saved_at_s >= self._rule.seconds
+        # The last lines go into the part at once.
+        if (is_due or self.checkpoints.unsaved >= self._rule.items) and len(self._lines) < len(self._is_done):
+            self._save()
+
+    def _check(self) -> None:
+        if self._watch.should_stop() and len(self._lines) < len(self._is_done):
+            raise _Stopped
+        self._watch.beat()
+
+    def _save(self) -> None:
+        self._watch.on_event("before_checkpoint")
+        self.checkpoints.save(self._lines)
+        self._saved_at_s = self._clock.epoch_s()
+        self._watch.on_event("after_checkpoint")
+
+
+class _Stopped(Exception):
+    """Somebody asked the attempt to stop."""
