@@ -42,7 +42,7 @@ def test_the_cpu_lane_is_the_function_behind_the_queue() -> None:
 
 def test_the_gpu_lane_is_the_compute_environment() -> None:
     (environment,) = GPU.of_type("Batch::ComputeEnvironment").values()
-    (definition,) = GPU.of_type("Batch::JobDefinition").values()
+    definition = GPU.of_type("Batch::JobDefinition")["BatchJobDefinition"]
     lane = load_settings(LaneSettings, _variables(GPU, "DispatchFunction") | {"AWS_REGION": "eu-west-1"}).lanes.gpu
 
     types = GPU.of_type("Lambda::Function")["DispatchFunction"]["Environment"]["Variables"]["GPU_INSTANCE_TYPES"]
