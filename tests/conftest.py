@@ -1,6 +1,8 @@
 """What every test gets: an environment without the developer's AWS settings."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,17 +24,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _STACKS = ("stack", "machinery")
 # What takes long comes first, so that no process is left with it when the others have ended.
-_ORDER = ("integration", "faults", "contract", "unit")
+_SLOW_FIRST = {"integration": 0, "faults": 1, "contract": 2}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Keep together what shares a stack or a module's fixtures, where several processes run the suite."""
-    if not hasattr(config, "workerinput"):
-        return
-    places = []
     for item in items:
-        stack = next((name for name in _STACKS if name in item.fixturenames), None)
-        item.add_marker(pytest.mark.xdist_group(stack or item.path.stem))
-        kind = item.path.relative_to(config.rootpath / "tests").parts[0]
-        places.append((stack is None, _ORDER.index(kind)))
-    items[:] = [item for _, item in sorted(zip(places, items, strict=True), key=lambda pair: pair[0])]
+        item.add_marker(pytest.mark.xdist_group(_stack(item) or item.path.stem))
+    # xdist reads the groups here, and pytest-randomly shuffles.
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (_stack(item) is None, _place(item.path.relative_to(config.rootpath / "tests"))))
+
+
+def _stack(item: pytest.Item) -> str | None:
+    return next((name for name in _STACKS if name in item.fixturenames), None)
+
+
+def _place(file: Path) -> int:
+    return _SLOW_FIRST.get(file.parts[0], len(_SLOW_FIRST))
