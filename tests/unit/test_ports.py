@@ -665,6 +665,16 @@ def test_a_webhook_that_was_delivered_stays_so_and_a_given_up_one_may_still_be(j
     assert jobs.get(TENANT, "job-1").updated_at == job.updated_at
 
 
+def test_a_heal_that_comes_after_a_job_s_end_leaves_the_time_of_its_end(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=30))
+    jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=[JobState.QUEUED], at="2027-01-01T00:00:00.000Z")
+    ended = jobs.get(TENANT, "job-1")
+
+    jobs.note_heal(TENANT, "job-1", 1, at="2027-01-01T00:00:01.000Z")
+
+    assert jobs.get(TENANT, "job-1") == ended
+
+
 def test_the_ways_by_which_a_job_s_end_was_told_add_up(jobs) -> None:
     jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=30))
     before = jobs.get(TENANT, "job-1")

@@ -230,7 +230,10 @@ class JobStore(Protocol):
         ...
 
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
-        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row.
+
+        A job that has ended meanwhile is left alone: its row's time is that of its end.
+        """
         ...
 
     def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:

@@ -298,9 +298,9 @@ class FakeJobStore:
         return job.next_shard
 
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
-        """Remember how often the sweep has tried to revive the job."""
+        """Remember how often the sweep has tried to revive the job, unless it has ended."""
         job = self.jobs.get((tenant, job_id))
-        if job is not None:
+        if job is not None and not job.state.is_terminal:
             self.jobs[(tenant, job_id)] = replace(job, heals=heals, updated_at=at)
 
     def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:

@@ -112,12 +112,7 @@ class DynamoJobStore:
 
     def set_priority(self, tenant: str, job_id: str, priority: int, *, at: str) -> bool:
         """Change the priority of a job that has not ended; return whether it was changed."""
-        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
-        condition = f"#state IN ({', '.join(states)})"
-        return self._update(
-            _key(tenant, job_id), {"priority": priority, "updated_at": at}, condition=condition, operands=states,
-            also_named=("state",),
-        )  # fmt: skip
+        return self._update_open(tenant, job_id, {"priority": priority, "updated_at": at})
 
     def transition(
         self, tenant: str, job_id: str, to: JobState, *, allowed: Iterable[JobState], at: str, **fields: Any
@@ -154,8 +149,11 @@ class DynamoJobStore:
         return int(answer["Attributes"]["next_shard"]) - 1
 
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
-        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row."""
-        self._change(_key(tenant, job_id), "SET updated_at = :at, heals = :heals", {":heals": heals, ":at": at})
+        """Remember how often the sweep has tried to revive the job since it last moved; this changes its row.
+
+        A job that has ended meanwhile is left alone: its row's time is that of its end.
+        """
+        self._update_open(tenant, job_id, {"heals": heals, "updated_at": at})
 
     def note_told(self, tenant: str, job_id: str, ways: frozenset[str]) -> None:
         """Remember ways by which the job's end was told, beside those remembered before."""
@@ -202,6 +200,14 @@ class DynamoJobStore:
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _update_open(self, tenant: str, job_id: str, values: dict[str, Any]) -> bool:
+        """Set ``values`` if the job has not ended; return whether they were set."""
+        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        return self._update(
+            _key(tenant, job_id), values, condition=f"#state IN ({', '.join(states)})", operands=states,
+            also_named=("state",),
+        )  # fmt: skip
 
     def _change(self, key: dict[str, str], expression: str, operands: dict[str, Any]) -> None:
         """Change a row that is there; a job whose record has expired meanwhile must not come back as half a row."""
