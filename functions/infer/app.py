@@ -1,5 +1,6 @@
 """InferFunction: preprocessed uploads and CPU-lane shards into results."""
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -8,18 +9,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
 from lambent.domain.model import ModelRef, Target
-from lambent.errors import LambentError, restore_error
+from lambent.errors import Interrupted, LambentError, restore_error
 from lambent.runtime.observability import log_refusal, logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_service, job_advancer, shard_service
+from lambent.runtime.wiring import infer_service, infer_shard_sender, job_advancer, shard_service
 from lambent.runtime.wiring_jobs import run_call_service
 
+# What is left of the invocation when a shard has to stop: for its checkpoint, and for the records after it.
+STOP_BEFORE_MS = 15_000
 
-def record_handler(sent: SQSRecord) -> None:
+
+def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
     """Run one message of any kind."""
     message = decode_json(sent.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
-        run_shard(message)
+        run_shard(message, context)
         return
     if isinstance(message, CallMessage):
         run_call(message)
@@ -39,10 +43,22 @@ def run_call(message: CallMessage) -> None:
     tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
 
 
-def run_shard(message: ShardMessage) -> None:
-    """Run a shard, or record for all its items why it cannot run; then go on with its job."""
+def run_shard(message: ShardMessage, context: LambdaContext) -> None:
+    """Run a shard, or record for all its items why it cannot run; then go on with its job.
+
+    A shard that does not end before the invocation has to goes back to the queue, where another one takes it from its
+    checkpoint. One that gains nothing comes back by the queue's own retries, which have an end.
+    """
     try:
-        target = shard_service().run(message.tenant, message.job_id, message.shard)
+        target = shard_service().run(
+            *(message.tenant, message.job_id, message.shard),
+            should_stop=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MS,
+        )
+    except Interrupted as stop:
+        if not stop.gained:
+            raise
+        infer_shard_sender().again(message)
+        return
     except LambentError as error:
         if not error.is_final:
             raise
@@ -56,4 +72,4 @@ def run_shard(message: ShardMessage) -> None:
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_records(event, context, record_handler)
+    return process_records(event, context, partial(record_handler, context))
