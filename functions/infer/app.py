@@ -5,18 +5,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from shard_messages import run_shard
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
 from lambent.domain.model import ModelRef, Target
-from lambent.errors import Interrupted, LambentError, restore_error
-from lambent.runtime.observability import log_refusal, logger, metrics
+from lambent.errors import restore_error
+from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_service, infer_shard_sender, job_advancer, shard_service
+from lambent.runtime.wiring import infer_service
 from lambent.runtime.wiring_jobs import run_call_service
-
-# What is left of the invocation when a shard has to stop: for its checkpoint, and for the records after it.
-STOP_BEFORE_MS = 15_000
 
 
 def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
@@ -41,31 +39,6 @@ def run_call(message: CallMessage) -> None:
     if outcome.model is not None and outcome.version is not None:
         target = Target(ModelRef(outcome.model, outcome.version), outcome.is_canary)
     tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
-
-
-def run_shard(message: ShardMessage, context: LambdaContext) -> None:
-    """Run a shard, or record for all its items why it cannot run; then go on with its job.
-
-    A shard that does not end before the invocation has to goes back to the queue, where another one takes it from its
-    checkpoint. One that gains nothing comes back by the queue's own retries, which have an end.
-    """
-    try:
-        target = shard_service().run(
-            *(message.tenant, message.job_id, message.shard),
-            should_stop=lambda: context.get_remaining_time_in_millis() < STOP_BEFORE_MS,
-        )
-    except Interrupted as stop:
-        if not stop.gained:
-            raise
-        infer_shard_sender().again(message)
-        return
-    except LambentError as error:
-        if not error.is_final:
-            raise
-        target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
-        log_refusal("shard refused", error, target=target)
-    tell_outcome("shard", None, target)
-    job_advancer().after_shard(message.tenant, message.job_id, slot=message.slot)
 
 
 @logger.inject_lambda_context(clear_state=True)
