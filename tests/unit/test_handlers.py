@@ -445,6 +445,8 @@ def _run_batches(functions: Functions) -> None:
         functions.records("dispatch", message["Body"], tenant="acme")
     while messages := functions.received("infer"):
         functions.records("infer", *[message["Body"] for message in messages])
+
+
 def test_a_shard_that_outlasts_its_invocation_goes_on_in_the_next_one(functions: Functions) -> None:
     items = [{"id": str(index), "image": {"b64": b64encode(picture(index)).decode()}} for index in range(250)]
     asked = {"schema_version": 1, "id": "long-1", "model": "shade", "lane": "cpu", "input": {"items": items}}
