@@ -51,10 +51,10 @@ class BatchSizeFinder:
         return self._doubled(model, best, best_rate, most)
 
     def _doubled(self, model: ServedModel, best: int, best_rate: float, most: int) -> int:
-        taken_bytes = self._free_memory_bytes()
+        taken_bytes = 0
         while best * 2 <= most:
             before_bytes = self._free_memory_bytes()
-            if before_bytes < _MARGIN * taken_bytes and best > _FIRST:
+            if before_bytes < _MARGIN * taken_bytes:
                 return best
             try:
                 rate = self._items_per_s(model, best * 2)
