@@ -39,6 +39,7 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) $(LAMBDA) --group tables -c requirements-dev.txt -o layers/tables/requirements.txt
 	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
 	$(UV_COMPILE) --group worker -c requirements-dev.txt -o functions/batch_worker/requirements.txt
+	$(UV_COMPILE) --group worker-jax -c requirements-dev.txt -o functions/batch_worker/requirements-jax.txt
 	$(UV_COMPILE) --group clients -o tests/clients/requirements.txt
 
 openapi: $(STAMP) ## write the API's document and its page anew

@@ -1,7 +1,9 @@
 """The container that AWS Batch starts: one shard of one job on Keras.
 
 Exit codes, which the job definition's retry strategy reads:
-0 the shard has its part; 75 something was temporarily unavailable, retry; 65 the version or plan is broken, do not.
+0 the shard has its part, or its job was cancelled; 75 something was temporarily unavailable, or the host goes away and
+the shard has a checkpoint, retry; 65 the version or plan is broken, do not. Items that fail are in the part and no
+reason to fail.
 """
 
 import argparse
@@ -9,15 +11,18 @@ import json
 import logging
 import os
 import sys
+from time import monotonic
 
 from lambent.errors import LambentError, SourceGone
 from lambent.runtime.settings import WorkerSettings, load_settings
+from lambent.runtime.stop_signal import StopSignal
 
 EXIT_DONE = 0
 EXIT_BROKEN = 65
 EXIT_TEMPORARY = 75
 # `lambent train --remote` and `evaluate --remote`: people's own code, in a process of its own.
 TRAINING_PROGRAM = "lambent_toolkit.remote.job"
+TELL_EVERY_S = 5.0
 
 log = logging.getLogger("lambent.worker")
 
@@ -26,26 +31,27 @@ def main() -> int:
     """Run the shard that AWS Batch's environment and the command name, or become another program of the image."""
     if sys.argv[1:2] in (["train"], ["evaluate"]):
         os.execv(sys.executable, [sys.executable, "-m", TRAINING_PROGRAM, *sys.argv[1:]])  # noqa: S606 - no shell needed
+    stop = StopSignal(exit_code=EXIT_TEMPORARY)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     arguments = parse_arguments()
     settings = load_settings(WorkerSettings)
     shard = settings.aws_batch_job_array_index
     say("started", job_id=arguments.job_id, shard=shard, backend=settings.keras_backend)
     try:
-        return run(settings, arguments.tenant, arguments.job_id, shard)
+        return run(settings, arguments.tenant, arguments.job_id, shard, stop)
     except LambentError as error:
         say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)
         return EXIT_BROKEN if error.is_final else EXIT_TEMPORARY
 
 
-def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int) -> int:
+def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int, stop: StopSignal) -> int:
     """Run one shard; a version that cannot be served is recorded for every item of it."""
     # Keras takes seconds to import: a wrong setting is reported before.
     from lambent.runtime.wiring import worker_shards
 
     shards = worker_shards(settings)
     try:
-        shards.run(tenant, job_id, shard, on_progress=lambda done: say("progress", shard=shard, done=done))
+        shards.run(tenant, job_id, shard, on_progress=Progress(shard), should_stop=stop.is_set)
     except SourceGone:
         raise
     except LambentError as error:
@@ -54,6 +60,20 @@ def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int) -> int:
         raise
     say("done", job_id=job_id, shard=shard)
     return EXIT_DONE
+
+
+class Progress:
+    """Logs how many items are done, at most every `TELL_EVERY_S` seconds."""
+
+    def __init__(self, shard: int) -> None:
+        self._shard = shard
+        self._told_s = 0.0
+
+    def __call__(self, done: int) -> None:
+        """Log it if it is time to."""
+        if monotonic() - self._told_s >= TELL_EVERY_S:
+            self._told_s = monotonic()
+            say("progress", shard=self._shard, done=done)
 
 
 def parse_arguments() -> argparse.Namespace:

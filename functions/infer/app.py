@@ -1,25 +1,27 @@
 """InferFunction: preprocessed uploads and CPU-lane shards into results."""
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from shard_messages import run_shard
 
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
 from lambent.domain.model import ModelRef, Target
-from lambent.errors import LambentError, restore_error
-from lambent.runtime.observability import log_refusal, logger, metrics
+from lambent.errors import restore_error
+from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_service, job_advancer, shard_service
+from lambent.runtime.wiring import infer_service
 from lambent.runtime.wiring_jobs import run_call_service
 
 
-def record_handler(sent: SQSRecord) -> None:
+def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
     """Run one message of any kind."""
     message = decode_json(sent.body, InferMessage, what="inference message")  # type: ignore[arg-type]
     if isinstance(message, ShardMessage):
-        run_shard(message)
+        run_shard(message, context)
         return
     if isinstance(message, CallMessage):
         run_call(message)
@@ -39,21 +41,8 @@ def run_call(message: CallMessage) -> None:
     tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
 
 
-def run_shard(message: ShardMessage) -> None:
-    """Run a shard, or record for all its items why it cannot run; then go on with its job."""
-    try:
-        target = shard_service().run(message.tenant, message.job_id, message.shard)
-    except LambentError as error:
-        if not error.is_final:
-            raise
-        target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
-        log_refusal("shard refused", error, target=target)
-    tell_outcome("shard", None, target)
-    job_advancer().after_shard(message.tenant, message.job_id, slot=message.slot)
-
-
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_records(event, context, record_handler)
+    return process_records(event, context, partial(record_handler, context))

@@ -76,9 +76,15 @@ def test_the_worker_runs_what_the_development_environment_tests() -> None:
 
     for lock in (ROOT / "functions/batch_worker/requirements.txt", ROOT / "layers/core/requirements.txt"):
         assert {name: pin for name, pin in pins(lock).items() if tested.get(name) != pin} == {}
+    on_gpu = pins(ROOT / "functions/batch_worker/requirements-jax.txt")
+    assert {name for name, pin in on_gpu.items() if tested.get(name, pin) != pin} == set()
+    assert {"jax", "jaxlib", "keras", "pillow"} <= on_gpu.keys() & tested.keys()
 
 
-def test_everything_that_the_worker_imports_is_in_its_lock() -> None:
+@pytest.mark.parametrize(
+    ("backend", "lock_file"), [("tensorflow", "requirements.txt"), ("jax", "requirements-jax.txt")]
+)
+def test_everything_that_the_worker_imports_is_in_its_lock(backend: str, lock_file: str) -> None:
     # In a process that sees the locked distributions only, as the container does.
     program = """
 import sys
@@ -97,20 +103,22 @@ sys.path.insert(0, "functions/batch_worker")
 import main
 from lambent.runtime.settings import WorkerSettings
 from lambent.runtime.wiring import worker_shards
-names = {"table_name": "t", "models_bucket": "m", "data_bucket": "d", "keras_backend": "tensorflow"}
+names = {"table_name": "t", "models_bucket": "m", "data_bucket": "d", "keras_backend": sys.argv[2]}
 # A pinned key, so that what verifies signatures is imported too: the curve's base point.
 names["model_public_keys"] = (
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfY"
     "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 )
-worker_shards(WorkerSettings(worker_batch_size=1, **names))
+worker_shards(WorkerSettings(worker_batch_size=1, checkpoint_items=1, **names))
+from lambent.adapters.keras_backends import has_gpu
+has_gpu()
 """
-    lock = str(ROOT / "functions/batch_worker/requirements.txt")
+    lock = str(ROOT / "functions/batch_worker" / lock_file)
 
     done = subprocess.run(
-        [sys.executable, "-c", program, lock],
+        [sys.executable, "-c", program, lock, backend],
         cwd=ROOT,
-        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        env={"AWS_DEFAULT_REGION": "eu-west-1", "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         check=False,

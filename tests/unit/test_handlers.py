@@ -37,7 +37,6 @@ ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r",
-    get_remaining_time_in_millis=lambda: 20_000,
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
 FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
@@ -53,8 +52,9 @@ class Functions:
     sqs: Any
     queues: dict[str, str]
 
-    def call(self, function: str, event: dict[str, Any]) -> Any:
-        return self.modules[function].handler(event, CONTEXT)
+    def call(self, function: str, event: dict[str, Any], *, left_ms: int = 20_000) -> Any:
+        context = SimpleNamespace(**vars(CONTEXT), get_remaining_time_in_millis=lambda: left_ms)
+        return self.modules[function].handler(event, context)
 
     def http(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple[int, Any, dict]:
         status, answer, headers = self.http_bytes(function, method, path, body, **more)
@@ -76,7 +76,7 @@ class Functions:
         encoded = answer["body"].encode()
         return answer["statusCode"], b64decode(encoded) if answer["isBase64Encoded"] else encoded, headers
 
-    def records(self, function: str, *bodies: str, tenant: str | None = None) -> list[str]:
+    def records(self, function: str, *bodies: str, tenant: str | None = None, left_ms: int = 20_000) -> list[str]:
         """Send SQS records; return the positions of those that came back."""
         attribute = {"tenant": {"stringValue": tenant, "dataType": "String"}} if tenant else {}
         records = [
@@ -84,7 +84,7 @@ class Functions:
              "attributes": {"ApproximateReceiveCount": "1"}}
             for index, body in enumerate(bodies)
         ]  # fmt: skip
-        answer = self.call(function, {"Records": records})
+        answer = self.call(function, {"Records": records}, left_ms=left_ms)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def received(self, queue: str) -> list[dict[str, Any]]:
@@ -129,7 +129,8 @@ def _build() -> Functions:
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", MAX_BODY_BYTES="5000",
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
-        JOB_STUCK_AFTER_S="60", NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
+        JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
+        NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
         WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
     modules = {name: _load(name) for name in FUNCTIONS}
@@ -168,7 +169,7 @@ def _build_services() -> None:
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
-        wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher,
+        wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher, wiring.job_advancer,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
         wiring_notify.deliver_webhook_service, wiring_notify.notify_queue, wiring_notify.notify_dead_letters,
         wiring_notify.webhook_secret_service,
@@ -444,6 +445,26 @@ def _run_batches(functions: Functions) -> None:
         functions.records("dispatch", message["Body"], tenant="acme")
     while messages := functions.received("infer"):
         functions.records("infer", *[message["Body"] for message in messages])
+
+
+def test_a_shard_that_outlasts_its_invocation_goes_on_in_the_next_one(functions: Functions) -> None:
+    items = [{"id": str(index), "image": {"b64": b64encode(picture(index)).decode()}} for index in range(250)]
+    asked = {"schema_version": 1, "id": "long-1", "model": "shade", "lane": "cpu", "input": {"items": items}}
+    accepted = functions.http("jobs", "POST", "/jobs", json.dumps(asked).encode())
+    assert accepted[0] == 202
+    (message,) = functions.received("batch")
+    assert functions.records("dispatch", message["Body"], tenant="acme") == []
+
+    rounds, state = 0, "QUEUED"
+    while state in ("QUEUED", "RUNNING") and rounds < 100:
+        bodies = [sent["Body"] for sent in functions.received("infer")]
+        assert functions.records("infer", *bodies, left_ms=14_000) == []
+        shown = functions.http("jobs", "GET", "/jobs/long-1")[1]
+        state, rounds = shown["state"], rounds + 1
+
+    assert (shown["state"], shown["done"], shown["failed"]) == ("SUCCEEDED", 250, 0)
+    kept = functions.s3.list_objects_v2(Bucket="data", Prefix="jobs/acme/long-1/checkpoints/")
+    assert (rounds > 3, kept["KeyCount"]) == (True, 0)
 
 
 def test_jobs_reads_and_refusals(functions: Functions) -> None:

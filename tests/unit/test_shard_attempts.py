@@ -434,3 +434,18 @@ def test_a_shard_that_the_job_does_not_have_is_told_as_such() -> None:
 
     with pytest.raises(SourceGone, match="1 shards"):
         world.shards().run(TENANT, "job-1", 1)
+
+
+def test_the_list_of_errors_is_that_of_the_part_that_counts() -> None:
+    world = planned()
+    other = b'{"id":"i0","line":1,"error":"E","code":"shard_failed"}\n{"id":"i1","label":"dark"}\n'
+
+    def another_was_first(name: str) -> None:
+        if name == "before_part":
+            world.data.objects[PART] = other
+
+    run(world.shards(on_event=another_was_first))
+
+    assert world.data.objects[PART] == other
+    assert world.data.objects[f"{JOB}/errors-00000.jsonl"] == other.splitlines(keepends=True)[0]
+    assert (job(world).done, job(world).failed) == (1, 1)

@@ -1,4 +1,7 @@
-"""Interpreter on Keras 3, for the GPU lane; never imported on Lambda."""
+"""Interpreter on Keras 3, for the GPU lane; never imported on Lambda.
+
+``KERAS_BACKEND`` chooses between TensorFlow and JAX; what differs between them is in `keras_backends`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ import keras
 import numpy as np
 
 from lambent.adapters.keras_archive import check_keras_archive
+from lambent.adapters.keras_backends import compile_model, has_gpu
+from lambent.adapters.keras_precision import agree, in_half_precision
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.domain.model import KERAS_FILE
@@ -22,12 +27,15 @@ from lambent.errors import ModelContractMismatch, ModelLoadFailed
 
 
 class KerasInterpreterLoader:
-    """Loads .keras files that hold numbers and names only, see `check_keras_archive`; safe mode is the second wall."""
+    """Loads .keras files that hold numbers and names only, see `check_keras_archive`; safe mode is the second wall.
+
+    On a GPU a model computes in half precision where its answers stay within half of the contract's golden tolerance.
+    """
 
     file = KERAS_FILE
 
     def load(self, model: Path, contract: ModelContract) -> KerasInterpreter:
-        """Load a verified file; raises ModelFormatRefused, ModelLoadFailed, ModelContractMismatch."""
+        """Load a verified file; raises ModelFormatRefused, ModelLoadFailed, ModelContractMismatch, MemoryExhausted."""
         check_keras_archive(model)
         with TemporaryDirectory() as folder:
             # Keras goes by the ending of the name, which a scratch file does not have.
@@ -37,11 +45,15 @@ class KerasInterpreterLoader:
                 loaded = keras.models.load_model(path, compile=False, safe_mode=True)
             except (ValueError, TypeError, OSError, KeyError) as exc:
                 raise ModelLoadFailed("Keras refused the model file.") from exc
-        return KerasInterpreter(loaded, contract)
+        interpreter = KerasInterpreter(loaded, contract)
+        if not has_gpu():
+            return interpreter
+        half = KerasInterpreter(in_half_precision(loaded), contract)
+        return half if agree(interpreter, half, contract) else interpreter
 
 
 class KerasInterpreter:
-    """One loaded Keras model."""
+    """One loaded Keras model. It is compiled anew for every shape of its inputs, which takes seconds."""
 
     platform = "keras"
 
@@ -51,14 +63,17 @@ class KerasInterpreter:
                 f"The Keras model has {len(model.inputs)} inputs and {len(model.outputs)} outputs, the contract "
                 f"declares {len(contract.inputs)} and {len(contract.outputs)}."
             )
-        self._model = model
+        self._call = compile_model(model)
         self._contract = contract
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a batch; see ports.Interpreter. Inputs and outputs keep the contract's order."""
-        arrays = [inputs[spec.name] for spec in self._contract.inputs]
-        answer = self._model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
-        outputs = list(answer) if isinstance(answer, list | tuple) else [answer]
+        """Run a batch; see ports.Interpreter. Inputs and outputs keep the contract's order.
+
+        Raises
+        ------
+        MemoryExhausted   the batch is too large for this host or its accelerator
+        """
+        outputs = self._call([inputs[spec.name] for spec in self._contract.inputs])
         return {
             spec.name: np.asarray(output, dtype=DTYPE_BY_DATATYPE[spec.datatype])
             for spec, output in zip(self._contract.outputs, outputs, strict=True)

@@ -13,6 +13,8 @@ from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lambent.adapters.batch import BatchJobRunner
     from lambent.adapters.sqs import SqsQueue
     from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
         ModelSettings,
         PredictSettings,
         SweepSettings,
+        WorkerSettings,
     )
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
-    from lambent.services.load_model import ModelCache, ModelResolver
+    from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
     from lambent.services.plan import BatchPlanner
+    from lambent.services.prepare_items import PreparingLimits
     from lambent.services.run_shard import ShardService
     from lambent.services.send_shards import ShardSender
     from lambent.services.version_files import VersionFiles
@@ -96,11 +100,28 @@ def lite_loader(threads: int) -> InterpreterLoader:
     return LiteInterpreterLoader(threads=threads)
 
 
-def shards(table_name: str, bucket: str, models: ModelCache, *, batch_size: int) -> ShardService:
+def shards(
+    settings: InferSettings | WorkerSettings,
+    models: ModelCache,
+    *,
+    batch_size: int,
+    limits: PreparingLimits,
+    find_size: Callable[[ServedModel, int], int] | None = None,
+) -> ShardService:
     """Return the service that runs shards."""
     from lambent.services.run_shard import ShardService
+    from lambent.services.shard_attempt import CheckpointRule
 
-    return ShardService(data=data(bucket), jobs=jobs(table_name), models=models, clock=CLOCK, batch_size=batch_size)
+    return ShardService(
+        data=data(settings.data_bucket),
+        jobs=jobs(settings.table_name),
+        models=models,
+        clock=CLOCK,
+        batch_size=batch_size,
+        find_size=find_size,
+        limits=limits,
+        rule=CheckpointRule(items=settings.checkpoint_items),
+    )
 
 
 def runner(*, job_queue: str = "", job_definition: str = "") -> BatchJobRunner:

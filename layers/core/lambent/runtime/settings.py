@@ -107,6 +107,7 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     model_cache_bytes: int
     label_ttl_s: float
     interpreter_threads: int
+    checkpoint_items: int
     aws_lambda_function_memory_size: int
 
     @property
@@ -209,10 +210,14 @@ class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none."""
+    """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none.
+
+    ``worker_batch_size`` is the most items in a batch, ``checkpoint_items`` after how many results are saved.
+    """
 
     data_bucket: str
     worker_batch_size: int
+    checkpoint_items: int
     keras_backend: str
     aws_batch_job_array_index: int = 0
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lambent.adapters.clients import table
+from lambent.domain.vcpus import whole_vcpus
 from lambent.runtime import parts
 from lambent.runtime.settings import (
     CallerSettings,
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
     from lambent.services.predict import PredictService
     from lambent.services.repository import RepositoryService
     from lambent.services.run_shard import ShardService
+    from lambent.services.send_shards import ShardSender
     from lambent.services.sweep import SweepService
     from lambent.services.track import TrackService
 
 _CPU_BATCH = 16
+# S3 answers after 20 to 100 ms, a model after a few.
+_CPU_FETCHERS = 16
 # The function loads once more what was rehearsed: less than half of its timeout (29 s and 120 s in template.yaml).
 _PREDICT_REHEARSAL_S = 12.0
 _INFER_REHEARSAL_S = 50.0
@@ -160,7 +164,14 @@ def infer_service() -> InferService:
 def shard_service() -> ShardService:
     """Return InferFunction's service for shards of CPU-lane jobs."""
     settings = infer_settings()
-    return parts.shards(settings.table_name, settings.data_bucket, _infer_models(), batch_size=_CPU_BATCH)
+    from lambent.services.prepare_items import PreparingLimits
+
+    return parts.shards(
+        settings,
+        _infer_models(),
+        batch_size=_CPU_BATCH,
+        limits=PreparingLimits(threads=_CPU_FETCHERS, decoders=whole_vcpus(settings.aws_lambda_function_memory_size)),
+    )
 
 
 @cache
@@ -181,6 +192,13 @@ def infer_finisher() -> JobFinisher:
 
 
 @cache
+def infer_shard_sender() -> ShardSender:
+    """Return what InferFunction puts shards on its queue with."""
+    settings = infer_settings()
+    return parts.shard_sender(settings.table_name, settings.infer_queue_url)
+
+
+@cache
 def job_advancer() -> JobAdvancer:
     """Return InferFunction's view of what comes after a shard."""
     from lambent.services.advance_job import JobAdvancer
@@ -188,7 +206,7 @@ def job_advancer() -> JobAdvancer:
     settings = infer_settings()
     return JobAdvancer(
         jobs=parts.jobs(settings.table_name),
-        shards=parts.shard_sender(settings.table_name, settings.infer_queue_url),
+        shards=infer_shard_sender(),
         finisher=infer_finisher(),
         clock=parts.CLOCK,
     )
@@ -254,10 +272,19 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
 
     Nothing is rehearsed: the worker's process is one that may die. AWS Batch starts it anew, and gives up in the end.
     """
+    from lambent.adapters.host import free_memory_bytes, processors
     from lambent.adapters.keras_model import KerasInterpreterLoader
+    from lambent.services.find_batch_size import BatchSizeFinder
+    from lambent.services.prepare_items import PreparingLimits
 
     models = parts.models(settings, KerasInterpreterLoader(), capacity_bytes=0)
-    return parts.shards(settings.table_name, settings.data_bucket, models, batch_size=settings.worker_batch_size)
+    return parts.shards(
+        settings,
+        models,
+        batch_size=settings.worker_batch_size,
+        find_size=BatchSizeFinder(free_memory_bytes).find,
+        limits=PreparingLimits(threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors()),
+    )
 
 
 @cache

@@ -48,6 +48,10 @@ class ShardSender:
             for number, shard in enumerate(shards)
         )
 
+    def again(self, message: ShardMessage) -> None:
+        """Send a shard in its slot once more, because it has not ended and goes on elsewhere."""
+        self._queue.send(msgspec.json.encode(message))
+
     def start(self, job: Job) -> None:
         """Send what a planned job's window holds; what was sent before and has begun is left to its own messages."""
         begun = {shard.shard for shard in job.progress}

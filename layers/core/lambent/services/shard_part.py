@@ -48,8 +48,11 @@ class ShardPart:
             with writing_scratch():
                 downloaded = self._data.download(self._key, file, max_bytes=_ANY_SIZE)
             file.seek(0)
-            done, failed = self._count(file)
-        return WrittenPart(done, failed, downloaded.size_bytes, downloaded.sha256)
+            with ResultLines() as lines:
+                self._decode(file, lines)
+                # Whoever lost the race for the part may have listed errors of its own.
+                self.write_errors(lines)
+                return WrittenPart(lines.done, lines.failed, downloaded.size_bytes, downloaded.sha256)
 
     def write_errors(self, lines: ResultLines) -> None:
         """Write the list of items that failed, if any did; raises Unavailable."""
@@ -93,18 +96,12 @@ class ShardPart:
         with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as packed:
             shutil.copyfileobj(lines.open(), packed)
 
-    def _count(self, file: BinaryIO) -> tuple[int, int]:
+    def _decode(self, file: BinaryIO, lines: ResultLines) -> None:
+        """Add a part's lines."""
         if self._plan.output.format == "parquet":
-            rows = decode_part(file.read(), self._plan.output)
-            failed = sum("error" in row for row in rows)
-            return len(rows) - failed, failed
-        lines = (
-            cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
-            if self._plan.output.compression == "gzip"
-            else file
-        )
-        counted = failed = 0
-        for line in lines:
-            counted += 1
-            failed += sum(1 for _ in each_error([line]))
-        return counted - failed, failed
+            lines.add(decode_part(file.read(), self._plan.output))
+            return
+        is_packed = self._plan.output.compression == "gzip"
+        for line in cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb")) if is_packed else file:
+            failed = sum(1 for _ in each_error([line]))
+            lines.add_encoded(line, done=1 - failed, failed=failed)

@@ -1,0 +1,195 @@
+"""One process of `bench_worker.py`: a JSON request as its argument, a JSON answer on its last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from folder_store import FolderStore
+
+from lambent.contracts.batch_request import OutputOptions
+from lambent.contracts.jobs import Plan, ShardItem
+from lambent.contracts.model import ModelContract
+from lambent.domain.job import Job
+from lambent.domain.job_states import JobState
+from lambent.domain.model import ModelRef
+from lambent.domain.preprocessing import make_preprocessor
+from lambent.runtime.clock import SystemClock
+from lambent.services.answer_batch import answer_batch
+from lambent.services.find_batch_size import BatchSizeFinder
+from lambent.services.load_model import ServedModel
+from lambent.services.prepare_items import PreparingLimits, ReadyItem
+from lambent.services.run_shard import ShardService
+from lambent.services.spool_items import ItemSpool
+from lambent.services.version_files import decode_contract
+from lambent_toolkit.fakes import FakeJobStore
+
+REF = ModelRef("bench", 1)
+TENANT, JOB = "bench", "job"
+
+
+class OneModel:
+    """A model cache that has its model already."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self._model = model
+
+    def get(self, ref: ModelRef) -> ServedModel:
+        """Return it."""
+        return self._model
+
+
+def main() -> None:
+    """Do what the request says."""
+    asked = json.loads(sys.argv[1])
+    os.sched_setaffinity(0, asked["cores"])
+    print(json.dumps(WORKS[asked["work"]](asked)))
+
+
+def throughput(asked: dict[str, Any]) -> dict[str, Any]:
+    """Measure arrays in memory, and a shard of files, in turns; items/s of each round, and of each step alone."""
+    model, size = load(asked)
+    files = [path.read_bytes() for path in sorted(Path(asked["pictures"]).glob("*.jpg"))]
+    ready = [model.preprocessor.prepare(body) for body in files[:size]]
+    batch = model.preprocessor.collate(ready)
+    with TemporaryDirectory() as folder:
+        shards = prepare_shard(Path(folder), asked)
+        rates: dict[str, list[float]] = {"bare": [], "shard": []}
+        for number in range(asked["rounds"] + 1):
+            bare = bare_loop(model, files, batch, asked, size)
+            shard = rate(lambda: shards(model, size), asked["items"])
+            if number:  # the first round warms up
+                rates["bare"].append(bare)
+                rates["shard"].append(shard)
+    return {**rates, "size": size, "steps_ms": steps_ms(model, files, asked, size)}
+
+
+def bare_loop(model: ServedModel, files: list[bytes], batch: dict[str, Any], asked: dict[str, Any], size: int) -> float:
+    """Return items/s of the interpreter alone; with ``decoding`` each item is decoded first, in the same thread."""
+    run, prepare, collate = model.interpreter.run, model.preprocessor.prepare, model.preprocessor.collate
+
+    def ready() -> None:
+        for _ in range(asked["items"] // size):
+            run(batch)
+
+    def decoding() -> None:
+        for at in range(0, asked["items"], size):
+            run(collate([prepare(files[(at + more) % len(files)]) for more in range(size)]))
+
+    return rate(decoding if asked["decoding"] else ready, asked["items"] // size * size)
+
+
+def steps_ms(model: ServedModel, files: list[bytes], asked: dict[str, Any], size: int) -> dict[str, float]:
+    """Return what an item costs in each step, one thread, nothing else running."""
+    some = files[:64]
+    items = [ShardItem(id=str(number), line=1, key="x") for number in range(size)]
+    prepared = [model.preprocessor.prepare(body) for body in some]
+    batch = (prepared * size)[:size]
+    inputs = model.preprocessor.collate(batch)
+    lines = [ReadyItem(number, items[number], batch[number], None) for number in range(size)]
+    infer = 1000 / rate(lambda: model.interpreter.run(inputs), size)
+    return {
+        "decode": 1000 / rate(lambda: [model.preprocessor.prepare(body) for body in some], len(some)),
+        "collate": 1000 / rate(lambda: model.preprocessor.collate(batch), size),
+        "infer": infer,
+        "answer": 1000 / rate(lambda: answer_batch(model, lines, rows=size), size) - infer,
+    }
+
+
+def run_once(asked: dict[str, Any]) -> dict[str, Any]:
+    """Run one shard from a moment on that several processes are told; items/s."""
+    model, size = load(asked)
+    with TemporaryDirectory() as folder:
+        shards = prepare_shard(Path(folder), asked)
+        shards(model, size)
+        time.sleep(max(0.0, asked["start_s"] - time.time()))
+        return {"shard": rate(lambda: shards(model, size), asked["items"])}
+
+
+def memory(asked: dict[str, Any]) -> dict[str, Any]:
+    """Run one shard; peak memory in MiB, before it and in the end."""
+    model, size = load(asked)
+    with TemporaryDirectory() as folder:
+        shards = prepare_shard(Path(folder), asked)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        shards(model, size)
+    return {"before_mib": before / 1024, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def rate(act: Callable[[], object], items: int) -> float:
+    """Return items/s."""
+    start_s = time.perf_counter()
+    act()
+    return items / (time.perf_counter() - start_s)
+
+
+def load(asked: dict[str, Any]) -> tuple[ServedModel, int]:
+    """Return the model, and the size of its batches: the one asked for, or on Keras what the warm-up finds."""
+    if asked["model"] == "keras":
+        model = keras_mobilenet()
+        return model, BatchSizeFinder(lambda: 1 << 40).find(model, asked["batch"])
+    from lambent.adapters.litert import LiteInterpreterLoader
+
+    folder = Path(asked["model"])
+    contract = decode_contract((folder / "contract.json").read_bytes())
+    interpreter = LiteInterpreterLoader().load(folder / "model.tflite", contract)
+    return ServedModel(REF, contract, interpreter, make_preprocessor(contract, {}), 1), asked["batch"]
+
+
+def keras_mobilenet() -> ServedModel:
+    """Return a MobileNetV2 with random weights on the worker's own adapter."""
+    import keras
+    from networks import photo_contract
+
+    from lambent.adapters.keras_model import KerasInterpreter
+
+    contract: ModelContract = photo_contract()
+    image = keras.Input((224, 224, 3), name="image", dtype="uint8")
+    network = keras.applications.MobileNetV2(weights=None)
+    model = keras.Model(image, network(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image)))
+    return ServedModel(REF, contract, KerasInterpreter(model, contract), make_preprocessor(contract, {}), 1)
+
+
+def prepare_shard(folder: Path, asked: dict[str, Any]) -> Callable[[ServedModel, int], None]:
+    """Write a job of one shard whose items are the pictures again and again; return what runs it from its beginning."""
+    data, clock, count = FolderStore(folder), SystemClock(), asked["items"]
+    pictures = sorted(Path(asked["pictures"]).glob("*.jpg"))
+    (folder / "inputs").symlink_to(asked["pictures"])
+    with ItemSpool() as spool:
+        spool.add_all(
+            ShardItem(id=f"i{number:06d}", line=number + 1, key=f"inputs/{pictures[number % len(pictures)].name}")
+            for number in range(count)
+        )
+        spool.upload(data, f"jobs/{TENANT}/{JOB}/{spool.file_name}")
+        plan = Plan(
+            tenant=TENANT, job_id=JOB, model=REF.name, version=REF.version, lane="cpu", total=count, shards=1,
+            shard_items=count, items_file=spool.file_name, offsets=spool.offsets(count), concurrency=1,
+            output=OutputOptions(), accepted_at=clock.now(), expires_at_s=1, why="bench",
+        )  # fmt: skip
+    data.write(f"jobs/{TENANT}/{JOB}/plan.json", msgspec.json.encode(plan), content_type="application/json")
+    limits = PreparingLimits(threads=asked["threads"], decoders=len(asked["cores"]))
+
+    def run(model: ServedModel, size: int) -> None:
+        jobs = FakeJobStore()
+        jobs.create(Job(TENANT, JOB, JobState.PLANNED, "bench", "", "", clock.now(), clock.now(), 1))
+        (folder / f"jobs/{TENANT}/{JOB}/part-00000.jsonl").unlink(missing_ok=True)
+        service = ShardService(
+            data=data, jobs=jobs, models=OneModel(model), clock=clock, batch_size=size, limits=limits,
+        )  # fmt: skip
+        service.run(TENANT, JOB, 0)
+
+    return run
+
+
+WORKS = {"throughput": throughput, "once": run_once, "memory": memory}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The batch worker's real process: killed, told to stop, on another backend; the bytes that are left in the end."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from patience import wait_for
+from trained import FOREIGN_WARNINGS
+from worker_place import CHECKPOINT_ITEMS, Place, worker_place
+
+from builders import TENANT
+from lambent.contracts.lines import decode_lines
+from lambent.errors import SourceGone
+
+ITEMS = 1_200
+EXIT_TEMPORARY = 75
+SOON_S = 5.0
+
+pytestmark = [FOREIGN_WARNINGS, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with worker_place() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(place: Place) -> bytes:
+    """Return the part of a shard that nobody disturbed."""
+    place.plan("whole", items=ITEMS)
+    assert place.start("whole").wait() == 0
+    return place.part("whole")
+
+
+def wait_for_checkpoints(place: Place, job_id: str, worker: subprocess.Popen[bytes], *, more_than: int) -> int:
+    def look() -> int | None:
+        assert worker.poll() is None, "the worker ended before it could be stopped"
+        found = len(place.checkpoints(job_id))
+        return found if found > more_than else None
+
+    return wait_for(look, what="a checkpoint", patience_s=240)
+
+
+def test_a_worker_that_is_killed_and_then_told_to_stop_leaves_the_bytes_of_one_that_was_not(
+    place: Place, uninterrupted: bytes
+) -> None:
+    place.plan("disturbed", items=ITEMS)
+
+    killed = place.start("disturbed")
+    first = wait_for_checkpoints(place, "disturbed", killed, more_than=1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    stopped = place.start("disturbed")
+    wait_for_checkpoints(place, "disturbed", stopped, more_than=len(place.checkpoints("disturbed")))
+    stopped.send_signal(signal.SIGTERM)
+    signalled_s = time.monotonic()
+    code = stopped.wait()
+    took_s = time.monotonic() - signalled_s
+    with pytest.raises(SourceGone):
+        place.part("disturbed")
+    between = place.checkpoints("disturbed")
+    known = place.jobs.shard(TENANT, "disturbed", 0)
+    finished = place.start("disturbed").wait()
+
+    assert (killed.returncode, code, finished) == (-signal.SIGKILL, EXIT_TEMPORARY, 0)
+    assert took_s <= SOON_S
+    assert len(between) > first
+    assert known is not None
+    assert not known.is_finished
+    assert place.part("disturbed") == uninterrupted
+    assert place.checkpoints("disturbed") == []
+    shard = place.jobs.shard(TENANT, "disturbed", 0)
+    assert (shard.done, shard.failed, shard.is_finished) == (ITEMS - ITEMS // 50, ITEMS // 50, True)
+    assert shard.busy_s > known.busy_s
+
+
+def test_a_worker_on_jax_gives_the_answers_of_one_on_tensorflow(place: Place, uninterrupted: bytes) -> None:
+    place.plan("on-jax", items=ITEMS)
+
+    assert place.start("on-jax", backend="jax").wait() == 0
+
+    ours, theirs = decode_lines(place.part("on-jax")), decode_lines(uninterrupted)
+    assert [(line["id"], line.get("label"), line.get("code")) for line in ours] == [
+        (line["id"], line.get("label"), line.get("code")) for line in theirs
+    ]
+    scores = [[top["score"] for line in lines if "top" in line for top in line["top"]] for lines in (ours, theirs)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_a_worker_of_a_job_that_is_not_there_says_so_by_its_exit_code(place: Place) -> None:
+    assert place.start("no-such-job").wait() == 65
+
+
+def test_the_shards_in_these_tests_have_checkpoints_enough_to_be_disturbed() -> None:
+    assert ITEMS // CHECKPOINT_ITEMS > 100
