@@ -131,8 +131,8 @@ def in_cpu_lane(depth: QueueDepth, *, concurrency: int) -> Waiting:
     if depth.waiting == 0:
         return Waiting(
             WaitCode.STARTING,
-            f"The CPU lane has taken up all that waited, {_count(depth.in_flight, 'message')}; this job's first items are "
-            "on their way.",
+            f"The CPU lane has taken up all that waited, {_count(depth.in_flight, 'message')}; this job's first items "
+            "are on their way.",
         )
     if depth.in_flight >= concurrency:
         return Waiting(
