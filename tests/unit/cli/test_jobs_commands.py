@@ -334,8 +334,8 @@ def test_submit_prints_the_id_alone_for_scripts_and_sends_every_option(at_door) 
     at_door(door)
 
     code, told, _ = run(
-        "submit", "s3://b/inputs/t/x.csv", "-m", "digits", "--id", "nightly-1", "--id-column", "name", "--format", "csv",
-        "--priority", "9", "--gzip", "--as-produced",
+        "submit", "s3://b/inputs/t/x.csv", "-m", "digits", "--id", "nightly-1", "--id-column", "name",
+        "--format", "csv", "--priority", "9", "--gzip", "--as-produced",
     )  # fmt: skip
 
     assert (code, told) == (0, "nightly-1\n")
@@ -358,7 +358,7 @@ def test_changes_tell_what_the_job_is_now(at_door) -> None:
     door = FakeDoor(
         delete_job=[{**ENDED, "state": "CANCELLED"}],
         post_retry=[{**JOB, "id": "again"}],
-        post_priority=[{**JOB, "priority": 9}],,
+        post_priority=[{**JOB, "priority": 9}],
     )
     at_door(door)
 
