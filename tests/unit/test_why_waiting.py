@@ -126,6 +126,7 @@ def test_words_of_the_cpu_lane_count_what_waits() -> None:
         "about 12 messages waiting, its own among them, and 3" in in_cpu_lane(QueueDepth(12, 3), concurrency=9).detail
     )
     assert in_cpu_lane(QueueDepth(12, 10), concurrency=10).code == "lane_full"
+    assert in_cpu_lane(QueueDepth(0, 6), concurrency=10).code == "starting"
     assert "the sweep sends it again" in in_cpu_lane(QueueDepth(0, 0), concurrency=10).detail
     assert "about 7 requests in the queue" in not_planned(QueueDepth(7, 2)).detail
     assert "about to be planned" in not_planned(QueueDepth(1, 0)).detail

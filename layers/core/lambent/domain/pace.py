@@ -36,6 +36,11 @@ def pace_of(job: Job, *, now_s: float) -> Pace:
     return Pace(rate, left / rate)
 
 
+def is_moving(job: Job, *, now_s: float) -> bool:
+    """Return whether any shard was heard of lately, be it by its end."""
+    return any(_age_s(shard, now_s) <= FRESH_S for shard in job.progress)
+
+
 def running_shards(progress: Sequence[ShardProgress], now_s: float) -> list[ShardProgress]:
     """Return the unfinished shards that were heard of lately."""
     return [shard for shard in progress if not shard.is_finished and _age_s(shard, now_s) <= FRESH_S]

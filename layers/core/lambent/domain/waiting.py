@@ -31,6 +31,7 @@ class WaitCode(StrEnum):
     NOT_PLANNED = "not_planned"
     BEHIND_MESSAGES = "behind_messages"
     LANE_FULL = "lane_full"
+    STARTING = "starting"
     BEHIND_JOBS = "behind_jobs"
     HOST_STARTING = "host_starting"
     CONTAINER_STARTING = "container_starting"
@@ -122,16 +123,22 @@ def not_planned(depth: QueueDepth) -> Waiting:
 
 def in_cpu_lane(depth: QueueDepth, *, concurrency: int) -> Waiting:
     """Return why nothing of a planned job, or of a call, runs on the CPU lane of so many execution environments."""
+    if depth.waiting + depth.in_flight == 0:
+        return Waiting(
+            WaitCode.BEHIND_MESSAGES,
+            "The job is about to be sent to the CPU lane; if its message is lost, the sweep sends it again.",
+        )
+    if depth.waiting == 0:
+        return Waiting(
+            WaitCode.STARTING,
+            f"The CPU lane has taken up all that waited, {_count(depth.in_flight, 'message')}; this job's first items "
+            "are on their way.",
+        )
     if depth.in_flight >= concurrency:
         return Waiting(
             WaitCode.LANE_FULL,
             f"All {concurrency} places of the CPU lane are taken: {_count(depth.in_flight, 'message')} being worked "
             f"on, about {depth.waiting} waiting. The stack's QueueConcurrency sets how many places there are.",
-        )
-    if depth.waiting + depth.in_flight == 0:
-        return Waiting(
-            WaitCode.BEHIND_MESSAGES,
-            "The job is about to be sent to the CPU lane; if its message is lost, the sweep sends it again.",
         )
     return Waiting(
         WaitCode.BEHIND_MESSAGES,

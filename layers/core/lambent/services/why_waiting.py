@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambent.domain import waiting
 from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState
-from lambent.domain.pace import running_shards
+from lambent.domain.pace import is_moving
 from lambent.domain.waiting import Waiting
 from lambent.errors import LambentError
 from lambent.ports import BlockStore, Clock, LaneWatch, QueueGauge
@@ -46,7 +46,7 @@ class WhyWaitingService:
     def _runs(self, job: Job) -> bool:
         if job.state is not JobState.RUNNING:
             return False
-        return job.kind is JobKind.CALL or bool(running_shards(job.progress, self._clock.epoch_s()))
+        return job.kind is JobKind.CALL or is_moving(job, now_s=self._clock.epoch_s())
 
     def _reason(self, job: Job) -> Waiting:
         if job.kind is JobKind.BATCH and job.state is JobState.QUEUED:

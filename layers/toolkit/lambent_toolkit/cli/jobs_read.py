@@ -149,7 +149,7 @@ def _save_lines(lines: Iterator[bytes], out: Path) -> None:
         draft.replace(out)
     finally:
         draft.unlink(missing_ok=True)
-    screen().print(f"{count:,} results in {typed(out)}", markup=False, soft_wrap=True)
+    screen().print(f"{count:,} lines in {typed(out)}", markup=False, soft_wrap=True)
 
 
 def _save_parts(client: Any, job_id: str, folder: Path) -> None:

@@ -62,6 +62,8 @@ class JobsClient:
             timeout=_TIMEOUT_S,
             transport=transport or httpx.HTTPTransport(retries=_RETRIES),
         )
+        # The bucket takes no key of ours, and must not see it.
+        self._store = httpx.Client(timeout=_UPLOAD_TIMEOUT_S, transport=transport)
 
     def __enter__(self) -> Self:
         """Return this client."""
@@ -72,6 +74,7 @@ class JobsClient:
     ) -> None:
         """Close its connections."""
         self._http.close()
+        self._store.close()
 
     def submit(self, request: Json) -> Json:
         """Submit a batch under its id, which makes sending it again harmless."""
@@ -147,7 +150,7 @@ class JobsClient:
         grant = _json(self._ask("POST", "/inputs", json=wanted))
         form = grant["upload"]
         with path.open("rb") as file:
-            answer = self._send("POST", form["url"], data=form["fields"], files={form["file_field"]: (name, file)})
+            answer = self._send(form["url"], data=form["fields"], files={form["file_field"]: (name, file)})
         if answer.is_error:
             raise ServiceUnreachable(
                 f"The data bucket refused the upload of {path} (HTTP {answer.status_code}); try again."
@@ -157,7 +160,7 @@ class JobsClient:
     def download(self, url: str) -> Iterator[bytes]:
         """Yield the bytes behind a part's address."""
         try:
-            with httpx.stream("GET", url, timeout=_UPLOAD_TIMEOUT_S) as answer:
+            with self._store.stream("GET", url) as answer:
                 answer.raise_for_status()
                 yield from answer.iter_bytes()
         except httpx.HTTPError as exc:
@@ -175,10 +178,9 @@ class JobsClient:
             raise _refusal(answer)
         return answer
 
-    def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
-        """Send something to S3, which takes no key of ours."""
+    def _send(self, url: str, **form: Any) -> httpx.Response:
         try:
-            return httpx.request(method, url, timeout=_UPLOAD_TIMEOUT_S, **request)
+            return self._store.post(url, **form)
         except httpx.HTTPError as exc:
             raise ServiceUnreachable(f"The data bucket did not answer: {exc}; try again.") from exc
 
