@@ -15,7 +15,7 @@ from lambent.domain.model import ModelRef
 from lambent.domain.receipts import LEAST_OBSERVED_S, shown_rate
 from lambent.services.read_plan import read_plan
 from lambent.services.receipt import ReceiptService
-from lambent.services.show_job import ShowJobService
+from lambent.services.show_job import view
 
 REF = ModelRef("shade", 1)
 
@@ -45,7 +45,7 @@ def ran(*, lane: str = "cpu", busy_s: float = 4.0) -> World:
 
 def test_a_cpu_job_s_receipt_counts_what_its_shards_worked() -> None:
     world = ran(busy_s=4.0)
-    receipt = ShowJobService(world.jobs).show(TENANT, "job-1").receipt
+    receipt = view(job(world)).receipt
 
     assert (receipt.lane, receipt.items, receipt.shards, receipt.busy_s, receipt.seconds) == ("cpu", 5, 3, 12.0, 30.0)
     assert receipt.gb_seconds == pytest.approx(12 * 1769 / 1024)
@@ -60,7 +60,7 @@ def test_a_cpu_job_s_receipt_counts_what_its_shards_worked() -> None:
 
 
 def test_a_gpu_job_s_receipt_says_that_spot_and_starting_are_assumed() -> None:
-    receipt = ShowJobService(ran(lane="gpu").jobs).show(TENANT, "job-1").receipt
+    receipt = view(job(ran(lane="gpu"))).receipt
 
     assert (receipt.gpu_seconds, receipt.gb_seconds) == (12.0, None)
     assert receipt.parts[0].what.startswith("EC2 spot, g4dn.xlarge")
@@ -143,7 +143,7 @@ def test_short_and_failed_jobs_show_nothing_of_the_lane(ended: list[ShardProgres
 
 def test_a_job_without_recorded_time_has_a_receipt_that_says_so_and_shows_nothing() -> None:
     world = ran(busy_s=0.0)
-    receipt = ShowJobService(world.jobs).show(TENANT, "job-1").receipt
+    receipt = view(job(world)).receipt
 
     assert receipt.items_per_s is None
     assert "The shards recorded no time." in receipt.notes
@@ -160,7 +160,7 @@ def test_a_job_that_an_older_release_planned_ends_without_a_receipt() -> None:
     run_cpu(world)
 
     assert job(world).state is JobState.SUCCEEDED
-    assert ShowJobService(world.jobs).show(TENANT, "job-1").receipt is None
+    assert view(job(world)).receipt is None
 
 
 def test_a_repeated_request_is_answered_as_at_first_without_estimate_and_receipt() -> None:
