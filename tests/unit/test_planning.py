@@ -319,6 +319,9 @@ def test_an_old_table_and_another_region_are_told() -> None:
     old = PRICES.notes(region="eu-west-1", today=date(2028, 1, 1))
 
     assert not [note for note in fresh if "days old" in note]
+    (unverified,) = (note for note in fresh if note.startswith("Prices not verified"))
+    assert "hour of g6.xlarge" in unverified
+    assert "GB-second" not in unverified
     assert [note for note in old if "400 days old" in note]
     assert [note for note in old if "this stack is in eu-west-1" in note]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
 
 from builders import TENANT, World, picture
 from lambent.contracts.batch_request import BatchInput, BatchSubmission, ManifestItem
@@ -209,14 +212,28 @@ def test_a_prefix_is_listed_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> No
     assert part.counted == "at least 3; listing ended there"
 
 
-def test_a_large_parquet_table_is_not_guessed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lambent.services import quote_job
+def table_of(rows: int) -> bytes:
+    buffer = BytesIO()
+    write_parquet(Table.from_pydict({"uri": Array(list(range(rows)), DataType.int64())}), buffer)
+    return buffer.getvalue()
 
-    monkeypatch.setattr(quote_job, "COUNTED_BYTES", 3)
+
+def test_a_parquet_table_s_rows_are_counted_without_reading_them() -> None:
     world = published()
-    world.data.objects[f"inputs/{TENANT}/rows.parquet"] = b"PAR1"
+    world.data.objects[f"inputs/{TENANT}/rows.parquet"] = table_of(70_000)
 
-    with pytest.raises(RequestInvalid, match="Parquet"):
+    found = quote(world, input=BatchInput(uri=f"{HOME}rows.parquet"))
+
+    assert (found.total, found.is_total_exact, found.estimate.objects) == (70_000, True, 70_000)
+    assert "footer" in found.counted
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"not a table at all", b"x" * 8 + b"\xff\x00\x00\x00PAR1", table_of(0)])
+def test_what_is_no_parquet_table_with_rows_is_refused(body: bytes) -> None:
+    world = published()
+    world.data.objects[f"inputs/{TENANT}/rows.parquet"] = body
+
+    with pytest.raises(ManifestInvalid):
         quote(world, input=BatchInput(uri=f"{HOME}rows.parquet"))
 
 

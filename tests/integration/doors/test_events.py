@@ -238,6 +238,7 @@ OUTCOMES = {
     "jobs.input": Outcome("jobs", grants_input),
     "jobs.upload_of_unknown_field": Outcome("jobs", answers(422, code="field_not_allowed", field="result_key")),
     "jobs.unknown_upload": Outcome("jobs", answers(404, code="upload_not_found")),
+    "jobs.quote": Outcome("jobs", answers(422, code="manifest_invalid", field="input.manifest_uri")),
     "jobs.submit": Outcome("jobs", accepts_job),
     "jobs.webhook_inside": Outcome("jobs", answers(422, code="callback_url_refused", field="notification.webhook.url")),
     "jobs.webhook_secret": Outcome("jobs", shows_secret(is_rotated=False)),

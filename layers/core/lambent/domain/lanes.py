@@ -201,8 +201,8 @@ def _spread(items: int, workers: int, item_s: float, *, least_s: float, most_s: 
 
 
 def _sized(items: int, wanted: int) -> int:
-    """Return the size nearest to the wanted one with which there are no more shards than an array takes."""
-    return max(wanted, ceil(items / MAX_SHARDS))
+    """Return the wanted size, but no more than there are items, and no more shards than an array takes."""
+    return max(min(wanted, items), ceil(items / MAX_SHARDS))
 
 
 def _why_not_cpu(work: Work, lane: CpuLane, cut: _Cut) -> str | None:

@@ -96,13 +96,18 @@ def _told(lane: LaneEstimate) -> str:
     cost = "no price known" if lane.usd is None else f"{dollars(lane.usd)}"
     return (
         f"{name}: {view.items_per_s:,.3g} items/s a worker ({source} on {view.device}, {view.at[:10]}), "
-        f"{lane.shards:,} shards of {lane.shard_items:,} on {lane.workers:,} workers: {duration(lane.seconds)}, {cost}."
+        f"{_number(lane.shards, 'shard')} of {lane.shard_items:,} on {_number(lane.workers, 'worker')}: "
+        f"{duration(lane.seconds)}, {cost}."
     )
 
 
 def _observed(jobs: int, job: str | None) -> str:
     latest = f", the latest {job}" if job else ""
-    return f"observed in {jobs} job{'s' if jobs > 1 else ''}{latest}"
+    return f"observed in {_number(jobs, 'job')}{latest}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _reason(taken: LaneEstimate, both: tuple[LaneEstimate, ...], work: Work) -> str:

@@ -19,7 +19,7 @@ SPOT_SHARE = 0.4
 class Price:
     """USD for one of a unit.
 
-    source   where it was read, and when; of those that are not verified, where it should stand
+    source   where it was read, and when; of a price that is not verified, where it should stand
     """
 
     usd: float
@@ -60,7 +60,8 @@ class PriceTable:
     def notes(self, *, region: str, today: date) -> list[str]:
         """Return what to know about prices of this table for a stack in ``region``."""
         age_days = (today - self.read_on).days
-        notes = []
+        unverified = self.unverified()
+        notes = [f"Prices not verified: {', '.join(unverified)}."] if unverified else []
         if region != self.region:
             notes.append(f"Prices are those of {self.region}; this stack is in {region}.")
         if age_days > STALE_AFTER_DAYS:
@@ -68,7 +69,7 @@ class PriceTable:
         return notes
 
     def unverified(self) -> list[str]:
-        """Return the units whose prices nobody has held against AWS's own pages."""
+        """Return the units whose prices were written down from memory: nobody has found them at a source."""
         singles = (self.lambda_request, self.queue_request, self.store_write, self.store_read)
         rows = (self.row_write, self.row_read)
         every = [*self.gb_seconds.values(), *singles, *rows, *self.hours.values()]

@@ -12,7 +12,7 @@ from lambent.domain.lanes import GPU_HOST_START_S, GPU_WORKER_START_S
 from lambent.domain.prices import PriceTable
 
 # A shorter job shows how long loading takes, not how fast the lane is.
-LEAST_OBSERVED_S = 2.0
+LEAST_OBSERVED_S = 30.0
 
 
 def receipt_of(

@@ -8,7 +8,9 @@ from itertools import islice
 
 from lambent.contracts.batch_request import BatchInput
 from lambent.contracts.jobs import ShardItem
-from lambent.errors import RequestInvalid
+from lambent.contracts.model import ImagePreprocessing, ModelContract
+from lambent.contracts.parquet_footer import TAIL_BYTES, footer_bytes, rows_of
+from lambent.errors import ManifestInvalid
 from lambent.ports import ObjectStore
 from lambent.services.gather_items import MAX_ITEMS, too_many_items
 from lambent.services.input_address import format_of
@@ -48,24 +50,31 @@ def at_most(items: Iterable[ShardItem], most: int) -> ItemCount:
     return ItemCount(found.items, found.objects, is_exact=False, how=f"at least {most:,}; listing ended there")
 
 
-def sampled(data: ObjectStore, key: str, size_bytes: int, source: BatchInput) -> ItemCount:
-    """Return the count of a large table or manifest as its size and samples of its lines let expect.
+def rows_counted(data: ObjectStore, key: str, size_bytes: int, contract: ModelContract) -> ItemCount:
+    """Return the count of a Parquet table's rows by its footer; raises ManifestInvalid, SourceGone, Unavailable."""
+    end = size_bytes - TAIL_BYTES
+    if end <= 0:
+        raise ManifestInvalid("The table is not Parquet: it is too short.", field="input.uri")
+    start = end - footer_bytes(data.read_range(key, end, size_bytes))
+    if start < 0:
+        raise ManifestInvalid("The table is not Parquet: its footer begins before it.", field="input.uri")
+    rows = rows_of(data.read_range(key, start, end))
+    if not rows:
+        raise ManifestInvalid("The table is empty; it needs a row at least.", field="input.uri", limit=MAX_ITEMS, got=0)
+    if rows > MAX_ITEMS:
+        raise too_many_items("table")
+    how = "rows were counted by the table's footer, and not read"
+    return ItemCount(rows, rows if _holds_addresses(contract) else 0, is_exact=True, how=how)
+
+
+def sampled(data: ObjectStore, key: str, size_bytes: int, source: BatchInput, contract: ModelContract) -> ItemCount:
+    """Return the count of a large manifest or CSV as its size and samples of its lines let expect.
 
     Raises
     ------
-    RequestInvalid    a Parquet table, whose rows are no lines
     ManifestInvalid   certainly more items than a batch may have
     SourceGone, Unavailable
     """
-    kind = format_of(source)
-    if kind == "parquet":
-        raise RequestInvalid(
-            f"A Parquet table of more than {COUNTED_BYTES} bytes is counted only when its job runs; submit it, or "
-            "quote the same rows as CSV.",
-            field="input.uri",
-            limit=COUNTED_BYTES,
-            got=size_bytes,
-        )
     last = size_bytes - _SAMPLE_BYTES
     starts = [last * number // (_SAMPLES - 1) for number in range(_SAMPLES)]
     samples = [data.read_range(key, start, start + _SAMPLE_BYTES) for start in starts]
@@ -75,6 +84,14 @@ def sampled(data: ObjectStore, key: str, size_bytes: int, source: BatchInput) ->
     items = max(1, round(size_bytes * ends / read_bytes))
     if items > 2 * MAX_ITEMS:
         raise too_many_items("input")
-    fetched = sum(b'"uri"' in line for line in lines) / len(lines) if lines and kind == "jsonl" else 0.0
+    if format_of(source) == "csv":
+        fetched = 1.0 if _holds_addresses(contract) else 0.0
+    else:
+        fetched = sum(b'"uri"' in line for line in lines) / len(lines) if lines else 0.0
     how = f"estimated from {size_bytes:,} bytes and {len(lines):,} lines of them"
     return ItemCount(items, round(items * fetched), is_exact=False, how=how)
+
+
+def _holds_addresses(contract: ModelContract) -> bool:
+    """Return whether the rows of a model's tables are addresses of objects, and not the content itself."""
+    return isinstance(contract.preprocessing, ImagePreprocessing)

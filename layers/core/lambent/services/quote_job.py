@@ -9,7 +9,7 @@ from lambent.contracts.model import ModelContract
 from lambent.contracts.quotes import Quote
 from lambent.domain.model import ModelChoice
 from lambent.ports import Clock, ObjectStore
-from lambent.services.count_items import COUNTED_BYTES, MOST_LISTED, ItemCount, at_most, counted, sampled
+from lambent.services.count_items import COUNTED_BYTES, MOST_LISTED, ItemCount, at_most, counted, rows_counted, sampled
 from lambent.services.input_address import InputAddresses, format_of
 from lambent.services.load_model import ModelResolver
 from lambent.services.plan import BatchPlanner
@@ -83,6 +83,8 @@ class QuoteService:
         if uri is not None and format_of(source) != "zip":  # a zip's directory is small
             key = InputAddresses(self._data, tenant).key_of(uri, field="input.uri", what="manifest")
             head = self._data.head(key)
+            if head is not None and format_of(source) == "parquet":
+                return rows_counted(self._data, key, head.size_bytes, contract)
             if head is not None and head.size_bytes > COUNTED_BYTES:
-                return sampled(self._data, key, head.size_bytes, source)
+                return sampled(self._data, key, head.size_bytes, source, contract)
         return counted(items)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lambent_toolkit.cli import jobs_read, jobs_watch
+from lambent_toolkit.cli import jobs_quote, jobs_read, jobs_watch
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.jobs_watch import JobId, State, watch_to_the_end
 from lambent_toolkit.cli.screen import screen
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add this group of commands to ``app``."""
     for command in (submit, cancel, retry, priority):
         jobs_app.command()(command)
+    jobs_quote.register(jobs_app)
     jobs_watch.register(jobs_app)
     jobs_read.register(jobs_app)
     app.add_typer(jobs_app, name="jobs")

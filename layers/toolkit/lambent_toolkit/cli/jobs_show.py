@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lambent_toolkit.cli.quote_show import cost_facts
 from lambent_toolkit.cli.tables import plain_table
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
         ("items", handled),
         ("pace", f"{_rate(job)}, {_left(job)}" if job["rate"] else None),
         ("shards", _shards(job).removeprefix("shards: ") if job["kind"] == "batch" else None),
+        *cost_facts(job),
         ("deadline", time_of(job["deadline"]) if job["deadline"] else None),
         ("retry of", job["parent"]),
         ("created", time_of(job["created_at"])),

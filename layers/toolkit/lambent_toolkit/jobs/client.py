@@ -80,6 +80,10 @@ class JobsClient:
         """Submit a batch under its id, which makes sending it again harmless."""
         return _json(self._ask("POST", "/jobs", json=request))
 
+    def quote(self, request: Json) -> Json:
+        """Return what a batch would take on each lane; nothing is submitted."""
+        return _json(self._ask("POST", "/jobs", json=request, params={"dry_run": "true"}))
+
     def show(self, job_id: str) -> Json:
         """Return a job."""
         return _json(self._ask("GET", f"/jobs/{job_id}"))
