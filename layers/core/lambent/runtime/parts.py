@@ -15,7 +15,7 @@ from lambent.runtime.clock import SystemClock
 if TYPE_CHECKING:
     from lambent.adapters.batch import BatchJobRunner
     from lambent.adapters.sqs import SqsQueue
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
+    from lambent.ports import InterpreterLoader, Isolation, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
     from lambent.runtime.settings import (
         DispatchSettings,
         InferSettings,
@@ -87,6 +87,13 @@ def rehearsal(*, timeout_s: float, memory_mib: int) -> Rehearsal:
     from lambent.adapters.sacrificial_child import ForkedRehearsal
 
     return ForkedRehearsal(timeout_s=timeout_s, memory_bytes=memory_mib << 20)
+
+
+def isolation() -> Isolation:
+    """Return where tables are read that may end their reader: within DispatchFunction's memory, storage and time."""
+    from lambent.adapters.sacrificial_child import ForkedIsolation
+
+    return ForkedIsolation(timeout_s=120.0, memory_bytes=256 << 20, file_bytes=512 << 20)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:
