@@ -89,11 +89,11 @@ def rehearsal(*, timeout_s: float, memory_mib: int) -> Rehearsal:
     return ForkedRehearsal(timeout_s=timeout_s, memory_bytes=memory_mib << 20)
 
 
-def isolation() -> Isolation:
-    """Return where tables are read that may end their reader: within DispatchFunction's memory, storage and time."""
+def isolation(*, timeout_s: float) -> Isolation:
+    """Return where tables are read that may end their reader, within the memory and storage that functions have."""
     from lambent.adapters.sacrificial_child import ForkedIsolation
 
-    return ForkedIsolation(timeout_s=120.0, memory_bytes=256 << 20, file_bytes=512 << 20)
+    return ForkedIsolation(timeout_s=timeout_s, memory_bytes=256 << 20, file_bytes=512 << 20)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:
