@@ -50,9 +50,9 @@ Name the job by `id` or by `Idempotency-Key`. `input` is exactly one of:
 - `failed_of`: what has no result in an earlier job of the same model, which has ended.
 
 All addresses lie in the stack's data bucket, under `inputs/{tenant}/` or `inbox/{tenant}/`. A job has 1,000,000 items
-at most, of different ids. An input that breaks a rule fails the job as a whole, with up to 20 of its faults by line, row
-or entry and how many there are; an item that cannot be read or decoded has an error in its place, and the others have
-results. With `etag`, an object that was overwritten since fails the job with `source_changed`.
+at most, of different ids. An input that breaks a rule fails the job as a whole, with up to 20 of its faults by line,
+row or entry and how many there are; an item that cannot be read or decoded has an error in its place, and the others
+have results. With `etag`, an object that was overwritten since fails the job with `source_changed`.
 
 A file put under `inbox/{tenant}/{model}/` whose name ends in .jsonl, .csv, .parquet or .zip is submitted so by itself.
 
