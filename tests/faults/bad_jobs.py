@@ -66,7 +66,7 @@ def _uri(random: Random) -> Request:
             "", CANARY, "http://169.254.169.254/latest/meta-data", "file:///etc/passwd", "s3://", "s3:///x",
             "https://a@b/c",
             f"s3://{bucket}/inputs/other/items.jsonl", f"s3://{bucket}/inputs/{TENANT}/../other/items.jsonl",
-            f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/{TENANT}/x", f"s3://{bucket}",
+            f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/other/x", f"s3://{bucket}",
             f"S3://{bucket}/inputs/{TENANT}/items.jsonl",
             "x" * 3000, "ftp://a/b",
             "gopher://127.0.0.1:6379/_", f"s3://{bucket}/inputs//{TENANT}/x",
