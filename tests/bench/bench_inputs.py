@@ -17,7 +17,7 @@ from lambent.contracts.model import Classification, ImagePreprocessing, ModelCon
 from lambent.ports import Downloaded
 from lambent.services.read_items import read_items
 from lambent.services.spool_items import ItemSpool
-from lambent_toolkit.fakes import FakeObjectStore
+from lambent_toolkit.fakes import FakeIsolation, FakeObjectStore
 
 TENANT = "acme"
 
@@ -51,7 +51,7 @@ def main() -> None:
         start_s = process_time()
         source = BatchInput(uri=store.uri(f"inputs/{TENANT}/items.jsonl"))
         with ItemSpool() as spool:
-            spool.add_all(read_items(store, source, tenant=TENANT, contract=_contract()))
+            spool.add_all(read_items(store, source, tenant=TENANT, contract=_contract(), isolation=FakeIsolation()))
             used_s = process_time() - start_s
             assert len(spool) == items
         print(

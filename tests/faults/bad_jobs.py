@@ -66,13 +66,62 @@ def _uri(random: Random) -> Request:
             "", CANARY, "http://169.254.169.254/latest/meta-data", "file:///etc/passwd", "s3://", "s3:///x",
             "https://a@b/c",
             f"s3://{bucket}/inputs/other/items.jsonl", f"s3://{bucket}/inputs/{TENANT}/../other/items.jsonl",
-            f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/{TENANT}/x", f"s3://{bucket}",
+            f"s3://other-bucket/inputs/{TENANT}/items.jsonl", f"s3://{bucket}/inbox/other/x", f"s3://{bucket}",
             f"S3://{bucket}/inputs/{TENANT}/items.jsonl",
             "x" * 3000, "ftp://a/b",
             "gopher://127.0.0.1:6379/_", f"s3://{bucket}/inputs//{TENANT}/x",
         ]
     )  # fmt: skip
     return changed(input={"manifest_uri": uri})
+
+
+def _input(random: Random) -> Request:
+    """Return a request whose input is nothing, or two things, or one of another form."""
+    home = f"s3://{INTERNAL['DataBucket']}/inputs/{TENANT}/"
+    uri = f"{home}items.csv"
+    return changed(
+        input=random.choice(
+            [
+                {}, [], None, CANARY, {"uri": uri, "prefix": home}, {"manifest_uri": uri, "uri": uri},
+                {"items": [], "uri": uri}, {"items": []}, {"items": {}}, {"items": [CANARY]}, {"prefix": 5},
+                {"uri": uri, "format": "xlsx"}, {"uri": f"{home}items.txt"}, {"uri": f"{home}items"},
+                {"prefix": home, "format": "zip"}, {"prefix": home, "id_column": "id"}, {"items": [], "etag": "x"},
+                {"uri": uri, "id_column": ""}, {"uri": uri, "id_column": "x" * 257}, {"uri": uri, "etag": ""},
+                {"failed_of": "../x"}, {"failed_of": ""}, {"failed_of": "job-1", "uri": uri}, {"uri": [uri]},
+            ]
+        )
+    )  # fmt: skip
+
+
+def _prefix(random: Random) -> Request:
+    bucket = INTERNAL["DataBucket"]
+    prefixes = [
+        "", "/", CANARY, "s3://", f"s3://{bucket}", f"s3://{bucket}/", f"s3://{bucket}/inputs/", "http://169.254.169.254/",
+        f"s3://{bucket}/inputs/other/", f"s3://{bucket}/inputs/{TENANT}", f"s3://{bucket}/inputs/{TENANT}/../other/",
+        f"s3://{bucket}/inputs/{TENANT}/./", f"s3://{bucket}/jobs/{TENANT}/", f"s3://{bucket}/results/{TENANT}/",
+        f"s3://{bucket}/inbox/other/", f"s3://other/inputs/{TENANT}/", f"s3://{bucket}/inputs/{TENANT}x/",
+    ]  # fmt: skip
+    return changed(input={random.choice(["prefix", "uri"]): random.choice(prefixes)})
+
+
+def _inline_item(random: Random) -> Request:
+    """Return a request with an inline item that is none, among good ones."""
+    foreign = f"s3://{INTERNAL['DataBucket']}/inputs/other/a.png"
+    own = f"s3://{INTERNAL['DataBucket']}/inputs/{TENANT}"
+    item = random.choice(
+        [
+            {"id": "b"}, {"text": CANARY},
+            {"id": "", "text": "x"}, {"id": "x" * 257, "text": "x"}, {"id": 5, "text": "x"},
+            {"id": "b", "text": "x", "row": {}}, {"id": "b", "uri": foreign}, {"id": "b", "uri": "a.png"},
+            {"id": "b", "uri": f"{own}/../other/a.png"}, {"id": "b", "uri": f"{own}/a.zip"},
+            {"id": "b", "uri": f"{own}/"},
+            {"id": "b", "image": {"b64": "***"}}, {"id": "b", "image": "aGk="}, {"id": "b", "row": []},
+            {"id": "b", "text": "x", "tenant": "other"}, {"id": "a", "text": "x"}, {"id": "b", "text": 5}, [], None,
+            CANARY,
+        ]
+    )  # fmt: skip
+    items = [{"id": "a", "text": "good"}, item]
+    return changed(input={"items": items})
 
 
 def _job_id(random: Random) -> Request:
@@ -171,6 +220,9 @@ CLASSES: list[BadInput] = [
     ),
     bad("jobs_too_large", lambda random: submit(b" " * random.randint(65_537, 200_000)), "payload_too_large"),
     bad("jobs_read_of_an_odd_id", _job_id, "job_not_found name_invalid route_not_found"),
+    bad("jobs_input_of_no_kind_or_two", _input, "request_invalid field_not_allowed callback_url_refused"),
+    bad("jobs_prefix_refused", _prefix, "callback_url_refused request_invalid"),
+    bad("jobs_inline_item_that_is_none", _inline_item, "manifest_invalid request_invalid field_not_allowed"),
     bad("jobs_address_refused", _uri, "callback_url_refused request_invalid"),
     bad(
         "jobs_type_not_taken",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import fault_models
 from bad_binary import binary
@@ -17,15 +19,19 @@ from chance import SEED
 
 from builders import picture
 from lambent.contracts import oip, oip_raw, tfs, tfs_json
-from lambent.contracts.batch_request import BatchSubmission
+from lambent.contracts.batch_request import BatchInput, BatchSubmission
 from lambent.contracts.content_coding import decode_content
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.media_requests import read_json_items
+from lambent.contracts.model import ModelContract
 from lambent.contracts.multipart import read_files
 from lambent.contracts.tables import read_rows
 from lambent.contracts.tensor_binary import byte_strings
 from lambent.contracts.uploads import UploadRequest
 from lambent.domain.preprocessing import make_preprocessor
+from lambent.services.fetch_item import fetch_item
+from lambent.services.read_items import read_items
+from lambent_toolkit.fakes import FakeIsolation, FakeObjectStore
 
 Decode = Callable[[bytes], object]
 _PAIR, _SHADE, _WORDS, _ROWS = fault_models.pair(), fault_models.shade(), fault_models.words(), fault_models.rows()
@@ -74,6 +80,28 @@ def _media_json(data: bytes) -> None:
         read_json_items(data, contract)
 
 
+def _batch(name: str, contract: ModelContract) -> Decode:
+    """Return what reads an input of a batch of this name, and of an archive the members."""
+    uri = f"s3://fake-bucket/inputs/acme/{name}"
+
+    def read(data: bytes) -> None:
+        store = FakeObjectStore(objects={f"inputs/acme/{name}": data})
+        source = BatchInput(uri=uri)
+        for item in read_items(store, source, tenant="acme", contract=contract, isolation=FakeIsolation()):
+            if item.member is not None:
+                fetch_item(store, item, max_bytes=100_000)
+
+    return read
+
+
+def _zip() -> bytes:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"x" * 300)
+        archive.writestr("deep/b.png", b"y")
+    return buffer.getvalue()
+
+
 def _row(data: bytes) -> object:
     return _TABLES.prepare(data)
 
@@ -93,6 +121,9 @@ TARGETS: dict[str, Decode] = {
     "image": _IMAGES.prepare,
     "text": _TEXTS.prepare,
     "row": _row,
+    "batch_jsonl": _batch("t.jsonl", _SHADE),
+    "batch_csv": _batch("t.csv", _ROWS),
+    "batch_zip": _batch("t.zip", _SHADE),
     "content_coding": _coding,
 }
 
@@ -120,6 +151,9 @@ def seeds() -> dict[str, list[bytes]]:
         "image": [photo("JPEG"), photo("PNG"), photo("WEBP"), picture()],
         "text": [b"good day", "böse \u2003 Nacht".encode()],
         "row": [b'{"width": 4, "height": 2.5, "colour": "red"}'],
+        "batch_jsonl": [b'{"id": "a", "uri": "a.png"}\n{"id": "b", "row": {"width": 4}}\n{"id": "c", "text": "x"}'],
+        "batch_csv": [b'id,width,colour\r\na,4,"red"\r\nb,,blue\r\n'],
+        "batch_zip": [_zip()],
         "content_coding": [b"\x00" + gzip.compress(b"good day" * 9), b"\xff" + b"x\x9cKL\x04\x00\x01\x88\x00\xc4"],
     }
     return good

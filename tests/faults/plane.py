@@ -236,10 +236,24 @@ def _environment(body: dict[str, Any], function: str, names: dict[str, str]) -> 
         name: str(parameter["Default"]) for name, parameter in body["Parameters"].items() if "Default" in parameter
     }
     variables = body["Resources"][function]["Properties"]["Environment"]["Variables"]
-    return {
-        name: {**known, **names}[value["Ref"]] if isinstance(value, dict) else str(value)
-        for name, value in variables.items()
-    }
+    return {name: _resolved(value, {**known, **names}) for name, value in variables.items()}
+
+
+def _resolved(value: Any, known: dict[str, str]) -> str:
+    """Return what CloudFormation makes of a value, on a stack without a GPU lane, which is the only condition here."""
+    if not isinstance(value, dict):
+        return str(value)
+    ((function, argument),) = value.items()
+    if function == "Ref":
+        return known[argument]
+    if function == "Fn::If":
+        condition, _, otherwise = argument
+        assert condition == "IsGpuEnabled"
+        return _resolved(otherwise, known)
+    assert function == "Fn::Join"
+    delimiter, listed = argument
+    # A list parameter's text has its commas already.
+    return _resolved(listed, known).replace(",", delimiter)
 
 
 def _with_functions(api: dict[str, Any]) -> dict[str, Any]:

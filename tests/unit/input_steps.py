@@ -9,8 +9,9 @@ from lambent.contracts.batch_request import BatchInput
 from lambent.contracts.jobs import ShardItem
 from lambent.contracts.model import ModelContract
 from lambent.errors import ManifestInvalid
+from lambent.ports import Isolation
 from lambent.services.read_items import read_items
-from lambent_toolkit.fakes import FakeObjectStore
+from lambent_toolkit.fakes import FakeIsolation, FakeObjectStore
 
 DATA = "s3://fake-bucket/"
 HOME = f"{DATA}inputs/{TENANT}/"
@@ -28,11 +29,13 @@ def read(
     *,
     tell: Callable[[str], None] = lambda _: None,
     declared: ModelContract | None = None,
+    isolation: Isolation | None = None,
     **source: object,
 ) -> list[ShardItem]:
     """Return the items of an input."""
     asked = BatchInput(**source)
-    return list(read_items(data, asked, tenant=TENANT, contract=declared or contract(), tell=tell))
+    where = isolation or FakeIsolation()
+    return list(read_items(data, asked, tenant=TENANT, contract=declared or contract(), isolation=where, tell=tell))
 
 
 def refusal(data: FakeObjectStore, **changes: object) -> ManifestInvalid:

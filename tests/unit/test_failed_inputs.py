@@ -8,11 +8,17 @@ from lambent.contracts.batch_request import BatchInput
 from lambent.domain.job_states import JobState
 from lambent.errors import LambentError
 from lambent.services.read_items import read_items
+from lambent_toolkit.fakes import FakeIsolation
 
 
 def repeated(world: World, job_id: str = "job-1", *, tenant: str = TENANT, model: str = "shade") -> list[str]:
     declared = world.files.contract(world.publish(name=model)) if model != "shade" else _contract(world)
-    return [item.id for item in read_items(world.data, BatchInput(failed_of=job_id), tenant=tenant, contract=declared)]
+    return [
+        item.id
+        for item in read_items(
+            world.data, BatchInput(failed_of=job_id), tenant=tenant, contract=declared, isolation=FakeIsolation()
+        )
+    ]
 
 
 def _contract(world: World):

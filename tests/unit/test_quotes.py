@@ -29,6 +29,7 @@ from lambent.errors import (
 )
 from lambent.services import count_items
 from lambent.services.quote_job import QuoteService
+from lambent_toolkit.fakes import FakeIsolation
 
 HOME = f"s3://fake-bucket/inputs/{TENANT}/"
 
@@ -55,6 +56,7 @@ def quote(world: World, *, is_gpu_deployed: bool = True, **changes: object) -> Q
         data=world.data,
         resolver=world.resolver(0.0),
         files=world.files,
+        isolation=FakeIsolation(),
         planner=world.planner(is_gpu_deployed=is_gpu_deployed),
         clock=world.clock,
     )

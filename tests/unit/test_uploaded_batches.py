@@ -1,14 +1,17 @@
 """Door 2: uploaded manifests, tables and archives into jobs."""
 
 import json
+from hashlib import sha256
 from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
 from job_steps import run_cpu
+from test_upload_grants import granter
 from test_uploads import ingest
 
 from builders import TENANT, World, picture
+from lambent.contracts.uploads import UploadRequest
 from lambent.domain.job_states import JobState
 from lambent.services import ingest_batch
 from lambent.services.ingest import Upload
@@ -166,3 +169,38 @@ def test_a_manifest_cannot_reach_what_is_another_tenants() -> None:
     (job,) = drain(world)
 
     assert (job.state, job.error["code"], job.error["got"]) == (JobState.FAILED, "manifest_invalid", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "code"),
+    [
+        (MANIFEST, "application/x-ndjson", None),
+        (MANIFEST.replace(b"i0", b"j0"), "application/x-ndjson", "checksum_mismatch"),
+        (MANIFEST + b"\n", "application/x-ndjson", "payload_too_large"),
+        (MANIFEST, "text/csv", "media_type_unsupported"),
+    ],
+)
+def test_a_granted_manifest_is_a_job_of_the_grant_s_version_if_it_is_what_was_announced(
+    body: bytes, content_type: str, code: str | None
+) -> None:
+    world = ready()
+    world.publish()
+    asked = UploadRequest(
+        model="shade",
+        version="1",
+        name="items.jsonl",
+        content_type="application/x-ndjson",
+        sha256=sha256(MANIFEST).hexdigest(),
+        size_bytes=len(MANIFEST),
+    )
+    key = granter(world).grant(TENANT, asked).upload.fields["key"]
+    world.data.write(f"{key.rpartition('/')[0]}/bright.png", picture(255), content_type="image/png")
+    world.data.write(key, body, content_type=content_type)
+
+    error = ingest(world).ingest(Upload(key, ""))
+
+    if code is None:
+        (job,) = drain(world)
+        assert (error, job.state, job.version) == (None, JobState.SUCCEEDED, 1)
+    else:
+        assert (error.code, world.jobs.jobs) == (code, {})

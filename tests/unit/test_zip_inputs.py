@@ -123,6 +123,7 @@ def _entry(name: bytes, size: int, unpacked: int, crc: int, offset: int) -> byte
 
 
 WEAPONS = {
+    "nameless": (lambda: in_directory(packed(("a.png", b"x")), 28, "<HHH", 0, 0, 5), "leads out"),
     "absolute": (lambda: packed(("/etc/passwd", b"x")), "leads out"),
     "parent": (lambda: packed(("a/../../b.png", b"x")), "leads out"),
     "backslash": (lambda: packed(("..\\b.png", b"x")), "leads out"),

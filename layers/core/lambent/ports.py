@@ -470,6 +470,19 @@ class Rehearsal(Protocol):
         ...
 
 
+class Isolation(Protocol):
+    """A process of its own for reading what may end the process that reads it."""
+
+    def run(self, act: Callable[[], object]) -> None:
+        """Do what ``act`` does there; it may write to files that are open here.
+
+        Raises
+        ------
+        ManifestInvalid   it raised something, or ended the process, or took too long, too much memory or room
+        """
+        ...
+
+
 class SignatureVerifier(Protocol):
     """Knows public keys."""
 

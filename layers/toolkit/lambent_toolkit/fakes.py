@@ -445,6 +445,15 @@ class FakeLinkMaker:
 
 
 @dataclass
+class FakeIsolation:
+    """No process of its own: what ends it, ends the test."""
+
+    def run(self, act: Callable[[], object]) -> None:
+        """Do what ``act`` does."""
+        act()
+
+
+@dataclass
 class FakeQueue:
     """Messages in a list."""
 

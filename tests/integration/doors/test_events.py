@@ -253,6 +253,11 @@ OUTCOMES = {
         result("digits/event-note.png.error.json", code="image_format_unsupported", retryable=False),
         before=put("inbox/demo/digits/event-note.png", lambda _: b"a note"),
     ),
+    "preprocess.batch": Outcome(
+        "preprocess",
+        result("digits/event batch.jsonl.json", model="digits", source="event batch.jsonl"),
+        before=put("inbox/demo/digits/event batch.jsonl", lambda _: b'{"id": "a", "uri": "event seven\xc3\xa9.png"}'),
+    ),
     "preprocess.gone": Outcome("preprocess", result("digits/event-deleted.png.error.json", code="source_gone")),
     "preprocess.unknown_model": Outcome("preprocess", result("nobody/event.png.error.json", code="model_not_found")),
     "preprocess.test_event": Outcome("preprocess", all_handled),

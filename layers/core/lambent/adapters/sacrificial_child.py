@@ -1,4 +1,4 @@
-"""Try out in a child process what may crash, hang or take all memory, before this process does the same.
+"""Try out in a child process what may crash, hang or take all memory, before this process does the same, or instead.
 
 A signature and a digest say who made a model, not that the interpreter survives it: LiteRT answers some files with a
 segmentation fault (google-ai-edge/LiteRT#10080). Forking takes 3 ms; a fresh Python with NumPy would take 120.
@@ -10,20 +10,33 @@ interpreter of its own, by modules that are loaded already.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
 import select
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, NoReturn
 
-from lambent.errors import BrokenArtifact, ModelLoadFailed, restore_error
+from lambent.errors import BrokenArtifact, ManifestInvalid, ModelLoadFailed, restore_error
 
 _MOST_BYTES = 65_536
 _MIB = 1 << 20
+_STDERR = 2
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What a child may have; None sets no limit."""
+
+    timeout_s: float
+    memory_bytes: int | None
+    file_bytes: int | None = None
+    is_quiet: bool = False
 
 
 class ForkedRehearsal:
@@ -50,19 +63,7 @@ class ForkedRehearsal:
         """
         # Of this process: a child does not begin with its parent's mapped files in memory.
         room_bytes = None if self._memory_bytes is None else self._memory_bytes - _memory("VmRSS")
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            self._play(act, writer, room_bytes)
-        os.close(writer)
-        try:
-            told = _read_until(reader, monotonic() + self._timeout_s)
-        finally:
-            os.close(reader)
-            # It may only be about to end; a child that has told everything is not needed any more.
-            os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
+        told, status = _run(act, _Limits(self._timeout_s, room_bytes))
         if told is None:
             raise ModelLoadFailed(
                 f"The model did not load and answer its golden vectors within {self._timeout_s:g} s.",
@@ -70,13 +71,62 @@ class ForkedRehearsal:
             )
         _judge(told, status)
 
-    def _play(self, act: Callable[[], object], writer: int, room_bytes: int | None) -> NoReturn:
-        try:
-            _limit_this_process(room_bytes)
-            os.write(writer, _attempt(act))
-        finally:
-            # Neither the parent's exit handlers nor its buffered output are the child's business.
-            os._exit(0)
+
+class ForkedIsolation:
+    """Forks for each reading, with ``memory_bytes`` more than this process has, and ``file_bytes`` to write.
+
+    What the child says on its own account, panics for instance, goes nowhere.
+    """
+
+    def __init__(self, *, timeout_s: float, memory_bytes: int, file_bytes: int) -> None:
+        self._limits = _Limits(timeout_s, memory_bytes, file_bytes, is_quiet=True)
+
+    def run(self, act: Callable[[], object]) -> None:
+        """Run ``act`` in a child process.
+
+        Raises
+        ------
+        ManifestInvalid   the child raised anything, died, hung, or ran out of memory or of room for its files
+        """
+        told, status = _run(act, self._limits)
+        if told is None:
+            raise _unreadable(f"it takes more than {self._limits.timeout_s:g} s", limit=self._limits.timeout_s)
+        if not told:
+            raise _unreadable(f"its reader did not survive it, {_describe_end(status)}")
+        answer = json.loads(told)
+        if "failed" in answer or "refused" in answer:
+            raise _unreadable("it is damaged, or takes more memory than there is")
+
+
+def _unreadable(reason: str, *, limit: float | None = None) -> ManifestInvalid:
+    return ManifestInvalid(f"The table cannot be read: {reason}.", field="input.uri", limit=limit)
+
+
+def _run(act: Callable[[], object], limits: _Limits) -> tuple[bytes | None, int]:
+    """Return what a child told, None if it hung, and how it ended."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _play(act, writer, limits)
+    os.close(writer)
+    try:
+        told = _read_until(reader, monotonic() + limits.timeout_s)
+    finally:
+        os.close(reader)
+        # It may only be about to end; a child that has told everything is not needed any more.
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return told, status
+
+
+def _play(act: Callable[[], object], writer: int, limits: _Limits) -> NoReturn:
+    try:
+        _limit_this_process(limits)
+        os.write(writer, _attempt(act))
+    finally:
+        # Neither the parent's exit handlers nor its buffered output are the child's business.
+        os._exit(0)
 
 
 def _attempt(act: Callable[[], object]) -> bytes:
@@ -87,7 +137,7 @@ def _attempt(act: Callable[[], object]) -> bytes:
         return _encode({"refused": error.to_dict()})
     except MemoryError:
         return _encode({"failed": "ran out of memory"})
-    except Exception as error:  # noqa: BLE001 - the top of a process
+    except BaseException as error:  # noqa: BLE001 - the top of a process; panics of Rust are no Exception
         return _encode({"failed": f"ended with {type(error).__name__}"})
     return _encode({})
 
@@ -128,16 +178,21 @@ def _describe_end(status: int) -> str:
     return f"it died of {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
 
 
-def _limit_this_process(room_bytes: int | None) -> None:
+def _limit_this_process(limits: _Limits) -> None:
     # A core file of the whole process would fill /tmp.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if room_bytes is None:
-        return
-    limit = _memory("VmData") + max(room_bytes, _MIB)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    if limits.memory_bytes is not None:
+        _lower(resource.RLIMIT_DATA, _memory("VmData") + max(limits.memory_bytes, _MIB))
+    if limits.file_bytes is not None:
+        _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
+    if limits.is_quiet:
+        faulthandler.disable()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
+
+
+def _lower(what: int, limit: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def _memory(name: str) -> int:

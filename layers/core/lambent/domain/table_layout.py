@@ -20,6 +20,7 @@ from lambent.errors import ManifestInvalid
 
 _FIELD = "input.uri"
 _ID = "id"
+_TEXT = ("text", "empty")
 _NAMED = 20
 _MAX_ID_CHARACTERS = 256
 _MAX_NUMBER_CHARACTERS = 400
@@ -62,6 +63,29 @@ class TableLayout:
                 got=len(text),
             )
         return text
+
+    def check_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Hold a typed table's columns to what their values are for.
+
+        Parameters
+        ----------
+        kinds   of all its columns: ``integer``, ``number``, ``text``, ``empty`` or ``other``
+
+        Raises
+        ------
+        ManifestInvalid   a column that is used holds values of another kind
+        """
+        wanted = {name: ("integer", "number", "empty") if name in self.numeric else _TEXT for name in self.columns}
+        if self.id_column is not None:
+            wanted.setdefault(self.id_column, ("integer", "text"))
+        for name, allowed in wanted.items():
+            if kinds[name] not in allowed:
+                raise ManifestInvalid(
+                    "A column of the table holds values of another kind than the model, or an id, needs there.",
+                    field=f"header.{shown_name(name)}",
+                    limit=list(allowed),
+                    got=kinds[name],
+                )
 
     def of_cells(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Return a CSV's cells as values: an empty one is None; a number where a number is due and there is one.

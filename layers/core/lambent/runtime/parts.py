@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lambent.adapters.batch import BatchJobRunner
     from lambent.adapters.sqs import SqsQueue
-    from lambent.ports import InterpreterLoader, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
+    from lambent.ports import InterpreterLoader, Isolation, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
     from lambent.runtime.settings import (
         DispatchSettings,
         InferSettings,
@@ -91,6 +91,13 @@ def rehearsal(*, timeout_s: float, memory_mib: int) -> Rehearsal:
     from lambent.adapters.sacrificial_child import ForkedRehearsal
 
     return ForkedRehearsal(timeout_s=timeout_s, memory_bytes=memory_mib << 20)
+
+
+def isolation(*, timeout_s: float) -> Isolation:
+    """Return where tables are read that may end their reader, within the memory and storage that functions have."""
+    from lambent.adapters.sacrificial_child import ForkedIsolation
+
+    return ForkedIsolation(timeout_s=timeout_s, memory_bytes=256 << 20, file_bytes=512 << 20)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:

@@ -224,6 +224,7 @@ def dispatch_service() -> DispatchService:
         jobs=parts.jobs(settings.table_name),
         resolver=parts.resolver(settings.table_name, 0.0),
         files=parts.version_files(settings),
+        isolation=parts.isolation(timeout_s=120.0),  # of the 300 s that DispatchFunction has
         runner=runner if settings.batch_job_queue else None,
         finisher=parts.finisher(settings, can_stop=True),
         shards=parts.shard_sender(settings.table_name, settings.infer_queue_url),

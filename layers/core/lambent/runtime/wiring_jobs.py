@@ -58,6 +58,7 @@ def quote_service() -> QuoteService:
         data=parts.data(settings.data_bucket),
         resolver=parts.resolver(settings.table_name, 0.0),
         files=parts.version_files(settings),
+        isolation=parts.isolation(timeout_s=8.0),  # of the 15 s that JobsFunction has
         planner=parts.planner(settings),
         clock=parts.CLOCK,
         trusted_hosts=settings.trusted_hosts,

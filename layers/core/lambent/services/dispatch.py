@@ -15,7 +15,7 @@ from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import check_name, job_key
 from lambent.domain.webhook_url import check_notification
 from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable, OutputExists
-from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
+from lambent.ports import Clock, Isolation, JobRunner, JobStore, ObjectStore
 from lambent.services.finish_job import JobFinisher
 from lambent.services.load_model import ModelResolver
 from lambent.services.plan import BatchPlanner
@@ -37,6 +37,7 @@ class DispatchService:
         jobs: JobStore,
         resolver: ModelResolver,
         files: VersionFiles,
+        isolation: Isolation,
         runner: JobRunner | None,
         finisher: JobFinisher,
         shards: ShardSender,
@@ -49,6 +50,7 @@ class DispatchService:
         self._jobs = jobs
         self._resolver = resolver
         self._files = files
+        self._isolation = isolation
         self._runner = runner
         self._finisher = finisher
         self._shards = shards
@@ -149,7 +151,14 @@ class DispatchService:
         notes: list[str] = []
         with ItemSpool() as spool:
             spool.add_all(
-                read_items(self._data, request.input, tenant=job.tenant, contract=contract, tell=notes.append)
+                read_items(
+                    self._data,
+                    request.input,
+                    tenant=job.tenant,
+                    contract=contract,
+                    isolation=self._isolation,
+                    tell=notes.append,
+                )
             )
             planned = self._planner.plan(
                 request, target.ref, manifest, tenant=job.tenant, items=len(spool), objects=spool.objects

@@ -8,7 +8,7 @@ from lambent.contracts.batch_request import BatchInput, BatchSubmission
 from lambent.contracts.model import ModelContract
 from lambent.contracts.quotes import Quote
 from lambent.domain.model import ModelChoice
-from lambent.ports import Clock, ObjectStore
+from lambent.ports import Clock, Isolation, ObjectStore
 from lambent.services.count_items import COUNTED_BYTES, MOST_LISTED, ItemCount, at_most, counted, rows_counted, sampled
 from lambent.services.input_address import InputAddresses, format_of
 from lambent.services.load_model import ModelResolver
@@ -27,6 +27,7 @@ class QuoteService:
         data: ObjectStore,
         resolver: ModelResolver,
         files: VersionFiles,
+        isolation: Isolation,
         planner: BatchPlanner,
         clock: Clock,
         trusted_hosts: Collection[str] = frozenset(),
@@ -34,6 +35,7 @@ class QuoteService:
         self._data = data
         self._resolver = resolver
         self._files = files
+        self._isolation = isolation
         self._planner = planner
         self._clock = clock
         self._trusted_hosts = trusted_hosts
@@ -76,7 +78,7 @@ class QuoteService:
         )
 
     def _count(self, tenant: str, source: BatchInput, contract: ModelContract) -> ItemCount:
-        items = read_items(self._data, source, tenant=tenant, contract=contract)
+        items = read_items(self._data, source, tenant=tenant, contract=contract, isolation=self._isolation)
         if source.prefix is not None:
             return at_most(items, MOST_LISTED)
         uri = source.uri or source.manifest_uri

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
@@ -13,7 +14,7 @@ from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import ShardItem
 from lambent.contracts.model import ModelContract
 from lambent.errors import ManifestInvalid, PayloadTooLarge, SourceGone, Unavailable
-from lambent.ports import ObjectStore
+from lambent.ports import Isolation, ObjectStore
 from lambent.services.gather_items import MAX_ITEMS, gather_items, too_many_items
 from lambent.services.input_address import InputAddresses, format_of
 from lambent.services.read_failed import failed_items
@@ -31,6 +32,7 @@ def read_items(
     *,
     tenant: str,
     contract: ModelContract,
+    isolation: Isolation,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[ShardItem]:
     """Yield the items of an input, in its order, at least one, with ids that differ; memory does not grow with them.
@@ -39,8 +41,9 @@ def read_items(
 
     Parameters
     ----------
-    contract   of the model version that gets the items: it decides what a table's row is
-    tell       told what was passed over, in words
+    contract    of the model version that gets the items: it decides what a table's row is
+    isolation   where Parquet is read
+    tell        told what was passed over, in words
 
     Raises
     ------
@@ -64,7 +67,7 @@ def read_items(
     if kind == "jsonl":
         return _manifest_items(data, key, addresses, field=field, etag=source.etag)
     table = TableReader(contract, addresses, key=key, id_column=source.id_column)
-    return _table_items(data, key, table, etag=source.etag)
+    return _table_items(data, key, table.csv if kind == "csv" else partial(table.parquet, isolation), etag=source.etag)
 
 
 def check_input(data: ObjectStore, source: BatchInput, *, tenant: str) -> None:
@@ -134,9 +137,11 @@ def _manifest_items(
         yield from gather_items(_lines(file), make, unit="line", what="manifest")
 
 
-def _table_items(data: ObjectStore, key: str, table: TableReader, *, etag: str | None) -> Iterator[ShardItem]:
+def _table_items(
+    data: ObjectStore, key: str, read: Callable[[BinaryIO], Iterator[ShardItem]], *, etag: str | None
+) -> Iterator[ShardItem]:
     with downloaded(data, key, field="input.uri", etag=etag) as file:
-        yield from table.csv(file)
+        yield from read(file)
 
 
 def _shard_item(item: ManifestItem, number: int, addresses: InputAddresses, *, manifest_key: str | None) -> ShardItem:

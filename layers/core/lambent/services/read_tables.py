@@ -6,7 +6,11 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any, BinaryIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
+
+import msgspec
 
 from lambent.contracts.csv_lines import BoundedLines, RowTooLong
 from lambent.contracts.jobs import ShardItem
@@ -14,6 +18,7 @@ from lambent.contracts.model import ModelContract
 from lambent.contracts.tables import MAX_ROW_CHARACTERS
 from lambent.domain.table_layout import TableLayout, layout_of
 from lambent.errors import ManifestInvalid
+from lambent.ports import Isolation
 from lambent.services.gather_items import MAX_ITEMS, gather_items, too_many_items
 from lambent.services.input_address import InputAddresses
 
@@ -51,6 +56,30 @@ class TableReader:
 
             yield from gather_items(enumerate(records, start=1), make, unit="row", what="table")
 
+    def parquet(self, isolation: Isolation, file: BinaryIO) -> Iterator[ShardItem]:
+        """Yield an item a row of a Parquet table; columns that no item needs may be of any type.
+
+        Raises
+        ------
+        ManifestInvalid   not Parquet, other columns than the model needs, or bad rows: up to 20 of them in ``errors``
+        """
+        # Arrow's library is large, and a child process must not import it: see `ports.Isolation`.
+        from lambent.contracts.parquet_rows import TableColumn, copy_rows, describe_table
+
+        table = Path(f"/proc/self/fd/{file.fileno()}")
+        with _written(isolation, lambda out: describe_table(table, out)) as described:
+            columns = msgspec.json.decode(described.read(), type=list[TableColumn])
+        layout = layout_of([column.name for column in columns], self._contract, id_column=self._id_column)
+        layout.check_kinds({column.name: column.kind for column in columns})
+        used = [column for name in layout.used for column in columns if column.name == name]
+        make_item = self._maker(layout)
+
+        def make(number: int, line: bytes) -> ShardItem:
+            return make_item(number, dict(zip(layout.used, msgspec.json.decode(line), strict=True)))
+
+        with _written(isolation, lambda out: copy_rows(table, used, out, most_rows=MAX_ITEMS)) as lines:
+            yield from gather_items(enumerate(lines, start=1), make, unit="row", what="table")
+
     def _maker(self, layout: TableLayout) -> Callable[[int, dict[str, Any]], ShardItem]:
         """Return what makes an item of a row's number and values."""
 
@@ -64,6 +93,15 @@ class TableReader:
             return ShardItem(id=item_id, line=number, key=self._addresses.item_key(value, manifest_key=self._key))
 
         return make
+
+
+@contextmanager
+def _written(isolation: Isolation, act: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
+    """Lend what ``act`` writes elsewhere."""
+    with cast("BinaryIO", TemporaryFile()) as out:
+        isolation.run(lambda: act(out))
+        out.seek(0)
+        yield out
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def _room(entries: list[tuple[int, ZipInfo]], directory_at: int) -> dict[int, in
 
 def _is_passed_over(entry: ZipInfo) -> bool:
     parts = entry.filename.split("/")
-    return entry.is_dir() or parts[0] in _CLUTTER or parts[-1] in _CLUTTER
+    return entry.filename.endswith("/") or parts[0] in _CLUTTER or parts[-1] in _CLUTTER
 
 
 def _check_kind(entry: ZipInfo) -> None:

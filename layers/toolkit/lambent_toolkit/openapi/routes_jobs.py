@@ -24,6 +24,40 @@ _REQUEST = {
     "model": samples.MODEL,
     "input": {"manifest_uri": f"s3://{samples.BUCKET}/inputs/default/items.jsonl"},
 }
+_INLINE = {
+    "schema_version": 1,
+    "id": "docs-2",
+    "model": "words",
+    "input": {"items": [{"id": "a", "text": "good day"}, {"id": "b", "text": "bad day"}]},
+    "output": {"format": "parquet"},
+}
+_SUBMIT = """\
+Name the job by `id` or by `Idempotency-Key`. `input` is exactly one of:
+
+- `uri`, of at most 256 MiB (a zip: 20 GiB). What it is, its ending or `format` says:
+  - **jsonl**: an item a line, `{"id": …}` and one of `"uri"`, `"text"`, `"row": {…}`, `"image": {"b64": …}`. A `uri`
+    may be relative to the manifest's folder.
+  - **csv** (RFC 4180, UTF-8, with a header) or **parquet**: an item a row. For a model of table rows, the row is the
+    model's columns; for one of texts, the text in the column `text` or in the only column; for one of pictures, the
+    address in the column `uri`. Ids are in the column that `id_column` names, or in one called `id`; without either a
+    row's number is its id. Cells are data: what a spreadsheet would take for a formula goes to the model as it is.
+  - **zip**: of pictures or other single items, stored or deflated, 100,000 at most; a member's name is its id. Nothing
+    is extracted. Encrypted members, links, archives, names that lead out of the archive, members that overlap or
+    unpack to more than 100 times their size refuse the whole.
+- `manifest_uri`: the same as `uri` with `format: jsonl`.
+- `prefix`: every object under an address that ends in `/`; the rest of its key is its id.
+- `items`: up to 1,000 items themselves, as in a JSONL line.
+- `failed_of`: what has no result in an earlier job of the same model, which has ended.
+
+All addresses lie in the stack's data bucket, under `inputs/{tenant}/` or `inbox/{tenant}/`. A job has 1,000,000 items
+at most, of different ids. An input that breaks a rule fails the job as a whole, with up to 20 of its faults by line,
+row or entry and how many there are; an item that cannot be read or decoded has an error in its place, and the others
+have results. With `etag`, an object that was overwritten since fails the job with `source_changed`.
+
+A file put under `inbox/{tenant}/{model}/` whose name ends in .jsonl, .csv, .parquet or .zip is submitted so by itself.
+
+`output.format` `parquet` writes parts of columns that are the fields of JSON lines; fields that a line lacks are null.
+"""
 _CARD = {"version": "1", "markdown": "# digits\n\n## What it is\n\n…\n", "error": None}
 _VERSION = {
     "name": samples.MODEL,
@@ -66,10 +100,9 @@ def _submit() -> Route:
         path="/jobs",
         tag=JOBS["name"],
         summary="Submit a batch",
-        description="`input.manifest_uri` is a JSONL file in the data bucket under the tenant's `inputs/` prefix; each "
-        'of its lines is `{"id": …, "uri": "s3://…"}`, one item. Name the job by `id` or by `Idempotency-Key`.',
+        description=_SUBMIT,
         parameters=("dryRun", "IdempotencyKey"),
-        body={"required": True, "content": json_content(ref("BatchSubmission"), batch=_REQUEST)},
+        body={"required": True, "content": json_content(ref("BatchSubmission"), batch=_REQUEST, inline=_INLINE)},
         answers={
             200: json_answer("With `dry_run`: what the batch would take on each lane.", ref("Quote"), QUOTE),
             202: {**accepted, "headers": headers("Location")},
