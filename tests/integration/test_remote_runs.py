@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 from patience import wait_for
-from trained import FOREIGN_WARNINGS, trained_folder
+from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner, Result
 
 from lambent.domain.model import digest
@@ -171,8 +171,10 @@ def test_cancelled_run_ends_and_says_by_whom(stack: LocalStack, here: Path) -> N
     assert run.run_id in call(stack, "runs", "list").stdout
 
 
-def test_evaluation_runs_where_lambda_s_packages_are_and_leaves_its_report_here(stack: LocalStack, here: Path) -> None:
-    shutil.copytree(trained_folder(), here / "model")
+def test_evaluation_runs_where_lambda_s_packages_are_and_leaves_its_report_here(
+    stack: LocalStack, here: Path, trained_folder: Path
+) -> None:
+    shutil.copytree(trained_folder, here / "model")
 
     done = call(stack, "evaluate", "model", "--remote")
 
