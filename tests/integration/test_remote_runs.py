@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from patience import wait_for
@@ -20,7 +22,9 @@ from lambent.domain.model import digest
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import RunCancelled
+from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import find_recipe
+from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.training import from_keras_file
 from lambent_toolkit.modelkit.training_record import TrainingRecord, read_training_record
 from lambent_toolkit.modelkit.workbench import Workbench
@@ -180,5 +184,19 @@ def test_evaluation_runs_where_lambda_s_packages_are_and_leaves_its_report_here(
     assert artifact.report.model_sha256 == digest((here / "model/model.tflite").read_bytes())
     assert artifact.report.data.sha256 == read_training_record(here / "model").data.sha256
     assert artifact.report.variants["int8"].runtime.startswith("ai-edge-litert")
-    assert "evaluate 4/4" in done.stdout
+    assert re.search(r"^  evaluate (\d)/\1  ", done.stdout, re.MULTILINE)
     assert "Next: lambent publish model" in done.stdout
+
+    # As a published version, without the float model, which would start TensorFlow once more.
+    files = {name: body for name, body in artifact.files.items() if ".keras" not in name}
+    contract = msgspec.structs.replace(artifact.contract, name="remote-digits")
+    ref = Publisher(stack.info).publish_files(files, contract).ref
+    again = call(stack, "evaluate", str(ref), "--remote", "--out", "anew")
+
+    assert again.exit_code == 0, again.output
+    report = decode_report((here / "anew/report.json").read_bytes(), of="anew")
+    assert sorted(path.name for path in (here / "anew").iterdir()) == ["report.html", "report.json"]
+    assert (report.source.kind, report.source.name) == ("version", "remote-digits@1")
+    assert report.model_sha256 == artifact.report.model_sha256
+    assert report.variants["int8"].accuracy == artifact.report.variants["int8"].accuracy
+    assert "Next: lambent publish" not in again.stdout

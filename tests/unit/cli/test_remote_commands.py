@@ -90,7 +90,7 @@ def test_runs_are_listed_and_cancelled_by_their_id(call) -> None:
 
     assert listed.stdout.splitlines()[1].split()[:4] == [RUN.run_id, "train", "digits", "ada"]
     assert f"Run {RUN.run_id} (train digits) is asked to end." in ended.stdout
-    assert (unknown.exit_code, unknown.stderr) == (102, "✗ no such run\n")
+    assert (unknown.exit_code, unknown.stderr) == (112, "✗ no such run\n")
 
 
 @pytest.mark.parametrize(

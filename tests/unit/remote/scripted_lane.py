@@ -60,11 +60,15 @@ class ScriptedBatch:
 
 @dataclass
 class ScriptedLogs:
-    """CloudWatch Logs: each stream tells its next lines at every look."""
+    """CloudWatch Logs: each stream tells its next lines at every look, after ``away`` looks that are not answered."""
 
     streams: dict[str, list[list[str]]] = field(default_factory=dict)
+    away: int = 0
 
     def get_log_events(self, logStreamName: str, nextToken: str = "0", **_more: Any) -> dict[str, Any]:  # noqa: N803
+        if self.away:
+            self.away -= 1
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetLogEvents")
         if logStreamName not in self.streams:
             raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLogEvents")
         told, place = self.streams[logStreamName], int(nextToken)

@@ -10,10 +10,11 @@ import pytest
 
 from lambent_toolkit.modelkit.datasets import DataSet
 from lambent_toolkit.modelkit.errors import DataSetUnknown, DataUnknown, ItemChanged, RecipeFailed, StepMissing
+from lambent_toolkit.modelkit.named_models import NamedVersion
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
 from lambent_toolkit.modelkit.splitting import PARTS
-from lambent_toolkit.remote.bundle import HERE, Contents, Order, unpack
-from lambent_toolkit.remote.contents import evaluation_order, tools, training_order
+from lambent_toolkit.remote.bundle import HERE, Contents, Order, VersionOrder, unpack
+from lambent_toolkit.remote.contents import evaluation_order, tools, training_order, version_order
 from lambent_toolkit.remote.job import ordered_recipe
 from made_data import add, colours, write_digits, write_lines
 
@@ -180,6 +181,21 @@ def test_folder_is_sent_without_checkpoints_and_logs(tmp_path: Path) -> None:
 
     assert (order.task, order.recipe, order.model, order.data) == ("evaluate", None, "model", "digits")
     assert files(tmp_path / "there" / HERE / "model") == {"model.tflite", "import.json", "variants/float32.tflite"}
+
+
+def test_published_version_is_sent_with_its_files_and_the_data_it_is_measured_on(tmp_path: Path) -> None:
+    add("digits", write_digits(tmp_path / "digits", each=12), STORE)
+    contents = Contents()
+
+    order = version_order(NamedVersion("shade@1", {"model.tflite": b"network"}, "ab12", "digits"), contents)
+    contents.write(tmp_path / "bundle.zip", order)
+    unpack(tmp_path / "bundle.zip", tmp_path / "there")
+
+    there = tmp_path / "there" / HERE
+    assert (order.recipe, order.data) == (None, "digits")
+    assert order.version == VersionOrder(name="shade@1", manifest_sha256="ab12")
+    assert (there / "model/model.tflite").read_bytes() == b"network"
+    assert DataSet.open("digits", store=there / STORE).name == "digits@1"
 
 
 def test_folder_without_a_model_and_unknown_data_are_told(tmp_path: Path) -> None:

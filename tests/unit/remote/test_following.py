@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from scripted_lane import JOB, STREAM, Heard, ScriptedBatch, ScriptedLogs, attempt, job, lane
 
+from lambent.errors import Unavailable
 from lambent_toolkit.modelkit.errors import RunCancelled, RunFailed
 from lambent_toolkit.remote.following import Follower
 from lambent_toolkit.remote.wording import CANCELLED_BY, failure, state_in_words
@@ -56,6 +57,26 @@ def test_second_attempt_is_told_with_the_end_of_the_first_and_its_own_log() -> N
 def test_job_that_aws_batch_has_forgotten_is_told() -> None:
     with pytest.raises(RunFailed, match="AWS Batch knows no job b-1 any more"):
         Follower(lane(ScriptedBatch()), Heard()).follow(JOB)
+
+
+def test_network_that_is_away_for_a_while_loses_no_line() -> None:
+    batch = ScriptedBatch([job("RUNNING"), job("RUNNING"), job("SUCCEEDED", attempt(0))])
+    logs = ScriptedLogs({STREAM: [["one"], ["two"], ["three"]]})
+    logs.away = 5
+    heard, waits = Heard(), []
+
+    Follower(lane(batch, logs), heard, wait=waits.append).follow(JOB)
+
+    assert [told for told in heard.told if told.startswith("|")] == ["|one", "|two", "|three"]
+    assert len(waits) >= 5
+
+
+def test_network_that_stays_away_is_told() -> None:
+    logs = ScriptedLogs({STREAM: []})
+    logs.away = 10_000
+
+    with pytest.raises(Unavailable, match=r"The log store did not answer \(ThrottlingException\); try again"):
+        Follower(lane(ScriptedBatch([job("RUNNING")]), logs), Heard(), wait=lambda _s: None).follow(JOB)
 
 
 def test_waiting_job_says_what_it_waits_for() -> None:

@@ -82,7 +82,7 @@ def test_image_with_other_packages_is_told_before_anything_runs(send) -> None:
 
     found = outcome(job)
     assert found is not None
-    assert found.exit_code == 107
+    assert found.exit_code == 117
     assert f"The worker's image has keras {tools()['keras']}, not 2.0.0: build it" in found.message
 
 
@@ -97,7 +97,7 @@ def test_bundle_that_is_not_the_one_that_was_sent_is_refused(send) -> None:
 
     found = outcome(job)
     assert found is not None
-    assert (found.exit_code, "The bundle has the sha256" in found.message) == (109, True)
+    assert (found.exit_code, "The bundle has the sha256" in found.message) == (119, True)
 
 
 def test_settings_of_another_release_are_told(send) -> None:

@@ -11,6 +11,7 @@ from scripted_lane import JOB, FakeRunStore, Heard, ScriptedBatch, attempt, job,
 from lambent.errors import NameInvalid, Unavailable
 from lambent_toolkit.fakes import FakeClock
 from lambent_toolkit.modelkit.errors import (
+    BundleTooLarge,
     DataChanged,
     FolderOccupied,
     LaneMissing,
@@ -24,6 +25,7 @@ from lambent_toolkit.modelkit.errors import (
     StepFailedRemotely,
 )
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
+from lambent_toolkit.remote.bundle import Contents
 from lambent_toolkit.remote.lane import Lane
 from lambent_toolkit.remote.records import Outcome, ResultFile, RunKeys, encode
 from lambent_toolkit.remote.runs import Runs
@@ -112,6 +114,19 @@ def test_recipe_that_fails_here_sends_nothing(world: World, tmp_path: Path) -> N
     with pytest.raises(RecipeFailed):
         world.runs.train(find_recipe("mine.py"), tmp_path / "out")
 
+    assert world.store.objects == {}
+
+
+def test_more_than_a_bundle_may_hold_sends_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambent_toolkit.remote.runs.Contents", lambda: Contents(max_bytes=10))
+    Path("mine.py").write_text("from lambent_toolkit.modelkit.recipes.wine import contract, data, model")
+
+    with pytest.raises(BundleTooLarge, match="the most that are sent") as caught:
+        world.runs.train(find_recipe("mine.py"), tmp_path / "out")
+
+    assert caught.value.exit_code == 111
     assert world.store.objects == {}
 
 

@@ -65,8 +65,13 @@ def evaluate(  # noqa: PLR0917 - typer passes every option by name
         if not remote:
             _evaluate_here(console, model, folder, data=data, state=state)
         else:
+            from lambent_toolkit.modelkit.named_models import NamedModels
+
             runs = open_runs(state, tenant)
-            run = runs.evaluate(folder, data=data)
+            if published:
+                run = runs.evaluate_version(NamedModels(state).version(model, data_name=data), folder)
+            else:
+                run = runs.evaluate(folder, data=data)
             if detach:
                 detached(console, run)
                 return

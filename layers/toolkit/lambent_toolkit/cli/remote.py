@@ -73,8 +73,9 @@ def attach(
             print_trained(console, folder)
         else:
             from lambent_toolkit.cli.evaluate import print_evaluated
+            from lambent_toolkit.modelkit.named_models import is_version
 
-            print_evaluated(console, folder, is_publishable=True)
+            print_evaluated(console, folder, is_publishable=not is_version(record.what))
 
 
 @runs_app.command("cancel")

@@ -91,7 +91,7 @@ def print_trained(console: Console, folder: Path) -> None:
 
 
 def _summary(folder: Path) -> list[str]:
-    from lambent_toolkit.modelkit.training import describe
+    from lambent_toolkit.modelkit.training_progress import describe
     from lambent_toolkit.modelkit.training_record import read_training_record
 
     record = read_training_record(folder)

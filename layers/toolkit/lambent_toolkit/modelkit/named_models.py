@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lambent.domain.model import REPORT_FILE, ModelRef
 from lambent.services.describe import DescribeService
-from lambent_toolkit.modelkit.data_source import split_for
+from lambent_toolkit.modelkit.data_source import find_data, split_for
 from lambent_toolkit.modelkit.errors import DataNeeded, DataUnknown
 from lambent_toolkit.modelkit.evaluating.contestants import Ready, ready_folder
 from lambent_toolkit.modelkit.evaluating.evaluation import evaluate
 from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
-from lambent_toolkit.modelkit.evaluating.subject import subject_of_version
+from lambent_toolkit.modelkit.evaluating.subject import (
+    Subject,
+    files_of_version,
+    subject_of_files,
+    subject_of_version,
+)
 from lambent_toolkit.modelkit.report import Report, decode_report
 from lambent_toolkit.modelkit.rollout import Rollout
 from lambent_toolkit.modelkit.shown import parse_choice
@@ -25,6 +31,41 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 def is_version(name: str) -> bool:
     """Return whether a name is that of a published version, ``MODEL@7`` or ``MODEL@label``, and not of a folder."""
     return "@" in name and not Path(name).exists()
+
+
+@dataclass(frozen=True)
+class NamedVersion:
+    """A published version as it is evaluated.
+
+    Parameters
+    ----------
+    name              ``MODEL@VERSION``
+    files             see `files_of_version`
+    manifest_sha256   of the version
+    data_name         of what it is evaluated on
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    manifest_sha256: str
+    data_name: str
+
+    def subject(self) -> Subject:
+        """Return the model; raises ReportOutdated."""
+        return subject_of_files(self.files, name=self.name, sha256=self.manifest_sha256)
+
+
+def run_version_evaluation(subject: Subject, folder: Path, *, data_name: str, watcher: Watcher = SILENCE) -> Report:
+    """Measure a version on some data, and leave report.json and report.html in ``folder``.
+
+    Raises
+    ------
+    DataUnknown, DataUnfit, DataUnusable, RecipeUnfit   see `split_for`
+    """
+    evaluation = evaluate(subject, split_for(subject.declaration, data_name), data_name=data_name, watcher=watcher)
+    written = {REPORT_PAGE: report_page(evaluation).encode(), REPORT_FILE: to_json(evaluation.report)}
+    write_together(folder, written, last=REPORT_FILE)
+    return evaluation.report
 
 
 @dataclass(frozen=True)
@@ -59,22 +100,24 @@ class NamedModels:
         DataUnknown, DataUnfit, DataUnusable, RecipeUnfit   see `split_for`
         ModelNotFound, BrokenArtifact, ReportOutdated       see `subject_of_version`
         """
+        version = self.version(name, data_name=data_name)
+        return run_version_evaluation(version.subject(), folder, data_name=version.data_name, watcher=watcher)
+
+    def version(self, name: str, *, data_name: str | None = None) -> NamedVersion:
+        """Return a published version with data that is known here; raises as `evaluate_version`."""
         rollout = self._rollout()
         ref = self._ref(name, rollout)
-        subject = subject_of_version(ref, rollout.files)
         own = data_name or self._data_name(ref, rollout)
         if own is None:
             raise DataNeeded(f"{ref} was published without a report: name data by --data.")
         try:
-            split = split_for(subject.declaration, own)
+            find_data(own)
         except DataUnknown as exc:
             if data_name:
                 raise
             raise DataNeeded(f"{ref} was evaluated on {own!r}, which is not known here: name data by --data.") from exc
-        evaluation = evaluate(subject, split, data_name=own, watcher=watcher)
-        written = {REPORT_PAGE: report_page(evaluation).encode(), REPORT_FILE: to_json(evaluation.report)}
-        write_together(folder, written, last=REPORT_FILE)
-        return evaluation.report
+        files = files_of_version(ref, rollout.files)
+        return NamedVersion(str(ref), files, rollout.files.record(ref).manifest_sha256, own)
 
     def _rollout(self) -> Rollout:
         return Rollout(StackInfo.load(self.state))

@@ -17,7 +17,7 @@ from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.training_identity import TrainingIdentity, identify
 from lambent_toolkit.modelkit.training_logs import EventLogs
-from lambent_toolkit.modelkit.training_progress import EpochFigures, Phase, best_epoch
+from lambent_toolkit.modelkit.training_progress import EpochFigures, Phase, best_epoch, describe
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
 if TYPE_CHECKING:
@@ -262,12 +262,3 @@ class _Training:
     def _tell_checkpoint(self) -> None:
         if self._on_checkpoint is not None:
             self._on_checkpoint()
-
-
-def describe(figures: EpochFigures) -> str:
-    """Return an epoch's losses, and the first metric on the validation part, in a line."""
-    told = f"loss {figures.train['loss']:.3f}  val loss {figures.validation['loss']:.3f}"
-    for name, value in figures.validation.items():
-        if name != "loss":
-            return told + (f"  val {name} {value:.1%}" if name == "accuracy" else f"  val {name} {value:.3g}")
-    return told

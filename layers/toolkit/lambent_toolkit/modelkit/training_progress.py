@@ -63,3 +63,12 @@ class Phase:
 def best_epoch(figures: Sequence[EpochFigures]) -> EpochFigures:
     """Return the epoch of the lowest validation loss, the first of equals."""
     return min(figures, key=lambda each: each.validation["loss"])
+
+
+def describe(figures: EpochFigures) -> str:
+    """Return an epoch's losses, and the first metric on the validation part, in a line."""
+    told = f"loss {figures.train['loss']:.3f}  val loss {figures.validation['loss']:.3f}"
+    for name, value in figures.validation.items():
+        if name != "loss":
+            return told + (f"  val {name} {value:.1%}" if name == "accuracy" else f"  val {name} {value:.3g}")
+    return told

@@ -49,21 +49,30 @@ class RecipeOrder(msgspec.Struct, frozen=True, kw_only=True):
     origin_settings: dict[str, str] = {}
 
 
+class VersionOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A published version: ``MODEL@VERSION``, and its manifest's sha256."""
+
+    name: str
+    manifest_sha256: str
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """order.json: what the job is to do.
 
     Parameters
     ----------
-    recipe   None for an imported model
-    model    path in the bundle of the folder to evaluate
-    data     name of the data to evaluate on, if not the recipe's
-    tools    versions that the outcome depends on, as on the machine of who asked
+    recipe    None for an imported model, and for a published version
+    model     path in the bundle of the folder to evaluate
+    version   that the folder's files are, if they are not of a working folder
+    data      name of the data to evaluate on, if not the recipe's
+    tools     versions that the outcome depends on, as on the machine of who asked
     """
 
     schema_version: Literal[1] = 1
     task: Task
     recipe: RecipeOrder | None = None
     model: str | None = None
+    version: VersionOrder | None = None
     data: str | None = None
     tools: dict[str, str]
 

@@ -17,11 +17,12 @@ from lambent_toolkit.modelkit.datasets.data_set import DataSet, noting_opened
 from lambent_toolkit.modelkit.datasets.manifest import ITEMS_FILE, MANIFEST_FILE, RECORD_FILE
 from lambent_toolkit.modelkit.datasets.store import DATA_DIR
 from lambent_toolkit.modelkit.importing.bring import IMPORT_FILE
+from lambent_toolkit.modelkit.named_models import NamedVersion
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.training import CHECKPOINTS_FOLDER, LOGS_FOLDER
 from lambent_toolkit.modelkit.training_record import read_training_record, recorded_recipe
-from lambent_toolkit.remote.bundle import Contents, Order, RecipeOrder
+from lambent_toolkit.remote.bundle import Contents, Order, RecipeOrder, VersionOrder
 
 ITEMS_DIR = Path(".lambent/items")
 MODEL_DIR = "model"
@@ -64,14 +65,21 @@ def evaluation_order(folder: Path, contents: Contents, *, data: str | None, near
     if not (folder / IMPORT_FILE).exists():
         recipe = packing.recipe(recorded_recipe(read_training_record(folder)))
     if data is not None:
-        with noting_opened() as opened:
-            data = find_data(data).name
-        packing.data_sets(opened)
+        data = packing.data(data)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_file() and inside.parts[0] not in _OF_TRAINING:
             contents.add(f"{MODEL_DIR}/{inside.as_posix()}", path)
     return Order(task="evaluate", recipe=recipe, model=MODEL_DIR, data=data, tools=tools())
+
+
+def version_order(version: NamedVersion, contents: Contents, *, near: Sequence[str] = ()) -> Order:
+    """Put what an evaluation of a published version needs into ``contents``; raises as `evaluation_order`."""
+    _Packing(contents, near).data(version.data_name)
+    for name, body in version.files.items():
+        contents.add(f"{MODEL_DIR}/{name}", body)
+    asked = VersionOrder(name=version.name, manifest_sha256=version.manifest_sha256)
+    return Order(task="evaluate", model=MODEL_DIR, version=asked, data=version.data_name, tools=tools())
 
 
 class _Packing:
@@ -122,6 +130,13 @@ class _Packing:
             place = f"sources/{full.parent.name}/{full.name}"
         self._contents.add(place, full)
         return place
+
+    def data(self, name: str) -> str:
+        """Add data by its name, and return that with its version; raises DataUnknown."""
+        with noting_opened() as opened:
+            found = find_data(name).name
+        self.data_sets(opened)
+        return found
 
     def data_sets(self, opened: Sequence[DataSet]) -> None:
         """Add versions of data sets, with their items unless the job may read those where they are."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
-from lambent.domain.model import REPORT_FILE
+from lambent.domain.model import KERAS_GOLDEN_FILE, REPORT_FILE
 from lambent.errors import SourceGone
 from lambent.ports import ObjectStore
 from lambent_toolkit.modelkit.errors import FolderOccupied, ResultDamaged
@@ -62,7 +62,8 @@ def fetch_report(store: ObjectStore, keys: RunKeys, outcome: Outcome, folder: Pa
         }
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    write_together(folder, files, last=REPORT_FILE)
+    # As the step itself: a SavedModel that was imported anew has no Keras lane any more.
+    write_together(folder, files, last=REPORT_FILE, stale={KERAS_GOLDEN_FILE} - files.keys())
 
 
 def _body(store: ObjectStore, key: str, path: Path, expected: ResultFile) -> bytes:

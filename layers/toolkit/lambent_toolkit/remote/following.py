@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lambent.errors import Unavailable
 from lambent_toolkit.modelkit.errors import RunFailed
 from lambent_toolkit.remote.lane import Lane, LogLines
 from lambent_toolkit.remote.wording import FINAL, state_in_words
 
 LOOK_EVERY_S = 1.0
+# A laptop that slept, or a network that was away for a while, is no end of the job.
+PATIENT_LOOKS = 60
 # CloudWatch shows a line some seconds after it was written: so often is looked for more once the job has ended.
 LAST_LOOKS = 3
 
@@ -51,19 +54,35 @@ class Follower:
         Raises
         ------
         RunFailed     AWS Batch has forgotten it, as it does a week after a job's end
-        Unavailable   AWS does not answer; the job goes on
+        Unavailable   AWS has not answered many times in a row; the job goes on
         """
+        unanswered = 0
         while True:
-            job = self.lane.describe([batch_job_id]).get(batch_job_id)
-            if job is None:
-                raise RunFailed(f"AWS Batch knows no job {batch_job_id} any more, and it left no result.")
+            try:
+                job = self._look(batch_job_id)
+            except Unavailable:
+                unanswered += 1
+                if unanswered == PATIENT_LOOKS:
+                    raise
+                self.wait(LOOK_EVERY_S)
+                continue
+            unanswered = 0
             if job["status"] in FINAL:
-                self._tell_the_rest(job)
-                self._tell_state(job)
                 return job
+
+    def _look(self, batch_job_id: str) -> dict[str, Any]:
+        """Tell what is new, and return AWS Batch's description."""
+        job = self.lane.describe([batch_job_id]).get(batch_job_id)
+        if job is None:
+            raise RunFailed(f"AWS Batch knows no job {batch_job_id} any more, and it left no result.")
+        if job["status"] in FINAL:
+            self._tell_the_rest(job)
+            self._tell_state(job)
+        else:
             self._tell_state(job)
             if not self._tell_lines(job):
                 self.wait(LOOK_EVERY_S)
+        return job
 
     def _tell_state(self, job: dict[str, Any]) -> None:
         told = state_in_words(job)

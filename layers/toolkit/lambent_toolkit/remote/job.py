@@ -32,7 +32,7 @@ from lambent_toolkit.modelkit.errors import (
 )
 from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
-from lambent_toolkit.remote.bundle import HERE, MAX_BUNDLE_BYTES, Order, RecipeOrder, unpack
+from lambent_toolkit.remote.bundle import HERE, MAX_BUNDLE_BYTES, Order, RecipeOrder, VersionOrder, unpack
 from lambent_toolkit.remote.log_watcher import LogWatcher
 from lambent_toolkit.remote.records import TASKS, Outcome, ResultFile, RunKeys, decode, encode
 
@@ -114,7 +114,7 @@ class Job:
         return self._evaluate(order) if order.task == "evaluate" else self._train(order)
 
     def _train(self, order: Order) -> Mapping[str, Path]:
-        from lambent_toolkit.modelkit.training import describe
+        from lambent_toolkit.modelkit.training_progress import describe
         from lambent_toolkit.modelkit.training_step import run_training
         from lambent_toolkit.remote.mirror import Mirror
 
@@ -132,9 +132,21 @@ class Job:
         from lambent_toolkit.modelkit.made_model import open_model
 
         folder = self.folder / HERE / str(order.model)
+        if order.version is not None:
+            return self._evaluate_version(order.version, folder, data_name=order.data or "")
         recipe = ordered_recipe(order.recipe) if order.recipe else None
         run_evaluation(open_model(folder, data=order.data, recipe=recipe), watcher=LogWatcher())
         return {name: folder / name for name in MEASURED_FILES if (folder / name).exists()}
+
+    def _evaluate_version(self, version: VersionOrder, folder: Path, *, data_name: str) -> Mapping[str, Path]:
+        from lambent_toolkit.modelkit.evaluating.subject import subject_of_files
+        from lambent_toolkit.modelkit.named_models import run_version_evaluation
+
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        subject = subject_of_files(files, name=version.name, sha256=version.manifest_sha256)
+        out = self.folder / _OUT
+        run_version_evaluation(subject, out, data_name=data_name, watcher=LogWatcher())
+        return {path.name: path for path in out.iterdir()}
 
     def _finish(self, results: Mapping[str, Path]) -> None:
         files = {}

@@ -15,7 +15,7 @@ from lambent.runtime.clock import SystemClock
 from lambent_toolkit.modelkit.errors import ResultDamaged, RunNotStarted, RunUnknown, StepFailedRemotely
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.remote.bundle import Contents, Order
-from lambent_toolkit.remote.contents import evaluation_order, training_order
+from lambent_toolkit.remote.contents import evaluation_order, training_order, version_order
 from lambent_toolkit.remote.fetching import check_free, fetch_folder, fetch_report
 from lambent_toolkit.remote.following import Follower, Listener
 from lambent_toolkit.remote.lane import Lane
@@ -36,6 +36,7 @@ from lambent_toolkit.remote.wording import CANCELLED_BY, failure, state_in_words
 
 if TYPE_CHECKING:
     from lambent.ports import Clock
+    from lambent_toolkit.modelkit.named_models import NamedVersion
     from lambent_toolkit.sandbox.stack_info import StackInfo
 
 _JSON = "application/json"
@@ -93,6 +94,14 @@ class Runs:
             return evaluation_order(folder, contents, data=data, near=self._near)
 
         return self._start("evaluate", str(folder), folder, order)
+
+    def evaluate_version(self, version: NamedVersion, out: Path) -> RunRecord:
+        """Start an evaluation of a published version; its report is for the folder ``out``."""
+
+        def order(contents: Contents) -> Order:
+            return version_order(version, contents, near=self._near)
+
+        return self._start("evaluate", version.name, out, order)
 
     def _start(self, task: Task, what: str, out: Path, order: Callable[[Contents], Order]) -> RunRecord:
         keys = RunKeys(self._tenant, new_run_id(self._clock.epoch_s()))

@@ -9,8 +9,16 @@ from pathlib import Path
 import msgspec
 
 from lambent.contracts.model import Classification, ModelContract
-from lambent.domain.model import KERAS_FILE, REPORT_FILE, TFLITE_FILE, TOKENIZER_FILE, ModelRef, digest
-from lambent.services.version_files import VersionFiles
+from lambent.domain.model import (
+    CONTRACT_FILE,
+    KERAS_FILE,
+    REPORT_FILE,
+    TFLITE_FILE,
+    TOKENIZER_FILE,
+    ModelRef,
+    digest,
+)
+from lambent.services.version_files import VersionFiles, decode_contract
 from lambent_toolkit.modelkit.errors import ModelFileExchanged, StepMissing
 from lambent_toolkit.modelkit.float_model import FloatModel, KerasFloat
 from lambent_toolkit.modelkit.importing.bring import import_record
@@ -24,7 +32,7 @@ from lambent_toolkit.modelkit.variants import variant_file
 QUANTIZATION_FILE = "quantization.json"
 FLOAT32 = "float32"
 IMPORTED = "imported"  # what reports call a .tflite file that was not made here
-_OF_A_VERSION = (KERAS_FILE, TOKENIZER_FILE, REPORT_FILE)
+_NEEDED, _WELCOME = (CONTRACT_FILE, TFLITE_FILE), (KERAS_FILE, TOKENIZER_FILE, REPORT_FILE)
 
 
 @dataclass(frozen=True)
@@ -123,18 +131,38 @@ def subject_of_version(ref: ModelRef, files: VersionFiles) -> Subject:
     BrokenArtifact   a file is not what was published
     ReportOutdated   its report is of another release
     """
-    manifest, contract = files.manifest(ref), files.contract(ref)
-    bodies = {name: files.file(ref, manifest, name) for name in _OF_A_VERSION if name in manifest.files}
-    served = files.file(ref, manifest, TFLITE_FILE)
-    published = decode_report(bodies[REPORT_FILE], of=str(ref)).published if REPORT_FILE in bodies else IMPORTED
+    return subject_of_files(files_of_version(ref, files), name=str(ref), sha256=files.record(ref).manifest_sha256)
+
+
+def files_of_version(ref: ModelRef, files: VersionFiles) -> dict[str, bytes]:
+    """Return what of a published version is needed to evaluate it, every file verified; raises as the above."""
+    manifest = files.manifest(ref)
+    names = [*_NEEDED, *(name for name in _WELCOME if name in manifest.files)]
+    return {name: files.file(ref, manifest, name) for name in names}
+
+
+def subject_of_files(files: Mapping[str, bytes], *, name: str, sha256: str) -> Subject:
+    """Return a version of its files by name.
+
+    Parameters
+    ----------
+    name     ``MODEL@VERSION``
+    sha256   of its manifest
+
+    Raises
+    ------
+    ReportOutdated   its report is of another release
+    RequestInvalid   the contract is broken
+    """
+    published = decode_report(files[REPORT_FILE], of=name).published if REPORT_FILE in files else IMPORTED
     return Subject(
-        name=str(ref),
-        contract=contract,
+        name=name,
+        contract=decode_contract(files[CONTRACT_FILE]),
         published=published,
-        files={published: served},
-        float_model=KerasFloat(bodies[KERAS_FILE]) if KERAS_FILE in bodies else None,
-        source=Source(kind="version", name=str(ref), sha256=files.record(ref).manifest_sha256),
-        assets={TOKENIZER_FILE: bodies[TOKENIZER_FILE]} if TOKENIZER_FILE in bodies else {},
+        files={published: files[TFLITE_FILE]},
+        float_model=KerasFloat(files[KERAS_FILE]) if KERAS_FILE in files else None,
+        source=Source(kind="version", name=name, sha256=sha256),
+        assets={TOKENIZER_FILE: files[TOKENIZER_FILE]} if TOKENIZER_FILE in files else {},
     )
 
 
