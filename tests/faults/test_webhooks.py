@@ -176,6 +176,20 @@ def test_the_request_names_its_host_and_carries_the_body_and_nothing_of_this_mac
     assert set(request.headers) == {"host", "webhook-id", "content-length", "accept-encoding", "user-agent"}
 
 
+def test_an_answer_may_take_longer_than_a_connection() -> None:
+    def takes_its_time(connection: socket.socket, over: Event) -> None:
+        connection.recv(65_536)
+        over.wait(1.0)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with listening(takes_its_time) as listener:
+        sender = HttpWebhookSender(resolve=resolving("127.0.0.1"), tls=TLS, connect_timeout_s=0.5, total_timeout_s=30)
+
+        answer = sender.post(address(listener.port), BODY, {})
+
+    assert answer == WebhookAnswer(204)
+
+
 def test_the_next_address_is_tried_when_one_takes_no_connection() -> None:
     with receiving() as receiver:
         sender = HttpWebhookSender(resolve=resolving("127.0.0.2", "127.0.0.1"), total_timeout_s=5)

@@ -43,6 +43,7 @@ class HttpWebhookSender:
     ----------
     resolve            host and port to addresses; raises OSError
     tls                what certificates are checked against; the system's authorities if not given
+    connect_timeout_s  for one address, with the handshake
     total_timeout_s    for one attempt without the look-up, however slowly the receiver drips
     """
 
@@ -51,10 +52,12 @@ class HttpWebhookSender:
         *,
         resolve: Resolve = look_up,
         tls: ssl.SSLContext | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
         total_timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
         self._resolve = resolve
         self._tls = tls or ssl.create_default_context()
+        self._connect_timeout_s = connect_timeout_s
         self._total_timeout_s = total_timeout_s
 
     def post(self, address: WebhookAddress, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
@@ -81,7 +84,7 @@ class HttpWebhookSender:
         """Return a connection to the first address that takes one; raises as urllib3, socket and ssl do."""
         error: Exception = OSError("the host name has no address")
         for each in addresses:
-            timeout_s = min(CONNECT_TIMEOUT_S, deadline_s - time.monotonic())
+            timeout_s = min(self._connect_timeout_s, deadline_s - time.monotonic())
             if timeout_s <= 0:
                 break
             connection = self._connection(address, each, timeout_s)
@@ -91,6 +94,7 @@ class HttpWebhookSender:
                 connection.close()
                 error = exc
             else:
+                connection.timeout = self._total_timeout_s  # the answer has all the time that is left
                 return connection
         raise error
 
