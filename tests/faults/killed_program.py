@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def main() -> None:
                 (run_shard if task["do"] == "shard" else submit)(open_world(), task)
                 os.write(sending, b"acked")
             except Exception as error:  # noqa: BLE001 - whatever it is, the test is told
-                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                traceback.print_exception(error)
                 os._exit(1)
             os._exit(0)
         os.close(sending)

@@ -8,7 +8,7 @@ from job_steps import JOB, batch_name, job, ready, track
 from builders import TENANT, World, picture, request, tell_shade
 from lambent.contracts.lines import decode_lines
 from lambent.domain.job_states import JobState
-from lambent.errors import ModelIntegrityFailed
+from lambent.errors import ModelIntegrityFailed, SourceGone
 from lambent.services.track import BatchStateChange, TrackService
 
 
@@ -170,3 +170,11 @@ def test_an_item_that_the_model_cannot_answer_fails_alone() -> None:
         ("i1", "model_contract_mismatch"),
         ("i2", None),
     ]
+
+
+def test_a_shard_that_its_job_does_not_have_is_gone() -> None:
+    world = ready()
+    world.dispatch(lane="cpu")
+
+    with pytest.raises(SourceGone):
+        world.shards().run(TENANT, "job-1", 99)

@@ -24,6 +24,13 @@ def read_plan(data: ObjectStore, tenant: str, job_id: str) -> Plan:
     return decode_json(data.read(job_key(tenant, job_id, PLAN_FILE)).body, Plan, what="plan")
 
 
+def plan_of_shard(data: ObjectStore, tenant: str, job_id: str, shard: int) -> Plan:
+    """Return the plan of a shard's job; raises SourceGone if the job has none, or no such shard."""
+    plan = read_plan(data, tenant, job_id)
+    _check_shard(plan, shard)
+    return plan
+
+
 def read_shard(data: ObjectStore, plan: Plan, shard: int) -> list[ShardItem]:
     """Return the items of one shard; raises as `each_item`."""
     return list(each_item(data, plan, shard))
@@ -37,11 +44,15 @@ def each_item(data: ObjectStore, plan: Plan, shard: int) -> Iterator[ShardItem]:
     SourceGone    the job has no such shard, or its items have expired
     Unavailable
     """
-    if shard >= plan.shards:
-        raise SourceGone(f"The job has {plan.shards} shards; there is none of number {shard}.")
+    _check_shard(plan, shard)
     key = job_key(plan.tenant, plan.job_id, plan.items_file)
     stop = plan.offsets[shard + 1]
     rest = b""
     for start in range(plan.offsets[shard], stop, _PIECE_BYTES):
         *lines, rest = (rest + data.read_range(key, start, min(start + _PIECE_BYTES, stop))).split(b"\n")
         yield from map(_ITEM.decode, lines)
+
+
+def _check_shard(plan: Plan, shard: int) -> None:
+    if shard >= plan.shards:
+        raise SourceGone(f"The job has {plan.shards} shards; there is none of number {shard}.")

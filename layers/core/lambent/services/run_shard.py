@@ -14,7 +14,7 @@ from lambent.errors import LambentError
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.load_model import ModelCache, ServedModel
 from lambent.services.prepare_items import PreparingLimits
-from lambent.services.read_plan import each_item, read_plan
+from lambent.services.read_plan import each_item, plan_of_shard
 from lambent.services.result_lines import ResultLines
 from lambent.services.shard_attempt import AttemptWatch, CheckpointRule, ShardAttempt
 from lambent.services.shard_part import ShardPart, WrittenPart
@@ -93,7 +93,7 @@ class ShardService:
         Interrupted      told to stop; what was finished is kept, run the shard again
         Unavailable      and any other retryable error; run the shard again
         """
-        plan = read_plan(self._data, tenant, job_id)
+        plan = plan_of_shard(self._data, tenant, job_id, shard)
         part, report = ShardPart(self._data, plan, shard), _Report(self._jobs, self._clock, plan, shard)
         moved = self._jobs.transition(
             tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
@@ -117,7 +117,7 @@ class ShardService:
         ------
         SourceGone, Unavailable
         """
-        plan = read_plan(self._data, tenant, job_id)
+        plan = plan_of_shard(self._data, tenant, job_id, shard)
         part, report = ShardPart(self._data, plan, shard), _Report(self._jobs, self._clock, plan, shard)
         with ResultLines() as lines:
             items = each_item(self._data, plan, shard)
