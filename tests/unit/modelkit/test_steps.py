@@ -64,6 +64,12 @@ def test_serving_process_gets_nothing_of_the_callers_environment(monkeypatch: py
     assert not set(environment) & {"PYTHONHOME", "VIRTUAL_ENV", "HOME"}
 
 
+def test_layers_that_an_image_has_installed_are_taken_without_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(serving_process.LAYERS_VARIABLE, "/opt/serving/python:/app")
+
+    assert serving_process.serving_layers.__wrapped__() == (Path("/opt/serving/python"), Path("/app"))
+
+
 def test_serving_process_that_cannot_start_is_reported_with_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(ServingCheckFailed, match="No module named 'numpy'"):
         serving_check.serve(b"", digits.CONTRACT, [b""], python_path=[tmp_path])
