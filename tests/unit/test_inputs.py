@@ -169,7 +169,7 @@ def test_every_object_under_a_prefix_is_an_item_and_markers_of_folders_are_told(
         ("b.png", 2, f"inputs/{TENANT}/p/b.png"),
         ("deep/ü.png", 3, f"inputs/{TENANT}/p/deep/ü.png"),
     ]
-    assert told == ["2 markers of folders were passed over"]
+    assert told == ["markers of folders passed over: 2"]
 
 
 def test_a_prefix_without_objects_is_refused() -> None:

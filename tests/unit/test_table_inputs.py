@@ -52,6 +52,12 @@ def test_a_row_is_an_item_of_the_model_s_columns_and_its_number_is_its_id() -> N
     ]
 
 
+def test_white_space_around_a_number_is_not_part_of_it() -> None:
+    (item,) = rows("width,height,colour\n 4\x1c,\u20032.5\t,\u2003\n")
+
+    assert item.row == {"width": 4.0, "height": 2.5, "colour": None}
+
+
 def test_ids_come_from_the_column_named_or_one_called_id() -> None:
     body = "name,width,colour,height\na,4,red,1\nb,4,red,1\n"
 

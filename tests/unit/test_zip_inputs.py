@@ -61,7 +61,7 @@ def test_folders_and_what_systems_add_is_passed_over_and_told() -> None:
     )
 
     assert [(item.id, item.line) for item in found] == [("p/a.png", 2)]
-    assert told == ["3 folders and system files of the archive were passed over"]
+    assert told == ["folders and system files of the archive passed over: 3"]
 
 
 def test_an_archive_behind_other_bytes_is_read_where_it_begins() -> None:

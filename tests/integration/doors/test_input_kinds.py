@@ -88,7 +88,7 @@ def test_an_input_of_each_kind_ends_in_a_result_an_item_as_parquet(product: Any,
 
     told = {name: (job["state"], job["total"], job["error"]) for name, job in jobs.items()}
     assert told == dict.fromkeys(inputs, ("SUCCEEDED", 3, None))
-    assert "1 markers of folders" in jobs["prefix"]["why"]
+    assert "markers of folders passed over: 1" in jobs["prefix"]["why"]
     for name, (model, _, ids) in inputs.items():
         found = lines(product, name)
         assert [line["id"] for line in found] == ids, name

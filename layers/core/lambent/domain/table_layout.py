@@ -96,10 +96,11 @@ class TableLayout:
 
 
 def _value(cell: str, is_number: bool) -> str | float | None:
-    if not cell.strip():
+    number = cell.strip()
+    if not number:
         return None
-    if is_number and len(cell) <= _MAX_NUMBER_CHARACTERS and NUMBER.fullmatch(cell.strip()):
-        return float(cell)
+    if is_number and len(number) <= _MAX_NUMBER_CHARACTERS and NUMBER.fullmatch(number):
+        return float(number)
     return cell
 
 

@@ -123,7 +123,7 @@ def _prefix_items(data: ObjectStore, prefix: str, tell: Callable[[str], None]) -
 
     yield from gather_items(enumerate(keys(), start=1), make, unit="item", what="prefix")
     if folders:
-        tell(f"{folders} markers of folders were passed over")
+        tell(f"markers of folders passed over: {folders}")
 
 
 def _manifest_items(

@@ -73,7 +73,7 @@ def zip_items(data: ObjectStore, key: str, *, etag: str | None, tell: Callable[[
     files = [(number, entry) for number, entry in entries if not _is_passed_over(entry)]
     yield from gather_items(files, make, unit="entry", what="archive")
     if len(files) < len(entries):
-        tell(f"{len(entries) - len(files)} folders and system files of the archive were passed over")
+        tell(f"folders and system files of the archive passed over: {len(entries) - len(files)}")
 
 
 def _open(file: RangedFile) -> ZipFile:

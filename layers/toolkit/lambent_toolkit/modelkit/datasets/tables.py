@@ -125,7 +125,7 @@ def typed_columns(table: ParsedTable, columns: Sequence[str]) -> tuple[ParsedTab
     rows: list[Row] = []
     problems = list(table.problems)
     for row in table.rows:
-        numbers = {name: float(cell) for name in numeric if (cell := row.cells[name]) is not None}
+        numbers = {name: float(cell.strip()) for name in numeric if (cell := row.cells[name]) is not None}
         bad = next((name for name, number in numbers.items() if not isfinite(number)), None)
         if bad is None:
             rows.append(Row(row.line, row.cells | numbers))
