@@ -22,6 +22,7 @@ from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.model import ModelRef
 from lambent.domain.preprocessing import make_preprocessor
+from lambent.domain.preprocessing.padding import Padding
 from lambent.runtime.clock import SystemClock
 from lambent.services.answer_batch import answer_batch
 from lambent.services.find_batch_size import BatchSizeFinder
@@ -100,7 +101,7 @@ def steps_ms(model: ServedModel, files: list[bytes], asked: dict[str, Any], size
         "decode": 1000 / rate(lambda: [model.preprocessor.prepare(body) for body in some], len(some)),
         "collate": 1000 / rate(lambda: model.preprocessor.collate(batch), size),
         "infer": infer,
-        "answer": 1000 / rate(lambda: answer_batch(model, lines, rows=size), size) - infer,
+        "answer": 1000 / rate(lambda: answer_batch(model, lines, Padding(size, has_few_lengths=False)), size) - infer,
     }
 
 
@@ -183,6 +184,7 @@ def prepare_shard(folder: Path, asked: dict[str, Any]) -> Callable[[ServedModel,
         (folder / f"jobs/{TENANT}/{JOB}/part-00000.jsonl").unlink(missing_ok=True)
         service = ShardService(
             data=data, jobs=jobs, models=OneModel(model), clock=clock, batch_size=size, limits=limits,
+            is_compiled=asked["model"] == "keras",
         )  # fmt: skip
         service.run(TENANT, JOB, 0)
 
