@@ -90,4 +90,7 @@ def say(event: str, **fields: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    logging.shutdown()
+    # To take TensorFlow down takes seconds in which other threads, and so the end of the grace, stand still.
+    os._exit(exit_code)

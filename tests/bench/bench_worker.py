@@ -1,7 +1,8 @@
 """Shards through the worker against the same model without one: both lanes, two cores, batch sizes, memory.
 
 Items are JPEG files of 224 x 224 pixels in a folder, which stands for S3: no network, no SDK. Both sides of a ratio are
-measured in turns in one process, on the same cores; medians. `--quick` takes a tenth of the items.
+measured in turns in one process, on the same cores; medians. Processor time is what an item costs of all threads on
+either side; on a busy machine its share is the one to read. `--quick` takes a tenth of the items.
 """
 
 from __future__ import annotations
@@ -55,12 +56,16 @@ def lanes(common: dict[str, Any], photo: str, *, items: int, rounds: int) -> Non
         },
     }  # fmt: skip
     found = {name: call("throughput", request) for name, request in both.items()}
-    table = plain_table("MobileNetV2, items/s", "batch", "without a worker", "shard", "share", right=(1, 2, 3, 4))
+    table = plain_table(
+        "MobileNetV2, items/s", "batch", "without a worker", "shard", "share", "processor ms", right=(1, 2, 3, 4, 5)
+    )
     steps = plain_table("ms an item", "decode", "collate", "infer", "lines", right=(1, 2, 3, 4))
     for name, answer in found.items():
         bare, shard = median(answer["bare"]), median(answer["shard"])
         share = median(one / other for one, other in zip(answer["shard"], answer["bare"], strict=True))
-        table.add_row(name, str(answer["size"]), f"{bare:.1f}", f"{shard:.1f}", f"{share:.0%}")
+        bare_ms, shard_ms = median(answer["bare_cpu_ms"]), median(answer["shard_cpu_ms"])
+        spent = f"{bare_ms:.2f} and {shard_ms:.2f}: {bare_ms / shard_ms:.0%}"
+        table.add_row(name, str(answer["size"]), f"{bare:.1f}", f"{shard:.1f}", f"{share:.0%}", spent)
         taken = answer["steps_ms"]
         steps.add_row(name, *(f"{taken[step]:.2f}" for step in ("decode", "collate", "infer", "answer")))
     screen().print(table)

@@ -9,7 +9,7 @@ from builders import contract
 from lambent.contracts.model import TensorSpec, TextPreprocessing
 from lambent.domain.model import ModelRef
 from lambent.domain.preprocessing import make_preprocessor
-from lambent.domain.preprocessing.padding import largest_batch, pad_batch
+from lambent.domain.preprocessing.padding import Padding, largest_batch, pad_batch
 from lambent.errors import MemoryExhausted
 from lambent.services.find_batch_size import BatchSizeFinder
 from lambent.services.load_model import ServedModel
@@ -75,11 +75,11 @@ def test_the_batch_stops_growing_before_the_hosts_memory_is_full() -> None:
 def test_a_batch_is_padded_with_its_last_row_and_one_that_fits_is_not_copied() -> None:
     rows = np.arange(8, dtype=np.float32).reshape(2, 2, 2, 1)
 
-    padded = pad_batch({"image": rows}, contract(), rows=4)["image"]
+    padded = pad_batch({"image": rows}, contract(), Padding(4, has_few_lengths=True))["image"]
 
     assert padded.shape == (4, 2, 2, 1)
     assert (padded[2:] == rows[1]).all()
-    assert pad_batch({"image": rows}, contract(), rows=2)["image"] is rows
+    assert pad_batch({"image": rows}, contract(), Padding(2, has_few_lengths=True))["image"] is rows
 
 
 @pytest.mark.parametrize(("tokens", "padded"), [(3, 16), (16, 16), (17, 32), (40, 50)])
@@ -91,9 +91,10 @@ def test_texts_are_padded_to_few_lengths(tokens: int, padded: int) -> None:
     )
     ones = np.ones((1, tokens), np.int32)
 
-    batch = pad_batch({"ids": ones, "mask": ones}, declared, rows=2)
+    batch = pad_batch({"ids": ones, "mask": ones}, declared, Padding(2, has_few_lengths=True))
 
     assert batch["ids"].shape == batch["mask"].shape == (2, padded)
     assert (batch["ids"][:, tokens:] == 9).all()
     assert (batch["mask"][:, tokens:] == 0).all()
+    assert pad_batch({"ids": ones}, declared, Padding(1, has_few_lengths=False))["ids"] is ones
     assert largest_batch(declared, 3)["ids"].shape == (3, 50)

@@ -281,6 +281,21 @@ def test_batches_of_a_resumed_shard_are_those_of_the_first_attempt() -> None:
     assert 3 not in seen
 
 
+@pytest.mark.parametrize(("is_compiled", "last"), [(False, 2), (True, 5)])
+def test_bad_items_leave_a_batchs_shape_and_only_the_last_batch_may_have_another(is_compiled: bool, last: int) -> None:
+    world = planned()  # 12 items, of which number 5 is bad
+    seen: list[int] = []
+
+    def note(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        seen.append(len(inputs["image"]))
+        return tell_shade(inputs)
+
+    world.loader.answer = note
+    run(world.shards(batch_size=5, is_compiled=is_compiled))
+
+    assert seen[-3:] == [5, 5, last]
+
+
 def test_the_size_of_batches_is_asked_for_once_and_up_to_the_shards_items() -> None:
     world = planned()
     asked: list[int] = []

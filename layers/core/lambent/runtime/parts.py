@@ -113,6 +113,7 @@ def shards(
     *,
     batch_size: int,
     limits: PreparingLimits,
+    is_compiled: bool = False,
     find_size: Callable[[ServedModel, int], int] | None = None,
 ) -> ShardService:
     """Return the service that runs shards."""
@@ -126,6 +127,7 @@ def shards(
         clock=CLOCK,
         batch_size=batch_size,
         find_size=find_size,
+        is_compiled=is_compiled,
         limits=limits,
         rule=CheckpointRule(items=settings.checkpoint_items),
     )

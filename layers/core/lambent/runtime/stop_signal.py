@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import sleep
 
 # AWS Batch sends SIGKILL 30 s after SIGTERM, AWS Fargate after as little as 2; a promise is 5.
-GRACE_S = 4.0
+GRACE_S = 3.0
 
 
 class StopSignal:

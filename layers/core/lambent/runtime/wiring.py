@@ -284,6 +284,7 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
         models,
         batch_size=settings.worker_batch_size,
         find_size=BatchSizeFinder(free_memory_bytes).find,
+        is_compiled=True,
         limits=PreparingLimits(threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors()),
     )
 

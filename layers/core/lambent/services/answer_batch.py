@@ -11,6 +11,7 @@ from lambent.contracts.jobs import ShardItem
 from lambent.contracts.lines import error_line
 from lambent.contracts.media import Prediction
 from lambent.contracts.tensor import Array
+from lambent.domain.preprocessing.padding import Padding
 from lambent.errors import LambentError, MemoryExhausted
 from lambent.services.load_model import ServedModel
 from lambent.services.predict import Timings, predict_items
@@ -19,12 +20,12 @@ from lambent.services.prepare_items import ReadyItem
 _TOP_K = 5
 
 
-def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], *, rows: int) -> list[dict[str, Any]]:
+def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], padding: Padding) -> list[dict[str, Any]]:
     """Return one line an item, in their order.
 
     Parameters
     ----------
-    rows   how many rows the model gets whatever the batch has lost to bad items, see `pad_batch`
+    padding   what the model gets whatever the batch has lost to bad items
 
     Raises
     ------
@@ -32,7 +33,7 @@ def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], *, rows: int) -
     Unavailable       and any other error that is not an item's own
     """
     prepared = [ready.arrays for ready in batch if ready.arrays is not None]
-    answers = iter(_answer_each(model, prepared, rows))
+    answers = iter(_answer_each(model, prepared, padding))
     return [
         error_line(ready.item, ready.error.to_dict())
         if ready.error is not None
@@ -41,20 +42,22 @@ def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], *, rows: int) -
     ]
 
 
-def _answer_each(model: ServedModel, prepared: list[dict[str, Array]], rows: int) -> list[Prediction | LambentError]:
+def _answer_each(
+    model: ServedModel, prepared: list[dict[str, Array]], padding: Padding
+) -> list[Prediction | LambentError]:
     """Return each item's prediction, or the permanent error that it alone meets; raises all others."""
     if not prepared:
         return []
     try:
-        return [*predict_items(model, prepared, Timings(), top_k=_TOP_K, padded_rows=rows)]
+        return [*predict_items(model, prepared, Timings(), top_k=_TOP_K, padding=padding)]
     except LambentError as error:
-        if not error.is_final or (isinstance(error, MemoryExhausted) and rows > 1):
+        if not error.is_final or (isinstance(error, MemoryExhausted) and padding.rows > 1):
             raise
         if len(prepared) == 1:
             return [error]
     # A batch fails as a whole, by an item that the model itself cannot take: half by half, it is found.
     middle = len(prepared) // 2
-    return _answer_each(model, prepared[:middle], rows) + _answer_each(model, prepared[middle:], rows)
+    return _answer_each(model, prepared[:middle], padding) + _answer_each(model, prepared[middle:], padding)
 
 
 def _line(item: ShardItem, model: ServedModel, answer: Prediction | LambentError) -> dict[str, Any]:

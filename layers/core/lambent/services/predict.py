@@ -11,7 +11,7 @@ from lambent.contracts.model import ModelContract, RawOutputs, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
-from lambent.domain.preprocessing.padding import pad_batch
+from lambent.domain.preprocessing.padding import Padding, pad_batch
 from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
 
@@ -149,7 +149,7 @@ def predict_items(
     timings: Timings,
     *,
     top_k: int,
-    padded_rows: int | None = None,
+    padding: Padding | None = None,
 ) -> list[Prediction]:
     """Run prepared items as one batch and postprocess each row.
 
@@ -157,8 +157,8 @@ def predict_items(
     ----------
     prepared      what the model's preprocessor made of each item, at least one
     top_k         how many labels to answer an item; a regression has one number
-    padded_rows   how many rows the model gets, see `pad_batch`; then the contract's limit, which is for requests, does
-                  not apply. None: as many as there are items
+    padding       what the model gets, see `pad_batch`; then the contract's limit, which is for requests, does not
+                  apply. None: as many rows as there are items
 
     Returns
     -------
@@ -175,10 +175,10 @@ def predict_items(
     if isinstance(contract.postprocessing, RawOutputs):
         raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
     inputs = model.preprocessor.collate(prepared)
-    if padded_rows is None:
+    if padding is None:
         outputs = run_tensors(model, inputs, timings)
     else:
-        padded = model.interpreter.run(pad_batch(inputs, contract, rows=padded_rows))
+        padded = model.interpreter.run(pad_batch(inputs, contract, padding))
         outputs = {name: array[: len(prepared)] for name, array in padded.items()}
     with timings.step("postprocess"):
         return postprocess(outputs, contract, top_k=top_k)

@@ -33,6 +33,7 @@ class ShardService:
     ----------
     batch_size   most items in a batch
     find_size    returns the best size up to the one it is given; None takes ``batch_size`` itself
+    is_compiled  whether the interpreter is compiled anew for every shape, so that all batches should have one
     limits       what fetching and decoding may take of the host
     rule         when a checkpoint is due
     on_event     called with the name of each step that changes the store: before_checkpoint, after_checkpoint,
@@ -48,6 +49,7 @@ class ShardService:
         clock: Clock,
         batch_size: int,
         find_size: Callable[[ServedModel, int], int] | None = None,
+        is_compiled: bool = False,
         limits: PreparingLimits = _LIMITS,
         rule: CheckpointRule = _RULE,
         on_event: Callable[[str], None] = lambda _: None,
@@ -58,6 +60,7 @@ class ShardService:
         self._clock = clock
         self._batch_size = batch_size
         self._find_size = find_size
+        self._is_compiled = is_compiled
         self._limits = limits
         self._rule = rule
         self._on_event = on_event
@@ -154,6 +157,7 @@ class ShardService:
                 limits=self._limits,
                 rule=self._rule,
                 watch=watch,
+                is_compiled=self._is_compiled,
             )
             attempt.run(model, lambda: self._best_size(model, plan.items_of(shard)))
             written = self._write(part, lines)

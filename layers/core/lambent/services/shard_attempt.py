@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from lambent.contracts.jobs import Plan, ShardItem
+from lambent.domain.preprocessing.padding import Padding
 from lambent.errors import Interrupted, MemoryExhausted
 from lambent.ports import Clock, ObjectStore
 from lambent.services.answer_batch import answer_batch
@@ -57,6 +58,7 @@ class ShardAttempt:
         limits: PreparingLimits,
         rule: CheckpointRule,
         watch: AttemptWatch,
+        is_compiled: bool,
     ) -> None:
         self._data = data
         self._clock = clock
@@ -66,6 +68,7 @@ class ShardAttempt:
         self._limits = limits
         self._rule = rule
         self._watch = watch
+        self._is_compiled = is_compiled
         self._is_done = bytearray(plan.items_of(shard))
         self._saved_at_s = clock.epoch_s()
         self.checkpoints = Checkpoints(data, plan, shard)
@@ -120,12 +123,16 @@ class ShardAttempt:
             line, sizes = len(self._lines), self.checkpoints.sizes
             now = batch[: sizes.items(line)]
             try:
-                self._lines.add(answer_batch(model, now, rows=sizes.rows(line)))
+                self._lines.add(answer_batch(model, now, self._padding(sizes.rows(line), len(now))))
             except MemoryExhausted:
                 self.checkpoints.halve(line)
                 continue
             self.checkpoints.note([ready.position for ready in now])
             batch = batch[len(now) :]
+
+    def _padding(self, rows: int, items: int) -> Padding:
+        # Bad items never change a batch's shape; that the last batch is smaller does, where another shape costs little.
+        return Padding(rows if self._is_compiled else items, has_few_lengths=self._is_compiled)
 
     def _pause(self) -> None:
         """Between two batches: stop if told so, save what is due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,20 +13,28 @@ from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 _FEWEST_TOKENS = 16
 
 
-def pad_batch(inputs: Mapping[str, Array], contract: ModelContract, *, rows: int) -> dict[str, Array]:
-    """Return a batch of exactly ``rows`` rows, the last one repeated.
+@dataclass(frozen=True)
+class Padding:
+    """To how many rows a batch is padded, and whether its texts are padded to few different lengths too."""
 
-    Texts get more padding: to 16, 32, 64 tokens and so on, at most the contract's ``max_tokens``. What there was is not
-    changed; a batch that fits already is not copied.
+    rows: int
+    has_few_lengths: bool
+
+
+def pad_batch(inputs: Mapping[str, Array], contract: ModelContract, padding: Padding) -> dict[str, Array]:
+    """Return a batch of exactly ``padding.rows`` rows, the last one repeated.
+
+    Few lengths are 16, 32, 64 tokens and so on, at most the contract's ``max_tokens``. What there was is not changed; a
+    batch that fits already is not copied.
 
     Parameters
     ----------
-    inputs   what a preprocessor collated, at least one row and at most ``rows``
+    inputs   what a preprocessor collated, at least one row and at most ``padding.rows``
     """
     spec = contract.preprocessing
-    if isinstance(spec, TextPreprocessing):
+    if padding.has_few_lengths and isinstance(spec, TextPreprocessing):
         inputs = {name: _pad_tokens(array, spec, is_ids=name == spec.ids_input) for name, array in inputs.items()}
-    return {name: _pad_rows(array, rows) for name, array in inputs.items()}
+    return {name: _pad_rows(array, padding.rows) for name, array in inputs.items()}
 
 
 def largest_batch(contract: ModelContract, rows: int) -> dict[str, Array]:
