@@ -35,6 +35,7 @@ JOB: dict[str, Any] = {
     "model": "digits",
     "version": "3",
     "lane": "cpu",
+    "output": {"format": "jsonl", "compression": "none", "order": "item"},
     "priority": 5,
     "deadline": None,
     "parent": None,
@@ -421,6 +422,13 @@ def test_parquet_results_tell_how_they_are_saved(at_door) -> None:
 
     assert (code, told) == (20, "")
     assert "lambent jobs results nightly-1 --parts FOLDER" in error
+
+
+def test_what_is_proposed_after_a_parquet_job_works(at_door) -> None:
+    output = {"format": "parquet", "compression": "none", "order": "item"}
+    at_door(FakeDoor(get_job=[{**ENDED, "state": "SUCCEEDED", "failed": 0, "output": output}]))
+
+    assert "Next: lambent jobs results nightly-1 --parts nightly-1" in run("watch", "nightly-1")[1]
 
 
 def test_ctrl_c_ends_the_watching_with_130(at_door, monkeypatch: pytest.MonkeyPatch) -> None:

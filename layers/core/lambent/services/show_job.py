@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lambent.contracts.batch_request import is_job_id
+from lambent.contracts.batch_request import BatchRequest, OutputOptions, is_job_id
 from lambent.contracts.job_views import JobView, ShardCounts, ShardView, WaitingView
 from lambent.contracts.notifications import NotificationView, WebhookView
 from lambent.contracts.quotes import Estimate, Receipt
@@ -38,6 +38,14 @@ class ShowJobService:
         return view(job, pace=pace_of(job, now_s=now_s), waiting=self._why.why(job), now_s=now_s)
 
 
+def output_of(job: Job) -> OutputOptions | None:
+    """Return how a batch's results are written; None for a call."""
+    if job.kind is JobKind.CALL:
+        return None
+    # Our own record: no need to check its JSON again.
+    return msgspec.json.decode(job.request, type=BatchRequest).output_options
+
+
 def find_job(jobs: JobStore, tenant: str, job_id: str) -> Job:
     """Return a job that a caller names; raises JobNotFound, for another tenant's id exactly as for an unknown one."""
     # What cannot be an id is not looked up: the table refuses keys beyond its own limits as a fault of the service.
@@ -57,6 +65,7 @@ def view(job: Job, *, pace: Pace | None = None, waiting: Waiting | None = None, 
         model=job.model,
         version=str(job.version) if job.version is not None else None,
         lane=job.lane,
+        output=output_of(job),
         priority=job.priority,
         deadline=to_timestamp(job.deadline_s) if job.deadline_s is not None else None,
         parent=job.parent,
