@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from job_steps import job, ready, run_cpu, shower
 
@@ -225,7 +226,6 @@ def test_parquet_results_come_as_addresses_only() -> None:
     world = ready()
     world.dispatch(lane="cpu")
     wanted = request(output=OutputOptions(format="parquet"))
-    import msgspec
 
     progress(world, request=msgspec.json.encode(wanted).decode())
 

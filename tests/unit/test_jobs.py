@@ -10,7 +10,8 @@ import pytest
 from job_steps import JOB, job, ready, run_cpu, shower, submitter
 
 from builders import TENANT, picture, request
-from lambent.contracts.batch_request import BatchInput, BatchSubmission
+from lambent.contracts.batch_request import BatchInput, BatchRequest, BatchSubmission
+from lambent.contracts.decoding import decode_json
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage
 from lambent.domain.idempotency import job_id_of
@@ -417,3 +418,13 @@ def test_a_manifest_elsewhere_is_refused_at_the_door_by_the_rule_that_it_breaks(
     assert refusal.value.field == "input.manifest_uri"
     assert "fake-bucket" not in refusal.value.detail
     assert world.jobs.jobs == {}
+
+
+@pytest.mark.parametrize("deadline", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.5-12:00"])
+def test_a_deadline_that_no_timestamp_can_tell_is_refused(deadline: str) -> None:
+    body = msgspec.json.encode({**msgspec.to_builtins(request()), "deadline": deadline})
+
+    with pytest.raises(RequestInvalid) as refusal:
+        decode_json(body, BatchRequest, what="batch request")
+
+    assert refusal.value.field == "deadline"

@@ -61,6 +61,7 @@ def environment(**changes: Any) -> tuple[ComputeEnvironment]:
     ("changes", "code", "words"),
     [
         ({}, "host_starting", "next in the GPU lane; a host for it starts, which takes minutes"),
+        ({"status": "RUNNING"}, "starting", "load the model"),
         ({"status": "STARTING"}, "container_starting", "pulls the worker's image"),
         ({"jobs_ahead": 1}, "behind_jobs", "1 job ahead of it"),
         ({"jobs_ahead": 200, "is_at_least": True}, "behind_jobs", "at least 200 jobs ahead of it"),
@@ -287,6 +288,17 @@ def test_an_array_tells_by_a_child_that_waits_and_older_jobs_are_counted(batch) 
     )  # fmt: skip
     assert (found.jobs_ahead, found.is_at_least, found.blocked_by) == (2, False, None)
     assert [(each.desired_vcpus, each.max_vcpus) for each in found.environments] == [(4, 64), (4, 64)]
+
+
+def test_an_array_of_which_children_run_is_not_told_by_those_that_wait(batch) -> None:
+    watch, stubber = batch
+    array = {"arrayProperties": {"size": 3, "statusSummary": {"RUNNABLE": 2, "RUNNING": 1}}}
+    stubber.add_response("describe_jobs", {"jobs": [detail("me", "PENDING", 50, **array)]})
+    for _ in range(2):
+        stubber.add_response("list_jobs", summaries())
+    add_lane(stubber)
+
+    assert in_gpu_lane(watch.condition("me", block=None)).code == "starting"
 
 
 @pytest.mark.parametrize(("status", "blocked_by"), [("RUNNABLE", "told then"), ("FAILED", None)])

@@ -35,6 +35,7 @@ JOB: dict[str, Any] = {
     "model": "digits",
     "version": "3",
     "lane": "cpu",
+    "output": {"format": "jsonl", "compression": "none", "order": "item"},
     "priority": 5,
     "deadline": None,
     "parent": None,
@@ -254,6 +255,16 @@ def test_watching_outlives_short_failures_and_gives_up_after_ten() -> None:
     assert len(lost.asked) == 10
 
 
+def test_a_job_of_ten_thousand_shards_is_looked_at_less_often() -> None:
+    large = {**JOB, "shard_counts": {"waiting": 9_000, "running": 10, "finished": 990}}
+    door = FakeDoor(get_job=[large, ENDED])
+    pauses: list[float] = []
+
+    list(job_until_its_end(door.client(), "x", every_s=1.0, pause=pauses.append))
+
+    assert pauses == [10.0]
+
+
 def test_results_of_a_running_job_are_followed_only_if_asked_for() -> None:
     def door() -> FakeDoor:
         def lines(body: bytes, cursor: str | None) -> httpx.Response:
@@ -402,6 +413,22 @@ def test_parts_are_saved_as_they_are_stored_and_a_damaged_one_is_not(at_door, tm
     assert (first[0], left) == (96, [])
     assert "came damaged" in first[2]
     assert (second[0], (tmp_path / "p/part-00000.parquet").read_bytes()) == (0, body)
+
+
+def test_parquet_results_tell_how_they_are_saved(at_door) -> None:
+    at_door(FakeDoor(get_results=[refusal(406, "not_acceptable")]))
+
+    code, told, error = run("results", "nightly-1")
+
+    assert (code, told) == (20, "")
+    assert "lambent jobs results nightly-1 --parts FOLDER" in error
+
+
+def test_what_is_proposed_after_a_parquet_job_works(at_door) -> None:
+    output = {"format": "parquet", "compression": "none", "order": "item"}
+    at_door(FakeDoor(get_job=[{**ENDED, "state": "SUCCEEDED", "failed": 0, "output": output}]))
+
+    assert "Next: lambent jobs results nightly-1 --parts nightly-1" in run("watch", "nightly-1")[1]
 
 
 def test_ctrl_c_ends_the_watching_with_130(at_door, monkeypatch: pytest.MonkeyPatch) -> None:

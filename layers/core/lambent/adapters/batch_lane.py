@@ -58,8 +58,10 @@ class BatchLane:
         return {job["jobId"]: job for job in found}
 
     def _waiting_child(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Return an array's first child that waits or starts, with what AWS says of it; a job that is none, itself."""
+        """Return what says most of an array: that some run, else the first that starts or waits, else itself."""
         counts = job.get("arrayProperties", {}).get("statusSummary") or {}
+        if counts.get("RUNNING"):
+            return {**job, "status": "RUNNING"}
         for status in ("STARTING", "RUNNABLE"):
             if counts.get(status):
                 page = self._client.list_jobs(arrayJobId=job["jobId"], jobStatus=status, maxResults=1)

@@ -7,7 +7,7 @@ somebody sets them, so that the digest of an older request stays what it was.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -119,9 +119,12 @@ class _Batch(_Contract, frozen=True, kw_only=True):
     notification: JobNotification | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Refuse a request that names both a version and a label."""
+        """Refuse a request that names both a version and a label, or a deadline at the end of all time."""
         if self.label is not None and self.version is not None:
             raise RequestInvalid("Name a version or a label, not both.", field="version")
+        # A year more or less, by its zone or by rounding, would be one that no timestamp can tell.
+        if not isinstance(self.deadline, UnsetType) and self.deadline.year in (MINYEAR, MAXYEAR):
+            raise RequestInvalid("A deadline of this year cannot be meant.", field="deadline", got=self.deadline.year)
 
     @property
     def output_options(self) -> OutputOptions:

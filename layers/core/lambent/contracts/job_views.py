@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.notifications import NotificationView
 from lambent.contracts.quotes import Estimate, Receipt
 
@@ -47,12 +48,12 @@ class WaitingView(_View, frozen=True, kw_only=True):
 class JobView(_View, frozen=True, kw_only=True):
     """GET /jobs/{id}.
 
-    ``shards`` holds at most 100 of those that have begun, unfinished ones first; ``shard_counts`` counts all of them.
-    ``rate`` is in items a second over the running shards, ``eta_s`` in seconds from now, both null where nothing runs.
-    ``waiting`` says why a job that has not ended does not run. ``parent`` is the job of which this one repeats what
-    failed. ``result`` is where the answer of a call is, once there is one. ``notification`` tells how the delivery of
-    the webhook stands that the request asks for; null before its first attempt. ``estimate`` and ``receipt`` are a
-    batch's, once it is planned and once it has ended.
+    ``output`` is how a batch's results are written, null for a call. ``shards`` holds at most 100 of those that have
+    begun, unfinished ones first; ``shard_counts`` counts all of them. ``rate`` is in items a second over the running
+    shards, ``eta_s`` in seconds from now, both null where nothing runs. ``waiting`` says why a job that has not ended
+    does not run. ``parent`` is the job of which this one repeats what failed. ``result`` is where the answer of a call
+    is, once there is one. ``notification`` tells how the delivery of the webhook stands that the request asks for; null
+    before its first attempt.
     """
 
     id: str
@@ -61,6 +62,7 @@ class JobView(_View, frozen=True, kw_only=True):
     model: str
     version: str | None
     lane: str | None
+    output: OutputOptions | None
     priority: int
     deadline: str | None
     parent: str | None

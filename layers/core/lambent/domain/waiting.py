@@ -182,6 +182,10 @@ def in_gpu_lane(condition: LaneCondition | None) -> Waiting:
             f"The worker's image cannot be pulled: push it, and name it in WorkerImageUri. AWS says: "
             f"{scrubbed(reason)}",
         )
+    if condition.status == "RUNNING":
+        return Waiting(
+            WaitCode.STARTING, "Workers run in the GPU lane and load the model; their first items are on their way."
+        )
     if condition.status == "STARTING":
         return Waiting(WaitCode.CONTAINER_STARTING, "A host is there and pulls the worker's image.")
     return _lane_trouble(condition) or _blocked(condition) or _turn(condition)

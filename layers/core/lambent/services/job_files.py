@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-import msgspec
-
-from lambent.contracts.batch_request import BatchRequest, OutputOptions
+from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.parts import part_content_type, part_file
 from lambent.domain.job import Job, JobKind, ShardProgress
 from lambent.domain.names import errors_file, job_key
 from lambent.errors import ResultNotFound
 from lambent.ports import JobStore, ObjectStore
-from lambent.services.show_job import find_job
+from lambent.services.show_job import find_job, output_of
 
 _SHARD = re.compile(r"-(\d{5})\.")
 
@@ -32,8 +30,7 @@ class JobFiles:
     @cached_property
     def output(self) -> OutputOptions:
         """How the results are written."""
-        # Our own record: no need to check its JSON again.
-        return msgspec.json.decode(self.job.request, type=BatchRequest).output_options
+        return output_of(self.job) or OutputOptions()
 
     @property
     def is_gzip(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lambent.contracts.batch_request import is_job_id
+from lambent.contracts.batch_request import BatchRequest, OutputOptions, is_job_id
 from lambent.contracts.job_views import JobView, ShardCounts, ShardView, WaitingView
 from lambent.contracts.notifications import NotificationView, WebhookView
 from lambent.contracts.quotes import Estimate, Receipt
@@ -31,11 +31,19 @@ class ShowJobService:
     def show(self, tenant: str, job_id: str) -> JobView:
         """Return a job; another tenant's id answers exactly as an unknown one: JobNotFound.
 
-        One row a shard is read, in pages of 1 MB: about 2 MB of a job of 10,000 shards.
+        One row of 230 bytes a shard is read: of a job of 10,000 shards three pages, and half a second of work on them.
         """
         job = find_job(self._jobs, tenant, job_id)
         now_s = self._clock.epoch_s()
         return view(job, pace=pace_of(job, now_s=now_s), waiting=self._why.why(job), now_s=now_s)
+
+
+def output_of(job: Job) -> OutputOptions | None:
+    """Return how a batch's results are written; None for a call."""
+    if job.kind is JobKind.CALL:
+        return None
+    # Our own record: no need to check its JSON again.
+    return msgspec.json.decode(job.request, type=BatchRequest).output_options
 
 
 def find_job(jobs: JobStore, tenant: str, job_id: str) -> Job:
@@ -57,6 +65,7 @@ def view(job: Job, *, pace: Pace | None = None, waiting: Waiting | None = None, 
         model=job.model,
         version=str(job.version) if job.version is not None else None,
         lane=job.lane,
+        output=output_of(job),
         priority=job.priority,
         deadline=to_timestamp(job.deadline_s) if job.deadline_s is not None else None,
         parent=job.parent,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.failures import REFUSED, ending_on_failure, say_failure
 from lambent_toolkit.cli.jobs_watch import STATE_DIR, JobId, State
 from lambent_toolkit.cli.screen import screen, typed
 
@@ -92,13 +92,18 @@ def results(
         if parts is not None:
             _save_parts(client, job_id, parts)
             return
+        from lambent.errors import NotAcceptable
         from lambent_toolkit.jobs.results import result_lines
 
         lines = result_lines(client, job_id, is_followed=follow)
-        if out is None or str(out) == "-":
-            _print_lines(lines)
-        else:
-            _save_lines(lines, out)
+        try:
+            _print_lines(lines) if out is None or str(out) == "-" else _save_lines(lines, out)
+        except NotAcceptable as exc:
+            say_failure(
+                "The results of this job are Parquet files: "
+                f"`lambent jobs results {job_id} --parts FOLDER` saves them. ({exc.code})"
+            )
+            raise typer.Exit(REFUSED) from exc
 
 
 def errors(

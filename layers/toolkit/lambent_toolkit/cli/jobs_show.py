@@ -189,7 +189,8 @@ def _took_s(job: Job) -> float:
 def _next(job: Job) -> list[str]:
     if job["kind"] != "batch":
         return []
-    commands = [f"lambent jobs results {job['id']} -o {job['id']}.jsonl"] if job["done"] else []
+    where = f"--parts {job['id']}" if job["output"]["format"] == "parquet" else f"-o {job['id']}.jsonl"
+    commands = [f"lambent jobs results {job['id']} {where}"] if job["done"] else []
     if job["failed"] > 1:
         commands.append(f"lambent jobs errors {job['id']}")
     return [*commands, f"lambent jobs retry {job['id']}"] if job["state"] != "SUCCEEDED" else commands

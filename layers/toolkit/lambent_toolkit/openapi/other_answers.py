@@ -15,6 +15,7 @@ CALL_JOB = {
     "model": samples.MODEL,
     "version": "1",
     "lane": "cpu",
+    "output": None,
     "priority": 5,
     "deadline": None,
     "parent": None,
@@ -33,7 +34,15 @@ CALL_JOB = {
     "error": None,
     "result": None,
 }
-BATCH_JOB = {**CALL_JOB, "id": "docs-1", "kind": "batch", "version": None, "lane": None, "total": None}
+BATCH_JOB = {
+    **CALL_JOB,
+    "id": "docs-1",
+    "kind": "batch",
+    "version": None,
+    "lane": None,
+    "total": None,
+    "output": {"format": "jsonl", "compression": "none", "order": "item"},
+}
 _REFERENCE = {
     "code": "answer_stored",
     "url": "https://data-bucket.s3.amazonaws.com/answers/default/…?X-Amz-Signature=…",
