@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
+from rich.markup import escape
+
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage
@@ -28,7 +30,9 @@ def predict_batch(stage: Stage) -> None:
     start = perf_counter()
     manifest_uri = upload_items(stage, pictures)
     uploaded_s = perf_counter() - start
-    send_request(stage, batch_request(_JOB_ID, manifest_uri, lane="gpu"))
+    request = batch_request(_JOB_ID, manifest_uri, lane="gpu")
+    _quote(stage, request)
+    send_request(stage, request)
     stage.say(f"{ITEMS} PNG files and their manifest put in {uploaded_s:.1f} s, one message sent to the batch queue")
     sent = perf_counter()
     job = watch_job(stage, _JOB_ID)
@@ -37,6 +41,14 @@ def predict_batch(stage: Stage) -> None:
     _show(stage, job, took_s)
     _check(stage, job, answers, pictures)
     stage.figures[f"{ITEMS} images, GPU lane"] = f"{took_s:.1f} s"
+
+
+def _quote(stage: Stage, request: str) -> None:
+    answer = stage.http.post("/jobs?dry_run=true", content=request, headers={"content-type": "application/json"})
+    quote: dict[str, Any] = answer.json()
+    if not answer.is_success:
+        raise DemoFailed(f"the quote answered {answer.status_code}: {answer.text}")
+    stage.say(f"quote, nothing is run yet: [dim]{escape(quote['why'])}[/]")
 
 
 def batch_request(job_id: str, manifest_uri: str, *, lane: str) -> str:
@@ -61,11 +73,11 @@ def send_request(stage: Stage, body: str) -> None:
     )
 
 
-def watch_job(stage: Stage, job_id: str, *, limit_s: float = _LIMIT_S) -> dict[str, Any]:
+def watch_job(stage: Stage, job_id: str, *, total: int = ITEMS, limit_s: float = _LIMIT_S) -> dict[str, Any]:
     """Show a job's record until it ends, and return it; raises DemoFailed after ``limit_s``."""
     deadline_s = monotonic() + limit_s
     with ConsoleWatcher(stage.console) as watcher:
-        watcher.begin(f"job {job_id}", total=ITEMS)
+        watcher.begin(f"job {job_id}", total=total)
         while monotonic() < deadline_s:
             answer = stage.http.get(f"/jobs/{job_id}")
             if answer.is_success:

@@ -1,4 +1,4 @@
-"""Step 11: the model card of what is live, from the folder where it was measured to the door."""
+"""Step 12: the model card of what is live, from the folder where it was measured to the door."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = ("What it is", "Figures", "Data", "Quantization")
 
 
 def show_card(stage: Stage) -> None:
-    """Step 11: the card that `lambent evaluate` wrote, as GET /models/NAME gives it to whoever asks."""
+    """Step 12: the card that `lambent evaluate` wrote, as GET /models/NAME gives it to whoever asks."""
     answer = stage.http.get(f"/models/{MODEL}", headers={"Accept": "text/markdown"})
     parts = re.split(r"^## ", answer.text, flags=re.MULTILINE)[1:]
     shown = [part for part in parts if part.startswith(_SHOWN)]

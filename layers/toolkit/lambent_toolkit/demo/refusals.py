@@ -1,4 +1,4 @@
-"""Step 8: one bad input at each door, and the coded answer it gets."""
+"""Step 9: one bad input at each door, and the coded answer it gets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT_S = 60
 
 
 def refuse(stage: Stage) -> None:
-    """Step 8: every door says what was wrong, with a code."""
+    """Step 9: every door says what was wrong, with a code."""
     table = plain_table("door", "bad input", "answer", "code")
     found = [_http(stage, table), _upload(stage, table), _queue(stage, table), _foreign(stage, table)]
     stage.show(table)

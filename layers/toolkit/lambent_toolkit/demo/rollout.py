@@ -1,4 +1,4 @@
-"""Steps 9 and 10: a second version, compared with the first; a canary that some requests get, promote and rollback."""
+"""Steps 10 and 11: a second version, compared with the first; a canary that some requests get, promote and rollback."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _REACHES_ALL_S = 5
 
 
 def make_second(stage: Stage) -> None:
-    """Step 9: half the filters, measured as the first was, and compared with it on the same digits."""
+    """Step 10: half the filters, measured as the first was, and compared with it on the same digits."""
     folder = _smaller_folder(stage)
     with ConsoleWatcher(stage.console) as watcher:
         bench = Workbench(folder, watcher=watcher)
@@ -68,7 +68,7 @@ def make_second(stage: Stage) -> None:
 
 
 def roll_out(stage: Stage) -> None:
-    """Step 10: some live requests try the second version; then all; then the first one is back."""
+    """Step 11: some live requests try the second version; then all; then the first one is back."""
     first = _live(stage)
     second = ModelRef(MODEL, first.version + 1)
     mover = _mover(stage, why="half the filters, half the size")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lambent.errors import LambentError
 from lambent_toolkit.cli.tables import plain_table
-from lambent_toolkit.demo import batch, card, doors, making, refusals, rollout
+from lambent_toolkit.demo import archive, batch, card, doors, making, refusals, rollout
 from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.errors import ModelkitError
 from lambent_toolkit.sandbox import SandboxError
@@ -45,6 +45,7 @@ STEPS = (
     Step("HTTP", "Door 1, HTTP: a picture, and an Open Inference Protocol tensor", doors.predict_over_http),
     Step("upload", "Door 2, S3: put a file, find its result", doors.predict_uploads),
     Step("queue", f"Door 3, SQS: {batch.ITEMS} images as an AWS Batch array job", batch.predict_batch),
+    Step("archive", "Door 2 again: a zip of pictures is a batch; two of them are none", archive.predict_archive),
     Step("refusals", "One bad input at each door", refusals.refuse),
     Step("second", "A second version with half the filters: is it as good?", rollout.make_second),
     Step("rollout", "A canary at 20 %, promote, rollback", rollout.roll_out),
