@@ -14,8 +14,9 @@ from lambent_toolkit.modelkit.named_models import NamedVersion
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
 from lambent_toolkit.modelkit.splitting import PARTS
 from lambent_toolkit.remote.bundle import HERE, Contents, Order, VersionOrder, unpack
-from lambent_toolkit.remote.contents import evaluation_order, tools, training_order, version_order
+from lambent_toolkit.remote.contents import evaluation_order, training_order, version_order
 from lambent_toolkit.remote.job import ordered_recipe
+from lambent_toolkit.remote.tools import tools
 from made_data import add, colours, write_digits, write_lines
 
 STORE = Path(".lambent/data")

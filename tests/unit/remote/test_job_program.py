@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from lambent_toolkit.modelkit.errors import SourceUnavailable
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
 from lambent_toolkit.remote import job as program
 from lambent_toolkit.remote.bundle import Contents, Order
-from lambent_toolkit.remote.contents import tools, training_order
+from lambent_toolkit.remote.contents import training_order
 from lambent_toolkit.remote.job import EXIT_AGAIN, EXIT_DONE, EXIT_FAILED, EXIT_FAULT, Job, main
 from lambent_toolkit.remote.records import Outcome, ResultFile, RunKeys, decode, encode
+from lambent_toolkit.remote.tools import tools
 
 KEYS = RunKeys("default", "20261127-101500-3f9a2c")
 # Sound where it is sent from, and broken where it runs: only there it is asked for a contract.
@@ -84,6 +86,24 @@ def test_image_with_other_packages_is_told_before_anything_runs(send) -> None:
     assert found is not None
     assert found.exit_code == 117
     assert f"The worker's image has keras {tools()['keras']}, not 2.0.0: build it" in found.message
+
+
+def test_image_without_tensorflow_says_so_and_imports_nothing_of_it(send, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = send(of_wine())
+    found_here = importlib.metadata.version
+
+    def version(package: str) -> str:
+        if package == "tensorflow":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return found_here(package)
+
+    monkeypatch.setattr("lambent_toolkit.remote.tools.version", version)
+
+    assert job.run() == EXIT_FAILED
+
+    found = outcome(job)
+    assert found is not None
+    assert f"has tensorflow none, not {found_here('tensorflow')}: build it" in found.message
 
 
 def replace_tools(order: Order, **others: str) -> Order:

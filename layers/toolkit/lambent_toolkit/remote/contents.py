@@ -6,12 +6,10 @@ Files keep their places below the working directory, so that a recipe finds them
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-import lambent
 from lambent_toolkit.modelkit.data_source import find_data
 from lambent_toolkit.modelkit.datasets.data_set import DataSet, noting_opened
 from lambent_toolkit.modelkit.datasets.manifest import ITEMS_FILE, MANIFEST_FILE, RECORD_FILE
@@ -23,16 +21,11 @@ from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.training import CHECKPOINTS_FOLDER, LOGS_FOLDER
 from lambent_toolkit.modelkit.training_record import read_training_record, recorded_recipe
 from lambent_toolkit.remote.bundle import Contents, Order, RecipeOrder, VersionOrder
+from lambent_toolkit.remote.tools import tools
 
 ITEMS_DIR = Path(".lambent/items")
 MODEL_DIR = "model"
-_TOOLS = ("tensorflow", "keras", "numpy")
 _OF_TRAINING = (CHECKPOINTS_FOLDER, LOGS_FOLDER)
-
-
-def tools() -> dict[str, str]:
-    """Return the versions that a job has to share with the machine that sent it."""
-    return {"lambent": lambent.__version__} | {tool: version(tool) for tool in _TOOLS}
 
 
 def training_order(recipe: Recipe, contents: Contents, *, near: Sequence[str] = ()) -> Order:

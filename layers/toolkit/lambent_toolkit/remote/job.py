@@ -35,6 +35,7 @@ from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
 from lambent_toolkit.remote.bundle import HERE, MAX_BUNDLE_BYTES, Order, RecipeOrder, VersionOrder, unpack
 from lambent_toolkit.remote.log_watcher import LogWatcher
 from lambent_toolkit.remote.records import TASKS, Outcome, ResultFile, RunKeys, decode, encode
+from lambent_toolkit.remote.tools import tools
 
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.recipe import Recipe
@@ -174,14 +175,12 @@ def _again(message: str) -> int:
 
 def check_tools(asked: Mapping[str, str]) -> None:
     """Raise ImageOutdated unless this process has the packages of the machine that sent the job."""
-    from lambent_toolkit.remote.contents import tools
-
     here = tools()
     others = [f"{name} {here.get(name)}, not {wanted}" for name, wanted in asked.items() if here.get(name) != wanted]
     if others:
         raise ImageOutdated(
-            f"The worker's image has {'; '.join(others)}: build it of the sources that `lambent` runs from, push it "
-            "and deploy with its WorkerImageUri."
+            f"The worker's image has {'; '.join(others)}: build it of the sources that `lambent` runs from, with "
+            "TensorFlow, push it and deploy with its WorkerImageUri."
         )
 
 
