@@ -464,3 +464,12 @@ def test_the_list_of_errors_is_that_of_the_part_that_counts() -> None:
     assert world.data.objects[PART] == other
     assert world.data.objects[f"{JOB}/errors-00000.jsonl"] == other.splitlines(keepends=True)[0]
     assert (job(world).done, job(world).failed) == (1, 1)
+
+
+def test_items_are_read_in_pieces_whatever_falls_between_two_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambent.services.read_plan._PIECE_BYTES", 7)
+    world = planned()
+
+    run(world.shards())
+
+    assert world.data.objects[PART] == uninterrupted()

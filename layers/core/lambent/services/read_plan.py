@@ -13,8 +13,8 @@ from lambent.errors import SourceGone
 from lambent.ports import ObjectStore
 
 PLAN_FILE = "plan.json"
-# A piece is one request to the store, and what is in memory at a time: about 8,000 items that are addresses.
-_PIECE_BYTES = 1 << 20
+# A piece is one request to the store, and what is in memory at a time: about 2,000 items that are addresses.
+_PIECE_BYTES = 1 << 18
 # Our own writing, digest in its name: no need to check its JSON again.
 _ITEM = msgspec.json.Decoder(ShardItem)
 

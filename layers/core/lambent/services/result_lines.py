@@ -12,7 +12,7 @@ import orjson
 from lambent.contracts.lines import encode_lines
 from lambent.errors import Unavailable
 
-_IN_MEMORY_BYTES = 1 << 20
+_IN_MEMORY_BYTES = 1 << 18
 
 
 def scratch_file() -> BinaryIO:
