@@ -53,7 +53,7 @@ class JobView(_View, frozen=True, kw_only=True):
     shards, ``eta_s`` in seconds from now, both null where nothing runs. ``waiting`` says why a job that has not ended
     does not run. ``parent`` is the job of which this one repeats what failed. ``result`` is where the answer of a call
     is, once there is one. ``notification`` tells how the delivery of the webhook stands that the request asks for; null
-    before its first attempt.
+    before its first attempt. ``estimate`` and ``receipt`` are a batch's, once it is planned and once it has ended.
     """
 
     id: str
