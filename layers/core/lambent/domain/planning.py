@@ -95,7 +95,7 @@ def _told(lane: LaneEstimate) -> str:
     source = "measured at publishing" if view.source == "published" else _observed(view.jobs, view.job)
     cost = "no price known" if lane.usd is None else f"{dollars(lane.usd)}"
     return (
-        f"{name}: {view.items_per_s:,.3g} items/s a worker ({source} on {view.device}, {view.at[:10]}), "
+        f"{name}: {shown_rate(view.items_per_s)} items/s a worker ({source} on {view.device}, {view.at[:10]}), "
         f"{_number(lane.shards, 'shard')} of {lane.shard_items:,} on {_number(lane.workers, 'worker')}: "
         f"{duration(lane.seconds)}, {cost}."
     )
@@ -165,3 +165,8 @@ def duration(seconds: float) -> str:
 def dollars(usd: float) -> str:
     """Return USD with two significant digits, and whole cents from ten dollars on."""
     return f"{usd:,.2f} USD" if usd >= 10 else f"{usd:.2g} USD" if usd >= 0.0001 else "less than 0.0001 USD"  # noqa: PLR2004
+
+
+def shown_rate(items_per_s: float) -> str:
+    """Return a rate with three digits, and without an exponent."""
+    return f"{float(f'{items_per_s:.3g}'):,.10g}"

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lambent.domain.planning import dollars, duration
+from lambent.domain.planning import dollars, duration, shown_rate
 from lambent_toolkit.cli.tables import plain_table
 
 Json = dict[str, Any]
@@ -54,7 +54,7 @@ def _lanes(lanes: list[Json], *, taken: str) -> Table:
         measured = lane["throughput"]
         table.add_row(
             f"{_NAMES[lane['lane']]}{mark}",
-            f"{measured['items_per_s']:,.3g}" if measured else "",
+            shown_rate(measured["items_per_s"]) if measured else "",
             f"{measured['source']}, {measured['device']}" if measured else "not measured",
             f"{lane['shards']:,}",
             f"{lane['workers']:,}",

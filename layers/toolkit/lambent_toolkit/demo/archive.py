@@ -29,6 +29,7 @@ def predict_archive(stage: Stage) -> None:
     job = watch_job(stage, told["job"]["id"], total=PICTURES + len(_BROKEN))
     errors = _json(stage, "GET", f"{told['job']['path']}/errors")["errors"]
     table = plain_table("line", "id", "code", "why", right=(0,))
+    table.columns[3].no_wrap = False
     for error in errors:
         table.add_row(str(error["line"]), error["id"], error["code"], error["detail"])
     stage.show(table)

@@ -124,7 +124,7 @@ def _show(stage: Stage, job: dict[str, Any], took_s: float) -> None:
         file = f"jobs/{TENANT}/{_JOB_ID}/part-{shard['shard']:05d}.jsonl"
         table.add_row(str(shard["shard"]), str(shard["done"]), str(shard["failed"]), file)
     stage.show(table)
-    stage.say(f"{job['model']}@{job['version']} on the {job['lane']} lane ({job['why']}), {took_s:.1f} s")
+    stage.say(f"{job['model']}@{job['version']} on the {job['lane']} lane, {took_s:.1f} s")
 
 
 def _check(stage: Stage, job: dict[str, Any], answers: list[dict[str, Any]], pictures: LabelledItems) -> None:
