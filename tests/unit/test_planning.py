@@ -130,8 +130,8 @@ def test_a_lane_s_cost_is_the_sum_of_its_parts(items: int, gpu: float) -> None:
         ({"items": 5_000_000, "gpu": 3_000.0}, "gpu", "The GPU lane is the cheaper one."),
         ({"items": 10**6, "gpu": 200.0, "seconds_left": 900}, "gpu", "meets the deadline, about 15 min from now"),
         ({"items": 300, "seconds_left": 0.5}, "cpu", "probably miss the deadline, about 0 s from now"),
-        ({"items": 10**6, "gpu": None}, "cpu", "the other one would be taken on hope"),
-        ({"items": 300, "cpu": None}, "gpu", "the other one would be taken on hope"),
+        ({"items": 10**6, "gpu": None}, "cpu", "nobody has measured the other one"),
+        ({"items": 300, "cpu": None}, "gpu", "nobody has measured the other one"),
         ({"items": 300, "cpu": None, "gpu": None}, "cpu", "its first job will be measured"),
         (
             {"items": 5_000_000, "files": frozenset({"model.tflite"})},

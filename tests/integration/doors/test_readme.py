@@ -92,6 +92,17 @@ def test_the_upload_and_queue_lines_print_their_results(folder: Path) -> None:
     assert re.fullmatch(r"digits@\d", item["model"])
 
 
+def test_the_batch_lines_quote_run_read_and_retry(folder: Path) -> None:
+    said = run(folder, "bash", "-euc", block("Batches", "bash"))
+
+    assert "CPU (Lambda)" in said
+    result, error = (value for value in json_values(said) if value.get("id", "").startswith("seven"))
+    assert (result["id"], result["label"]) == ("seven.png", "7")
+    assert error["id"] == "seven.infer.json"
+    assert "seven.infer.json" in said.split("image_format_unsupported")[0]
+    assert "scans-retry" in said
+
+
 def test_a_model_of_ones_own_becomes_version_2_and_live(folder: Path) -> None:
     said = run(folder, "bash", "-euc", block("From data to a version", "bash"))
 

@@ -128,7 +128,7 @@ def _because(taken: LaneEstimate, both: tuple[LaneEstimate, ...], work: Work) ->
     if taken.seconds is None:
         return "is taken because it starts sooner; its first job will be measured"
     if other.seconds is None:
-        return "is taken: the other one would be taken on hope"
+        return "is taken: nobody has measured the other one"
     return _against(taken, other, work)
 
 
