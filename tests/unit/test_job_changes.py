@@ -223,6 +223,34 @@ def test_when_the_deadline_passes_the_job_ends_with_what_it_has(ended_by: str) -
     assert [line["id"] for line in errors] == [f"i{number}" for number in range(done, 20)]
 
 
+def test_a_planned_job_that_is_dispatched_again_after_its_deadline_keeps_what_it_has() -> None:
+    world = many(10, deadline=in_an_hour(ready()))
+    run_next(world)
+    asked = job(world).request
+    world.clock.advance(3600)
+
+    world.dispatcher().dispatch(TENANT, asked)
+
+    assert (job(world).state, job(world).done, job(world).failed) == (JobState.PARTIAL, 2, 18)
+
+
+@pytest.mark.parametrize("lane", ["cpu", "gpu"])
+def test_a_job_that_is_cancelled_while_it_is_planned_starts_nothing(lane: str) -> None:
+    world = ready()
+    upload = world.data.upload
+
+    def cancel_and_upload(*args: object, **kwargs: object) -> None:
+        upload(*args, **kwargs)
+        canceller(world, FakeQueue()).cancel(TENANT, "job-1")
+
+    world.data.upload = cancel_and_upload  # type: ignore[method-assign]
+    world.dispatch(lane=lane)
+
+    assert job(world).state is JobState.CANCELLED
+    assert world.infer_queue.sent == []
+    assert world.runner.submitted == {}
+
+
 def test_the_deadline_stops_a_gpu_job() -> None:
     world = ready()
     world.dispatch(lane="gpu", deadline=in_an_hour(world))

@@ -100,17 +100,21 @@ class DispatchService:
         return known
 
     def _start(self, job: Job, request: BatchRequest) -> None:
-        check_deadline(request.deadline_s, now_s=self._clock.epoch_s())
-        check_notification(request.notification, trusted_hosts=self._trusted_hosts)
-        # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
-        plan = (
-            self._record_plan(job, request)
-            if job.state is JobState.QUEUED
-            else read_plan(self._data, job.tenant, job.job_id)
-        )
-        if plan.lane == "gpu":
+        if job.state is JobState.QUEUED:
+            check_deadline(request.deadline_s, now_s=self._clock.epoch_s())
+            check_notification(request.notification, trusted_hosts=self._trusted_hosts)
+            plan = self._record_plan(job, request)
+        else:
+            # A planned job keeps its plan: the manifest may have changed since, and parts may be written already.
+            plan = read_plan(self._data, job.tenant, job.job_id)
+        planned = self._jobs.get(job.tenant, job.job_id)
+        if planned is None or planned.state.is_terminal:
+            return  # it was cancelled meanwhile
+        if planned.deadline_s is not None and self._clock.epoch_s() >= planned.deadline_s:
+            self._finisher.expire(planned)
+        elif plan.lane == "gpu":
             self._submit(job, plan)
-        elif (planned := self._jobs.get(job.tenant, job.job_id)) is not None and not planned.state.is_terminal:
+        else:
             start = self._shards.start if not planned.heals else self._shards.revive
             start(planned)
 
