@@ -242,7 +242,7 @@ ROWS = {
         "input.manifest_uri",
     ),
     "row_19_field_unknown": Row(
-        changed(priority=1), 422, "field_not_allowed", ("field priority", "leave it out", "Allowed here: "), "priority"
+        changed(colour=1), 422, "field_not_allowed", ("field colour", "leave it out", "Allowed here: "), "colour"
     ),
     "row_19_field_of_the_service": Row(
         changed(tenant="other"), 422, "field_not_allowed", ("field tenant", "leave it out"), "tenant"

@@ -209,7 +209,9 @@ def _build(loop: asyncio.AbstractEventLoop) -> Plane:
     for function in FUNCTIONS:
         os.environ.update(_environment(body, function, names))
     # The last one is Lambda's own.
-    os.environ.update(LABEL_TTL_S="3600", DEFAULT_TENANT=TENANT, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769")
+    os.environ.update(
+        LABEL_TTL_S="3600", DEFAULT_TENANT=TENANT, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", AWS_REGION=REGION
+    )
     publish_models()
     add_keys()
     modules = {function: _load(folder) for function, folder in FUNCTIONS.items()}

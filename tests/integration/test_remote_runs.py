@@ -189,14 +189,14 @@ def test_evaluation_runs_where_lambda_s_packages_are_and_leaves_its_report_here(
 
     # As a published version, without the float model, which would start TensorFlow once more.
     files = {name: body for name, body in artifact.files.items() if ".keras" not in name}
-    contract = msgspec.structs.replace(artifact.contract, name="remote-digits")
+    contract = msgspec.structs.replace(artifact.contract, name="far-away")
     ref = Publisher(stack.info).publish_files(files, contract).ref
     again = call(stack, "evaluate", str(ref), "--remote", "--out", "anew")
 
     assert again.exit_code == 0, again.output
     report = decode_report((here / "anew/report.json").read_bytes(), of="anew")
     assert sorted(path.name for path in (here / "anew").iterdir()) == ["report.html", "report.json"]
-    assert (report.source.kind, report.source.name) == ("version", "remote-digits@1")
+    assert (report.source.kind, report.source.name) == ("version", "far-away@1")
     assert report.model_sha256 == artifact.report.model_sha256
     assert report.variants["int8"].accuracy == artifact.report.variants["int8"].accuracy
     assert "Next: lambent publish" not in again.stdout

@@ -21,6 +21,7 @@ _MIN_CHILDREN = 3
 _MIN_ACCURACY = 0.95
 _LIMIT_S = 150
 _PAUSE_S = 0.3
+_SHOWN_ID = 24
 _TERMINAL = ("SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED")
 
 
@@ -77,7 +78,7 @@ def watch_job(stage: Stage, job_id: str, *, total: int = ITEMS, limit_s: float =
     """Show a job's record until it ends, and return it; raises DemoFailed after ``limit_s``."""
     deadline_s = monotonic() + limit_s
     with ConsoleWatcher(stage.console) as watcher:
-        watcher.begin(f"job {job_id}", total=total)
+        watcher.begin(f"job {_shortened(job_id)}", total=total)
         while monotonic() < deadline_s:
             answer = stage.http.get(f"/jobs/{job_id}")
             if answer.is_success:
@@ -100,6 +101,10 @@ def upload_items(stage: Stage, pictures: LabelledItems) -> str:
             watcher.advance()
     lines = [json.dumps({"id": f"d{row:04d}", "uri": uri}) for row, uri in enumerate(uris)]
     return stage.put(f"inputs/{TENANT}/manifest.jsonl", "\n".join(lines).encode())
+
+
+def _shortened(job_id: str) -> str:
+    return job_id if len(job_id) <= _SHOWN_ID else f"{job_id[: _SHOWN_ID - 8]}…{job_id[-7:]}"
 
 
 def _progress(job: dict[str, Any]) -> str:
