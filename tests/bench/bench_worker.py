@@ -48,16 +48,16 @@ def main() -> None:
 def lanes(common: dict[str, Any], photo: str, *, items: int, rounds: int) -> None:
     """Print both lanes' rates, and what each step costs."""
     both = {
-        "GPU lane: Keras on TensorFlow, 2 cores, ready arrays": {
+        "GPU lane, Keras, 2 cores, ready arrays": {
             **common, "model": "keras", "batch": 64, "cores": [0, 1], "items": items // rounds, "decoding": False,
         },
-        "CPU lane: LiteRT int8, 1 core, decoding first": {
+        "CPU lane, int8, 1 core, decoding first": {
             **common, "model": photo, "batch": 1, "items": items // rounds, "decoding": True,
         },
     }  # fmt: skip
     found = {name: call("throughput", request) for name, request in both.items()}
     table = plain_table(
-        "MobileNetV2, items/s", "batch", "without a worker", "shard", "share", "processor ms", right=(1, 2, 3, 4, 5)
+        "MobileNetV2, items/s", "batch", "bare", "shard", "share", "processor ms", right=(1, 2, 3, 4, 5)
     )
     steps = plain_table("ms an item", "decode", "collate", "infer", "lines", right=(1, 2, 3, 4))
     for name, answer in found.items():
