@@ -1,8 +1,9 @@
 """Run shards and submissions in forked processes that die where they are told to; a line of JSON in, one out.
 
 In: {"do": "shard", "job": …, "shard": …, "die": …} or {"do": "submit", "request": …, "key": …, "die": …}.
-``die`` is null, {"event": "after_checkpoint", "nth": 2}, {"item": 57}, {"after_s": 0.01}, or {"call": 3, "when":
-"before" | "after"} for the n-th call of a port. Out: {"status": exit status, "acked": whether the submission returned}.
+``die`` is null, {"event": "after_checkpoint", "nth": 2}, {"item": 57, "by": "SIGKILL" | "SIGSEGV" | "exit"},
+{"after_s": 0.01}, or {"call": 3, "when": "before" | "after"} for the n-th call of a port. Out: {"status": exit status,
+"acked": whether the submission returned}.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ CHECKPOINT_ITEMS = 40
 BATCH_SIZE = 8
 
 
-def die() -> None:
-    """End as a process does that is killed, its host lost or its memory exhausted."""
-    os.kill(os.getpid(), signal.SIGKILL)
+def die(by: str = "SIGKILL") -> None:
+    """End as a process does that is killed (its host lost, its memory exhausted), that crashes, or that gives up."""
+    if by == "exit":
+        os._exit(1)
+    os.kill(os.getpid(), signal.Signals[by])
 
 
 class DyingPort:
@@ -59,8 +62,9 @@ class DyingPort:
 class CountingLoader:
     """Notes every picture that an interpreter is given, and dies within the batch of a given one."""
 
-    def __init__(self, loader: Any, log: str, fatal_item: int | None) -> None:
-        self._loader, self._log, self._fatal, self.file = loader, log, fatal_item, loader.file
+    def __init__(self, loader: Any, log: str, ends: dict[str, Any]) -> None:
+        self._loader, self._log, self.file = loader, log, loader.file
+        self._fatal, self._by = ends.get("item"), ends.get("by", "SIGKILL")
         self._is_armed = False
 
     def load(self, *args: Any) -> Any:
@@ -75,7 +79,7 @@ class CountingLoader:
                 with Path(self._log).open("ab", buffering=0) as file:
                     file.write(f"{rows}\n".encode())
                 if self._fatal is not None and seen > self._fatal:
-                    die()
+                    die(self._by)
             return run(inputs)
 
         interpreter.run = counted
@@ -89,7 +93,7 @@ class CountingLoader:
 def run_shard(world: World, task: dict[str, Any]) -> None:
     """Run one shard, dying where it is told to."""
     ends = task["die"] or {}
-    loader = CountingLoader(world.loader, task["log"], ends.get("item"))
+    loader = CountingLoader(world.loader, task["log"], ends)
     world.loader = loader  # type: ignore[assignment]
     left = ends.get("nth", 0)
 
