@@ -9,9 +9,9 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -83,10 +83,15 @@ def successes(operation: dict[str, Any]) -> set[int]:
     return {int(status) for status in operation["responses"] if int(status) < 400}
 
 
-def expected(operation: dict[str, Any]) -> set[int]:
-    """Return what the sample of an operation may answer here: the job of the samples has ended when they are tried."""
-    is_of_open_jobs = operation["operationId"] in ("cancel_job", "prioritize_job")
-    return successes(operation) | ({HTTPStatus.CONFLICT} if is_of_open_jobs else set())
+def with_open_job(door: Door, operation: dict[str, Any], text: str) -> str:
+    """Return a sample that changes a job with the id of one that has just been accepted: its work takes longer."""
+    if operation["operationId"] not in ("cancel_job", "prioritize_job"):
+        return text
+    items = [{"id": f"i{number}", "image": {"b64": "AAAA"}} for number in range(500)]
+    batch = {"schema_version": 1, "id": f"open-{uuid4().hex}", "model": "digits", "input": {"items": items}}
+    with door.http() as http:
+        http.post("/jobs", json=batch).raise_for_status()
+    return text.replace("/docs-1", f"/{batch['id']}")
 
 
 def paste(door: Door, source: str, home: Path) -> int:
@@ -150,10 +155,11 @@ def test_an_example_of_the_document_works(
     headers = {} if body is None else JSON
 
     with door.http() as http:
-        answer = http.request(method, path.replace(UPLOAD_ID, upload_id), content=content, headers=headers)
+        answer = http.request(
+            method, with_open_job(door, operation, path.replace(UPLOAD_ID, upload_id)), content=content, headers=headers
+        )
 
-    assert answer.status_code in expected(operation), answer.text
-    assert answer.status_code != HTTPStatus.CONFLICT or answer.json()["code"] == "job_has_ended"
+    assert answer.status_code in successes(operation), answer.text
     content_type = answer.headers["content-type"].partition(";")[0]
     assert content_type in operation["responses"][str(answer.status_code)]["content"]
 
@@ -162,9 +168,9 @@ def test_an_example_of_the_document_works(
 def test_a_sample_of_the_page_works_when_pasted(
     door: Door, upload_id: str, source: str, operation: dict[str, Any], tmp_path: Path
 ) -> None:
-    status = paste(door, source.replace(UPLOAD_ID, upload_id), tmp_path)
+    status = paste(door, with_open_job(door, operation, source.replace(UPLOAD_ID, upload_id)), tmp_path)
 
-    assert status in expected(operation)
+    assert status in successes(operation)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])

@@ -296,7 +296,7 @@ def test_bad_items_leave_a_batchs_shape_and_only_the_last_batch_may_have_another
     assert seen[-3:] == [5, 5, last]
 
 
-def test_the_size_of_batches_is_asked_for_once_and_up_to_the_shards_items() -> None:
+def test_the_size_of_batches_is_asked_for_once_and_up_to_the_contracts_rows() -> None:
     world = planned()
     asked: list[int] = []
 
@@ -308,7 +308,16 @@ def test_the_size_of_batches_is_asked_for_once_and_up_to_the_shards_items() -> N
         run(world.shards(batch_size=64, find_size=find, rule=EVERY_4, on_event=killing_at("after_checkpoint")))
     run(world.shards(batch_size=64, find_size=find, rule=EVERY_4))
 
-    assert asked == [16]
+    assert asked == [8]  # the contract's max_rows
+
+
+def test_the_size_that_is_asked_for_is_the_power_of_two_that_holds_the_shard() -> None:
+    world = planned(items=3)
+    asked: list[int] = []
+
+    run(world.shards(batch_size=64, find_size=lambda _, most: asked.append(most) or most))
+
+    assert asked == [4]
 
 
 def too_large_for(rows: int) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]:

@@ -157,8 +157,8 @@ def predict_items(
     ----------
     prepared      what the model's preprocessor made of each item, at least one
     top_k         how many labels to answer an item; a regression has one number
-    padding       what the model gets, see `pad_batch`; then the contract's limit, which is for requests, does not
-                  apply. None: as many rows as there are items
+    padding       what the model gets, see `pad_batch`; whoever pads holds its rows to the contract's limit. None: as
+                  many rows as there are items
 
     Returns
     -------
