@@ -312,7 +312,8 @@ def test_the_size_of_batches_is_asked_for_once_and_up_to_the_contracts_rows() ->
 
 
 def test_the_size_that_is_asked_for_is_the_power_of_two_that_holds_the_shard() -> None:
-    world = planned(items=3)
+    world = ready(*[picture(0)] * 3)
+    world.dispatcher(shard_items=3).dispatch(TENANT, msgspec.json.encode(request(lane="gpu")).decode())
     asked: list[int] = []
 
     run(world.shards(batch_size=64, find_size=lambda _, most: asked.append(most) or most))

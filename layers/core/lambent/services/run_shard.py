@@ -166,8 +166,8 @@ class ShardService:
         return written
 
     def _best_size(self, model: ServedModel, items: int) -> int:
-        # Rounded up to a power of two, so that the shards of a job have few different sizes. The contract's limit of rows
-        # holds here, too: its maker knows what a batch of them costs.
+        # Rounded up to a power of two, so that the shards of a job have few different sizes. The contract's limit of
+        # rows holds here, too: its maker knows what a batch of them costs.
         most = min(self._batch_size, model.contract.limits.max_rows, 1 << (items - 1).bit_length())
         return most if self._find_size is None else self._find_size(model, most)
 
