@@ -156,7 +156,7 @@ def test_s3_of_a_local_stack_is_read_whatever_the_sdks_variables_say(
     s3.create_bucket(Bucket="texts")
     s3.upload_file(str(write_lines(tmp_path / "c.jsonl", colours())), "texts", "c.jsonl")
     nothing: dict[str, Any] = {key: {} for key in ("buckets", "queues", "functions", "resources")}
-    words = dict.fromkeys(("url", "api_key", "api_key_id", "table", "topic", "logs"), "x")
+    words = dict.fromkeys(("name", "url", "api_key", "api_key_id", "table", "topic", "logs"), "x")
     StackInfo(
         endpoint=s3.meta.endpoint_url, region="us-east-1", retry_scale=1.0, pid=os.getpid(), **words, **nothing
     ).write(tmp_path)

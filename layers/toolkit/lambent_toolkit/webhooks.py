@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import msgspec
 
 from lambent.contracts.notifications import WebhookSecretView
 from lambent.errors import Unavailable, restore_error
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.stack import Door
 
 _PATH = "/webhooks/secret"
 _TIMEOUT_S = 60.0  # a cold start on a busy laptop included
 
 
-def webhook_secret(state_dir: Path, *, is_rotated: bool = False) -> WebhookSecretView:
-    """Return the secret of the tenant to whom the stack's own key belongs, a new one if it is to be exchanged.
+def webhook_secret(door: Door, *, is_rotated: bool = False) -> WebhookSecretView:
+    """Return the secret of the tenant to whom the door's key belongs, a new one if it is to be exchanged.
 
     Raises
     ------
-    StackNotRunning   no stack runs there
-    LambentError      what the door refused with; Unavailable as well if it does not answer
+    LambentError   what the door refused with; Unavailable as well if it does not answer
     """
-    info = StackInfo.load(state_dir)
     try:
         answer = httpx.request(
-            "POST" if is_rotated else "GET", info.url + _PATH, headers={"x-api-key": info.api_key}, timeout=_TIMEOUT_S
+            "POST" if is_rotated else "GET", door.url + _PATH, headers={"x-api-key": door.api_key}, timeout=_TIMEOUT_S
         )
     except httpx.HTTPError as exc:
         raise Unavailable("The stack's HTTP door does not answer; see `lambent status`.") from exc

@@ -13,8 +13,9 @@ from lambent_toolkit.demo.story import Step, play
 from lambent_toolkit.sandbox import StackInfo
 
 INFO = StackInfo(
-    **json.loads("""{"url": "http://localhost:1", "api_key": "k", "api_key_id": "i", "endpoint": "http://localhost:2",
-    "region": "us-east-1", "buckets": {}, "queues": {}, "table": "t", "topic": "a", "functions": {}, "logs": "l",
+    **json.loads("""{"name": "lambent-local", "url": "http://localhost:1", "api_key": "k", "api_key_id": "i",
+    "endpoint": "http://localhost:2", "region": "us-east-1", "buckets": {}, "queues": {},
+    "table": "t", "topic": "a", "functions": {}, "logs": "l",
     "retry_scale": 1, "pid": 1, "resources": {}}""")
 )
 

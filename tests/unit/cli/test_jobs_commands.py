@@ -19,12 +19,13 @@ from typer.testing import CliRunner
 from lambent.errors import JobNotFound, Unavailable
 from lambent_toolkit.cli import jobs, jobs_show
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.jobs.client import Door, JobsClient, find_door
+from lambent_toolkit.jobs.client import JobsClient
 from lambent_toolkit.jobs.inputs import batch_input
 from lambent_toolkit.jobs.request import batch_request
 from lambent_toolkit.jobs.results import result_lines
 from lambent_toolkit.jobs.watching import job_until_its_end
 from lambent_toolkit.modelkit.errors import InputUnusable, ServiceUnreachable
+from lambent_toolkit.stacks import Door
 
 MAKE_CLIENT = JobsClient.__init__
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
@@ -93,13 +94,14 @@ def refusal(status: int, code: str) -> httpx.Response:
 
 
 @pytest.fixture
-def at_door(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeDoor], None]:
+def at_door(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[[FakeDoor], None]:
     """Let the commands talk to a door that answers in this process."""
 
     def open_door(door: FakeDoor) -> None:
         monkeypatch.setattr(
             JobsClient, "__init__", lambda self, where: MAKE_CLIENT(self, where, transport=httpx.MockTransport(door))
         )
+        monkeypatch.chdir(tmp_path_factory.mktemp("without-a-stack"))
         monkeypatch.setenv("LAMBENT_URL", "http://door/")
         monkeypatch.setenv("LAMBENT_API_KEY", "secret")
 
@@ -116,15 +118,6 @@ def shown(what: Any, *, width: int = 80) -> str:
     console = Console(file=log, width=width, force_terminal=False, highlight=False)
     console.print(what)
     return log.getvalue()
-
-
-def test_a_deployed_stack_is_named_by_two_variables_or_by_none(tmp_path: Path) -> None:
-    both = {"LAMBENT_URL": "https://api.example/prod/", "LAMBENT_API_KEY": "k"}
-
-    assert find_door(tmp_path, both) == Door("https://api.example/prod", "k")
-    for alone in both.items():
-        with pytest.raises(ServiceUnreachable, match="needs both"):
-            find_door(tmp_path, dict([alone]))
 
 
 def test_a_request_says_what_was_asked_for_and_nothing_else() -> None:

@@ -28,7 +28,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         body = FIRST if method == "GET" else {**FIRST, "previous_valid_until": UNTIL}
         return httpx.Response(200, json=body)
 
-    info = StackInfo("http://door/dev", "key", "id", "e", "r", {}, {}, "t", "a", {}, "l", 1.0, 1, {})
+    info = StackInfo("name", "http://door/dev", "key", "id", "e", "r", {}, {}, "t", "a", {}, "l", 1.0, 1, {})
+    monkeypatch.delenv("LAMBENT_URL", raising=False)
     monkeypatch.setattr(StackInfo, "load", lambda _: info)
     monkeypatch.setattr(library.httpx, "request", answer)
     return requests

@@ -300,7 +300,7 @@ def test_record_of_another_release_is_told(world: World, tmp_path: Path) -> None
 
 def test_stack_without_a_gpu_lane_says_how_to_get_one() -> None:
     stack = StackInfo(
-        **dict.fromkeys(["url", "api_key", "api_key_id", "endpoint", "region", "table", "topic", "logs"], ""),
+        **dict.fromkeys(["name", "url", "api_key", "api_key_id", "endpoint", "region", "table", "topic", "logs"], ""),
         **{key: {} for key in ("buckets", "queues", "functions", "resources")},
         retry_scale=1.0,
         pid=1,

@@ -51,6 +51,7 @@ Resources:
       Events: {Tick: {Type: Schedule, Properties: {Schedule: rate(5 minutes)}}}
 """
 STACK = StackInfo(
+    name="lambent-local",
     url="http://127.0.0.1:1",
     api_key="key",
     api_key_id="key-id",

@@ -9,11 +9,12 @@ import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.datasets.checks import Checks
     from lambent_toolkit.modelkit.datasets.store import Stored
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
@@ -34,6 +35,7 @@ def _column(help_: str) -> Any:
 
 
 @data_app.command()
+@takes_stack
 def add(  # noqa: PLR0917 - typer makes options of them
     name: Annotated[str, typer.Argument(help="What recipes will call it.", show_default=False)],
     source: Annotated[
@@ -80,12 +82,8 @@ def add(  # noqa: PLR0917 - typer makes options of them
     max_pixels: Annotated[int, typer.Option(min=1, help="Of a picture; the contract's limit.")] = 16_000_000,
     max_item_bytes: Annotated[int, typer.Option(min=1, help="Of an item; the contract's limit.")] = 20_000_000,
     store: Store = DATA_DIR,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            help="State folder of a running local stack, whose S3 is read instead of AWS's.", show_default=False
-        ),
-    ] = None,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Add a data set: read every item, split without leaks, check, report. The same data again changes nothing."""
     console = screen()
@@ -95,6 +93,7 @@ def add(  # noqa: PLR0917 - typer makes options of them
         from lambent_toolkit.modelkit.datasets.adding import AddOptions, add_data_set
         from lambent_toolkit.modelkit.datasets.candidates import SourceOptions
         from lambent_toolkit.modelkit.datasets.grouping import Shares
+        from lambent_toolkit.stacks.find import find_stack_if_said
 
         options = AddOptions(
             SourceOptions(
@@ -113,8 +112,8 @@ def add(  # noqa: PLR0917 - typer makes options of them
             near_duplicates=near_duplicates,
             skip_unreadable=skip_unreadable,
         )
-        stack = _stack(state)
-        s3 = None if stack is None else stack.client("s3")
+        near = find_stack_if_said(stack)
+        s3 = None if near is None else near.client("s3")
         with ConsoleWatcher(console) as watcher:
             added = add_data_set(name, source, options, store=store, watcher=watcher, s3=s3)
         record = added.stored.record
@@ -122,8 +121,8 @@ def add(  # noqa: PLR0917 - typer makes options of them
             console.print(f"{record.full_name} is the same already; nothing was added.", soft_wrap=True)
         _print(added.stored, added.checks)
         console.print(f'In a recipe: return DataSet.open("{record.name}")', markup=False, soft_wrap=True)
-        if stack is not None:
-            variables = " ".join(f"{key}={value}" for key, value in stack.environment().items())
+        if near is not None:
+            variables = " ".join(f"{key}={value}" for key, value in near.environment().items())
             console.print(f"Before recipes read it: export {variables}", markup=False, soft_wrap=True)
 
 
@@ -182,11 +181,3 @@ def _print(stored: Stored, checks: Checks) -> None:
     if checks.suspects.listed:
         console.print(terminal_table(tables_shown.suspects_table(checks, at_most=tables_shown.TERMINAL_SUSPECTS)))
     console.print(f"Report: {stored.folder / REPORT_FILE}", markup=False, soft_wrap=True)
-
-
-def _stack(state: Path | None) -> StackInfo | None:
-    if state is None:
-        return None
-    from lambent_toolkit.sandbox.stack_info import StackInfo
-
-    return StackInfo.load(state)

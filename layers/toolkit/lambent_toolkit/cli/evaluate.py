@@ -12,25 +12,25 @@ from rich.markup import escape
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.remote import DEFAULT_TENANT, Detach, Remote, Tenant, detached, follow, open_runs
 from lambent_toolkit.cli.screen import screen, typed
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lambent_toolkit.modelkit.evaluating.comparing import Compared
     from lambent_toolkit.modelkit.report import Report
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = Path(".lambent")
 # What a terminal shows; the page and the JSON file have more.
 _MOST_ITEMS = 10
-State = Annotated[Path, typer.Option("--state", help="State folder of the running stack, for MODEL@VERSION.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
     for command in (evaluate, compare):
-        app.command()(command)
+        app.command()(takes_stack(command))
 
 
 def evaluate(  # noqa: PLR0917 - typer passes every option by name
@@ -53,7 +53,8 @@ def evaluate(  # noqa: PLR0917 - typer passes every option by name
     remote: Remote = False,
     detach: Detach = False,
     tenant: Tenant = DEFAULT_TENANT,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Measure a model on test data: as it is served, and beside the float model."""
     console = screen()
@@ -61,15 +62,15 @@ def evaluate(  # noqa: PLR0917 - typer passes every option by name
         from lambent_toolkit.modelkit.named_models import is_version
 
         published = is_version(model)
-        folder = (out or state / "evaluations" / model.replace("@", "-")) if published else Path(model)
+        folder = (out or stack.state_dir / "evaluations" / model.replace("@", "-")) if published else Path(model)
         if not remote:
-            _evaluate_here(console, model, folder, data=data, state=state)
+            _evaluate_here(console, model, folder, data=data, stack=stack)
         else:
             from lambent_toolkit.modelkit.named_models import NamedModels
 
-            runs = open_runs(state, tenant)
+            runs = open_runs(stack, tenant)
             if published:
-                run = runs.evaluate_version(NamedModels(state).version(model, data_name=data), folder)
+                run = runs.evaluate_version(NamedModels(stack).version(model, data_name=data), folder)
             else:
                 run = runs.evaluate(folder, data=data)
             if detach:
@@ -79,14 +80,14 @@ def evaluate(  # noqa: PLR0917 - typer passes every option by name
         print_evaluated(console, folder, is_publishable=not published)
 
 
-def _evaluate_here(console: Console, model: str, folder: Path, *, data: str | None, state: Path) -> None:
+def _evaluate_here(console: Console, model: str, folder: Path, *, data: str | None, stack: StackChoice) -> None:
     from lambent_toolkit.cli.watch import ConsoleWatcher
     from lambent_toolkit.modelkit.named_models import NamedModels, is_version
     from lambent_toolkit.modelkit.workbench import Workbench
 
     with ConsoleWatcher(console) as watcher:
         if is_version(model):
-            NamedModels(state).evaluate_version(model, folder, data_name=data, watcher=watcher)
+            NamedModels(stack).evaluate_version(model, folder, data_name=data, watcher=watcher)
         else:
             Workbench(folder, watcher=watcher).evaluate(data=data)
 
@@ -113,7 +114,8 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Folder for compare.html and compare.json.", show_default=False)
     ] = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Run two evaluated models on the same test items: which is better, and on which items do they differ."""
     console = screen()
@@ -122,8 +124,8 @@ def compare(
         from lambent_toolkit.modelkit.comparison_step import run_comparison
         from lambent_toolkit.modelkit.named_models import NamedModels
 
-        folder = out or state / "comparisons" / f"{_plain(first)}-{_plain(second)}"
-        models = NamedModels(state)
+        folder = out or stack.state_dir / "comparisons" / f"{_plain(first)}-{_plain(second)}"
+        models = NamedModels(stack)
         with ConsoleWatcher(console) as watcher:
             pair = models.ready(first), models.ready(second)
             compared = run_comparison(*pair, folder, data_name=data, watcher=watcher)

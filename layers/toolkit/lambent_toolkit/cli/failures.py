@@ -14,22 +14,32 @@ INTERRUPTED = 130  # what shells use for Ctrl-C
 
 @contextmanager
 def ending_on_failure() -> Iterator[None]:
-    """Turn the errors of the sandbox, of the model kit and of the services into a message and an exit code."""
+    """Turn the errors of stacks, of the model kit, of the services and of AWS into a message and an exit code."""
     # Not at the top: `lambent --help` should not load what no command has asked for.
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from lambent.errors import LambentError
     from lambent_toolkit.modelkit.errors import ModelkitError
     from lambent_toolkit.sandbox.errors import SandboxError
+    from lambent_toolkit.stacks.errors import StackError, told
 
     try:
         yield
-    except (ModelkitError, SandboxError) as exc:
+    except (ModelkitError, SandboxError, StackError) as exc:
         say_failure(str(exc))
         raise typer.Exit(exc.exit_code) from exc
     except KeyboardInterrupt as exc:
         say_failure("Stopped.")
         raise typer.Exit(INTERRUPTED) from exc
+    except (BotoCoreError, ClientError) as exc:
+        failure = told(exc)
+        say_failure(str(failure))
+        raise typer.Exit(failure.exit_code) from exc
     except LambentError as exc:
-        say_failure(f"{exc.detail} ({exc.code})")
+        # An adapter tells callers of the API nothing of AWS; who runs the command owns the credentials.
+        cause = exc.__cause__
+        told_by_aws = f" {told(cause)}" if isinstance(cause, BotoCoreError | ClientError) else ""
+        say_failure(f"{exc.detail} ({exc.code}){told_by_aws}")
         raise typer.Exit(REFUSED) from exc
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lambent_toolkit.cli import jobs_quote, jobs_read, jobs_watch
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.jobs_watch import JobId, State, watch_to_the_end
+from lambent_toolkit.cli.jobs_watch import JobId, watch_to_the_end
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
-    pass
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = jobs_watch.STATE_DIR
 Options = Annotated[str | None, typer.Option(show_default=False)]
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Batches: submit, watch, read, cancel and retry them.")
@@ -26,7 +25,7 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Batches: submit, watch, read,
 def register(app: typer.Typer) -> None:
     """Add this group of commands to ``app``."""
     for command in (submit, cancel, retry, priority):
-        jobs_app.command()(command)
+        jobs_app.command()(takes_stack(command))
     jobs_quote.register(jobs_app)
     jobs_watch.register(jobs_app)
     jobs_read.register(jobs_app)
@@ -72,13 +71,15 @@ def submit(  # noqa: PLR0917 - typer passes every option by name
         str | None, typer.Option(metavar="URL", help="Tell the end of the job there.", show_default=False)
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the job to its end.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Submit a batch; a local file or folder is uploaded first. Prints the job's id, with --wait its progress."""
     with ending_on_failure():
-        from lambent_toolkit.jobs.client import JobsClient, find_door
+        from lambent_toolkit.jobs.client import JobsClient
         from lambent_toolkit.jobs.inputs import batch_input
         from lambent_toolkit.jobs.request import batch_request
+        from lambent_toolkit.stacks.find import find_door
 
         options = {
             "version": version,
@@ -90,7 +91,7 @@ def submit(  # noqa: PLR0917 - typer passes every option by name
             "output": {"format": output, "compression": "gzip" if gzip else "none"},
             "order": "produced" if as_produced else "item",
         }
-        with JobsClient(find_door(state)) as client:
+        with JobsClient(find_door(stack)) as client:
             found = {**batch_input(client, source), **_without_none(format=input_format, id_column=id_column)}
             job = client.submit(batch_request(job_id, model, found, **options))
             if not wait:
@@ -101,9 +102,9 @@ def submit(  # noqa: PLR0917 - typer passes every option by name
     jobs_watch.exit_as(ended)
 
 
-def cancel(job_id: JobId, state: State = STATE_DIR) -> None:
+def cancel(job_id: JobId, *, stack: StackChoice) -> None:
     """Stop a job; the parts that are finished stay."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         job = client.cancel(job_id)
     screen().print(
         f"job {job['id']} is {job['state']}: {job['done']} of {_total(job)} items have a result.", markup=False
@@ -113,10 +114,11 @@ def cancel(job_id: JobId, state: State = STATE_DIR) -> None:
 def retry(
     job_id: JobId,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the new job to its end.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Submit what failed in a job that has ended, as a job of its own on the same version."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         job = client.retry(job_id)
         if not wait:
             _tell_accepted(job)
@@ -129,18 +131,20 @@ def retry(
 def priority(
     job_id: JobId,
     value: Annotated[int, typer.Argument(metavar="0..9", min=0, max=9, show_default=False)],
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Change how much of the CPU lane a job that has not ended gets: 9 most, 0 least."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         job = client.set_priority(job_id, value)
     screen().print(f"job {job['id']} has priority {job['priority']} now.", markup=False)
 
 
-def _client(state: Path) -> Any:
-    from lambent_toolkit.jobs.client import JobsClient, find_door
+def _client(stack: StackChoice) -> Any:
+    from lambent_toolkit.jobs.client import JobsClient
+    from lambent_toolkit.stacks.find import find_door
 
-    return JobsClient(find_door(state))
+    return JobsClient(find_door(stack))
 
 
 def _without_none(**values: Any) -> dict[str, Any]:

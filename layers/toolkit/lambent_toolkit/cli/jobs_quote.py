@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
-from lambent_toolkit.cli.jobs_watch import STATE_DIR, State
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
+
+if TYPE_CHECKING:
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 
 def register(app: typer.Typer) -> None:
     """Add this command to ``app``."""
-    app.command()(quote)
+    app.command()(takes_stack(quote))
 
 
 def quote(  # noqa: PLR0917 - typer passes every option by name
@@ -35,16 +38,18 @@ def quote(  # noqa: PLR0917 - typer passes every option by name
         typer.Option("--format", help="jsonl, csv, parquet or zip, if the name does not tell.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As the API answers.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Say what a batch would take and cost on both lanes, and run nothing; a local file is uploaded to be counted."""
     with ending_on_failure():
-        from lambent_toolkit.jobs.client import JobsClient, find_door
+        from lambent_toolkit.jobs.client import JobsClient
         from lambent_toolkit.jobs.inputs import batch_input
         from lambent_toolkit.jobs.request import batch_request
+        from lambent_toolkit.stacks.find import find_door
 
         options = {"version": version, "label": label, "lane": lane, "deadline": deadline, "priority": priority}
-        with JobsClient(find_door(state)) as client:
+        with JobsClient(find_door(stack)) as client:
             found = batch_input(client, source)
             if input_format is not None:
                 found["format"] = input_format

@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lambent_toolkit.cli.failures import REFUSED, ending_on_failure, say_failure
-from lambent_toolkit.cli.jobs_watch import STATE_DIR, JobId, State
+from lambent_toolkit.cli.jobs_watch import JobId
 from lambent_toolkit.cli.screen import screen, typed
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    app.command("list")(list_jobs)
+    app.command("list")(takes_stack(list_jobs))
     for command in (show, results, errors):
-        app.command()(command)
+        app.command()(takes_stack(command))
 
 
-def list_jobs(  # noqa: PLR0917 - typer passes every option by name
+def list_jobs(
     job_state: Annotated[
         str | None,
         typer.Option("--in", metavar="STATE", help="Only jobs in this state, e.g. RUNNING.", show_default=False),
@@ -38,10 +41,11 @@ def list_jobs(  # noqa: PLR0917 - typer passes every option by name
         str | None, typer.Option(metavar="TIME", help="Only jobs created after this RFC 3339 time.", show_default=False)
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """List jobs, the newest first."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         from lambent_toolkit.cli.jobs_show import jobs_table
 
         wanted = {
@@ -57,10 +61,11 @@ def list_jobs(  # noqa: PLR0917 - typer passes every option by name
 def show(
     job_id: JobId,
     as_json: Annotated[bool, typer.Option("--json", help="As the API answers.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Show a job: how far it is, and why it is not running."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         job = client.show(job_id)
     if as_json:
         import json
@@ -85,10 +90,11 @@ def results(
         ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for the end of a job that runs.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Read results, of a running job those that are there: one JSON object a line, in the order of the items."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         if parts is not None:
             _save_parts(client, job_id, parts)
             return
@@ -112,10 +118,11 @@ def errors(
         int | None, typer.Option("--limit", "-n", min=1, help="At most so many.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Name the items that failed: their line in the input, their id, and why."""
-    with ending_on_failure(), _client(state) as client:
+    with ending_on_failure(), _client(stack) as client:
         found = client.errors(job_id, most=limit)
         if as_json:
             import json
@@ -129,10 +136,11 @@ def errors(
         screen().print(errors_table(listed) if listed else "No item has failed.")
 
 
-def _client(state: Path) -> Any:
-    from lambent_toolkit.jobs.client import JobsClient, find_door
+def _client(stack: StackChoice) -> Any:
+    from lambent_toolkit.jobs.client import JobsClient
+    from lambent_toolkit.stacks.find import find_door
 
-    return JobsClient(find_door(state))
+    return JobsClient(find_door(stack))
 
 
 def _print_lines(lines: Iterator[bytes]) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lambent_toolkit.jobs.client import JobsClient
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = Path(".lambent")
-State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", show_default=False)]
 EXIT_CODES = {"SUCCEEDED": 0, "FAILED": 100, "PARTIAL": 101, "CANCELLED": 102}
 EVERY_S = 1.0
@@ -27,22 +26,24 @@ ERRORS_SHOWN = 5
 
 def register(app: typer.Typer) -> None:
     """Add this command to ``app``."""
-    app.command()(watch)
+    app.command()(takes_stack(watch))
 
 
 def watch(
     job_id: JobId,
     every: Annotated[float, typer.Option(min=0.2, metavar="SECONDS", help="How often to look.")] = EVERY_S,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Show a job's progress until it ends. Exit codes: 0 SUCCEEDED, 100 FAILED, 101 PARTIAL, 102 CANCELLED.
 
     Ctrl-C ends the watching and not the job.
     """
     with ending_on_failure():
-        from lambent_toolkit.jobs.client import JobsClient, find_door
+        from lambent_toolkit.jobs.client import JobsClient
+        from lambent_toolkit.stacks.find import find_door
 
-        with JobsClient(find_door(state)) as client:
+        with JobsClient(find_door(stack)) as client:
             ended = watch_to_the_end(client, job_id, every_s=every)
     exit_as(ended)
 

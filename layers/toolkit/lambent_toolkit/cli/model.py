@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.key import KEY_FILE, find_signer
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
+
+if TYPE_CHECKING:
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = Path(".lambent")
 Folder = Annotated[Path, typer.Argument(help="Folder that `lambent train` wrote.", show_default=False)]
-State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
-    app.command()(publish)
+    app.command()(takes_stack(publish))
 
 
-def publish(  # noqa: PLR0917 - typer passes every option by name
+def publish(
     folder: Folder,
-    state: State = STATE_DIR,
     sign: Annotated[
         Path | None,
         typer.Option(help=f"Private key that signs the version; {KEY_FILE} if that exists.", show_default=False),
@@ -40,6 +41,8 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         str | None,
         typer.Option("--by", metavar="NAME", help="Who you are, if not this machine's user.", show_default=False),
     ] = None,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Publish a finished folder as the next version; versions never change.
 
@@ -57,14 +60,14 @@ def publish(  # noqa: PLR0917 - typer passes every option by name
         from lambent_toolkit.modelkit.gate import check_artifact, check_signer, open_gate
         from lambent_toolkit.modelkit.pinned_keys import pinned_keys
         from lambent_toolkit.modelkit.publishing import Publisher
-        from lambent_toolkit.sandbox.stack_info import StackInfo
+        from lambent_toolkit.stacks.find import find_stack
 
         who = getuser() if by is None else by
-        stack, signer = StackInfo.load(state), find_signer(sign)
-        publisher = Publisher(stack, signer=signer, by=who)
+        target, signer = find_stack(stack), find_signer(sign)
+        publisher = Publisher(target, signer=signer, by=who)
         artifact = Artifact.read(folder)
         checks = check_artifact(artifact)
-        if (verifier := pinned_keys(stack)) is not None:
+        if (verifier := pinned_keys(target)) is not None:
             checks.append(check_signer(signer, verifier))
         console.print(checks_table(checks))
         failed = open_gate(checks, is_forced=force)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from lambent.domain.model import LabelRecord
     from lambent_toolkit.modelkit.rollout import Rollout
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = Path(".lambent")
-State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
 Model = Annotated[str, typer.Argument(show_default=False)]
 Version = Annotated[int, typer.Argument(min=1, show_default=False)]
 Label = Annotated[str, typer.Option("--label", help="The label to move.")]
@@ -39,16 +38,16 @@ label_app = typer.Typer(no_args_is_help=True, help="Point labels to versions, an
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
     for command in (models, canary, promote, rollback, retire, diff, gc):
-        app.command()(command)
+        app.command()(takes_stack(command))
     app.add_typer(label_app, name="label")
 
 
-def models(state: State = STATE_DIR) -> None:
+def models(*, stack: StackChoice) -> None:
     """List the published versions, the labels that point to them, and who published or retired them."""
     with ending_on_failure():
         from lambent_toolkit.cli.registry_tables import print_versions
 
-        registry = _rollout(state).registry
+        registry = _rollout(stack).registry
         rows = [
             (record, registry.labels(name))
             for name in registry.models()
@@ -62,6 +61,7 @@ def models(state: State = STATE_DIR) -> None:
 
 
 @label_app.command("set")
+@takes_stack
 def set_label(  # noqa: PLR0917 - typer passes every option by name
     model: Model,
     label: Annotated[str, typer.Argument(help="e.g. live", show_default=False)],
@@ -69,40 +69,44 @@ def set_label(  # noqa: PLR0917 - typer passes every option by name
     why: Why = "",
     by: By = None,
     revision: Revision = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Point a label to a published version; a canary that it had ends with it."""
     with ending_on_failure():
-        rollout = _rollout(state, by)
+        rollout = _rollout(stack, by)
         rollout.check_servable(model, version)
         record = rollout.set_label(model, label, version, why=why, revision=revision)
     _tell(record)
 
 
 @label_app.command("list")
-def list_labels(model: Model, state: State = STATE_DIR) -> None:
+@takes_stack
+def list_labels(model: Model, *, stack: StackChoice) -> None:
     """List a model's labels: where they point, with which canary, and who moved them last."""
     with ending_on_failure():
         from lambent.services.describe import DescribeService
         from lambent_toolkit.cli.registry_tables import labels_table
 
-        registry = _rollout(state).registry
+        registry = _rollout(stack).registry
         DescribeService(registry).versions(model)
         records = registry.labels(model)
     screen().print(labels_table(records) if records else f"{model} has no label yet.")
 
 
 @label_app.command("history")
+@takes_stack
 def label_history(
     model: Model,
     label: Annotated[str, typer.Argument(help="e.g. live")] = LIVE,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Show a label's latest 50 moves, the newest first: what, who, when and why."""
     with ending_on_failure():
         from lambent_toolkit.cli.registry_tables import history_table
 
-        moves = _rollout(state).history(model, label)
+        moves = _rollout(stack).history(model, label)
     screen().print(history_table(moves))
 
 
@@ -116,54 +120,57 @@ def canary(  # noqa: PLR0917 - typer passes every option by name
     why: Why = "",
     by: By = None,
     revision: Revision = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Let a version answer some of a label's requests; the same request key gets the same version everywhere."""
     with ending_on_failure():
         from lambent.domain.rollout import parse_weight
 
         weight_bp = parse_weight(weight)
-        rollout = _rollout(state, by)
+        rollout = _rollout(stack, by)
         rollout.check_servable(model, version)
         record = rollout.start_canary(model, label, version, weight_bp, why=why, revision=revision)
     _tell(record)
     screen().print(f"Next: lambent promote {model}, or lambent rollback {model}")
 
 
-def promote(  # noqa: PLR0917 - typer passes every option by name
+def promote(
     model: Model,
     label: Label = LIVE,
     why: Why = "",
     by: By = None,
     revision: Revision = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Make a label's canary its stable version, for all requests."""
     with ending_on_failure():
-        record = _rollout(state, by).promote(model, label, why=why, revision=revision)
+        record = _rollout(stack, by).promote(model, label, why=why, revision=revision)
     _tell(record)
 
 
-def rollback(  # noqa: PLR0917 - typer passes every option by name
+def rollback(
     model: Model,
     label: Label = LIVE,
     why: Why = "",
     by: By = None,
     revision: Revision = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Drop a label's canary; without one, go back to the stable version before."""
     with ending_on_failure():
-        record = _rollout(state, by).rollback(model, label, why=why, revision=revision)
+        record = _rollout(stack, by).rollback(model, label, why=why, revision=revision)
     _tell(record)
 
 
-def retire(model: Model, version: Version, why: Why = "", by: By = None, state: State = STATE_DIR) -> None:
+def retire(model: Model, version: Version, why: Why = "", by: By = None, *, stack: StackChoice) -> None:
     """Let no label point to a version any more; refused while a label or an open job uses it."""
     with ending_on_failure():
         from lambent.domain.model import ModelRef
 
-        record = _rollout(state, by).retire(ModelRef(model, version), why=why)
+        record = _rollout(stack, by).retire(ModelRef(model, version), why=why)
     screen().print(f"{record.ref} is retired; `lambent gc` removes its files after {RETIRED_FOR_DAYS} days.")
 
 
@@ -171,13 +178,14 @@ def diff(
     model: Model,
     first: Annotated[int, typer.Argument(metavar="V1", min=1, show_default=False)],
     second: Annotated[int, typer.Argument(metavar="V2", min=1, show_default=False)],
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Compare two versions: contract, files, and the report's figures and settings."""
     with ending_on_failure():
         from lambent_toolkit.cli.registry_tables import print_diff
 
-        found = _rollout(state).diff(model, first, second)
+        found = _rollout(stack).diff(model, first, second)
     print_diff(screen(), found)
 
 
@@ -185,14 +193,15 @@ def gc(
     days: Annotated[int, typer.Option(min=7, help="Only versions retired this long ago.")] = RETIRED_FOR_DAYS,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; otherwise they are only listed.")] = False,
     by: By = None,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """List the files of long retired versions and what broken publishing has left; remove them with --yes."""
     console = screen()
     with ending_on_failure():
         from lambent_toolkit.cli.registry_tables import garbage_table
 
-        rollout = _rollout(state, by)
+        rollout = _rollout(stack, by)
         found = rollout.garbage(retired_for_days=days)
         console.print(garbage_table(found) if found else "Nothing to remove.")
         if not yes:
@@ -213,8 +222,8 @@ def _tell(record: LabelRecord) -> None:
     )
 
 
-def _rollout(state: Path, by: str | None = None) -> Rollout:
+def _rollout(stack: StackChoice, by: str | None = None) -> Rollout:
     from lambent_toolkit.modelkit.rollout import Rollout
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.find import find_stack
 
-    return Rollout(StackInfo.load(state), by=by)
+    return Rollout(find_stack(stack), by=by)

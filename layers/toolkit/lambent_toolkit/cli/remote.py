@@ -10,16 +10,17 @@ import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure, harmless
 from lambent_toolkit.cli.screen import screen, typed
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lambent_toolkit.remote.records import RunRecord
     from lambent_toolkit.remote.runs import Runs
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
-STATE_DIR = Path(".lambent")
 DEFAULT_TENANT = "default"
 Remote = Annotated[
     bool, typer.Option("--remote", help="Run it as a job of the stack's GPU lane, and bring the outcome back.")
@@ -27,7 +28,6 @@ Remote = Annotated[
 Detach = Annotated[bool, typer.Option("--detach", help="With --remote: do not wait for the job.")]
 Tenant = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose run it is, for --remote.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="As `lambent runs list` shows it.", show_default=False)]
-State = Annotated[Path, typer.Option("--state", help="State folder of the running stack.")]
 
 runs_app = typer.Typer(no_args_is_help=True, help="Trainings and evaluations that run as jobs.")
 
@@ -38,12 +38,13 @@ def register(app: typer.Typer) -> None:
 
 
 @runs_app.command("list")
-def list_runs(tenant: Tenant = DEFAULT_TENANT, state: State = STATE_DIR) -> None:
+@takes_stack
+def list_runs(tenant: Tenant = DEFAULT_TENANT, *, stack: StackChoice) -> None:
     """List the runs of a tenant, the newest first."""
     with ending_on_failure():
         from rich.table import Table
 
-        found = open_runs(state, tenant).list()
+        found = open_runs(stack, tenant).list()
         if not found:
             screen().print(f"Tenant {tenant} has no runs.", markup=False)
             return
@@ -55,18 +56,20 @@ def list_runs(tenant: Tenant = DEFAULT_TENANT, state: State = STATE_DIR) -> None
 
 
 @runs_app.command("attach")
+@takes_stack
 def attach(
     run: RunId,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the artifact; the one that was named first.", show_default=False)
     ] = None,
     tenant: Tenant = DEFAULT_TENANT,
-    state: State = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Follow a run to its end, and bring its artifact; as if the command that started it had gone on."""
     console = screen()
     with ending_on_failure():
-        record, folder = follow(console, open_runs(state, tenant), run, out=out)
+        record, folder = follow(console, open_runs(stack, tenant), run, out=out)
         if record.task == "train":
             from lambent_toolkit.cli.train import print_trained
 
@@ -79,19 +82,20 @@ def attach(
 
 
 @runs_app.command("cancel")
-def cancel(run: RunId, tenant: Tenant = DEFAULT_TENANT, state: State = STATE_DIR) -> None:
+@takes_stack
+def cancel(run: RunId, tenant: Tenant = DEFAULT_TENANT, *, stack: StackChoice) -> None:
     """End a run, whether it waits or runs; one that has ended stays as it is."""
     with ending_on_failure():
-        record = open_runs(state, tenant).cancel(run)
+        record = open_runs(stack, tenant).cancel(run)
     screen().print(f"Run {record.run_id} ({record.task} {record.what}) is asked to end.", markup=False)
 
 
-def open_runs(state: Path, tenant: str) -> Runs:
-    """Return a tenant's runs on the running stack; raises StackNotRunning, LaneMissing, NameInvalid."""
+def open_runs(stack: StackChoice, tenant: str) -> Runs:
+    """Return a tenant's runs on a stack; raises LaneMissing, NameInvalid, and as `find_stack`."""
     from lambent_toolkit.remote.runs import Runs
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.find import find_stack
 
-    return Runs.of(StackInfo.load(state), tenant=tenant)
+    return Runs.of(find_stack(stack), tenant=tenant)
 
 
 def detached(console: Console, run: RunRecord) -> None:

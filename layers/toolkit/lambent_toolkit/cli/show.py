@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from lambent_toolkit.modelkit.shown import Shown
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
-
-STATE_DIR = Path(".lambent")
 
 
 def register(app: typer.Typer) -> None:
     """Add this command to ``app``."""
-    app.command()(show)
+    app.command()(takes_stack(show))
 
 
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL[@VERSION|@LABEL]", show_default=False)],
-    state: Annotated[Path, typer.Option("--state", help="State folder of the running stack.")] = STATE_DIR,
+    *,
+    stack: StackChoice,
 ) -> None:
     """Show a version: its model card, its files, who published it and what points to it."""
     with ending_on_failure():
         from lambent_toolkit.modelkit.rollout import Rollout
         from lambent_toolkit.modelkit.shown import parse_choice, show_version
-        from lambent_toolkit.sandbox.stack_info import StackInfo
+        from lambent_toolkit.stacks.find import find_stack
 
-        rollout = Rollout(StackInfo.load(state))
+        rollout = Rollout(find_stack(stack))
         shown = show_version(parse_choice(model), registry=rollout.registry, files=rollout.files)
     print_version(shown)
 

@@ -1,11 +1,11 @@
-"""Commands around a local stack: up, status, logs, down."""
+"""Commands around a stack as a whole: up and down for a local one, status and logs for any."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -15,6 +15,7 @@ import typer
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.key import find_signer
 from lambent_toolkit.cli.screen import screen
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,18 +23,25 @@ if TYPE_CHECKING:
     from lambent.ports import Signer
     from lambent_toolkit.sandbox.local_stack import StackProcess
     from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.deployed import DeployedStack
+    from lambent_toolkit.stacks.deployed_logs import LogEvent
+    from lambent_toolkit.stacks.find import StackChoice
+    from lambent_toolkit.stacks.stack import Stack
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 STATE_DIR = Path(".lambent")
 FOLLOW_EVERY_S = 0.2
+FOLLOW_DEPLOYED_EVERY_S = 2.0
+LATE_MS = 60_000
+SINCE = "1h"
 
 State = Annotated[Path, typer.Option("--state", help="State folder of the stack.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to ``app``."""
-    for command in (up, status, logs, down):
+    for command in (up, takes_stack(status), takes_stack(logs), down):
         app.command()(command)
 
 
@@ -149,30 +157,29 @@ def _say(text: str) -> None:
     print(f"lambent: {text}", file=sys.stderr, flush=True)
 
 
-def status(state: State = STATE_DIR) -> None:
-    """Show what runs, where, and how full the queues are."""
+def status(*, stack: StackChoice) -> None:
+    """Show what a stack is, where it answers, and how full its queues are."""
     with ending_on_failure():
         from rich.table import Table
 
-        from lambent_toolkit.sandbox.stack_info import StackInfo
+        from lambent_toolkit.stacks.find import find_stack
 
-        info = StackInfo.load(state)
+        found = find_stack(stack)
         console = screen()
         facts = Table.grid(padding=(0, 2))
-        for name, value in (("url", info.url), ("key", info.api_key), ("endpoint", info.endpoint), ("logs", info.logs)):
+        for name, value in found.facts().items():
             facts.add_row(name, value)
-        facts.add_row("process", str(info.pid))
         console.print(facts, soft_wrap=True)
-        console.print(_queue_table(info))
+        console.print(_queue_table(found))
 
 
-def _queue_table(info: StackInfo) -> object:
+def _queue_table(stack: Stack) -> object:
     from rich.table import Table
 
     table = Table("queue", "waiting", "in flight")
-    sqs = info.client("sqs")
+    sqs = stack.client("sqs")
     waiting, in_flight = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-    for name, url in sorted(info.queues.items()):
+    for name, url in sorted(stack.queues.items()):
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[waiting, in_flight])["Attributes"]
         table.add_row(name, counts[waiting], counts[in_flight])
     return table
@@ -180,26 +187,68 @@ def _queue_table(info: StackInfo) -> object:
 
 def logs(
     function: Annotated[str | None, typer.Argument(help="e.g. predict; all if left out.", show_default=False)] = None,
-    state: State = STATE_DIR,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    since: Annotated[str, typer.Option(metavar="TIME", help="Of a deployed stack: from 30m, 2h or 1d ago on.")] = SINCE,
+    *,
+    stack: StackChoice,
 ) -> None:
-    """Print the logs of one function, or of everything."""
+    """Print the logs of one function, or of everything: of a local stack all, of a deployed one the last hour."""
     with ending_on_failure():
-        from lambent_toolkit.sandbox.stack_info import StackInfo
+        from lambent_toolkit.stacks.deployed import DeployedStack
+        from lambent_toolkit.stacks.find import find_stack
 
-        folder = Path(StackInfo.load(state).logs)
-        chosen = None if function is None else folder / f"{function}.log"
-        if chosen is not None and not chosen.exists():
-            known = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
-            raise typer.BadParameter(f"there is no log of {function}; there are {known}", param_hint="FUNCTION")
-        places: dict[Path, int] = {}
+        found = find_stack(stack)
         try:
-            _print_new(folder, chosen, places)
-            while follow:
-                time.sleep(FOLLOW_EVERY_S)
-                _print_new(folder, chosen, places)
+            if isinstance(found, DeployedStack):
+                _deployed_logs(found, function, since=since, is_followed=follow)
+            else:
+                _local_logs(Path(found.logs), function, is_followed=follow)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+
+
+def _local_logs(folder: Path, function: str | None, *, is_followed: bool) -> None:
+    chosen = None if function is None else folder / f"{function}.log"
+    if chosen is not None and not chosen.exists():
+        raise _no_log(function, (path.stem for path in folder.glob("*.log")))
+    places: dict[Path, int] = {}
+    _print_new(folder, chosen, places)
+    while is_followed:
+        time.sleep(FOLLOW_EVERY_S)
+        _print_new(folder, chosen, places)
+
+
+def _no_log(function: str | None, known: Iterable[str]) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"there is no log of {function}; there are {', '.join(sorted(known))}", param_hint="FUNCTION"
+    )
+
+
+def _deployed_logs(stack: DeployedStack, function: str | None, *, since: str, is_followed: bool) -> None:
+    from lambent_toolkit.jobs.request import span_of
+    from lambent_toolkit.stacks.deployed_logs import DeployedLogs
+
+    span = span_of(since)
+    if span is None:
+        raise typer.BadParameter(f"{since!r} is no time like 90s, 30m, 2h or 1d", param_hint="--since")
+    logs = DeployedLogs(stack)
+    if function is not None and function not in logs.groups:
+        raise _no_log(function, logs.groups)
+    names = list(logs.groups) if function is None else [function]
+    since_ms = int((time.time() - span.total_seconds()) * 1000)
+    while True:
+        for event in sorted((each for name in names for each in logs.new_events(name, since_ms)), key=_by_time):
+            print(event.text if function is not None else f"{event.source}: {event.text}", flush=True)
+        if not is_followed:
+            return
+        # A minute again: what is logged arrives late, and each event is told once.
+        since_ms = max(since_ms, int(time.time() * 1000) - LATE_MS)
+        logs.forget(since_ms)
+        time.sleep(FOLLOW_DEPLOYED_EVERY_S)
+
+
+def _by_time(event: LogEvent) -> int:
+    return event.at_ms
 
 
 def _print_new(folder: Path, chosen: Path | None, places: dict[Path, int]) -> None:

@@ -10,21 +10,22 @@ import typer
 from lambent_toolkit.cli.failures import ending_on_failure
 from lambent_toolkit.cli.remote import DEFAULT_TENANT, Detach, Remote, Tenant, detached, follow, open_runs
 from lambent_toolkit.cli.screen import screen, typed
+from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lambent_toolkit.modelkit.recipe import Recipe
+    from lambent_toolkit.stacks.find import StackChoice
 
 # Nothing heavy may be imported at the top of this module: `lambent --help` loads it.
 
 MODELS_DIR = Path(".lambent/models")
-STATE_DIR = Path(".lambent")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
-    app.command()(train)
+    app.command()(takes_stack(train))
 
 
 def train(
@@ -51,9 +52,7 @@ def train(
     remote: Remote = False,
     detach: Detach = False,
     tenant: Tenant = DEFAULT_TENANT,
-    state: Annotated[
-        Path, typer.Option("--state", help="State folder of the running stack, for --remote.")
-    ] = STATE_DIR,
+    stack: StackChoice,
 ) -> None:
     """Train a recipe's Keras model, or go on with it after Ctrl-C; the same seed gives the same weights."""
     console = screen()
@@ -67,7 +66,7 @@ def train(
         if not remote:
             _train_here(console, chosen, folder, fresh=fresh)
         else:
-            runs = open_runs(state, tenant)
+            runs = open_runs(stack, tenant)
             run = runs.train(chosen, folder)
             if detach:
                 detached(console, run)

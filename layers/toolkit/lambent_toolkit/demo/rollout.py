@@ -32,6 +32,7 @@ from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.reporting.terminal import terminal_table
+from lambent_toolkit.stacks.find import StackChoice
 
 _CANARY_BP = 2_000
 _CALLS = 300
@@ -49,7 +50,7 @@ def make_second(stage: Stage) -> None:
         bench.train(_smaller_recipe())
         bench.quantize(Wish(variant="int8", measured=()))
         bench.evaluate()
-        models = NamedModels(folder.parent)
+        models = NamedModels(StackChoice(state=folder.parent))
         pair = models.ready(str(stage.folder)), models.ready(str(folder))
         comparison = run_comparison(*pair, folder.parent, watcher=watcher).comparison
     stage.show(terminal_table(contestants_table(comparison)))

@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class Stage:
     """
 
     console: Console
-    stack: StackInfo
+    stack: Stack
     folder: Path
     pages: Path = Path(".lambent/demo")
     artifact: Artifact | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -13,43 +11,13 @@ import httpx
 
 from lambent.errors import restore_error
 from lambent_toolkit.modelkit.errors import ServiceUnreachable
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.stack import Door
 
-URL_VARIABLE, KEY_VARIABLE = "LAMBENT_URL", "LAMBENT_API_KEY"
 TERMINAL = frozenset({"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"})
 _TIMEOUT_S = 30.0
 _UPLOAD_TIMEOUT_S = 600.0
 _RETRIES = 3  # of connections that were never made
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Door:
-    """Where a stack answers, and the key to say."""
-
-    url: str
-    api_key: str
-
-
-def find_door(state_dir: Path, environ: Mapping[str, str] | None = None) -> Door:
-    """Return the door of the variables LAMBENT_URL and LAMBENT_API_KEY, else of the local stack of a state folder.
-
-    Raises
-    ------
-    ServiceUnreachable   one of the two variables is set and the other is not
-    StackNotRunning      neither is, and no local stack runs there
-    """
-    variables = os.environ if environ is None else environ
-    url, key = variables.get(URL_VARIABLE, ""), variables.get(KEY_VARIABLE, "")
-    if url and key:
-        return Door(url.rstrip("/"), key)
-    if url or key:
-        missing = KEY_VARIABLE if url else URL_VARIABLE
-        raise ServiceUnreachable(
-            f"{missing} is not set: a deployed stack needs both {URL_VARIABLE} and {KEY_VARIABLE}."
-        )
-    info = StackInfo.load(state_dir)
-    return Door(info.url, info.api_key)
 
 
 class JobsClient:

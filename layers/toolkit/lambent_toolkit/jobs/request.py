@@ -49,8 +49,14 @@ def batch_request(
 
 def deadline_of(text: str, *, now: datetime) -> str:
     """Return a deadline as RFC 3339: ``90s``, ``30m``, ``2h`` or ``1d`` from now; another text the API checks."""
-    span = _SPAN.fullmatch(text)
+    span = span_of(text)
     if span is None:
         return text
-    at = now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    at = now + span
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def span_of(text: str) -> timedelta | None:
+    """Return the time that ``90s``, ``30m``, ``2h`` or ``1d`` is, None for another text."""
+    span = _SPAN.fullmatch(text)
+    return None if span is None else timedelta(**{_UNITS[span[2]]: int(span[1])})

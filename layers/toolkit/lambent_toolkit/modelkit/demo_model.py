@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lambent.domain.model import ModelRef
     from lambent.ports import Signer
     from lambent_toolkit.modelkit.artifact import Artifact
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.stack import Stack
 
 _RECIPE = "digits"
 __all__ = ["build_demo_model", "default_cache_dir", "publish_demo_model"]
@@ -24,7 +24,7 @@ def build_demo_model(cache_dir: Path, watcher: Watcher = SILENCE) -> Artifact:
 
 
 def publish_demo_model(
-    stack: StackInfo, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE, signer: Signer | None = None
+    stack: Stack, *, cache_dir: Path | None = None, watcher: Watcher = SILENCE, signer: Signer | None = None
 ) -> ModelRef:
     """Publish the demo model to a stack and point the label ``live`` to it."""
     return publish_recipe(stack, _RECIPE, cache_dir=cache_dir, watcher=watcher, signer=signer)

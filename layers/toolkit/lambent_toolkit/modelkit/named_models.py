@@ -25,7 +25,7 @@ from lambent_toolkit.modelkit.shown import parse_choice
 from lambent_toolkit.modelkit.step_files import to_json
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.find import StackChoice, find_stack
 
 
 def is_version(name: str) -> bool:
@@ -70,9 +70,9 @@ def run_version_evaluation(subject: Subject, folder: Path, *, data_name: str, wa
 
 @dataclass(frozen=True)
 class NamedModels:
-    """Folders, and the versions of the stack whose state is in ``state``; it is read only if a version is named."""
+    """Folders, and the versions of the stack that is meant; it is looked for only if a version is named."""
 
-    state: Path
+    stack: StackChoice
 
     def ready(self, name: str) -> Ready:
         """Return an evaluated model.
@@ -80,7 +80,7 @@ class NamedModels:
         Raises
         ------
         StepMissing, ReportOutdated, ModelFileExchanged   see `ready_folder`
-        StackNotRunning                                   a version is named, and there is no stack
+        StackError, StackNotRunning                       a version is named, and there is no such stack
         ModelNotFound, NameInvalid, BrokenArtifact        see `subject_of_version`
         """
         if not is_version(name):
@@ -120,7 +120,7 @@ class NamedModels:
         return NamedVersion(str(ref), files, rollout.files.record(ref).manifest_sha256, own)
 
     def _rollout(self) -> Rollout:
-        return Rollout(StackInfo.load(self.state))
+        return Rollout(find_stack(self.stack))
 
     def _ref(self, name: str, rollout: Rollout) -> ModelRef:
         return DescribeService(rollout.registry).ref(parse_choice(name))

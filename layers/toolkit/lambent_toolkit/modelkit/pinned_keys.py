@@ -8,10 +8,10 @@ from lambent.ports import ObjectStore, Registry, SignatureVerifier
 from lambent.services.check_signature import SignatureCheck
 from lambent.services.version_files import VersionFiles
 from lambent_toolkit.modelkit.version_diff import NobodyServes
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.stack import Stack
 
 
-def pinned_keys(stack: StackInfo) -> P256Verifier | None:
+def pinned_keys(stack: Stack) -> P256Verifier | None:
     """Return the public keys that a stack's functions run with, None where it pins none."""
     found = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["predict"])
     public_keys = found["Environment"]["Variables"].get("MODEL_PUBLIC_KEYS")

@@ -16,7 +16,7 @@ from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
 from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.stacks.stack import Stack
 
 
 class Publisher:
@@ -29,7 +29,7 @@ class Publisher:
     by       who publishes: the user of this machine unless told otherwise
     """
 
-    def __init__(self, stack: StackInfo, *, signer: Signer | None = None, by: str | None = None) -> None:
+    def __init__(self, stack: Stack, *, signer: Signer | None = None, by: str | None = None) -> None:
         self._stack = stack
         self._signer = signer
         self._by = getuser() if by is None else by

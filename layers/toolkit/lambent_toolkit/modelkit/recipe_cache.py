@@ -25,7 +25,7 @@ from lambent_toolkit.sandbox.options import find_root
 
 if TYPE_CHECKING:
     from lambent.ports import Signer
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.stack import Stack
 
 
 def default_cache_dir() -> Path:
@@ -53,7 +53,7 @@ def build_recipe(name: str, cache_dir: Path, watcher: Watcher = SILENCE) -> Arti
 
 
 def publish_recipe(
-    stack: StackInfo,
+    stack: Stack,
     name: str,
     *,
     cache_dir: Path | None = None,

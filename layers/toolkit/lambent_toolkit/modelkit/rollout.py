@@ -24,7 +24,7 @@ from lambent_toolkit.modelkit.pinned_keys import check_servable, pinned_keys
 from lambent_toolkit.modelkit.version_diff import NobodyServes, VersionDiff, compare_versions
 
 if TYPE_CHECKING:
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.stack import Stack
 
 
 class Rollout:
@@ -33,7 +33,7 @@ class Rollout:
     What each method may raise is said in the service that it calls.
     """
 
-    def __init__(self, stack: StackInfo, *, by: str | None = None) -> None:
+    def __init__(self, stack: Stack, *, by: str | None = None) -> None:
         self._stack = stack
         self._clock = SystemClock()
         self._by = getuser() if by is None else by

@@ -12,7 +12,7 @@ from lambent.adapters.aws_errors import error_code, translate
 from lambent_toolkit.modelkit.errors import LaneMissing
 
 if TYPE_CHECKING:
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.stack import Stack
 
 _SERVICE, _LOGS = "container service", "log store"
 _NEEDED = {"BatchJobQueue": "job_queue", "TrainingJobDefinition": "job_definition", "BatchWorkerLogGroup": "log_group"}
@@ -40,7 +40,7 @@ class Lane:
         self._job_queue, self._job_definition, self._log_group = job_queue, job_definition, log_group
 
     @classmethod
-    def of(cls, stack: StackInfo) -> Lane:
+    def of(cls, stack: Stack) -> Lane:
         """Return a stack's lane; raises LaneMissing."""
         if missing := [name for name in _NEEDED if not stack.resources.get(name)]:
             raise LaneMissing(

@@ -37,7 +37,7 @@ from lambent_toolkit.remote.wording import CANCELLED_BY, failure, state_in_words
 if TYPE_CHECKING:
     from lambent.ports import Clock
     from lambent_toolkit.modelkit.named_models import NamedVersion
-    from lambent_toolkit.sandbox.stack_info import StackInfo
+    from lambent_toolkit.stacks.stack import Stack
 
 _JSON = "application/json"
 _RECORD = "/run.json"
@@ -69,7 +69,7 @@ class Runs:
         self._clock = clock or SystemClock()
 
     @classmethod
-    def of(cls, stack: StackInfo, *, tenant: str) -> Runs:
+    def of(cls, stack: Stack, *, tenant: str) -> Runs:
         """Return a stack's runs; raises LaneMissing."""
         lane = Lane.of(stack)
         return cls(S3RunStore(stack.client("s3"), stack.buckets["data"]), lane, tenant=tenant)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.deployment import Deployment
-from lambent_toolkit.sandbox.function_spec import short_name
-from lambent_toolkit.sandbox.options import REGION
-from lambent_toolkit.sandbox.stack_info import StackInfo
+from lambent_toolkit.sandbox.options import REGION, STACK_NAME
+from lambent_toolkit.sandbox.stack_info import StackInfo, named_resources
 
 
 async def describe_stack(
@@ -18,30 +17,24 @@ async def describe_stack(
     """Collect what stack.json says; a template without some resource gets an empty name for it."""
     key_id = next((each.physical_id for each in deployment.of_kind("AWS::ApiGateway::ApiKey")), "")
     key = (await aws.get("apigateway", f"/apikeys/{key_id}?includeValue=true"))["value"] if key_id else ""
+    kinds = {each.logical_id: (each.kind, each.physical_id) for each in deployment.resources.values()}
     return StackInfo(
+        name=STACK_NAME,
         url=url,
         api_key=key,
         api_key_id=key_id,
         endpoint=endpoint,
         region=REGION,
-        buckets=_named(deployment, "AWS::S3::Bucket", "Bucket"),
-        queues=_named(deployment, "AWS::SQS::Queue", "Queue"),
+        buckets=named_resources(kinds, "AWS::S3::Bucket", "Bucket"),
+        queues=named_resources(kinds, "AWS::SQS::Queue", "Queue"),
         table=_first(deployment, "AWS::DynamoDB::Table"),
         topic=_first(deployment, "AWS::SNS::Topic"),
-        functions=_named(deployment, "AWS::Lambda::Function", "Function"),
+        functions=named_resources(kinds, "AWS::Lambda::Function", "Function"),
         logs=str(logs),
         retry_scale=retry_scale,
         pid=os.getpid(),
         resources=deployment.physical_ids(),
     )
-
-
-def _named(deployment: Deployment, kind: str, suffix: str) -> dict[str, str]:
-    """Return e.g. models -> bucket name, batch_dead_letter -> queue URL, by logical id without its suffix."""
-    return {
-        short_name(each.logical_id.removesuffix(suffix) or each.logical_id): each.physical_id
-        for each in deployment.of_kind(kind)
-    }
 
 
 def _first(deployment: Deployment, kind: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.errors import StackNotRunning
+from lambent_toolkit.sandbox.function_spec import short_name
 
 FILE_NAME = "stack.json"
 # moto checks no signature, but an SDK refuses to start without credentials.
@@ -19,8 +21,11 @@ CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "
 class StackInfo:
     """One running local stack, as written to stack.json.
 
+    What programs of any stack ask for is told in `stacks.Stack`.
+
     Parameters
     ----------
+    name : str          name of the CloudFormation stack in the storage
     url : str           HTTP door, without a slash at its end
     api_key : str       value for the `x-api-key` header
     api_key_id : str    the key's id, as a function sees it in requestContext.identity.apiKeyId
@@ -37,6 +42,7 @@ class StackInfo:
     resources : dict    logical id -> physical id of everything that the template made
     """
 
+    name: str
     url: str
     api_key: str
     api_key_id: str
@@ -51,6 +57,22 @@ class StackInfo:
     retry_scale: float
     pid: int
     resources: dict[str, str]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine: always."""
+        return True
+
+    def facts(self) -> dict[str, str]:
+        """Return what `lambent status` tells of it."""
+        return {
+            "stack": f"{self.name}, local",
+            "url": self.url,
+            "key": self.api_key,
+            "endpoint": self.endpoint,
+            "logs": self.logs,
+            "process": str(self.pid),
+        }
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client of `service` that talks to this stack."""
@@ -88,6 +110,20 @@ class StackInfo:
         if not is_alive(info.pid):
             raise StackNotRunning(f"the local stack of {state_dir} is gone (process {info.pid}); run `lambent up`")
         return info
+
+
+def named_resources(kinds: Mapping[str, tuple[str, str]], kind: str, suffix: str) -> dict[str, str]:
+    """Return e.g. models -> bucket name, batch_dead_letter -> queue URL, by logical id without its suffix.
+
+    Parameters
+    ----------
+    kinds : dict   logical id -> CloudFormation type, physical id
+    """
+    return {
+        short_name(logical_id.removesuffix(suffix) or logical_id): physical_id
+        for logical_id, (each, physical_id) in kinds.items()
+        if each == kind
+    }
 
 
 def is_alive(pid: int) -> bool:
