@@ -10,6 +10,7 @@ import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
+import template_storage_rules as storage_rules
 from template_expanded import read_source
 
 SOURCE = read_source()
@@ -23,11 +24,12 @@ class Mutant:
     rule: Any
     path: tuple[str | int, ...]
     value: Any = REMOVED
+    section: str = "Resources"
 
     def template(self) -> dict[str, Any]:
         """Return the changed template."""
         source = copy.deepcopy(SOURCE)
-        node: Any = source["Resources"]
+        node: Any = source[self.section]
         for key in self.path[:-1]:
             node = node[key]
         if self.value is REMOVED:
@@ -215,4 +217,20 @@ MUTANTS = [
         {"Ref": "BatchJobQueue"},
     ),
     Mutant(lane_rules.references_lead_somewhere, ("JobEventsFunction", "Condition")),
+    Mutant(
+        storage_rules.what_cannot_be_made_again_is_kept_once_it_was_made, ("ModelsBucket", "DeletionPolicy"), "Retain"
+    ),
+    Mutant(storage_rules.what_cannot_be_made_again_is_kept_once_it_was_made, ("Table", "UpdateReplacePolicy")),
+    Mutant(
+        storage_rules.what_cannot_be_made_again_is_kept_once_it_was_made, ("SweepLogGroup", "DeletionPolicy"), "Retain"
+    ),
+    Mutant(
+        storage_rules.old_versions_of_objects_expire, _properties("ModelsBucket", "LifecycleConfiguration", "Rules", 0)
+    ),
+    Mutant(
+        storage_rules.old_versions_of_objects_expire,
+        _properties("DataBucket", "LifecycleConfiguration", "Rules", 7, "ExpiredObjectDeleteMarker"),
+    ),
+    Mutant(storage_rules.outputs_name_what_people_look_for, ("UsagePlanId",), section="Outputs"),
+    Mutant(storage_rules.outputs_name_what_people_look_for, ("SweepLogGroupName",), section="Outputs"),
 ]

@@ -10,6 +10,7 @@ import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
+import template_storage_rules as storage_rules
 from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
 from template_mutants import MUTANTS, SOURCE, Mutant
 
@@ -17,7 +18,13 @@ from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
 from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
 
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
-RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
+RULES = [
+    *queue_rules.RULES,
+    *access_rules.RULES,
+    *lane_rules.RULES,
+    *gateway_rules.RULES,
+    *storage_rules.RULES,
+]
 
 
 @cache
