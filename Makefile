@@ -45,6 +45,9 @@ lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 openapi: $(STAMP) ## write the API's document and its page anew
 	$(BIN)/python -m lambent_toolkit.openapi
 
+dashboard: $(STAMP) ## write the dashboard into template.yaml anew
+	$(BIN)/python -m lambent_toolkit.dashboard
+
 demo: $(STAMP) ## train, quantize, publish and use a model through all three doors
 	$(BIN)/lambent demo
 
@@ -87,4 +90,4 @@ build: $(STAMP) ## build functions and layers for AWS, without Docker
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock openapi demo up sam-local test suite clients-beside clients check lint format build bench
+.PHONY: help setup lock openapi dashboard demo up sam-local test suite clients-beside clients check lint format build bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
 import template_storage_rules as storage_rules
+import template_watch_rules as watch_rules
 from template_expanded import read_source
 
 SOURCE = read_source()
@@ -233,4 +235,25 @@ MUTANTS = [
     ),
     Mutant(storage_rules.outputs_name_what_people_look_for, ("UsagePlanId",), section="Outputs"),
     Mutant(storage_rules.outputs_name_what_people_look_for, ("SweepLogGroupName",), section="Outputs"),
+    Mutant(watch_rules.what_callers_notice_raises_an_alarm, ("ThrottlesAlarm",)),
+    Mutant(
+        watch_rules.what_callers_notice_raises_an_alarm,
+        _properties("PredictErrorsAlarm", "Dimensions", 0, "Value"),
+        {"Ref": "JobsFunction"},
+    ),
+    Mutant(watch_rules.chains_that_lambda_stops_raise_an_alarm, ("RecursionAlarm",)),
+    Mutant(
+        watch_rules.alarms_watch_metrics_that_there_are, _properties("ApiServerErrorsAlarm", "MetricName"), "5xxError"
+    ),
+    Mutant(
+        watch_rules.alarms_watch_metrics_that_there_are,
+        _properties("SweepErrorsAlarm", "Dimensions", 0, "Name"),
+        "Function",
+    ),
+    Mutant(watch_rules.silence_is_no_alarm, _properties("ThrottlesAlarm", "TreatMissingData"), "breaching"),
+    Mutant(
+        watch_rules.the_dashboard_stays_within_the_free_ones,
+        _properties("Dashboard", "DashboardBody"),
+        {"Fn::Sub": json.dumps({"widgets": [{"properties": {"metrics": [["A", str(n), {}] for n in range(41)]}}]})},
+    ),
 ]

@@ -11,6 +11,7 @@ import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
 import template_storage_rules as storage_rules
+import template_watch_rules as watch_rules
 from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
 from template_mutants import MUTANTS, SOURCE, Mutant
 
@@ -24,6 +25,7 @@ RULES = [
     *lane_rules.RULES,
     *gateway_rules.RULES,
     *storage_rules.RULES,
+    *watch_rules.RULES,
 ]
 
 
