@@ -10,6 +10,7 @@ from typing import Any
 import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
+import template_people_rules as people_rules
 import template_queue_rules as queue_rules
 import template_storage_rules as storage_rules
 import template_watch_rules as watch_rules
@@ -47,6 +48,10 @@ def _properties(name: str, *path: str | int) -> tuple[str | int, ...]:
 
 def _statement(name: str, number: int, *path: str | int) -> tuple[str | int, ...]:
     return _properties(name, "Policies", 0, "PolicyDocument", "Statement", number, *path)
+
+
+def _right(name: str, number: int, *path: str | int) -> tuple[str | int, ...]:
+    return _properties(name, "PolicyDocument", "Statement", number, *path)
 
 
 _GATEWAY_ERROR = ("ResponseTemplates", "application/json")
@@ -255,5 +260,35 @@ MUTANTS = [
         watch_rules.the_dashboard_stays_within_the_free_ones,
         _properties("Dashboard", "DashboardBody"),
         {"Fn::Sub": json.dumps({"widgets": [{"properties": {"metrics": [["A", str(n), {}] for n in range(41)]}}]})},
+    ),
+    Mutant(people_rules.people_get_no_wildcards, _right("PublisherPolicy", 7, "Action"), "s3:*"),
+    Mutant(people_rules.people_get_no_wildcards, _right("ReaderPolicy", 2, "Resource"), "*"),
+    Mutant(people_rules.people_get_no_wildcards, _right("TrainerPolicy", 9, "Condition")),
+    Mutant(
+        people_rules.people_get_no_wildcards,
+        _right("PublisherPolicy", 7, "Resource"),
+        {"Fn::Sub": "arn:${AWS::Partition}:s3:::*"},
+    ),
+    Mutant(people_rules.people_touch_the_rows_of_their_verbs, _right("PublisherPolicy", 2, "Condition")),
+    Mutant(
+        people_rules.people_touch_the_rows_of_their_verbs,
+        _right("OperatorPolicy", -3, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+        ["APIKEY#*", "WEBHOOK#*"],
+    ),
+    Mutant(people_rules.people_touch_the_rows_of_their_verbs, _right("ReaderPolicy", 1, "Action"), "dynamodb:Scan"),
+    Mutant(
+        people_rules.people_see_no_data_of_callers,
+        _right("TrainerPolicy", 4, "Resource"),
+        {"Fn::Sub": "${DataBucket.Arn}/jobs/*"},
+    ),
+    Mutant(people_rules.readers_change_nothing, _right("ReaderPolicy", 2, "Action"), "s3:PutObject"),
+    Mutant(
+        people_rules.people_cannot_change_what_runs,
+        _right("PublisherPolicy", -1, "Action"),
+        "lambda:UpdateFunctionConfiguration",
+    ),
+    Mutant(people_rules.policies_fit_into_iam, _right("ReaderPolicy", 1, "Sid"), "s" * 6_000),
+    Mutant(
+        people_rules.policies_have_no_names_and_nobody_yet, _properties("ReaderPolicy", "ManagedPolicyName"), "reader"
     ),
 ]

@@ -9,6 +9,7 @@ import pytest
 import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
+import template_people_rules as people_rules
 import template_queue_rules as queue_rules
 import template_storage_rules as storage_rules
 import template_watch_rules as watch_rules
@@ -26,6 +27,7 @@ RULES = [
     *gateway_rules.RULES,
     *storage_rules.RULES,
     *watch_rules.RULES,
+    *people_rules.RULES,
 ]
 
 
