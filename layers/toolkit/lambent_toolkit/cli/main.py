@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lambent_toolkit.cli import (
+    costs,
     data,
     demo,
     evaluate,
@@ -44,6 +45,7 @@ GROUPS = (
     jobs,
     key,
     webhooks,
+    costs,
     demo,
     sam_local,
 )
