@@ -9,26 +9,16 @@ import pytest
 import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
-import template_people_rules as people_rules
 import template_queue_rules as queue_rules
-import template_storage_rules as storage_rules
-import template_watch_rules as watch_rules
 from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
 from template_mutants import MUTANTS, SOURCE, Mutant
+from template_upkeep_mutants import UPKEEP_MUTANTS, UPKEEP_RULES
 
 from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
 from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
 
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
-RULES = [
-    *queue_rules.RULES,
-    *access_rules.RULES,
-    *lane_rules.RULES,
-    *gateway_rules.RULES,
-    *storage_rules.RULES,
-    *watch_rules.RULES,
-    *people_rules.RULES,
-]
+RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
 
 
 @cache
@@ -36,13 +26,18 @@ def expanded(lane: str) -> ExpandedTemplate:
     return expand(SOURCE, LANES[lane])
 
 
+EVERY_RULE, EVERY_MUTANT = [*RULES, *UPKEEP_RULES], [*MUTANTS, *UPKEEP_MUTANTS]
+
+
 @pytest.mark.parametrize("lane", LANES)
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=lambda rule: rule.__name__)
 def test_template_keeps_the_rule(rule: Any, lane: str) -> None:
     assert list(rule(expanded(lane))) == []
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: f"{each.rule.__name__}-{'.'.join(map(str, each.path))}")
+@pytest.mark.parametrize(
+    "mutant", EVERY_MUTANT, ids=lambda each: f"{each.rule.__name__}-{'.'.join(map(str, each.path))}"
+)
 def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
     source = mutant.template()
 
@@ -52,7 +47,7 @@ def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
 
 
 def test_each_rule_has_a_mutant() -> None:
-    assert {mutant.rule for mutant in MUTANTS} == set(RULES)
+    assert {mutant.rule for mutant in EVERY_MUTANT} == set(EVERY_RULE)
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:
