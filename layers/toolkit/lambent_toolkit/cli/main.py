@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lambent_toolkit.cli import (
+    api_key,
     data,
     demo,
     evaluate,
@@ -19,6 +20,7 @@ from lambent_toolkit.cli import (
     sensitivity,
     show,
     stack,
+    tenant,
     train,
     webhooks,
 )
@@ -43,6 +45,8 @@ GROUPS = (
     show,
     jobs,
     key,
+    tenant,
+    api_key,
     webhooks,
     demo,
     sam_local,
