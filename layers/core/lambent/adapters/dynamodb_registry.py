@@ -168,7 +168,8 @@ class DynamoRegistry:
         row = self._get({"pk": f"APIKEY#{api_key_id}", "sk": "TENANT"})
         if row is None:
             return None
-        return Caller(str(row["tenant"]), read_scopes(row["scopes"]) if "scopes" in row else DEFAULT_SCOPES)
+        scopes = read_scopes(row["scopes"]) if "scopes" in row else DEFAULT_SCOPES
+        return Caller(str(row["tenant"]), scopes, row.get("valid_until"))
 
     def _write_together(self, writes: list[tuple[str, dict[str, Any]]]) -> bool:
         """Make writes on conditions, all or none; return whether the conditions held."""

@@ -23,10 +23,11 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True)
 class Caller:
-    """A tenant, and the scopes of the key that it called with."""
+    """A tenant, the scopes of the key that it called with, and the key's end (RFC 3339; None: it has none)."""
 
     tenant: str
     scopes: frozenset[Scope] = DEFAULT_SCOPES
+    valid_until: str | None = None
 
     def require(self, scope: Scope) -> None:
         """Raise ForbiddenAction unless the key has this scope."""

@@ -27,15 +27,22 @@ class IdentifyService:
 
         Raises
         ------
-        AuthInvalid   no key, or one that stands for no tenant
+        AuthInvalid   no key, one that stands for no tenant, or one that was rotated out
         Unavailable
         """
         if api_key_id == self._own_key_id:
             return self._owner
         if not api_key_id:
             raise AuthInvalid("An API key is needed: send it as x-api-key.", field="x-api-key")
-        until_s, caller = self._known.get(api_key_id, (0.0, self._owner))
-        return caller if self._clock.epoch_s() < until_s else self._look_up(api_key_id)
+        until_s, known = self._known.get(api_key_id, (0.0, self._owner))
+        caller = known if self._clock.epoch_s() < until_s else self._look_up(api_key_id)
+        # Both are UTC with milliseconds, so they compare as text.
+        if caller.valid_until is not None and self._clock.now() >= caller.valid_until:
+            raise AuthInvalid(
+                f"This API key was rotated, and ended at {caller.valid_until}: use the one in its place.",
+                field="x-api-key",
+            )
+        return caller
 
     def _look_up(self, api_key_id: str) -> Caller:
         caller = self._directory.caller_of(api_key_id)

@@ -1,4 +1,4 @@
-"""Commands around the keys that sign versions: key new, key show."""
+"""Commands around the keys that sign versions: key new, key show. Those of API keys are in `api_key`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ KEY_FILE = Path(".lambent/signing-key.pem")
 PUBLIC_KEY_FILE = Path(".lambent/signing-key.pem.pub")
 PASSPHRASE_VARIABLE = "LAMBENT_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
-key_app = typer.Typer(no_args_is_help=True, help="Keys that sign model versions.")
+PANEL = "Keys that sign versions"
+
+key_app = typer.Typer(no_args_is_help=True, help="API keys of tenants, and keys that sign model versions.")
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +30,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(key_app, name="key")
 
 
-@key_app.command()
+@key_app.command(rich_help_panel=PANEL)
 def new(
     out: Annotated[Path, typer.Option(help="File of the private key; the public one gets .pub behind it.")] = KEY_FILE,
     passphrase: Annotated[
@@ -44,7 +46,7 @@ def new(
     _tell_parameter(public)
 
 
-@key_app.command()
+@key_app.command(rich_help_panel=PANEL)
 def show(
     key: Annotated[Path, typer.Argument(help="A .pub file.")] = PUBLIC_KEY_FILE,
 ) -> None:

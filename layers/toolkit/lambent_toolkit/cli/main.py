@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lambent_toolkit.cli import (
+    api_key,
     costs,
     data,
     demo,
@@ -20,6 +21,7 @@ from lambent_toolkit.cli import (
     sensitivity,
     show,
     stack,
+    tenant,
     train,
     webhooks,
 )
@@ -44,6 +46,8 @@ GROUPS = (
     show,
     jobs,
     key,
+    tenant,
+    api_key,
     webhooks,
     costs,
     demo,

@@ -1,0 +1,47 @@
+"""What may stop a change of tenants and keys, each with the exit code that `lambent` ends with.
+
+TenantError
+├── TenantUnknown     140   no tenant of this name
+├── TenantExists      141   the name is taken, or was until its files are gone
+├── TenantInUse       142   a tenant has keys still
+├── KeyUnknown        143   no key of this id, or not of this tenant
+└── QuotaInvalid      144   a quota is not of the form that a key may have
+"""
+
+from __future__ import annotations
+
+from lambent_toolkit.modelkit.errors import ModelkitError
+
+
+class TenantError(ModelkitError):
+    """Tenants or keys cannot be changed as asked."""
+
+
+class TenantUnknown(TenantError):
+    """There is no tenant of this name."""
+
+    exit_code = 140
+
+
+class TenantExists(TenantError):
+    """The name is taken, or was, and files of it may be there still."""
+
+    exit_code = 141
+
+
+class TenantInUse(TenantError):
+    """A tenant has keys still."""
+
+    exit_code = 142
+
+
+class KeyUnknown(TenantError):
+    """There is no key of this id, or it is not this tenant's."""
+
+    exit_code = 143
+
+
+class QuotaInvalid(TenantError):
+    """A quota is not of the form that a key may have."""
+
+    exit_code = 144
