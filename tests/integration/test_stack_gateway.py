@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -67,7 +68,7 @@ def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http
 
     event = answer.json()["event"]
     assert event["resource"] == "/look/{name}"
-    assert event["path"] == "/look/a b"
+    assert event["path"] == "/look/a%20b"
     assert event["pathParameters"] == {"name": "a b"}
     assert event["queryStringParameters"] == {"x": "2", "y": ""}
     assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "y": [""]}
@@ -78,11 +79,24 @@ def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http
     assert event["body"] is None
 
 
-def test_the_stages_name_may_lead_the_path_as_in_awss_own_address(http: httpx.Client) -> None:
-    event = http.get("/test/look/a").json()["event"]
+def test_the_apis_address_ends_with_its_stage_and_a_function_is_told_both_paths(
+    machinery: LocalStack, http: httpx.Client
+) -> None:
+    event = http.get("/look/a").json()["event"]
 
+    assert urlsplit(machinery.info.url).path == "/test"
     assert event["path"] == "/look/a"
     assert event["requestContext"]["path"] == "/test/look/a"
+
+
+@pytest.mark.parametrize("path", ["/", "/look/a", "/tester/look/a", "/other/look/a"])
+def test_outside_the_stage_everything_is_forbidden_in_awss_own_words(machinery: LocalStack, path: str) -> None:
+    host = machinery.info.url.removesuffix("/test")
+
+    answer = httpx.get(host + path, headers={"x-api-key": machinery.info.api_key})
+
+    assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+    assert answer.headers["x-amzn-errortype"] == "ForbiddenException"
 
 
 def test_proxy_route_takes_deeper_paths_and_any_method(http: httpx.Client) -> None:
@@ -121,20 +135,22 @@ def test_binary_answer_is_decoded_when_accept_says_so(http: httpx.Client, accept
         {"statusCode": 200, "extra": 1},
     ],
 )
-def test_malformed_function_answer_is_502(http: httpx.Client, raw: object) -> None:
+def test_malformed_function_answer_has_the_status_of_its_family(http: httpx.Client, raw: object) -> None:
     answer = http.post("/do", json={"do": "raw", "raw": raw})
 
-    assert answer.status_code == 502
+    assert answer.status_code == 503
     assert answer.json() == {"code": "DEFAULT_5XX"}
 
 
 @pytest.mark.parametrize("wish", [{"do": "exit"}, {"do": "fail"}, {"do": "sleep", "seconds": 9}])
-def test_crash_exception_and_timeout_of_a_function_are_502(http: httpx.Client, wish: dict[str, object]) -> None:
-    assert http.post("/do", json=wish).status_code == 502
+def test_crash_exception_and_timeout_of_a_function_have_the_status_of_their_family(
+    http: httpx.Client, wish: dict[str, object]
+) -> None:
+    assert http.post("/do", json=wish).status_code == 503
 
 
-def test_answer_above_six_megabytes_is_502(http: httpx.Client) -> None:
-    assert http.post("/do", json={"do": "big", "bytes": 7 * MIB}).status_code == 502
+def test_answer_above_six_megabytes_has_the_status_of_its_family(http: httpx.Client) -> None:
+    assert http.post("/do", json={"do": "big", "bytes": 7 * MIB}).status_code == 503
 
 
 @pytest.mark.parametrize("size", [7 * MIB, 11 * MIB])
