@@ -22,7 +22,7 @@ def share(monkeypatch: pytest.MonkeyPatch) -> Share:
 
     def share(allowed: str, origin: str | None, **headers: list[str]) -> dict[str, list[str]]:
         monkeypatch.setenv("ALLOWED_ORIGINS", allowed)
-        wiring.origin_settings.cache_clear()
+        wiring.allowed_origins.cache_clear()
         asked: dict[str, Any] = {
             "resource": "/jobs",
             "httpMethod": "POST",
@@ -30,7 +30,7 @@ def share(monkeypatch: pytest.MonkeyPatch) -> Share:
         }
         answer = {"statusCode": 422, "multiValueHeaders": headers, "body": "{}"}
         shared = share_answer(answer, asked)
-        wiring.origin_settings.cache_clear()
+        wiring.allowed_origins.cache_clear()
         assert (shared["statusCode"], shared["body"]) == (422, "{}")
         return dict(shared["multiValueHeaders"])
 

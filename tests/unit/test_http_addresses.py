@@ -24,6 +24,12 @@ REQUESTS = {
     "root": ("/", None, "/", "/"),
     "parameter": ("/jobs/{id}/retry", {"id": "a"}, "/jobs/a/retry", "/jobs/a/retry"),
     "encoded": ("/models/{model}/predict", {"model": "a b"}, "/models/a%20b/predict", "/models/a b/predict"),
+    "value_that_looks_like_a_parameter": (
+        "/models/{model}/versions/{version}",
+        {"model": "{version}", "version": "1"},
+        "/models/%7Bversion%7D/versions/1",
+        "/models/{version}/versions/1",
+    ),
     "encoded_slash": ("/jobs/{id}", {"id": "a/b"}, "/jobs/a%2Fb", "/jobs/a/b"),
     "proxy": ("/v1/{proxy+}", {"proxy": "models/m:predict"}, "/v1/models/m%3Apredict", "/v1/models/m:predict"),
     "proxy_with_the_stages_name": ("/v2/{proxy+}", {"proxy": "dev/v2"}, "/v2/dev/v2", "/v2/dev/v2"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambent.runtime.http_event import HttpEvent
-from lambent.runtime.wiring import origin_settings
+from lambent.runtime.wiring import allowed_origins
 
 ANY_ORIGIN = "*"
 # What a script may read besides the fields that it always may; the OpenAPI document names the same.
@@ -35,7 +35,7 @@ def share_answer(answer: dict[str, Any], event: Mapping[str, Any]) -> dict[str, 
 
     No credentials: the key is a header that the page itself sends.
     """
-    allowed = origin_settings().origins
+    allowed = allowed_origins()
     if not allowed:
         return answer
     headers: dict[str, list[str]] = dict(answer["multiValueHeaders"])

@@ -6,6 +6,7 @@ properties makes objects: too much for the one function whose own time counts in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from lambent.errors import MediaTypeUnsupported, PayloadTooLarge, RequestInvalid
 T = TypeVar("T")
 
 REQUEST_KEY = REQUEST_KEY_HEADER.lower()
+_PARAMETER = re.compile(r"\{(\w+)\+?\}")
 _JSON = "application/json"
 _FLAGS = ("true", "false")
 _BYTES = ("image/", "application/octet-stream")
@@ -76,10 +78,9 @@ def own_path(event: Mapping[str, Any]) -> str:
     The event's own ``path`` will not do: behind a custom domain it begins with the base path, and it is not decoded
     (CodeGenieApp/serverless-express#216, localstack/localstack#12296).
     """
-    path: str = event["resource"]
-    for name, value in (event.get("pathParameters") or {}).items():
-        path = path.replace(f"{{{name}+}}", value).replace(f"{{{name}}}", value)
-    return path
+    resource: str = event["resource"]
+    values = event.get("pathParameters")
+    return _PARAMETER.sub(lambda found: str(values[found[1]]), resource) if values else resource
 
 
 def read_body(event: HttpEvent, *, max_bytes: int) -> bytes:

@@ -59,9 +59,9 @@ def predict_settings() -> PredictSettings:
 
 
 @cache
-def origin_settings() -> OriginSettings:
-    """Return whose pages may call the API."""
-    return load_settings(OriginSettings)
+def allowed_origins() -> frozenset[str]:
+    """Return whose pages may call the API; asked for with every answer."""
+    return load_settings(OriginSettings).origins
 
 
 @cache
