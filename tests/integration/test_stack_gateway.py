@@ -171,3 +171,24 @@ def test_usage_plan_throttles_with_the_templates_header(tmp_path: Path) -> None:
     assert 1 <= len(throttled) <= 15
     assert {answer.headers["retry-after"] for answer in throttled} == {"7"}
     assert {answer.status_code for answer in answers} == {200, 429}
+
+
+def test_above_the_accounts_concurrency_a_client_gets_an_internal_error_and_later_an_answer(tmp_path: Path) -> None:
+    root = Path(__file__).parent / "fixtures" / "machinery"
+
+    # One for all functions but the one that reserves its own.
+    with LocalStack(tmp_path, root=root, account_concurrency=2) as small, ThreadPoolExecutor(4) as threads:
+
+        def ask(_: int = 0) -> httpx.Response:
+            headers = {"x-api-key": small.info.api_key}
+            wish = {"do": "sleep", "seconds": 0.2}
+            return httpx.post(f"{small.info.url}/do", json=wish, headers=headers, timeout=60)
+
+        wait_for(
+            lambda: any(_is_throttled(answer) for answer in threads.map(ask, range(4))), what="a throttled function"
+        )
+        wait_for(lambda: ask().is_success, what="an answer once there is room")
+
+
+def _is_throttled(answer: httpx.Response) -> bool:
+    return (answer.status_code, answer.json().get("code")) == (503, "API_CONFIGURATION_ERROR")
