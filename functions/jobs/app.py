@@ -9,6 +9,7 @@ import upload_routes
 import webhook_routes
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambent.runtime.cors import share_answer
 from lambent.runtime.http import make_resolver
 from lambent.runtime.observability import REQUESTS, count, logger, metrics
 
@@ -25,4 +26,4 @@ app.include_router(docs_routes.router)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request."""
     count(REQUESTS)
-    return app.resolve(event, context)
+    return share_answer(app.resolve(event, context), event)

@@ -9,6 +9,7 @@ from lambent.contracts.lines import CONTENT_TYPE
 from lambent.contracts.media_types import JSON, choose_media_type
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
+from lambent.domain.job import Job
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer, refer_to_answer, whole_answer
 from lambent.runtime.http_event import read_flag, read_json
@@ -44,7 +45,12 @@ def submit() -> Response[bytes | str]:
         return json_answer(msgspec.json.encode(quote_service().quote(caller.tenant, submission)))
     key = router.current_event.headers.get(HEADER)
     job = submit_service().submit(caller.tenant, submission, idempotency_key=key)
-    return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})
+    return _accepted(job)
+
+
+def _accepted(job: Job) -> Response[bytes | str]:
+    address = http_event(router.current_event).address_of(f"/jobs/{job.job_id}")
+    return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": address})
 
 
 @router.get("/jobs")
@@ -87,7 +93,7 @@ def retry(job_id: str) -> Response[bytes | str]:
     caller = caller_of(http_event(router.current_event))
     caller.require(Scope.JOBS)
     job = retry_job_service().retry(caller.tenant, job_id)
-    return json_answer(msgspec.json.encode(view(job)), status=202, headers={"Location": f"/jobs/{job.job_id}"})
+    return _accepted(job)
 
 
 @router.post("/jobs/<job_id>/priority")

@@ -25,7 +25,8 @@ def grant() -> Response[bytes | str]:
     caller.require(Scope.PREDICT)
     request_key = request_key_of(http_event(router.current_event))
     granted = grant_upload_service().grant(caller.tenant, request, request_key=request_key)
-    return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": granted.then.path})
+    address = http_event(router.current_event).address_of(granted.then.path)
+    return json_answer(msgspec.json.encode(granted), status=201, headers={"Location": address})
 
 
 @router.post("/inputs")

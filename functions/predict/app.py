@@ -13,6 +13,7 @@ begin_preload()  # before the heavy imports, which it overlaps
 from answers import answer_call, begin_request
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambent.runtime.cors import share_answer
 from lambent.runtime.http_event import HttpEvent
 
 await_preload(INIT_WAIT_S)
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     begin_request(context.aws_request_id)
     answer = answer_call(HttpEvent(event))
     if answer is not None:
-        return answer.to_proxy()
+        return share_answer(answer.to_proxy(), event)
     from other_routes import resolver
 
-    return resolver().resolve(event, context)
+    return share_answer(resolver().resolve(event, context), event)

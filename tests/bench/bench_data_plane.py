@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 from data_plane_works import Work, works
 from harness import demo_stack, percentiles, run_program
@@ -80,12 +81,13 @@ def both(stack: StackInfo, plan: dict[str, Any]) -> list[Any]:
 
 def http_ms(stack: StackInfo, work: Work) -> list[float]:
     """Return the milliseconds of calls through the local stack's HTTP door, on one connection."""
-    connection = HTTPConnection(stack.url.removeprefix("http://"))
+    address = urlsplit(stack.url)
+    connection = HTTPConnection(address.netloc)
     headers = {"x-api-key": stack.api_key, **work.headers}
     taken_ms = []
     for _ in range(WARM_UP_CALLS + HTTP_CALLS):
         start = perf_counter()
-        connection.request("POST", work.path, work.body, headers)
+        connection.request("POST", address.path + work.path, work.body, headers)
         answer = connection.getresponse()
         body = answer.read()
         taken_ms.append((perf_counter() - start) * 1000)

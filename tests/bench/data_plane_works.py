@@ -60,7 +60,7 @@ class Work:
     def _event(self, api_key_id: str) -> dict[str, Any]:
         event = json.loads(EVENT.read_text())
         path, _, query = self.path.partition("?")
-        event["path"] = path
+        event |= {"path": path, "resource": "/{proxy+}", "pathParameters": {"proxy": path[1:]}}
         event["queryStringParameters"] = dict(pair.split("=") for pair in query.split("&")) if query else None
         event["headers"] = {**event["headers"], **self.headers}
         event["multiValueHeaders"] = {name: [value] for name, value in event["headers"].items()}

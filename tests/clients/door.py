@@ -30,7 +30,7 @@ class Door:
 
     Parameters
     ----------
-    url : str    without a path
+    url : str    with the stage as its path, without a slash at the end
     key : str    the stack's own API key, which may do everything
     data_bucket : str
     state : Path  the stack's state folder
@@ -43,7 +43,7 @@ class Door:
 
     @property
     def address(self) -> str:
-        """Return host:port, as tritonclient wants it."""
+        """Return host:port/stage, as tritonclient wants it."""
         return self.url.removeprefix("http://")
 
     @property

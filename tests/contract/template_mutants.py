@@ -46,6 +46,7 @@ def _statement(name: str, number: int, *path: str | int) -> tuple[str | int, ...
     return _properties(name, "Policies", 0, "PolicyDocument", "Statement", number, *path)
 
 
+_PREFLIGHT = _properties("Api", "DefinitionBody", "paths", "/jobs", "options", "Fn::If", 1)
 _GATEWAY_ERROR = ("ResponseTemplates", "application/json")
 MUTANTS = [
     Mutant(
@@ -199,6 +200,55 @@ MUTANTS = [
     Mutant(
         gateway_rules.a_missing_key_is_told_how_to_authenticate,
         _properties("Api", "GatewayResponses", "INVALID_API_KEY", "ResponseParameters"),
+    ),
+    Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 1, "ResourcePath"), "/docs"),
+    Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 2, "ThrottlingRateLimit"), 50),
+    Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 2, "HttpMethod"), "POST"),
+    Mutant(
+        gateway_rules.methods_are_not_metered_unless_asked_for,
+        _properties("Api", "MethodSettings", 0, "MetricsEnabled"),
+        True,
+    ),
+    Mutant(
+        gateway_rules.an_access_log_is_written_when_asked_for_and_is_kept_for_a_time,
+        _properties("Api", "AccessLogSetting"),
+    ),
+    Mutant(
+        gateway_rules.an_access_log_is_written_when_asked_for_and_is_kept_for_a_time,
+        _properties("AccessLogGroup", "RetentionInDays"),
+    ),
+    Mutant(
+        gateway_rules.an_access_log_is_written_when_asked_for_and_is_kept_for_a_time,
+        _properties("Api", "AccessLogSetting", "Fn::If", 1, "Format"),
+        '{"status":"$context.status"}',
+    ),
+    Mutant(
+        gateway_rules.an_access_log_is_written_when_asked_for_and_is_kept_for_a_time,
+        _properties("Api", "AccessLogSetting", "Fn::If", 0),
+        "IsProd",
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_ask,
+        _properties("Api", "DefinitionBody", "paths", "/jobs", "options"),
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_ask,
+        (*_PREFLIGHT, "x-amazon-apigateway-integration", "contentHandling"),
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_ask, _properties("Api", "Auth", "AddApiKeyRequiredToCorsPreflight")
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_ask,
+        (*_PREFLIGHT, "responses", "200", "headers", "Access-Control-Allow-Origin"),
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_read_errors_and_upload,
+        _properties("Api", "GatewayResponses", "THROTTLED", "ResponseParameters"),
+    ),
+    Mutant(
+        gateway_rules.pages_of_declared_origins_may_read_errors_and_upload,
+        _properties("DataBucket", "CorsConfiguration"),
     ),
     Mutant(
         gateway_rules.gateway_errors_look_like_ours,

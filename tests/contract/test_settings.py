@@ -12,8 +12,8 @@ from lambent.runtime import settings
 
 GPU, CPU = (expand(read_source(), parameters) for parameters in (WITH_GPU, WITHOUT_GPU))
 FUNCTIONS = {
-    "PredictFunction": (settings.PredictSettings,),
-    "JobsFunction": (settings.JobsSettings, settings.LaneSettings),
+    "PredictFunction": (settings.PredictSettings, settings.OriginSettings),
+    "JobsFunction": (settings.JobsSettings, settings.LaneSettings, settings.OriginSettings),
     "PreprocessFunction": (settings.PreprocessSettings,),
     "InferFunction": (settings.InferSettings,),
     "DispatchFunction": (settings.DispatchSettings, settings.LaneSettings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,9 @@ from template_upkeep_mutants import UPKEEP_MUTANTS, UPKEEP_RULES
 from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
 from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
 
-LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
+# With the GPU lane comes what else is off by default.
+OPTIONS = {"AllowedOrigins": "https://a.example,https://b.example", "AccessLog": "true"}
+LANES = {"gpu": {**WITH_GPU, **OPTIONS}, "cpu": WITHOUT_GPU}
 RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
 
 
@@ -48,6 +51,31 @@ def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
 
 def test_each_rule_has_a_mutant() -> None:
     assert {mutant.rule for mutant in EVERY_MUTANT} == set(EVERY_RULE)
+
+
+def test_the_api_is_deployed_anew_when_only_a_parameter_changes() -> None:
+    """SAM names a deployment by its text, in which a parameter is a reference; a stage shows its deployment."""
+    assert SOURCE["Resources"]["Api"]["Properties"]["AlwaysDeploy"] is True
+
+
+@pytest.mark.parametrize("origins", ["*", "https://a.example", "http://localhost:3000,https://b.example:8443"])
+def test_origins_are_declared_for_the_api_and_its_uploads_at_once(origins: str) -> None:
+    declared = expand(SOURCE, {"AllowedOrigins": origins})
+
+    (rule,) = declared.of_type("S3::Bucket")["DataBucket"]["CorsConfiguration"]["CorsRules"]
+    variables = [
+        function["Environment"]["Variables"].get("ALLOWED_ORIGINS")
+        for name, function in declared.of_type("Lambda::Function").items()
+        if name in {"PredictFunction", "JobsFunction"}
+    ]
+    assert re.fullmatch(SOURCE["Parameters"]["AllowedOrigins"]["AllowedPattern"], origins)
+    assert rule["AllowedOrigins"] == {"Fn::Split": [",", origins]}
+    assert variables == [origins, origins]
+
+
+@pytest.mark.parametrize("origins", ["*,https://a.example", "https://a.example/", "https://a.example,", "ftp://a", "a"])
+def test_what_is_no_list_of_origins_is_refused(origins: str) -> None:
+    assert not re.fullmatch(SOURCE["Parameters"]["AllowedOrigins"]["AllowedPattern"], origins)
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:

@@ -52,6 +52,7 @@ CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:eu-west-1:1:function:f",
     aws_request_id="lambda-request", get_remaining_time_in_millis=lambda: 20_000,
 )  # fmt: skip
+STAGE = "prod"
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Plane:
 def _scope(request: Request) -> dict[str, Any]:
     return {
         "type": "http", "http_version": "1.1", "method": request.method,
-        "raw_path": request.path.encode("latin-1"), "query_string": request.query.encode("latin-1"),
+        "raw_path": f"/{STAGE}{request.path}".encode("latin-1"), "query_string": request.query.encode("latin-1"),
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.header_pairs()],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
     }  # fmt: skip
@@ -217,7 +218,7 @@ def _build(loop: asyncio.AbstractEventLoop) -> Plane:
     modules = {function: _load(folder) for function, folder in FUNCTIONS.items()}
     pools = {function: HandlerPool(module.handler) for function, module in modules.items()}
     (api,) = [each for each in body["Resources"].values() if each["Type"] == "AWS::ApiGateway::RestApi"]
-    gateway = Gateway(_with_functions(api["Properties"]["Body"]), api_id="api", stage="prod", pools=pools, keys=Keys())
+    gateway = Gateway(_with_functions(api["Properties"]["Body"]), api_id="api", stage=STAGE, pools=pools, keys=Keys())
     return Plane(gateway, pools, loop, modules)
 
 
@@ -260,8 +261,20 @@ def _resolved(value: Any, known: dict[str, str]) -> str:
 
 def _with_functions(api: dict[str, Any]) -> dict[str, Any]:
     """Put the functions' names into the integrations' addresses, as CloudFormation does."""
-    text = re.sub(r"\$\{(\w+)\.Arn\}", r"arn:aws:lambda:eu-west-1:1:function:\1", json.dumps(api))
+    text = re.sub(r"\$\{(\w+)\.Arn\}", r"arn:aws:lambda:eu-west-1:1:function:\1", json.dumps(_decided(api)))
     return json.loads(text)
+
+
+def _decided(node: Any) -> Any:
+    """Return what is left where every condition is false: no pages of other origins."""
+    if not isinstance(node, dict):
+        return node
+    chosen = {name: value["Fn::If"][2] if _is_choice(value) else value for name, value in node.items()}
+    return {name: _decided(value) for name, value in chosen.items() if value != {"Ref": "AWS::NoValue"}}
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"Fn::If"}
 
 
 def publish_models() -> None:

@@ -32,11 +32,17 @@ class StackDoor:
     def as_bytes(self, request: Request) -> bytes:
         """Return the request as HTTP/1.1, with nothing put right; the data bucket's name becomes the stack's."""
         body = request.body.replace(INTERNAL["DataBucket"].encode(), self.info.buckets["data"].encode())
-        target = f"{request.path}?{request.query}" if request.query else request.path
+        path = self.base_path + request.path
+        target = f"{path}?{request.query}" if request.query else path
         key = [] if request.key is None else [("x-api-key", self.keys.get(request.key, request.key))]
         fields = [("host", "local"), ("connection", "close"), ("content-length", str(len(body))), *key]
         lines = [f"{name}: {value}\r\n" for name, value in [*fields, *request.headers.items()]]
         return f"{request.method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1") + body
+
+    @property
+    def base_path(self) -> str:
+        """What the API's address has after its host: the stage."""
+        return urlsplit(self.info.url).path
 
     def connect(self) -> socket.socket:
         """Return a new connection."""

@@ -93,8 +93,9 @@ MALFORMED = {
 
 
 def with_key(door: StackDoor, sent: bytes) -> bytes:
-    """Return the bytes with the stack's key."""
-    return sent.replace(b"x-api-key: KEY", b"x-api-key: " + door.keys[KEY].encode())
+    """Return the bytes with the stack's key, and with its stage before the path."""
+    staged = sent.replace(b" /", f" {door.base_path}/".encode(), 1)
+    return staged.replace(b"x-api-key: KEY", b"x-api-key: " + door.keys[KEY].encode())
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -157,7 +157,8 @@ def test_a_canary_gets_its_share_and_a_key_its_version_at_every_door(rolled: Rol
                 f"{MODEL}@{told[key][0]}",
                 told[key][1],
             )
-            result = wait_for(lambda at=accepted.headers["location"]: ended(client, at), what="the answer of a call")
+            address = str(accepted.url.join(accepted.headers["location"]))
+            result = wait_for(lambda at=address: ended(client, at), what="the answer of a call")
             assert (version_of(result), result.headers["lambent-canary"]) == told[key]
         assert uploaded_version(rolled, picture(200)) == version_of(post(client))
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -67,7 +68,7 @@ def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http
 
     event = answer.json()["event"]
     assert event["resource"] == "/look/{name}"
-    assert event["path"] == "/look/a b"
+    assert event["path"] == "/look/a%20b"
     assert event["pathParameters"] == {"name": "a b"}
     assert event["queryStringParameters"] == {"x": "2", "y": ""}
     assert event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "y": [""]}
@@ -78,11 +79,24 @@ def test_event_carries_path_query_headers_and_key_id(machinery: LocalStack, http
     assert event["body"] is None
 
 
-def test_the_stages_name_may_lead_the_path_as_in_awss_own_address(http: httpx.Client) -> None:
-    event = http.get("/test/look/a").json()["event"]
+def test_the_apis_address_ends_with_its_stage_and_a_function_is_told_both_paths(
+    machinery: LocalStack, http: httpx.Client
+) -> None:
+    event = http.get("/look/a").json()["event"]
 
+    assert urlsplit(machinery.info.url).path == "/test"
     assert event["path"] == "/look/a"
     assert event["requestContext"]["path"] == "/test/look/a"
+
+
+@pytest.mark.parametrize("path", ["/", "/look/a", "/tester/look/a", "/other/look/a"])
+def test_outside_the_stage_everything_is_forbidden_in_awss_own_words(machinery: LocalStack, path: str) -> None:
+    host = machinery.info.url.removesuffix("/test")
+
+    answer = httpx.get(host + path, headers={"x-api-key": machinery.info.api_key})
+
+    assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+    assert answer.headers["x-amzn-errortype"] == "ForbiddenException"
 
 
 def test_proxy_route_takes_deeper_paths_and_any_method(http: httpx.Client) -> None:
@@ -121,20 +135,22 @@ def test_binary_answer_is_decoded_when_accept_says_so(http: httpx.Client, accept
         {"statusCode": 200, "extra": 1},
     ],
 )
-def test_malformed_function_answer_is_502(http: httpx.Client, raw: object) -> None:
+def test_malformed_function_answer_has_the_status_of_its_family(http: httpx.Client, raw: object) -> None:
     answer = http.post("/do", json={"do": "raw", "raw": raw})
 
-    assert answer.status_code == 502
+    assert answer.status_code == 503
     assert answer.json() == {"code": "DEFAULT_5XX"}
 
 
 @pytest.mark.parametrize("wish", [{"do": "exit"}, {"do": "fail"}, {"do": "sleep", "seconds": 9}])
-def test_crash_exception_and_timeout_of_a_function_are_502(http: httpx.Client, wish: dict[str, object]) -> None:
-    assert http.post("/do", json=wish).status_code == 502
+def test_crash_exception_and_timeout_of_a_function_have_the_status_of_their_family(
+    http: httpx.Client, wish: dict[str, object]
+) -> None:
+    assert http.post("/do", json=wish).status_code == 503
 
 
-def test_answer_above_six_megabytes_is_502(http: httpx.Client) -> None:
-    assert http.post("/do", json={"do": "big", "bytes": 7 * MIB}).status_code == 502
+def test_answer_above_six_megabytes_has_the_status_of_its_family(http: httpx.Client) -> None:
+    assert http.post("/do", json={"do": "big", "bytes": 7 * MIB}).status_code == 503
 
 
 @pytest.mark.parametrize("size", [7 * MIB, 11 * MIB])
@@ -155,3 +171,24 @@ def test_usage_plan_throttles_with_the_templates_header(tmp_path: Path) -> None:
     assert 1 <= len(throttled) <= 15
     assert {answer.headers["retry-after"] for answer in throttled} == {"7"}
     assert {answer.status_code for answer in answers} == {200, 429}
+
+
+def test_above_the_accounts_concurrency_a_client_gets_an_internal_error_and_later_an_answer(tmp_path: Path) -> None:
+    root = Path(__file__).parent / "fixtures" / "machinery"
+
+    # One for all functions but the one that reserves its own.
+    with LocalStack(tmp_path, root=root, account_concurrency=2) as small, ThreadPoolExecutor(4) as threads:
+
+        def ask(_: int = 0) -> httpx.Response:
+            headers = {"x-api-key": small.info.api_key}
+            wish = {"do": "sleep", "seconds": 0.2}
+            return httpx.post(f"{small.info.url}/do", json=wish, headers=headers, timeout=60)
+
+        wait_for(
+            lambda: any(_is_throttled(answer) for answer in threads.map(ask, range(4))), what="a throttled function"
+        )
+        wait_for(lambda: ask().is_success, what="an answer once there is room")
+
+
+def _is_throttled(answer: httpx.Response) -> bool:
+    return (answer.status_code, answer.json().get("code")) == (503, "API_CONFIGURATION_ERROR")

@@ -35,6 +35,7 @@ from lambent.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
+STAGE = "/dev"
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r",
 )  # fmt: skip
@@ -61,13 +62,19 @@ class Functions:
         return status, json.loads(answer), headers
 
     def http_bytes(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple:
+        path = path.removeprefix(STAGE)  # as a Location names it
         event = {
+            "resource": path,
             "path": path,
             "httpMethod": method,
             "headers": more.get("headers", _default_headers(path)),
             "multiValueHeaders": {},
             "queryStringParameters": more.get("query"),
-            "requestContext": {"requestId": "r", "identity": {"apiKeyId": more.get("key", "own-key")}},
+            "requestContext": {
+                "requestId": "r",
+                "path": STAGE + path,
+                "identity": {"apiKeyId": more.get("key", "own-key")},
+            },
             "body": more.get("text", b64encode(body).decode()),
             "isBase64Encoded": "text" not in more or more.get("is_base64", False),
         }
@@ -127,7 +134,7 @@ def _build() -> Functions:
         BATCH_QUEUE_URL=queues["batch"], BATCH_DEAD_LETTER_QUEUE_URL=queues["dead"], JOB_TOPIC_ARN=topic,
         BATCH_JOB_DEFINITION="", API_KEY_ID="own-key", DEFAULT_TENANT="acme",
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", MAX_BODY_BYTES="5000",
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", PRELOAD_MODELS="",
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", ALLOWED_ORIGINS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
@@ -374,7 +381,7 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
     assert functions.records("infer", *[shard["Body"] for shard in functions.received("infer")]) == []
     _, shown, _ = functions.http("jobs", "GET", headers["Location"])
 
-    assert (status, accepted["state"], headers["Location"]) == (202, "QUEUED", "/jobs/http-1")
+    assert (status, accepted["state"], headers["Location"]) == (202, "QUEUED", "/dev/jobs/http-1")
     assert (shown["state"], shown["done"], shown["failed"], shown["lane"]) == ("SUCCEEDED", 3, 0, "cpu")
     part = functions.s3.get_object(Bucket="data", Key="jobs/acme/http-1/part-00000.jsonl")["Body"].read()
     assert [json.loads(line)["label"] for line in part.splitlines()] == ["dark", "bright"]

@@ -30,7 +30,7 @@ def infer(png: bytes, count: int = 1) -> bytes:
 def ended(product: Any, answer: httpx.Response) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
     product.wait_for_job(answer.json()["id"], "default")
-    return product.http.get(answer.headers["location"]).json()
+    return product.http.get(answer.url.join(answer.headers["location"])).json()
 
 
 def test_a_picture_is_answered_later_as_it_is_at_once(product: Any) -> None:

@@ -96,7 +96,7 @@ def grants_input(product: Any, answer: Any) -> None:
 
 def accepts_job(product: Any, answer: Any) -> None:
     headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
-    assert (answer["statusCode"], headers["Location"]) == (202, "/jobs/event-http")
+    assert (answer["statusCode"], headers["Location"]) == (202, "/dev/jobs/event-http")
     assert product.wait_for_job("event-http")["error"]["code"] == "manifest_invalid"
 
 

@@ -217,7 +217,7 @@ def test_a_job_over_http_runs_and_is_shown(product: Any) -> None:
     repeated = product.http.post("/jobs", json=request)
     other = product.http.post("/jobs", json={**request, "lane": "auto"})
     job = product.wait_for_job("over-http", tenant)
-    shown = product.http.get(accepted.headers["location"]).json()
+    shown = product.http.get(accepted.url.join(accepted.headers["location"])).json()
 
     assert (accepted.status_code, repeated.status_code) == (202, 202)
     assert (other.status_code, other.json()["code"]) == (422, "job_id_reused")

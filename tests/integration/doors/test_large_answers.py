@@ -60,9 +60,10 @@ def test_a_client_that_follows_redirects_notices_nothing(http: httpx.Client) -> 
 
 def test_a_large_result_of_a_call_for_later_is_a_link_too(http: httpx.Client) -> None:
     accepted = http.post(PATH, content=BODY, headers={"Prefer": "respond-async"})
-    result = http.get(f"{accepted.headers['location']}/result")
+    address = f"{accepted.url.join(accepted.headers['location'])}/result"
+    result = http.get(address)
     while result.status_code == 409:
-        result = http.get(f"{accepted.headers['location']}/result")
+        result = http.get(address)
 
     assert (result.status_code, result.json()["code"]) == (303, "answer_stored")
     assert is_whole(httpx.get(result.headers["location"]))

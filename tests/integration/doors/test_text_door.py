@@ -189,7 +189,7 @@ def test_a_text_is_answered_later_as_it_is_at_once(language: Any) -> None:
 
     accepted = language.product.http.post(**sent, headers=TEXT | {"Prefer": "respond-async"})
     language.product.wait_for_job(accepted.json()["id"], "default")
-    job = language.product.http.get(accepted.headers["location"]).json()
+    job = language.product.http.get(accepted.url.join(accepted.headers["location"])).json()
 
     assert accepted.status_code == 202, accepted.text
     assert job["state"] == "SUCCEEDED"

@@ -16,7 +16,7 @@ def grant(product: Any, body: bytes, **changes: Any) -> dict[str, Any]:
     wanted = {"model": "digits", "content_type": "image/png", "sha256": sha256(body).hexdigest(), **changes}
     answer = product.http.post("/uploads", json=wanted)
     assert answer.status_code == 201, answer.text
-    assert answer.headers["location"] == answer.json()["then"]["path"]
+    assert str(answer.url.join(answer.headers["location"])) == product.info.url + answer.json()["then"]["path"]
     return dict(answer.json())
 
 

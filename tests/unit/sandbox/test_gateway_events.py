@@ -9,14 +9,8 @@ from flask import Flask, request
 from samcli.local.apigw.event_constructor import construct_v1_event
 
 from lambent_toolkit.sandbox.gateway_errors import GatewayErrors
-from lambent_toolkit.sandbox.gateway_events import (
-    ApiIdentity,
-    BinaryTypes,
-    HttpRequest,
-    MalformedResponse,
-    http_response,
-    proxy_event,
-)
+from lambent_toolkit.sandbox.gateway_events import ApiIdentity, MalformedResponse, http_response, proxy_event
+from lambent_toolkit.sandbox.http_messages import BinaryTypes, HttpRequest
 from lambent_toolkit.sandbox.routes import Match, Route
 
 MATCH = Match(Route("/models/{model}", "f", needs_key=False), {"model": "digits"})
@@ -167,13 +161,13 @@ def test_own_gateway_answer_has_its_status_body_and_headers() -> None:
     assert ("Retry-After", "1") in response.headers
 
 
-def test_family_gives_the_body_and_the_error_keeps_its_status() -> None:
+def test_family_gives_body_and_status_of_errors_that_the_template_leaves_out() -> None:
     family = {"DEFAULT_5XX": {"statusCode": 503, "responseTemplates": {"application/json": "{}"}}}
     errors = GatewayErrors({"x-amazon-apigateway-gateway-responses": family}, "test")
 
     responses = [errors.answer(kind, REQUEST) for kind in ("BAD_INTEGRATION_RESPONSE", "INTEGRATION_TIMEOUT")]
 
-    assert [(response.status, response.body) for response in responses] == [(502, b"{}"), (504, b"{}")]
+    assert [(response.status, response.body) for response in responses] == [(503, b"{}"), (503, b"{}")]
 
 
 def test_without_a_template_answers_are_amazons() -> None:

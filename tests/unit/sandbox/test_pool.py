@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lambent_toolkit.sandbox.account import AccountConcurrency
 from lambent_toolkit.sandbox.environment import EnvironmentHost
 from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import FunctionSpec, RuntimePaths
@@ -59,11 +60,20 @@ class Stage:
         return PlayedEnvironment(self, on_idle, on_gone)
 
 
-def pool_of(stage: Stage, folder: Path, *, limit: int = 3, reserved: int | None = None) -> FunctionPool:
+def pool_of(
+    stage: Stage,
+    folder: Path,
+    *,
+    limit: int = 3,
+    reserved: int | None = None,
+    account: AccountConcurrency | None = None,
+) -> FunctionPool:
     spec = FunctionSpec("F", "f", "app.handler", NOWHERE, (), 3, 128, {}, reserved_concurrency=reserved)
     host = EnvironmentHost(RuntimePaths(NOWHERE, NOWHERE), "http://nowhere", 1.0)
     log = FunctionLog(folder / "f.log")
-    return FunctionPool(spec, host=host, log=log, max_environments=limit, idle_s=60.0, make_environment=stage.make)
+    return FunctionPool(
+        spec, host=host, log=log, max_environments=limit, idle_s=60.0, account=account, make_environment=stage.make
+    )
 
 
 def play(scene: Callable[[Stage, FunctionPool], Coroutine[Any, Any, None]], folder: Path, **options: Any) -> None:
@@ -99,6 +109,48 @@ def test_events_start_environments_up_to_the_limit_and_wait_above_it(tmp_path: P
         assert len(stage.environments) == 3
 
     play(scene, tmp_path)
+
+
+def test_above_the_accounts_concurrency_an_event_is_throttled_even_where_it_could_wait(tmp_path: Path) -> None:
+    async def scene(stage: Stage, pool: FunctionPool) -> None:
+        calls = [asyncio.create_task(pool.invoke(b"{}")) for _ in range(2)]
+        await settle()
+        refused = await pool.invoke(b"{}")
+        stage.environments[0].ready()
+        for _ in calls:
+            stage.environments[0].answer()
+        await asyncio.gather(*calls)
+        later = asyncio.create_task(pool.invoke(b"{}"))
+        await settle()
+        stage.environments[0].answer()
+
+        assert refused.outcome is Outcome.THROTTLED
+        assert (await later).is_response
+
+    play(scene, tmp_path, limit=1, account=AccountConcurrency(2))
+
+
+def test_functions_share_the_accounts_concurrency_and_one_with_its_own_does_not(tmp_path: Path) -> None:
+    async def scene(stage: Stage, pool: FunctionPool) -> None:
+        taken = asyncio.create_task(pool.invoke(b"{}"))
+        await settle()
+        other = pool_of(stage, tmp_path, account=account)
+        reserved = pool_of(stage, tmp_path, reserved=1, account=account)
+        own = asyncio.create_task(reserved.invoke(b"{}"))
+        await settle()
+        refused = await other.invoke(b"{}")
+        for environment in stage.environments:
+            environment.ready()
+            environment.answer()
+
+        assert refused.outcome is Outcome.THROTTLED
+        assert all(result.is_response for result in await asyncio.gather(taken, own))
+        for each in (other, reserved):
+            await each.close()
+            each.log.close()
+
+    account = AccountConcurrency(1)
+    play(scene, tmp_path, account=account)
 
 
 def test_warm_environment_is_used_before_a_new_one(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_key_is_needed_where_the_operation_or_the_api_says_so() -> None:
     assert [match.route.needs_key for match in (predict, listing, other) if match] == [True, False, True]
 
 
-def test_integration_that_is_not_a_lambda_proxy_is_refused() -> None:
-    mock = {"x-amazon-apigateway-integration": {"type": "mock"}}
+def test_integration_that_is_neither_a_lambda_proxy_nor_a_mock_is_refused() -> None:
+    http = {"x-amazon-apigateway-integration": {"type": "http_proxy"}}
 
-    with pytest.raises(BrokenTemplate, match="OPTIONS /x: only Lambda proxy integrations"):
-        Routes({"paths": {"/x": {"options": mock}}})
+    with pytest.raises(BrokenTemplate, match="OPTIONS /x: only Lambda proxy and mock integrations"):
+        Routes({"paths": {"/x": {"options": http}}})

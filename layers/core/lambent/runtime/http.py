@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.answers import AnswerReference
 from lambent.errors import LambentError, RouteNotFound
@@ -19,12 +20,20 @@ from lambent.runtime.http_answers import (
     refuse,
     whole_body,
 )
-from lambent.runtime.http_event import HttpEvent
+from lambent.runtime.http_event import HttpEvent, own_path
+
+
+class _Resolver(APIGatewayRestResolver):
+    """Powertools' resolver, but by the path below the API's address, whatever stands before it."""
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one event."""
+        return super().resolve({**event, "path": own_path(event)}, context)
 
 
 def make_resolver() -> APIGatewayRestResolver:
     """Return a resolver that answers every error in Lambent's one shape."""
-    app = APIGatewayRestResolver(serializer=_as_it_is)
+    app = _Resolver(serializer=_as_it_is)
 
     @app.exception_handler(LambentError)  # type: ignore[untyped-decorator]
     def refused(error: LambentError) -> Response[bytes | str]:

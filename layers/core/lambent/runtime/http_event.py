@@ -6,8 +6,10 @@ properties makes objects: too much for the one function whose own time counts in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import pybase64
 
@@ -18,6 +20,7 @@ from lambent.errors import MediaTypeUnsupported, PayloadTooLarge, RequestInvalid
 T = TypeVar("T")
 
 REQUEST_KEY = REQUEST_KEY_HEADER.lower()
+_PARAMETER = re.compile(r"\{(\w+)\+?\}")
 _JSON = "application/json"
 _FLAGS = ("true", "false")
 _BYTES = ("image/", "application/octet-stream")
@@ -28,7 +31,7 @@ class HttpEvent:
 
     Attributes
     ----------
-    method, path     the path decoded, as API Gateway gives it
+    method, path     the path below the API's address, decoded; see `own_path`
     headers          by lower-case name; the event has the names as the client wrote them
     query            the last value of each parameter
     text, is_base64  the body, or "" without one
@@ -36,12 +39,13 @@ class HttpEvent:
     request_id       API Gateway's
     """
 
-    __slots__ = ("api_key_id", "headers", "is_base64", "method", "path", "query", "request_id", "text")
+    __slots__ = ("_full_path", "api_key_id", "headers", "is_base64", "method", "path", "query", "request_id", "text")
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         context = event.get("requestContext") or {}
         self.method: str = event["httpMethod"]
-        self.path: str = event["path"]
+        self.path = own_path(event)
+        self._full_path: str = context.get("path") or ""
         self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         self.query: dict[str, str] = event.get("queryStringParameters") or {}
         self.text: str = event.get("body") or ""
@@ -49,10 +53,34 @@ class HttpEvent:
         self.api_key_id: str | None = (context.get("identity") or {}).get("apiKeyId")
         self.request_id: str = context.get("requestId") or ""
 
+    def address_of(self, path: str) -> str:
+        """Return a path of this API as a reference that the client can follow from here (RFC 3986, 4.2).
+
+        What stands before the API's own paths is the stage at AWS's own address and the base path at a custom domain.
+        The event tells it in the whole path that was asked for; a host without either, as ``sam local``'s, has nothing
+        there.
+        """
+        for full_path in (self._full_path, unquote(self._full_path)):
+            trimmed, own = full_path.rstrip("/"), self.path.rstrip("/")
+            if trimmed.endswith(own):
+                return trimmed.removesuffix(own) + path
+        return path
+
     @property
     def media_type(self) -> str:
         """The Content-Type without its parameters, in lower case; empty if there is none."""
         return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def own_path(event: Mapping[str, Any]) -> str:
+    """Return the path that a request asks for below the API's address: the resource with its parameters' values.
+
+    The event's own ``path`` will not do: behind a custom domain it begins with the base path, and it is not decoded
+    (CodeGenieApp/serverless-express#216, localstack/localstack#12296).
+    """
+    resource: str = event["resource"]
+    values = event.get("pathParameters")
+    return _PARAMETER.sub(lambda found: str(values[found[1]]), resource) if values else resource
 
 
 def read_body(event: HttpEvent, *, max_bytes: int) -> bytes:

@@ -33,7 +33,11 @@ def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAns
     stored = decode_json(job.request, StoredCall, what="stored call")
     target = Target(ModelRef(stored.model, stored.version), stored.is_canary)
     record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, target=target, tenant=job.tenant, job_id=job.job_id)
-    headers = {"Location": f"/jobs/{job.job_id}", "Preference-Applied": RESPOND_ASYNC, "Lambent-Model": str(target.ref)}
+    headers = {
+        "Location": event.address_of(f"/jobs/{job.job_id}"),
+        "Preference-Applied": RESPOND_ASYNC,
+        "Lambent-Model": str(target.ref),
+    }
     if target.is_canary is not None:
         headers[CANARY_HEADER] = str(target.is_canary).lower()
     return json_body(msgspec.json.encode(view(job)), status=202, headers=headers)

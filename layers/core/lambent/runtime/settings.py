@@ -28,6 +28,17 @@ class ModelSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     model_public_keys: str
 
 
+class OriginSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Whose pages may call the API: origins with commas between them, ``*`` for all, empty for none."""
+
+    allowed_origins: str
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Return the origins."""
+        return _names(self.allowed_origins)
+
+
 class CallerSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     """Who calls over HTTP. ``api_key_id`` is the stack's own key, which belongs to ``default_tenant``."""
 

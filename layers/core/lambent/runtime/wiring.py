@@ -17,6 +17,7 @@ from lambent.runtime.settings import (
     InferSettings,
     JobEventsSettings,
     JobsSettings,
+    OriginSettings,
     PredictSettings,
     PreprocessSettings,
     SweepSettings,
@@ -55,6 +56,12 @@ _INFER_REHEARSAL_S = 50.0
 def predict_settings() -> PredictSettings:
     """Return the settings of PredictFunction."""
     return load_settings(PredictSettings)
+
+
+@cache
+def allowed_origins() -> frozenset[str]:
+    """Return whose pages may call the API; asked for with every answer."""
+    return load_settings(OriginSettings).origins
 
 
 @cache

@@ -31,6 +31,12 @@ the clients of other servers: Open Inference Protocol (Triton, KServe) and Tenso
 programs, `detail` says what to change. The first of these that fails decides: key, size, type, form, rights, quota. A
 path or method that this document does not have is 404 `route_not_found`.
 
+**Paths** in bodies (`path`, `result`, `results`) are below the address of this API; `Location` and `Link` are
+references from the address of the request (RFC 3986), which a client follows as they are.
+
+**Web pages.** If the stack declares their origins, pages may call every route, without credentials but with the key:
+keep it out of pages that you do not serve to its owner alone.
+
 **Limits.** Bodies up to 4,650,000 bytes, answers within 29 seconds."""
 _TAGS = (
     routes_media.TAG,

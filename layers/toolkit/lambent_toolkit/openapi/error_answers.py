@@ -136,7 +136,9 @@ _EXAMPLES: tuple[LambentError, ...] = (
     LambentError("Something went wrong inside; the request id helps to find it."),
 )
 _EXAMPLE_BY_CODE = {example.code: example for example in _EXAMPLES}
-_CHALLENGE = {"WWW-Authenticate": {"$ref": "#/components/headers/WWW-Authenticate"}}
+_CHALLENGE = {
+    name: {"$ref": f"#/components/headers/{name}"} for name in ("WWW-Authenticate", "x-amzn-Remapped-WWW-Authenticate")
+}
 _RETRY = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
 # What reading a model may end in, whatever the protocol.

@@ -105,7 +105,11 @@ PARAMETERS: dict[str, Any] = {
 }
 HEADERS: dict[str, Any] = {
     "x-amzn-RequestId": {"schema": _TEXT, "description": "Names the request in the logs."},
-    "WWW-Authenticate": {"schema": _TEXT, "description": "The header that carries the key.", "required": True},
+    "WWW-Authenticate": {"schema": _TEXT, "description": "The header that carries the key, which the gateway misses."},
+    "x-amzn-Remapped-WWW-Authenticate": {
+        "schema": _TEXT,
+        "description": "The same of a key that no tenant has: API Gateway gives a function's field this name.",
+    },
     "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait.", "required": True},
     "Lambent-Model": {
         "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}@[0-9]+$"},
@@ -139,7 +143,11 @@ HEADERS: dict[str, Any] = {
         "description": "`cursor` of what follows; left out after the last result of a job that has ended.",
     },
     "Link": {"schema": _TEXT, "description": "The address of what follows, `rel=next` (RFC 8288)."},
-    "Location": {"schema": _TEXT, "description": "Where to look for the outcome.", "required": True},
+    "Location": {
+        "schema": {"type": "string", "format": "uri-reference"},
+        "description": "Where to look for the outcome.",
+        "required": True,
+    },
 }
 # What every prediction takes beside its own parameters.
 DATA_PLANE_PARAMETERS = ("ContentEncoding", "Prefer", "IdempotencyKey", "RequestKey")

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from lambent_toolkit.sandbox.gateway_errors import GatewayErrors
-from lambent_toolkit.sandbox.gateway_events import (
-    ApiIdentity,
-    BinaryTypes,
-    HttpRequest,
-    HttpResponse,
-    MalformedResponse,
-    http_response,
-    proxy_event,
-)
-from lambent_toolkit.sandbox.invocation import Outcome
+from lambent_toolkit.sandbox.gateway_events import ApiIdentity, MalformedResponse, http_response, proxy_event
+from lambent_toolkit.sandbox.http_messages import BinaryTypes, HttpRequest, HttpResponse
+from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.routes import Match, Routes
+from lambent_toolkit.sandbox.stage_settings import Answered, MethodThrottles, read_access_log
 from lambent_toolkit.sandbox.usage_plans import ApiKeys, UsageMeter
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -38,8 +33,18 @@ class _Abandoned(Exception):
     """The client went away before its request was complete."""
 
 
+@dataclass
+class _Exchange:
+    """What is found out about one request on its way, for the access log."""
+
+    resource: str = ""
+    key_id: str | None = None
+    error: str | None = None
+    integration_ms: float | None = None
+
+
 class Gateway:
-    """Serves one REST API.
+    """Serves one stage of one REST API, below the stage's name.
 
     Parameters
     ----------
@@ -47,6 +52,8 @@ class Gateway:
     api_id, stage : str
     pools : Mapping          function name -> pool
     keys : ApiKeys
+    settings : Mapping       properties of the stage: MethodSettings, AccessLogSetting
+    logs : Path | None       folder of the access log
     timeout_s : float        API Gateway's own limit
     """
 
@@ -58,6 +65,8 @@ class Gateway:
         stage: str,
         pools: Mapping[str, FunctionPool],
         keys: ApiKeys,
+        settings: Mapping[str, Any] | None = None,
+        logs: Path | None = None,
         timeout_s: float = 29.0,
     ) -> None:
         self._routes = Routes(body)
@@ -66,7 +75,14 @@ class Gateway:
         self._api_id, self._stage = api_id, stage
         self._pools, self._keys = pools, keys
         self._meter = UsageMeter()
+        self._throttles = MethodThrottles((settings or {}).get("MethodSettings", []))
+        self._access_log = read_access_log(settings or {}, logs)
         self._timeout_s = timeout_s
+
+    @property
+    def base_path(self) -> str:
+        """What stands before every path of the API."""
+        return f"/{self._stage}"
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request (ASGI); one that its client abandons within the body is forgotten, as on AWS."""
@@ -74,8 +90,7 @@ class Gateway:
             request, is_too_large = await _read(scope, receive)
         except _Abandoned:
             return
-        response = await self._answer(request, is_too_large)
-        await _write(response, request, send)
+        await _write(await self._answer(request, is_too_large), request, send)
 
     def unreadable(self) -> HttpResponse:
         """Return the answer to bytes that are no HTTP request, of which nothing is known."""
@@ -83,23 +98,39 @@ class Gateway:
         return self._errors.answer("DEFAULT_4XX", nothing)
 
     async def _answer(self, request: HttpRequest, is_too_large: bool) -> HttpResponse:
-        request = self._below_stage(request)
+        full_path = request.raw_path
+        if full_path != self.base_path and not full_path.startswith(f"{self.base_path}/"):
+            return self._errors.outside()
+        request = replace(request, raw_path=full_path.removeprefix(self.base_path) or "/")
+        exchange, begun_s = _Exchange(), time.monotonic()
+        response = await self._answer_below(request, exchange, is_too_large)
+        if self._access_log is not None:
+            self._access_log.write(
+                Answered(request, response, full_path=full_path, latency_ms=_ms_since(begun_s), **vars(exchange))
+            )
+        return response
+
+    async def _answer_below(self, request: HttpRequest, exchange: _Exchange, is_too_large: bool) -> HttpResponse:
         match = self._routes.find(request.method, request.raw_path)
         if match is None:
-            return self._errors.answer("MISSING_AUTHENTICATION_TOKEN", request)
+            return self._refuse("MISSING_AUTHENTICATION_TOKEN", request, exchange)
+        exchange.resource = match.route.resource
         identity, refusal = await self._identify(request, match)
+        exchange.key_id = identity.api_key_id
+        if refusal is None and not self._throttles.take(match.route.resource, request.method, time.time()):
+            refusal = "THROTTLED"
         if refusal is None and is_too_large:
             refusal = "REQUEST_TOO_LARGE"
         if refusal is not None:
-            return self._errors.answer(refusal, request)
-        return await self._invoke(request, match, identity)
+            return self._refuse(refusal, request, exchange)
+        if match.route.mock is not None:
+            mocked = match.route.mock.answer(request, self._binary)
+            return mocked or self._refuse("API_CONFIGURATION_ERROR", request, exchange)
+        return await self._invoke(request, match, identity, exchange)
 
-    def _below_stage(self, request: HttpRequest) -> HttpRequest:
-        """Accept a path under the stage's name, as AWS's own address has it, beside one without, as a custom domain."""
-        prefix = f"/{self._stage}"
-        if request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/"):
-            return replace(request, raw_path=request.raw_path.removeprefix(prefix) or "/")
-        return request
+    def _refuse(self, kind: str, request: HttpRequest, exchange: _Exchange) -> HttpResponse:
+        exchange.error = kind
+        return self._errors.answer(kind, request)
 
     async def _identify(self, request: HttpRequest, match: Match) -> tuple[ApiIdentity, str | None]:
         identity = ApiIdentity(self._api_id, self._stage)
@@ -111,24 +142,38 @@ class Gateway:
             return identity, "INVALID_API_KEY"
         return ApiIdentity(self._api_id, self._stage, value, key.key_id), self._meter.refuse(key, time.time())
 
-    async def _invoke(self, request: HttpRequest, match: Match, identity: ApiIdentity) -> HttpResponse:
+    async def _invoke(
+        self, request: HttpRequest, match: Match, identity: ApiIdentity, exchange: _Exchange
+    ) -> HttpResponse:
         event = orjson.dumps(proxy_event(request, match, identity, self._binary))
         if len(event) > MAX_EVENT_BYTES:
-            return self._errors.answer("REQUEST_TOO_LARGE", request)
+            return self._refuse("REQUEST_TOO_LARGE", request, exchange)
+        pool, begun_s = self._pools[match.route.function_name], time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
-                result = await self._pools[match.route.function_name].invoke(event)
+                result = await pool.invoke(event)
         except TimeoutError:
-            return self._errors.answer("INTEGRATION_TIMEOUT", request)
-        if result.outcome is Outcome.THROTTLED:
-            return self._errors.answer("API_CONFIGURATION_ERROR", request)
-        if not result.is_response or len(result.body) > MAX_EVENT_BYTES:
-            return self._errors.answer("BAD_INTEGRATION_RESPONSE", request)
+            return self._refuse("INTEGRATION_TIMEOUT", request, exchange)
+        exchange.integration_ms = _ms_since(begun_s)
+        if (failure := _failure(result)) is not None:
+            return self._refuse(failure, request, exchange)
         try:
             return http_response(result.body, accept=request.header("accept"), binary=self._binary)
         except MalformedResponse as exc:
-            self._pools[match.route.function_name].log.line(f"Malformed Lambda proxy response: {exc}")
-            return self._errors.answer("BAD_INTEGRATION_RESPONSE", request)
+            pool.log.line(f"Malformed Lambda proxy response: {exc}")
+            return self._refuse("BAD_INTEGRATION_RESPONSE", request, exchange)
+
+
+def _failure(result: InvocationResult) -> str | None:
+    """Return the gateway's response type for an invocation that has no answer."""
+    if result.outcome is Outcome.THROTTLED:
+        # 500 and "Internal server error", not 429: repost.aws/knowledge-center/api-gateway-internal-server-error
+        return "API_CONFIGURATION_ERROR"
+    return None if result.is_response and len(result.body) <= MAX_EVENT_BYTES else "BAD_INTEGRATION_RESPONSE"
+
+
+def _ms_since(begun_s: float) -> float:
+    return (time.monotonic() - begun_s) * 1000
 
 
 async def _read(scope: dict[str, Any], receive: Receive) -> tuple[HttpRequest, bool]:

@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from lambent_toolkit.sandbox.gateway_events import HttpRequest, HttpResponse
+from lambent_toolkit.sandbox.http_messages import HttpRequest, HttpResponse
 
 RESPONSES = "x-amazon-apigateway-gateway-responses"
 # Response type -> status, message, x-amzn-ErrorType; what AWS answers when the template says nothing.
@@ -47,8 +47,9 @@ class GatewayErrors:
         own = {} if kind in UNNAMED else self._responses.get(kind, {})
         family = self._responses.get("DEFAULT_4XX" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "DEFAULT_5XX", {})
         chosen = own or family
-        # A family's status is for errors that carry none; every error here carries one, so only its own counts.
-        status = int(own.get("statusCode", status))
+        # A family's status is that of all its errors that the template says nothing of (AWS: "Changing the status code
+        # of this fallback gateway response changes the status codes of all other 5XX responses").
+        status = int(chosen.get("statusCode", status))
         context = self._context(kind, message, request)
         template = chosen.get("responseTemplates", {}).get(
             "application/json", '{"message":$context.error.messageString}'
@@ -57,6 +58,11 @@ class GatewayErrors:
         headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", error_type)]
         headers += self._parameters(chosen.get("responseParameters", {}), context)
         return HttpResponse(status, headers, text.encode())
+
+    def outside(self) -> HttpResponse:
+        """Return the answer to an address that no stage of the API has; no template has a say in it."""
+        headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ForbiddenException")]
+        return HttpResponse(403, headers, b'{"message":"Forbidden"}')
 
     def _context(self, kind: str, message: str, request: HttpRequest) -> dict[str, str]:
         return {
@@ -67,7 +73,7 @@ class GatewayErrors:
             "$context.error.responseType": "DEFAULT_5XX" if kind in UNNAMED else kind,
             "$context.stage": self._stage,
             "$context.httpMethod": request.method,
-            "$context.path": request.raw_path,
+            "$context.path": f"/{self._stage}{request.raw_path}",
             "$context.identity.sourceIp": request.source_ip,
         }
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import orjson
 import pybase64
 
+from lambent_toolkit.sandbox.gateway_headers import of_answer, of_request
+from lambent_toolkit.sandbox.http_messages import BinaryTypes, HttpRequest, HttpResponse
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
 from lambent_toolkit.sandbox.routes import Match
 
@@ -22,34 +23,6 @@ RESPONSE_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64
 
 class MalformedResponse(Exception):
     """A function's answer is not a proxy response."""
-
-
-@dataclass(frozen=True)
-class HttpRequest:
-    """An HTTP request as the gateway read it; header names as they came."""
-
-    method: str
-    raw_path: str
-    query: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    source_ip: str
-    protocol: str = "HTTP/1.1"
-    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def header(self, name: str) -> str | None:
-        """Return the last value of a header."""
-        wanted = name.lower()
-        return next((value for key, value in reversed(self.headers) if key.lower() == wanted), None)
-
-
-@dataclass(frozen=True)
-class HttpResponse:
-    """An HTTP answer."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -68,29 +41,15 @@ def title_case(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-class BinaryTypes:
-    """Media types that travel base64-encoded, e.g. */* or image/*."""
-
-    def __init__(self, types: Iterable[str]) -> None:
-        self._types = {each.replace("~1", "/").lower() for each in types}
-
-    def match(self, media_type: str | None) -> bool:
-        """Tell whether a body of this Content-Type is binary."""
-        if "*/*" in self._types:
-            return True
-        essence = (media_type or "application/json").partition(";")[0].strip().lower()
-        return essence in self._types or f"{essence.partition('/')[0]}/*" in self._types
-
-
 def proxy_event(request: HttpRequest, match: Match, identity: ApiIdentity, binary: BinaryTypes) -> dict[str, Any]:
     """Build the event that a Lambda proxy integration gets."""
-    single, multi = _collect((title_case(key), value) for key, value in request.headers)
+    single, multi = _collect((title_case(key), value) for key, value in of_request(request.headers))
     query, multi_query = _collect(parse_qsl(request.query, keep_blank_values=True))
     is_binary = bool(request.body) and binary.match(request.header("content-type"))
-    path = unquote(request.raw_path)
     return {
         "resource": match.route.resource,
-        "path": path,
+        # Not decoded, as on AWS; path parameters are.
+        "path": request.raw_path,
         "httpMethod": request.method,
         "headers": single,
         "multiValueHeaders": multi,
@@ -129,7 +88,7 @@ def _request_context(
         "resourceId": "local",
         "resourcePath": match.route.resource,
         "httpMethod": request.method,
-        "path": f"/{identity.stage}{unquote(request.raw_path)}",
+        "path": f"/{identity.stage}{request.raw_path}",
         "protocol": request.protocol,
         "stage": identity.stage,
         "domainName": headers.get("Host", "localhost"),
@@ -175,6 +134,7 @@ def http_response(answer: bytes, *, accept: str | None, binary: BinaryTypes) -> 
         # A name in both maps: API Gateway merges and drops repeated pairs.
         headers += [(key, str(value)) for value in values if (key, str(value)) not in headers]
         given.add(key.lower())
+    headers = of_answer(headers)
     if "content-type" not in given:
         headers.append(("Content-Type", "application/json"))
     body = response.get("body") or ""

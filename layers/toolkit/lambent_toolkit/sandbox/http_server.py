@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lambent_toolkit.sandbox.errors import PortInUse
-from lambent_toolkit.sandbox.gateway_events import HttpResponse
+from lambent_toolkit.sandbox.http_messages import HttpResponse
 
 KEEP_ALIVE_S = 75
 STOP_TIMEOUT_S = 2

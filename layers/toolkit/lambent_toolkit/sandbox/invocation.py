@@ -68,7 +68,7 @@ def exit_error(request_id: str, return_code: int) -> bytes:
 
 
 def throttle_error() -> bytes:
-    """Return AWS's error object for an invocation above the reserved concurrency."""
+    """Return AWS's error object for an invocation above the function's or the account's concurrency."""
     return _error("TooManyRequestsException", "Rate Exceeded.")
 
 

@@ -37,6 +37,8 @@ class StackOptions:
                                   of an SQS visibility timeout after a failed record, and the pause before an
                                   asynchronous invocation is tried again; 1 waits as AWS does
     max_environments : int        execution environments of one function without reserved concurrency
+    account_concurrency : int     invocations of all functions together that run at once; above it they are
+                                  throttled. 1000 is AWS's default, and many new accounts have 10
     idle_s : float                seconds after which an idle environment is reaped (one stays warm)
     init_timeout_s : float        limit of an environment's start; 10 on AWS, longer here because many
                                   functions may start at once on few processors
@@ -51,6 +53,7 @@ class StackOptions:
     parameters: dict[str, str] = field(default_factory=dict)
     retry_scale: float = DEFAULT_RETRY_SCALE
     max_environments: int = max(4, 2 * (os.cpu_count() or 1))
+    account_concurrency: int = 1000
     idle_s: float = 300.0
     init_timeout_s: float = 60.0
     batch_slots: int = os.cpu_count() or 1

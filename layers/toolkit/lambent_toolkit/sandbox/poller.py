@@ -10,13 +10,15 @@ from typing import Any
 
 from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.deployment import QueueMapping
-from lambent_toolkit.sandbox.invocation import InvocationResult
+from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH, failed_ids, lambda_record, split_by_size
 
 LONG_POLL_S = 20
 API_BATCH = 10
 PAUSE_AFTER_ERROR_S = 1.0
+FIRST_THROTTLE_PAUSE_S = 1.0
+MAX_THROTTLE_PAUSE_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,8 @@ class QueuePoller:
     mapping : QueueMapping
     pool : FunctionPool
     aws : AwsCalls
-    retry_scale : float     part of the remaining visibility that a failed message really waits
+    retry_scale : float     part of the remaining visibility that a failed message really waits, and of the pause
+                            after a throttle
     """
 
     def __init__(self, mapping: QueueMapping, *, pool: FunctionPool, aws: AwsCalls, retry_scale: float) -> None:
@@ -98,11 +101,22 @@ class QueuePoller:
 
     async def _process(self, messages: list[dict[str, Any]]) -> None:
         records = [lambda_record(message, self._mapping.queue_arn) for message in messages]
+        hidden_until_s = time.monotonic() + self._mapping.visibility_timeout_s
         for batch in split_by_size(records):
-            result = await self._pool.invoke(json.dumps({"Records": batch}).encode())
+            result = await self._invoke_unthrottled(json.dumps({"Records": batch}).encode(), hidden_until_s)
             failed = self._failed(result, batch)
             await self._delete([record for record in batch if record["messageId"] not in failed])
             await self._shorten([record for record in batch if record["messageId"] in failed])
+
+    async def _invoke_unthrottled(self, event: bytes, hidden_until_s: float) -> InvocationResult:
+        """Invoke; a throttle is tried again, ever later, until the messages are no longer hidden in their queue."""
+        pause_s = FIRST_THROTTLE_PAUSE_S
+        while True:
+            result = await self._pool.invoke(event)
+            if result.outcome is not Outcome.THROTTLED or time.monotonic() + pause_s > hidden_until_s:
+                return result
+            await asyncio.sleep(pause_s * self._retry_scale)
+            pause_s = min(2 * pause_s, MAX_THROTTLE_PAUSE_S)
 
     def _failed(self, result: InvocationResult, batch: list[dict[str, Any]]) -> set[str]:
         ids = {str(record["messageId"]) for record in batch}

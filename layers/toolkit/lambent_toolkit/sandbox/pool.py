@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from lambent_toolkit.sandbox.account import AccountConcurrency
 from lambent_toolkit.sandbox.environment import EnvironmentHost, ExecutionEnvironment
 from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
@@ -20,7 +21,7 @@ class FunctionPool:
     """Invokes one function, starting environments as they are needed.
 
     An event above `max_environments` waits, because a laptop is not a region; above the function's reserved
-    concurrency it is throttled at once, as on AWS.
+    concurrency, or the account's, it is throttled at once, as on AWS.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class FunctionPool:
     host : EnvironmentHost
     log : FunctionLog
     max_environments : int     limit for a function without reserved concurrency
+    account : AccountConcurrency | None   what all such functions share; None has no limit
     idle_s : float             seconds after which an idle environment may be reaped
     """
 
@@ -39,10 +41,12 @@ class FunctionPool:
         log: FunctionLog,
         max_environments: int,
         idle_s: float,
+        account: AccountConcurrency | None = None,
         make_environment: EnvironmentFactory = ExecutionEnvironment,
     ) -> None:
         self.spec, self.log = spec, log
         self._idle_s = idle_s
+        self._account = account if spec.reserved_concurrency is None else None
         self.limit = max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
         self._make = partial(make_environment, spec, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone)
         self._tasks: dict[ExecutionEnvironment, asyncio.Task[None]] = {}
@@ -63,6 +67,8 @@ class FunctionPool:
             return InvocationResult(Outcome.THROTTLED, throttle_error())
         if self._is_closed:
             return InvocationResult(Outcome.EXIT, exit_error("none", -9))
+        if self._account is not None and not self._account.enter():
+            return InvocationResult(Outcome.THROTTLED, throttle_error())
         invocation = Invocation(event, asyncio.get_running_loop().create_future())
         self._running += 1
         try:
@@ -70,6 +76,8 @@ class FunctionPool:
             return await invocation.result
         finally:
             self._running -= 1
+            if self._account is not None:
+                self._account.leave()
 
     def _place(self, invocation: Invocation) -> None:
         if self._idle:

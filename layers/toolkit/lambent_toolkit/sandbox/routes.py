@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.gateway_mock import MockAnswer, read_mock
 
 INTEGRATION = "x-amazon-apigateway-integration"
 FUNCTION_NAME = re.compile(r":function:(?P<name>[^/:]+)(?:[:/]|$)")
@@ -17,11 +18,12 @@ ANY = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path."""
+    """One method of one path: the function that answers it, or the answer itself."""
 
     resource: str
     function_name: str
     needs_key: bool
+    mock: MockAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Routes:
 
     Raises
     ------
-    BrokenTemplate   a method is not a Lambda proxy integration
+    BrokenTemplate   a method is neither a Lambda proxy integration nor a mock with one fixed answer
     """
 
     def __init__(self, body: dict[str, Any]) -> None:
@@ -80,11 +82,14 @@ class Routes:
 
 def _route(path: str, method: str, operation: dict[str, Any], body: dict[str, Any]) -> Route:
     integration = operation.get(INTEGRATION, {})
+    security = operation.get("security", body.get("security", []))
+    needs_key = any("api_key" in each for each in security)
+    if integration.get("type") == "mock":
+        return Route(path, "", needs_key, read_mock(integration, f"{method.upper()} {path}"))
     name = FUNCTION_NAME.search(str(integration.get("uri", "")))
     if integration.get("type") != "aws_proxy" or name is None:
-        raise BrokenTemplate(f"{method.upper()} {path}: only Lambda proxy integrations run locally")
-    security = operation.get("security", body.get("security", []))
-    return Route(path, name.group("name"), any("api_key" in each for each in security))
+        raise BrokenTemplate(f"{method.upper()} {path}: only Lambda proxy and mock integrations run locally")
+    return Route(path, name.group("name"), needs_key)
 
 
 def _segments(path: str) -> list[str]:

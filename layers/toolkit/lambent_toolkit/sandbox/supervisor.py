@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lambent_toolkit.sandbox.account import AccountConcurrency
 from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.batch_api import BatchApi
@@ -170,7 +171,7 @@ class Supervisor:
         engine = self._make_engine(aws, build, endpoint, logs)
         self._closers.push_async_callback(engine.close)
         control.open(pools=self.pools, batch=BatchApi(engine, aws), engine=engine, invoker=invoker)
-        await self._open_door(deployment, aws, door)
+        url = await self._open_door(deployment, aws, door, logs)
         for mapping in deployment.queue_mappings():
             pool = self.pools[mapping.function_name]
             self._spawn(QueuePoller(mapping, pool=pool, aws=aws, retry_scale=options.retry_scale).run())
@@ -178,7 +179,7 @@ class Supervisor:
             self._spawn(fire_on_schedule(rule, invoker))
         self._spawn(self._reap())
         info = await describe_stack(
-            deployment, aws=aws, url=door.url, endpoint=endpoint, logs=logs, retry_scale=options.retry_scale
+            deployment, aws=aws, url=url, endpoint=endpoint, logs=logs, retry_scale=options.retry_scale
         )
         info.write(options.state_dir)
         return info
@@ -187,12 +188,16 @@ class Supervisor:
         options = self._options
         paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
         host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
-        for spec in deployment.functions():
+        specs = list(deployment.functions())
+        reserved = sum(spec.reserved_concurrency or 0 for spec in specs)
+        account = AccountConcurrency(options.account_concurrency - reserved)
+        for spec in specs:
             pool = FunctionPool(
                 spec,
                 host=host,
                 log=FunctionLog(logs / f"{spec.short_name}.log"),
                 max_environments=options.max_environments,
+                account=account,
                 idle_s=options.idle_s,
             )
             self.pools[spec.name] = pool
@@ -209,7 +214,9 @@ class Supervisor:
 
         return BatchEngine(aws=aws, host=host, slots=options.batch_slots, unpack_image=unpack)
 
-    async def _open_door(self, deployment: Deployment, aws: AwsCalls, door: HttpServer) -> None:
+    async def _open_door(self, deployment: Deployment, aws: AwsCalls, door: HttpServer, logs: Path) -> str:
+        """Serve the API, and return its address."""
+        base_path = ""
         for api in deployment.of_kind("AWS::ApiGateway::RestApi"):
             stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
             keys = ApiKeys(aws, api.physical_id)
@@ -220,10 +227,14 @@ class Supervisor:
                 stage=stage.physical_id if stage else "local",
                 pools=self.pools,
                 keys=keys,
+                settings=stage.properties if stage else {},
+                logs=logs,
             )
             door.serve(gateway, unreadable=gateway.unreadable)
+            base_path = gateway.base_path
         await door.start()
         self._closers.push_async_callback(door.stop)  # once more: stopped before the pools are
+        return door.url + base_path
 
     async def _reap(self) -> None:
         while True:
