@@ -8,8 +8,8 @@ PACKAGES := $(ARTIFACTS_DIR)/python
 # Combinations that Lambda could not run; the template's rules refuse to deploy them, too.
 REFUSED_python3.11-arm64 := LiteRT for arm64 needs glibc 2.30, and python3.11 on Lambda (Amazon Linux 2) has 2.26; choose \
   PythonVersion=python3.12 or Architecture=x86_64
-REFUSED_tflite-runtime-python3.12 := tflite-runtime has a wheel for python3.11 only; choose PythonVersion=python3.11 or \
-  Interpreter=litert
+REFUSED_tflite-runtime-python3.12 := tflite-runtime has a wheel for python3.11 and none for python3.12; choose \
+  PythonVersion=python3.11 or Interpreter=litert
 REFUSED_tflite-runtime-arm64 := tflite-runtime has no arm64 wheel for Lambda; choose Architecture=x86_64 or \
   Interpreter=litert
 REFUSED := $(strip $(firstword $(foreach why,$(INTERPRETER)-$(ARCHITECTURE) $(INTERPRETER)-$(TARGET) \

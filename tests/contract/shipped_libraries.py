@@ -91,13 +91,11 @@ def findings(layer: Path, *, python: str, architecture: str) -> list[str]:
     ]
 
 
-def _against(
-    needs: Needs, bundled: set[str], system: Mapping[str, tuple[int, ...]], machine: str
-) -> Iterator[str]:
+def _against(needs: Needs, bundled: set[str], system: Mapping[str, tuple[int, ...]], machine: str) -> Iterator[str]:
     if needs.machine != machine:
         yield f"is for {needs.machine}, not for {machine}"
     for family, version in needs.versions.items():
-        if family != "ZLIB" and version > system.get(family, ()):
+        if version > system.get(family, ()):
             yield f"needs {family}_{'.'.join(map(str, version))}"
     for missing in sorted(needs.libraries - bundled - PROVIDED):
         yield f"needs {missing}, which neither the layer nor Lambda has"

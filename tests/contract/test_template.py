@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 from typing import Any
 
 import pytest
 import template_access_rules as access_rules
+import template_build_rules as build_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
-from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
+from template_expanded import ROOT, WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand, refusals
 from template_mutants import MUTANTS, SOURCE, Mutant
 
 from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
 from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
 
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
-RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
+RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES, *build_rules.RULES]
 
 
 @cache
@@ -42,6 +44,23 @@ def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
 
 def test_each_rule_has_a_mutant() -> None:
     assert {mutant.rule for mutant in MUTANTS} == set(RULES)
+
+
+@pytest.mark.parametrize("python", SOURCE["Parameters"]["PythonVersion"]["AllowedValues"])
+def test_functions_and_layers_follow_the_parameter(python: str) -> None:
+    template = expand(SOURCE, {"PythonVersion": python})
+
+    assert {each["Runtime"] for each in template.of_type("Lambda::Function").values()} == {python}
+    assert list(build_rules.code_is_for_the_python_and_processor_that_are_asked_for(template)) == []
+
+
+def test_samconfig_tells_build_and_deploy_the_same_python_processor_and_interpreter() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+
+    told = dict(pair.split("=") for pair in config["global"]["parameters"]["parameter_overrides"].split())
+    assert set(told) >= {"PythonVersion", "Architecture", "Interpreter"}
+    assert refusals(expanded("cpu"), told) == []
+    assert [verb for verb in ("build", "deploy") if "parameter_overrides" in config[verb]["parameters"]] == []
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:
