@@ -29,7 +29,7 @@ def digest_outputs(model: Path, seed: int) -> str:
         }
         outputs = runner(**inputs)
     except (ValueError, RuntimeError, TypeError) as exc:
-        return f"{type(exc).__name__}: {exc}"
+        return f"{type(exc).__name__}: {' '.join(str(exc).split())}"
     # As lists where they are objects, such as texts: their bytes in memory are addresses.
     told = [
         each.tobytes() if each.dtype != object else repr(each.tolist()).encode() for _, each in sorted(outputs.items())

@@ -151,7 +151,7 @@ def test_with_libm_s_first_versions_every_output_is_the_same_bit_for_bit(
     changed = [at for at, (old, new) in enumerate(zip(as_it_came, library.read_bytes(), strict=True)) if old != new]
     assert 0 < len(changed) <= 16  # two entries with a hash and a name, of four bytes each
     assert after == before
-    assert sum(len(line.split()[-1]) == 64 for line in after) >= 3  # digests, not refusals
+    assert sum(len(line.split()[-1]) == 64 for line in after) >= 14  # digests, not refusals
 
 
 def test_the_rewrite_ends_the_build_when_the_library_is_another_one(
