@@ -1,10 +1,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= python3.11
+# Either of the Pythons that functions can be deployed with; the default of AWS's side first, so that what is tried here
+# is what runs there. One that stands on the PATH may still not run (pyenv's shims), so each is tried.
+PYTHONS := python3.12 python3.11
+PYTHON ?= $(shell for each in $(PYTHONS); do $$each -c '' 2>/dev/null && { echo $$each; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
 CLIENTS := .venv-clients/bin
 CLIENTS_STAMP := .venv-clients/.installed
+# One lock for both Pythons: of the older one, which needs what the newer has in its standard library.
 UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
 LAMBDA := --python-platform x86_64-manylinux2014
 # Tests wait for stacks as often as they compute, so there is one process more than a small machine has cores.
@@ -19,7 +23,9 @@ help: ## this list
 setup: $(STAMP) ## create .venv with the locked packages
 
 $(STAMP): requirements-dev.txt pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Lambent needs $(PYTHON) on the PATH (or: make PYTHON=/path/to/python3.11)" >&2; exit 3; }
+	@"$(or $(strip $(PYTHON)),none)" -c 'import sys; sys.exit("python%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())' 2>/dev/null \
+	|| { echo "Lambent needs one of $(PYTHONS) on the PATH, and one that runs; found: $(or $(strip $(PYTHON)),none)" \
+	"(or: make PYTHON=/path/to/python3.12)" >&2; exit 3; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements-dev.txt)"
 	$(BIN)/uv --no-config pip install --python $(BIN)/python --no-deps --require-hashes --requirement requirements-dev.txt
@@ -32,7 +38,7 @@ $(CLIENTS_STAMP): tests/clients/requirements.txt $(STAMP)
 	@touch $@
 
 lock: $(STAMP) ## write all requirements files anew from pyproject.toml
-	$(UV_COMPILE) pyproject.toml --group dev -o requirements-dev.txt
+	$(UV_COMPILE) --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV_COMPILE) $(LAMBDA) --group core -c requirements-dev.txt -o layers/core/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group litert -o layers/numeric/litert/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group tflite-runtime -o layers/numeric/tflite_runtime/requirements.txt
@@ -84,8 +90,8 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-build: $(STAMP) ## build functions and layers for AWS, without Docker
-	$(BIN)/sam build
+build: $(STAMP) ## build functions and layers for AWS as samconfig.toml says, without Docker
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
 
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done

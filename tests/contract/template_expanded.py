@@ -33,11 +33,15 @@ class ExpandedTemplate:
     resources : dict      logical id -> resource; those whose condition is false are left out, as are false branches
     outputs : dict        likewise
     parameters : dict     every parameter's value
+    declared : dict       every parameter as the template declares it
+    rules : dict          what CloudFormation asks of parameters together, as the template says it
     """
 
     resources: dict[str, dict[str, Any]]
     outputs: dict[str, dict[str, Any]]
     parameters: dict[str, Any]
+    declared: dict[str, dict[str, Any]]
+    rules: dict[str, dict[str, Any]]
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return logical id -> properties of all resources of a CloudFormation type."""
@@ -68,7 +72,27 @@ def expand(source: dict[str, Any], overrides: dict[str, str]) -> ExpandedTemplat
         resources=_fold(_kept(body["Resources"], conditions), conditions),
         outputs=_fold(_kept(body["Outputs"], conditions), conditions),
         parameters=values,
+        declared=source["Parameters"],
+        rules=source["Rules"],
     )
+
+
+def refusals(template: ExpandedTemplate, choice: dict[str, str]) -> list[str]:
+    """Return why CloudFormation's rules would refuse parameters: the description of each assertion that fails."""
+    values = template.parameters | choice
+    symbols = IntrinsicsSymbolTable({"Parameters": template.declared, "Resources": {}}, values)
+    resolver = IntrinsicResolver(template={"Resources": {}}, symbol_resolver=symbols)
+
+    def is_true(node: Any) -> bool:
+        return bool(resolver.intrinsic_property_resolver(node, False))
+
+    return [
+        assertion["AssertDescription"]
+        for rule in template.rules.values()
+        if is_true(rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not is_true(assertion["Assert"])
+    ]
 
 
 def _with_uploaded_code(source: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import template_access_rules as access_rules
+import template_build_rules as build_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
@@ -266,4 +267,31 @@ MUTANTS = [
         {"Ref": "BatchJobQueue"},
     ),
     Mutant(lane_rules.references_lead_somewhere, ("JobEventsFunction", "Condition")),
+    *(
+        Mutant(build_rules.what_lambda_cannot_run_is_refused, (rule,), section="Rules")
+        for rule in ("TfliteRuntimeNeedsX86", "TfliteRuntimeNeedsPython311", "Arm64NeedsPython312")
+    ),
+    Mutant(
+        build_rules.what_lambda_cannot_run_is_refused,
+        ("Arm64NeedsPython312", "Assertions", 0, "Assert", "Fn::Equals", 1),
+        "python3.11",
+        section="Rules",
+    ),
+    Mutant(build_rules.a_gpu_lane_without_an_image_is_refused, ("GpuNeedsWorkerImage",), section="Rules"),
+    Mutant(
+        build_rules.code_is_for_the_python_and_processor_that_are_asked_for,
+        ("Function", "Runtime"),
+        "python3.11",
+        section="Globals",
+    ),
+    Mutant(
+        build_rules.code_is_for_the_python_and_processor_that_are_asked_for,
+        _properties("TablesLayer", "CompatibleRuntimes"),
+        ["python3.11"],
+    ),
+    Mutant(
+        build_rules.code_is_for_the_python_and_processor_that_are_asked_for,
+        _properties("CoreLayer", "CompatibleArchitectures"),
+        ["arm64"],
+    ),
 ]

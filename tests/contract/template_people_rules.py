@@ -21,7 +21,7 @@ NAMED_BY_AWS = {
     "batch:TerminateJob": "aws:ResourceTag/lambent:stack",
     "batch:TagResource": "aws:RequestTag/lambent:stack",
 }
-# Rights over any key of the account: API Gateway gives keys their ids, and its policies name them by nothing else.
+# Rights over any key and plan of the account: API Gateway gives them their ids, and policies name them by nothing else.
 OVER_EVERY_KEY = {"OperatorPolicy"}
 CHANGING = {"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"}
 # By whose rows a person could take a tenant's place, or read what signs its webhooks.
@@ -118,7 +118,7 @@ def _has_own_resource(text: str) -> bool:
 
 
 def _is_excused(name: str, text: str, actions: set[str], statement: dict[str, Any]) -> bool:
-    if name in OVER_EVERY_KEY and text.endswith("::/apikeys/*"):
+    if name in OVER_EVERY_KEY and text.endswith(("::/apikeys/*", "::/usageplans/*")):
         return True
     asked = statement.get("Condition", {}).get("StringEquals", {})
     return all(asked.get(NAMED_BY_AWS.get(action, "")) == {"Ref": "AWS::StackName"} for action in actions)

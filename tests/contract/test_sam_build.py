@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
+from made_packages import make_packages
+from shipped_libraries import findings
+from template_build_rules import RUN_ON_LAMBDA
 from template_expanded import ROOT, read_source
 
 from lambent_toolkit.sandbox.build import make_build
 from lambent_toolkit.sandbox.function_spec import base_interpreter
-from lambent_toolkit.sandbox.options import StackOptions
+from lambent_toolkit.sandbox.options import PYTHON_VERSION, StackOptions
+from pythons import does_run
 
 LIMIT_BYTES = 250 * 1024 * 1024  # Lambda's, of a function and its layers unzipped
 BUDGET_BYTES = 134 * 1024 * 1024  # of PredictFunction, whose cold starts callers wait for
@@ -39,7 +46,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_tflite_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _build(tmp_path_factory, Interpreter="tflite-runtime")
+    if not does_run("python3.11"):
+        pytest.skip("tflite-runtime ships with python3.11 only, which this machine lacks")
+    return _build(tmp_path_factory, PythonVersion="python3.11", Interpreter="tflite-runtime")
 
 
 def _size_bytes(folder: Path) -> int:
@@ -147,30 +156,135 @@ def test_all_layers_are_built_by_one_recipe() -> None:
 
 
 def test_without_python_a_layer_is_refused_with_what_it_needs(tmp_path: Path) -> None:
-    done = _make_core(tmp_path, python="python3.11-missing")
+    done = _make_core(tmp_path, python="python-missing")
 
     assert done.returncode != 0
-    assert "Lambent's layers need python3.11-missing on the PATH to build" in done.stderr
+    assert f"Lambent's layers for {PYTHON_VERSION} need python-missing on the PATH to build" in done.stderr
+
+
+def test_a_python_that_is_there_and_does_not_run_is_refused_like_one_that_is_missing(tmp_path: Path) -> None:
+    shim = tmp_path / "shim"
+    shim.write_text("#!/bin/sh\necho 'shim: command not found' >&2; exit 127\n")
+    shim.chmod(0o755)
+
+    done = _make_core(tmp_path, python=str(shim))
+
+    assert done.returncode != 0
+    assert f"need {shim} on the PATH to build, and one that runs" in done.stderr
+    assert "PythonVersion" in done.stderr
 
 
 def test_another_python_would_make_useless_bytecode_and_is_refused(tmp_path: Path) -> None:
     newer = tmp_path / "python"
-    pretend = 'import sys; sys.version_info = (3, 12, 1); sys.version = "3.12.1 (main)"; exec(sys.argv[2])'
+    pretend = 'import sys; sys.version_info = (3, 13, 1); sys.version = "3.13.1 (main)"; exec(sys.argv[2])'
     newer.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{pretend}' \"$@\"\n")
     newer.chmod(0o755)
 
     done = _make_core(tmp_path, python=str(newer))
 
     assert done.returncode != 0
-    assert "Lambent's layers need Python 3.11 to build, since bytecode of 3.12.1 is none for" in done.stderr
+    assert f"layers for {PYTHON_VERSION} need it to build, since bytecode of 3.13.1 is none for it" in done.stderr
 
 
 def _make_core(artifacts: Path, *, python: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "--makefile", "x86_64/Makefile", "build-CoreLayer", f"PYTHON={python}"]
+    makefile = f"{PYTHON_VERSION}-x86_64/Makefile"
+    command = ["make", "--makefile", makefile, "build-CoreLayer", f"PYTHON={python}"]
     environment = {**os.environ, "ARTIFACTS_DIR": str(artifacts)}
     return subprocess.run(
         command, cwd=ROOT / "layers/core", env=environment, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: str(recipe.parent.relative_to(ROOT / "layers")))
+def test_each_makefile_says_what_its_folder_s_name_says(recipe: Path) -> None:
+    source = read_source()["Parameters"]
+    targets = {
+        f"{python}-{architecture}": (f"TARGET := {python}", f"ARCHITECTURE := {architecture}")
+        for python in source["PythonVersion"]["AllowedValues"]
+        for architecture in source["Architecture"]["AllowedValues"]
+    }
+
+    said = {path.parent.name: path.read_text().splitlines() for path in recipe.parent.glob("*/Makefile")}
+
+    assert {name: tuple(lines[:2]) for name, lines in said.items()} == targets
+    assert {lines[-1] for lines in said.values()} == {"include layer.mk"}
+
+
+def _is_built(python: str, architecture: str, interpreter: str) -> bool:
+    folder = ROOT / "layers/numeric" / interpreter.replace("-", "_")
+    # --dry-run runs nothing; what the recipe refuses, it refuses while it is read.
+    command = ["make", "--dry-run", "--makefile", f"{python}-{architecture}/Makefile", "packages"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or ("PythonVersion=" in done.stderr or "Architecture=" in done.stderr)
+    return done.returncode == 0
+
+
+def test_the_build_refuses_the_combinations_that_the_template_refuses_with_what_to_choose() -> None:
+    source = read_source()["Parameters"]
+    choices = [source[name]["AllowedValues"] for name in ("PythonVersion", "Architecture", "Interpreter")]
+
+    assert {each for each in product(*choices) if _is_built(*each)} == RUN_ON_LAMBDA
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_says_what_it_was_built_for(shipped: Path, layer: str) -> None:
+    record = json.loads((shipped / layer / "built" / f"{layer}.json").read_text())
+
+    interpreter = "litert" if layer == "NumericLayer" else ""
+    said = {"layer": layer, "python": PYTHON_VERSION, "architecture": "x86_64", "interpreter": interpreter}
+    assert record == said
+
+
+SHIPPED = sorted(
+    {
+        (layer, python, architecture)
+        for python, architecture, interpreter in RUN_ON_LAMBDA
+        for layer in ("core", "tables", f"numeric/{interpreter.replace('-', '_')}")
+    }
+)
+
+
+@pytest.mark.parametrize(("layer", "python", "architecture"), SHIPPED)
+def test_no_shipped_library_needs_more_than_lambda_has(
+    shipped: Path, layer: str, python: str, architecture: str
+) -> None:
+    of_build = {folder: shipped / name for name, folder in LAYERS.items()}
+    is_of_build = (python, architecture) == (PYTHON_VERSION, "x86_64") and layer in of_build
+
+    folder = of_build[layer] if is_of_build else make_packages(layer, python, architecture)
+
+    assert findings(folder, python=python, architecture=architecture) == []
+
+
+def test_the_guard_sees_that_litert_for_arm64_needs_more_than_amazon_linux_2_has() -> None:
+    found = findings(make_packages("numeric/litert", "python3.12", "arm64"), python="python3.11", architecture="arm64")
+
+    assert found == [
+        "python/ai_edge_litert/libLiteRtRuntimeCApi.so: needs GLIBC_2.30",
+        "python/ai_edge_litert/libLiteRtRuntimeCApi.so: needs GLIBCXX_3.4.26",
+        "python/ai_edge_litert/libpywrap_litert_common.so: needs GLIBC_2.29",
+        "python/ai_edge_litert/libpywrap_litert_common.so: needs GLIBCXX_3.4.26",
+    ]
+
+
+def test_the_guard_sees_what_the_rewrite_of_tflite_runtime_is_for() -> None:
+    as_it_comes = make_packages("numeric/tflite_runtime", "python3.11", "x86_64", without=("rewrite_libm_versions.py",))
+
+    found = findings(as_it_comes, python="python3.11", architecture="x86_64")
+
+    assert found == ["python/tflite_runtime/_pywrap_tensorflow_interpreter_wrapper.so: needs GLIBC_2.29"]
+
+
+def test_the_guard_sees_libraries_of_another_processor_and_libraries_that_are_missing(
+    shipped: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(shipped / "NumericLayer", tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "python" / "numpy.libs")
+
+    found = findings(tmp_path, python="python3.12", architecture="arm64")
+
+    assert "python/ai_edge_litert/libLiteRtRuntimeCApi.so: is for EM_X86_64, not for EM_AARCH64" in found
+    assert [line for line in found if "which neither the layer nor Lambda has" in line and "openblas" in line]
 
 
 def test_core_layer_holds_our_package_and_no_numpy(shipped: Path) -> None:

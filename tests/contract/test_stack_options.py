@@ -11,7 +11,7 @@ TOOLKIT = Path(__file__).parents[2] / "layers/toolkit/lambent_toolkit"
 OPTIONS = {"--stack", "--region", "--profile", "--state"}
 # What never speaks to a stack that runs, and what makes, ends or wraps a local one.
 WITHOUT = {
-    *("contract check", "contract init", "import", "quantize", "sensitivity", "key new", "key show"),
+    *("contract check", "contract init", "import", "quantize", "sensitivity", "key new", "key show", "costs"),
     *("data list", "data show", "demo", "up", "down", "sam-local check", "sam-local invoke", "sam-local start-api"),
 }
 # The only places that may read stack.json: what finds a stack, and what runs a local one.

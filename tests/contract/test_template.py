@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from typing import Any
 
 import pytest
 import template_access_rules as access_rules
+import template_build_rules as build_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
 import template_queue_rules as queue_rules
-from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
+from template_expanded import ROOT, WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand, refusals
 from template_mutants import MUTANTS, SOURCE, Mutant
 from template_upkeep_mutants import UPKEEP_MUTANTS, UPKEEP_RULES
 
@@ -21,7 +23,13 @@ from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, paus
 # With the GPU lane comes what else is off by default.
 OPTIONS = {"AllowedOrigins": "https://a.example,https://b.example", "AccessLog": "true"}
 LANES = {"gpu": {**WITH_GPU, **OPTIONS}, "cpu": WITHOUT_GPU}
-RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
+RULES = [
+    *queue_rules.RULES,
+    *access_rules.RULES,
+    *lane_rules.RULES,
+    *gateway_rules.RULES,
+    *build_rules.RULES,
+]
 
 
 @cache
@@ -76,6 +84,23 @@ def test_origins_are_declared_for_the_api_and_its_uploads_at_once(origins: str) 
 @pytest.mark.parametrize("origins", ["*,https://a.example", "https://a.example/", "https://a.example,", "ftp://a", "a"])
 def test_what_is_no_list_of_origins_is_refused(origins: str) -> None:
     assert not re.fullmatch(SOURCE["Parameters"]["AllowedOrigins"]["AllowedPattern"], origins)
+
+
+@pytest.mark.parametrize("python", SOURCE["Parameters"]["PythonVersion"]["AllowedValues"])
+def test_functions_and_layers_follow_the_parameter(python: str) -> None:
+    template = expand(SOURCE, {"PythonVersion": python})
+
+    assert {each["Runtime"] for each in template.of_type("Lambda::Function").values()} == {python}
+    assert list(build_rules.code_is_for_the_python_and_processor_that_are_asked_for(template)) == []
+
+
+def test_samconfig_tells_build_and_deploy_the_same_python_processor_and_interpreter() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+
+    told = dict(pair.split("=") for pair in config["global"]["parameters"]["parameter_overrides"].split())
+    assert set(told) >= {"PythonVersion", "Architecture", "Interpreter"}
+    assert refusals(expanded("cpu"), told) == []
+    assert [verb for verb in ("build", "deploy") if "parameter_overrides" in config[verb]["parameters"]] == []
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:

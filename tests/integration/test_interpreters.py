@@ -1,11 +1,15 @@
 """One adapter, two interpreters: LiteRT, which the numeric layer ships, and tflite-runtime, its predecessor."""
 
 import fcntl
+import os
 import platform
 import subprocess
 import sys
 from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from shutil import copytree
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,6 +33,7 @@ pytestmark = [
     pytest.mark.skipif(
         platform.machine() != "x86_64", reason="tflite-runtime 2.14.0 has no wheel for this processor's Lambda"
     ),
+    pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="tflite-runtime 2.14.0 has no wheel for this Python"),
 ]
 
 
@@ -110,6 +115,54 @@ def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
     assert "Interpreter=litert" in caught.value.detail
     assert "full int8" in caught.value.detail
     assert accepted.golden.outputs["scores"].shape == (1, 10)
+
+
+@pytest.fixture(scope="module")
+def rewriting() -> ModuleType:
+    """Return the program that the layer's recipe runs."""
+    spec = spec_from_file_location("rewriting", ROOT / "layers/numeric/tflite_runtime/rewrite_libm_versions.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _outputs(python_path: list[Path], seed: int) -> list[str]:
+    program = Path(__file__).with_name("outputs_program.py")
+    command = [base_interpreter(), "-S", "-s", "-P", str(program), str(ROOT / "tests/fixtures"), str(seed)]
+    environment = {"PYTHONPATH": ":".join(map(str, python_path)), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_with_libm_s_first_versions_every_output_is_the_same_bit_for_bit(
+    old_packages: list[Path], rewriting: ModuleType, tmp_path: Path
+) -> None:
+    seed = int.from_bytes(os.urandom(4))
+    print(f"seed {seed}")
+    copytree(old_packages[0] / "tflite_runtime", tmp_path / "tflite_runtime")
+    library = tmp_path / rewriting.LIBRARY
+    as_it_came = library.read_bytes()
+    library.write_bytes(rewriting.rewrite(as_it_came))
+
+    before, after = _outputs(old_packages, seed), _outputs([tmp_path, *old_packages], seed)
+
+    changed = [at for at, (old, new) in enumerate(zip(as_it_came, library.read_bytes(), strict=True)) if old != new]
+    assert 0 < len(changed) <= 16  # two entries with a hash and a name, of four bytes each
+    assert after == before
+    assert sum(len(line.split()[-1]) == 64 for line in after) >= 14  # digests, not refusals
+
+
+def test_the_rewrite_ends_the_build_when_the_library_is_another_one(
+    old_packages: list[Path], rewriting: ModuleType
+) -> None:
+    library = (old_packages[0] / rewriting.LIBRARY).read_bytes()
+    once = rewriting.rewrite(library)
+
+    for other in (once, b"", b"PK" + library[2:], library[:4] + b"\x01" + library[5:]):
+        with pytest.raises(rewriting.NotAsExpected):
+            rewriting.rewrite(other)
 
 
 def _logit_step(model: bytes) -> float:

@@ -166,7 +166,7 @@ def test_each_function_gets_its_variables_of_the_stack_and_the_endpoint_as_a_con
 def test_the_files_can_be_read_by_sam(tmp_path: Path, built: Path) -> None:
     template, variables = container_template(built), {"JobsFunction": {"AWS_ENDPOINT_URL": ENDPOINT}}
 
-    files = write_files(tmp_path / "state" / "sam-local", template, variables)
+    files = write_files(tmp_path / "state" / "sam-local", template, variables, parameters={})
 
     assert yaml.safe_load(files.template.read_text()) == template
     assert json.loads(files.variables.read_text()) == variables
@@ -180,6 +180,15 @@ def test_start_api_keeps_its_containers_warm_and_asks_no_registry(files: SamLoca
         "--template /state/template.yaml --env-vars /state/variables.json --skip-pull-image "
         "--add-host host.docker.internal:host-gateway --port 3000 --warm-containers EAGER --no-watch"
     )
+
+
+def test_sam_local_takes_the_image_of_the_python_that_the_build_is_for_whatever_samconfig_says() -> None:
+    files = SamLocalFiles(Path("/state/template.yaml"), Path("/state/variables.json"), {"PythonVersion": "python3.11"})
+
+    command = start_api_command("sam", files, port=3000)
+
+    at = command.index("--parameter-overrides")
+    assert command[at + 1] == "ParameterKey=PythonVersion,ParameterValue=python3.11"
 
 
 def test_invoke_names_the_event_and_the_function(files: SamLocalFiles) -> None:

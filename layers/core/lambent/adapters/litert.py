@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
 from lambent.errors import (
+    Misconfigured,
     ModelContractMismatch,
     ModelFormatRefused,
     ModelLoadFailed,
@@ -19,17 +22,28 @@ from lambent.errors import (
     TensorShapeMismatch,
 )
 
-try:
-    from ai_edge_litert.interpreter import Interpreter as _Runtime
-
-    RUNTIME = "ai-edge-litert"
-except ModuleNotFoundError:
-    from tflite_runtime.interpreter import Interpreter as _Runtime
-
-    RUNTIME = "tflite-runtime"
-
 PLATFORM = "tensorflow_lite"
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flat buffer
+
+
+def _import_runtime() -> tuple[str, Any]:
+    """Return name and class of the interpreter that there is; one that is there and broken is told, not replaced."""
+    if find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return "ai-edge-litert", Interpreter
+    from tflite_runtime.interpreter import Interpreter as Predecessor
+
+    return "tflite-runtime", Predecessor
+
+
+try:
+    RUNTIME, _Runtime = _import_runtime()
+except ImportError as exc:
+    raise Misconfigured(
+        f"The numeric layer's interpreter cannot be loaded by Python {sys.version.split()[0]} on this system: {exc}. "
+        "Build and deploy with the same PythonVersion, Architecture and Interpreter."
+    ) from exc
 
 
 class LiteInterpreterLoader:

@@ -96,7 +96,7 @@ def _run(
             endpoint = sam_local.container_endpoint(relay_port)
             template = sam_local.container_template(build.template, has_api_only=has_api_only)
             variables = sam_local.container_variables(stack, stack.client("lambda"), endpoint=endpoint)
-            files = sam_local.write_files(_folder(state), template, variables)
+            files = sam_local.write_files(_folder(state), template, variables, parameters=build.chosen)
             try:
                 environment = sam_local.sam_environment(stack)
                 return await run_sam(command(sam, files), environment=environment, readiness=readiness)

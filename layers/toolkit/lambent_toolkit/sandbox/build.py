@@ -19,12 +19,13 @@ from typing import TextIO
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
 from lambent_toolkit.sandbox.function_spec import base_interpreter
-from lambent_toolkit.sandbox.options import REGION, StackOptions
+from lambent_toolkit.sandbox.options import PYTHON_VERSION, REGION, StackOptions
 from lambent_toolkit.sandbox.programs import Programs
 from lambent_toolkit.sandbox.sources import (
     build_parameters,
     digest,
     effective_parameters,
+    override_options,
     read_template,
     source_folders,
 )
@@ -50,12 +51,14 @@ class Build:
     template : Path      the template that `sam build` wrote
     parameters : dict    what its parameters are set to
     runtime_dir : Path   the Lambda runtime client
+    chosen : dict        those of the parameters that chose what was built
     """
 
     folder: Path
     template: Path
     parameters: dict[str, str]
     runtime_dir: Path
+    chosen: dict[str, str]
 
 
 def make_build(options: StackOptions, say: Say, programs: Programs | None = None) -> Build:
@@ -84,7 +87,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
     with _only_one(options.cache_dir / "lambent.lock"):
         runtime_dir = _runtime_client(options.cache_dir, say, programs)
         # Overrides belong to the name where they choose what is built, e.g. the folder of a layer.
-        chosen = {name: parameters[name] for name in build_parameters(template) & set(parameters)}
+        chosen = {name: parameters[name] for name in sorted(build_parameters(template) & set(parameters))}
         folder = options.cache_dir / "lambent" / f"{digest(sources)}{_suffix(chosen)}"
         if not (folder / "template.yaml").exists():
             # First, since the translator names what is wrong with a template, and `sam build` shows a stack trace.
@@ -93,7 +96,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
         os.utime(folder)
         _hold(folder)
         _forget_old(folder.parent)
-    return Build(folder, folder / "template.yaml", parameters, runtime_dir)
+    return Build(folder, folder / "template.yaml", parameters, runtime_dir, chosen)
 
 
 def _suffix(parameters: dict[str, str]) -> str:
@@ -124,8 +127,24 @@ def find_tool(name: str) -> str:
     return found
 
 
+def check_python(build: Build) -> None:
+    """Refuse a build that the Python of this environment, which functions run with here, cannot run.
+
+    Raises
+    ------
+    BrokenTemplate   it was built for another Python
+    """
+    built_for = build.parameters.get("PythonVersion", PYTHON_VERSION)
+    if built_for != PYTHON_VERSION:
+        raise BrokenTemplate(
+            f"PythonVersion is {built_for}, and this environment has {PYTHON_VERSION}, which the local stack runs "
+            f"functions with: leave PythonVersion out, or make an environment of {built_for} "
+            f"(make PYTHON={built_for} setup)"
+        )
+
+
 def _runtime_client(cache_dir: Path, say: Say, programs: Programs) -> Path:
-    folder = cache_dir / "runtime" / digest([RUNTIME_LOCK])
+    folder = cache_dir / "runtime" / f"{PYTHON_VERSION}-{digest([RUNTIME_LOCK])}"
     if folder.exists():
         return folder
     find_tool("uv")
@@ -146,9 +165,7 @@ def _sam_build(options: StackOptions, folder: Path, parameters: dict[str, str], 
     shutil.rmtree(draft, ignore_errors=True)
     command = [sam, "build", "--template-file", str(options.template_path), "--build-dir", str(draft)]
     command += ["--cached", "--cache-dir", str(options.cache_dir / "cache"), "--parallel", "--region", REGION]
-    if parameters:
-        overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in parameters.items()]
-        command += ["--parameter-overrides", *overrides]
+    command += override_options(parameters)
     _run(programs, command, cwd=options.root)
     draft.rename(folder)
 

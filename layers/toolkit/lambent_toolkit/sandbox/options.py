@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 STACK_NAME = "lambent-local"
-# What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry, and
-# webhooks may go to a receiver on this machine.
+# The Python that functions run with here, whichever of the two that Lambda offers this environment was made from.
+PYTHON_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+# What the product's template needs to be told here: functions are built for this Python, the GPU lane runs, from
+# sources and not from a registry, and webhooks may go to a receiver on this machine.
 LOCAL_PARAMETERS = {
+    "PythonVersion": PYTHON_VERSION,
     "GpuEnabled": "true",
     "WorkerImageUri": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/lambent-worker:local",
     "WebhookTrustedHosts": "localhost",

@@ -11,12 +11,12 @@ import ipaddress
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.errors import MissingTool
-from lambent_toolkit.sandbox.sources import read_template
+from lambent_toolkit.sandbox.sources import override_options, read_template
 from lambent_toolkit.sandbox.stack_info import StackInfo
 
 HOST_ALIAS = "host.docker.internal"
@@ -32,10 +32,12 @@ class SamLocalFiles:
     ----------
     template : Path    copy of the built template, with whole paths and AWS_ENDPOINT_URL declared
     variables : Path   the `--env-vars` file: every function's variables, as the stack gave them
+    parameters : Mapping   what the template was built with; its Python and processor choose the image
     """
 
     template: Path
     variables: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def container_endpoint(relay_port: int) -> str:
@@ -43,10 +45,16 @@ def container_endpoint(relay_port: int) -> str:
     return f"http://{HOST_ALIAS}:{relay_port}"
 
 
-def write_files(folder: Path, template: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> SamLocalFiles:
+def write_files(
+    folder: Path,
+    template: Mapping[str, Any],
+    variables: Mapping[str, Mapping[str, str]],
+    *,
+    parameters: Mapping[str, str],
+) -> SamLocalFiles:
     """Write `container_template` and `container_variables` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = SamLocalFiles(folder / "template.yaml", folder / "variables.json")
+    files = SamLocalFiles(folder / "template.yaml", folder / "variables.json", parameters)
     # JSON is YAML as well.
     files.template.write_text(json.dumps(template, indent=1, default=str))
     files.variables.write_text(json.dumps(variables, indent=1))
@@ -122,6 +130,7 @@ def _command(sam: str, verb: str, files: SamLocalFiles) -> list[str]:
         *(sam, "local", verb, "--template", str(files.template), "--env-vars", str(files.variables)),
         # An image that is missing is pulled nevertheless; one that is there is not asked for anew at every start.
         "--skip-pull-image",
+        *override_options(files.parameters),
         *("--add-host", f"{HOST_ALIAS}:host-gateway"),
     ]
 

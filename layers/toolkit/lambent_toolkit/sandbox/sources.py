@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,12 @@ def build_parameters(template: dict[str, Any]) -> set[str]:
 
     look([template.get("Globals", {}), template.get("Resources", {})], is_relevant=False)
     return names
+
+
+def override_options(parameters: Mapping[str, str]) -> list[str]:
+    """Return how SAM CLI is told parameters; they take the place of all that samconfig.toml says."""
+    overrides = [f"ParameterKey={key},ParameterValue={value}" for key, value in parameters.items()]
+    return ["--parameter-overrides", *overrides] if overrides else []
 
 
 def source_folders(template: dict[str, Any], root: Path) -> list[Path]:

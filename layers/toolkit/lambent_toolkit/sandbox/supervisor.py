@@ -142,10 +142,11 @@ class Supervisor:
         return state_dir / "logs"
 
     def _build(self) -> tuple[Build, TranslatedTemplate]:
-        from lambent_toolkit.sandbox.build import make_build
+        from lambent_toolkit.sandbox.build import check_python, make_build
         from lambent_toolkit.sandbox.template import translate
 
         build = make_build(self._options, self._say, self._programs)
+        check_python(build)
         return build, translate(build.template, build.parameters)
 
     def _deploy(self, build: Build, translated: TranslatedTemplate, endpoint: str, logs: Path) -> Deployment:
