@@ -9,6 +9,7 @@ import pytest
 import template_access_rules as access_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
+import template_loop_rules as loop_rules
 import template_queue_rules as queue_rules
 from template_expanded import WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand
 from template_mutants import MUTANTS, SOURCE, Mutant
@@ -17,7 +18,7 @@ from lambent.adapters.webhook_http import TOTAL_TIMEOUT_S
 from lambent.domain.webhook_schedule import LONGEST_PAUSE_S, RETRIED_FOR_S, pause_s
 
 LANES = {"gpu": WITH_GPU, "cpu": WITHOUT_GPU}
-RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES]
+RULES = [*queue_rules.RULES, *access_rules.RULES, *lane_rules.RULES, *gateway_rules.RULES, *loop_rules.RULES]
 
 
 @cache
@@ -42,6 +43,13 @@ def test_a_broken_template_is_noticed(mutant: Mutant) -> None:
 
 def test_each_rule_has_a_mutant() -> None:
     assert {mutant.rule for mutant in MUTANTS} == set(RULES)
+
+
+@pytest.mark.parametrize("level", SOURCE["Parameters"]["LogLevel"]["AllowedValues"])
+def test_functions_log_at_each_level_that_can_be_asked_for(level: str) -> None:
+    asked = expand(SOURCE, {**WITH_GPU, "LogLevel": level})
+
+    assert list(lane_rules.functions_log_at_the_level_that_is_asked_for(asked)) == []
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.deployment import QueueMapping
 from lambent_toolkit.sandbox.invocation import InvocationResult
+from lambent_toolkit.sandbox.lineage import TRACE_ATTRIBUTE, Lineage
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH, failed_ids, lambda_record, split_by_size
 
@@ -99,7 +100,8 @@ class QueuePoller:
     async def _process(self, messages: list[dict[str, Any]]) -> None:
         records = [lambda_record(message, self._mapping.queue_arn) for message in messages]
         for batch in split_by_size(records):
-            result = await self._pool.invoke(json.dumps({"Records": batch}).encode())
+            lineage = Lineage.of(record["attributes"].get(TRACE_ATTRIBUTE) for record in batch)
+            result = await self._pool.invoke(json.dumps({"Records": batch}).encode(), lineage)
             failed = self._failed(result, batch)
             await self._delete([record for record in batch if record["messageId"] not in failed])
             await self._shorten([record for record in batch if record["messageId"] in failed])
