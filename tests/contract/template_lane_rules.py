@@ -74,17 +74,22 @@ def _state_change(status: str, *, is_child: bool) -> Any:
 
 
 def functions_log_at_the_level_that_is_asked_for(template: ExpandedTemplate) -> Findings:
-    """Hold to what Lambda tells the logger with JSON logs: INFO, when the template leaves the level out."""
-    level = _LAMBDA_LEVELS[template.parameters["LogLevel"]]
+    """Find what a level would not reach, and a level at which Lambda drops the metrics.
+
+    With JSON logs Lambda drops what is below its own level, by the field `level` of each line; a line without one
+    counts as INFO, and so do all metrics.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    level = template.parameters["LogLevel"]
     for name, function in template.of_type("Lambda::Function").items():
         logging = function.get("LoggingConfig", {})
-        if logging.get("LogFormat") != "JSON" or logging.get("ApplicationLogLevel", "INFO") != level:
+        lambdas = logging.get("ApplicationLogLevel", "INFO")
+        if logging.get("LogFormat") != "JSON" or function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] != level:
             yield f"{name}: does not log at {level}"
-        if "POWERTOOLS_LOG_LEVEL" in function["Environment"]["Variables"]:
-            yield f"{name}: has a second level, which only warns that it is not heard"
-
-
-_LAMBDA_LEVELS = {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "WARN", "ERROR": "ERROR"}
+        if level == "DEBUG" and lambdas != "DEBUG":
+            yield f"{name}: Lambda drops what it logs at DEBUG"
+        if lambdas not in ("DEBUG", "INFO"):
+            yield f"{name}: Lambda drops its metrics"
 
 
 def logs_are_kept_for_a_time(template: ExpandedTemplate) -> Findings:

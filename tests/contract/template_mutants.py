@@ -201,7 +201,7 @@ MUTANTS = [
     Mutant(
         lane_rules.functions_log_at_the_level_that_is_asked_for,
         _properties("NotifyFunction", "Environment", "Variables", "POWERTOOLS_LOG_LEVEL"),
-        "INFO",
+        "ERROR",
     ),
     Mutant(loop_rules.who_reaches_itself_may_and_nobody_else, _properties("InferFunction", "RecursiveLoop")),
     Mutant(loop_rules.who_reaches_itself_may_and_nobody_else, _properties("NotifyFunction", "RecursiveLoop"), "Allow"),

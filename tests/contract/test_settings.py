@@ -24,6 +24,7 @@ FUNCTIONS = {
 # Read by libraries or by AWS Batch, not by Settings.
 OF_LIBRARIES = {
     "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_LOG_LEVEL",
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_MMAP_THRESHOLD_",
     "OPENBLAS_NUM_THREADS",
