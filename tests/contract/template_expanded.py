@@ -68,6 +68,7 @@ def expand(source: dict[str, Any], overrides: dict[str, str]) -> ExpandedTemplat
     body = translator.translate(source, dict(values))
     body = IntrinsicsResolver(values).resolve_parameter_refs(body)
     conditions = _decide(body, values)
+    body["Resources"] = _looked_up(body["Resources"], body.get("Mappings", {}))
     return ExpandedTemplate(
         resources=_fold(_kept(body["Resources"], conditions), conditions),
         outputs=_fold(_kept(body["Outputs"], conditions), conditions),
@@ -111,6 +112,16 @@ def _decide(body: dict[str, Any], values: dict[str, Any]) -> dict[str, bool]:
 
 def _kept(section: dict[str, Any], conditions: dict[str, bool]) -> dict[str, Any]:
     return {name: each for name, each in section.items() if conditions.get(each.get("Condition"), True)}
+
+
+def _looked_up(node: Any, mappings: dict[str, Any]) -> Any:
+    """Put in what a mapping says, where its keys are known."""
+    if isinstance(node, dict) and "Fn::FindInMap" in node:
+        name, first, second = node["Fn::FindInMap"]
+        return mappings[name][first][second]
+    if isinstance(node, dict):
+        return {key: _looked_up(value, mappings) for key, value in node.items()}
+    return [_looked_up(each, mappings) for each in node] if isinstance(node, list) else node
 
 
 def _fold(node: Any, conditions: dict[str, bool]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from moto.events.models import EventPattern
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
@@ -43,6 +44,52 @@ def batch_events_are_ours_and_survive(template: ExpandedTemplate) -> Findings:
         for each in rule["Targets"]:
             if "DeadLetterConfig" not in each or "RetryPolicy" not in each:
                 yield f"{name}: an event that cannot be delivered is lost"
+
+
+def batch_events_that_change_nothing_start_nothing(template: ExpandedTemplate) -> Findings:
+    """Take two changes of an array's job record, where 10,000 children tell 50,000."""
+    for name, rule in template.of_type("Events::Rule").items():
+        if "EventPattern" not in rule:
+            continue
+        pattern = {**rule["EventPattern"], "detail": {**rule["EventPattern"].get("detail", {}), "jobQueue": ["ours"]}}
+        for status, is_child in _CHANGES:
+            is_taken = EventPattern(None, pattern).matches_event(_state_change(status, is_child=is_child))
+            if is_taken != ((status, is_child) in _TAKEN):
+                whose = "a child" if is_child else "a job"
+                yield f"{name}: {'takes' if is_taken else 'misses'} that {whose} is {status}"
+        if not EventPattern(None, pattern).matches_event(_BLOCKED):
+            yield f"{name}: misses that a job blocks its queue"
+
+
+_STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+_CHANGES = [(status, is_child) for status in _STATES for is_child in (False, True)]
+_TAKEN = {("RUNNING", False), ("RUNNING", True), ("SUCCEEDED", False), ("FAILED", False)}
+_BLOCKED: Any = {"source": "aws.batch", "detail-type": "Batch Job Queue Blocked", "detail": {"jobQueue": "ours"}}
+
+
+def _state_change(status: str, *, is_child: bool) -> Any:
+    array = {"index": 7, "statusSummary": {}} if is_child else {"size": 10_000, "statusSummary": {}}
+    detail = {"jobQueue": "ours", "status": status, "arrayProperties": array}
+    return {"source": "aws.batch", "detail-type": "Batch Job State Change", "detail": detail}
+
+
+def functions_log_at_the_level_that_is_asked_for(template: ExpandedTemplate) -> Findings:
+    """Find what a level would not reach, and a level at which Lambda drops the metrics.
+
+    With JSON logs Lambda drops what is below its own level, by the field `level` of each line; a line without one
+    counts as INFO, and so do all metrics.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    level = template.parameters["LogLevel"]
+    for name, function in template.of_type("Lambda::Function").items():
+        logging = function.get("LoggingConfig", {})
+        lambdas = logging.get("ApplicationLogLevel", "INFO")
+        if logging.get("LogFormat") != "JSON" or function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] != level:
+            yield f"{name}: does not log at {level}"
+        if level == "DEBUG" and lambdas != "DEBUG":
+            yield f"{name}: Lambda drops what it logs at DEBUG"
+        if lambdas not in ("DEBUG", "INFO"):
+            yield f"{name}: Lambda drops its metrics"
 
 
 def logs_are_kept_for_a_time(template: ExpandedTemplate) -> Findings:
@@ -94,6 +141,8 @@ RULES = [
     batch_retries_only_what_may_pass,
     an_idle_gpu_lane_costs_nothing,
     batch_events_are_ours_and_survive,
+    batch_events_that_change_nothing_start_nothing,
+    functions_log_at_the_level_that_is_asked_for,
     logs_are_kept_for_a_time,
     references_lead_somewhere,
 ]

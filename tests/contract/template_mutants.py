@@ -10,6 +10,7 @@ import template_access_rules as access_rules
 import template_build_rules as build_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
+import template_loop_rules as loop_rules
 import template_queue_rules as queue_rules
 from template_expanded import read_source
 
@@ -186,6 +187,36 @@ MUTANTS = [
     Mutant(
         lane_rules.batch_events_are_ours_and_survive,
         _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "DeadLetterConfig"),
+    ),
+    Mutant(
+        lane_rules.batch_events_that_change_nothing_start_nothing,
+        _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "Pattern", "$or"),
+    ),
+    Mutant(
+        lane_rules.batch_events_that_change_nothing_start_nothing,
+        _properties("JobEventsFunction", "Events", "BatchJobStateRule", "Properties", "Pattern", "$or", 2, "detail"),
+    ),
+    Mutant(
+        lane_rules.functions_log_at_the_level_that_is_asked_for,
+        _properties("NotifyFunction", "LoggingConfig", "ApplicationLogLevel"),
+        "WARN",
+    ),
+    Mutant(
+        lane_rules.functions_log_at_the_level_that_is_asked_for,
+        _properties("NotifyFunction", "Environment", "Variables", "POWERTOOLS_LOG_LEVEL"),
+        "ERROR",
+    ),
+    Mutant(loop_rules.who_reaches_itself_may_and_nobody_else, _properties("InferFunction", "RecursiveLoop")),
+    Mutant(loop_rules.who_reaches_itself_may_and_nobody_else, _properties("NotifyFunction", "RecursiveLoop"), "Allow"),
+    Mutant(  # Dispatch reaches Infer, and could be reached from there
+        loop_rules.who_reaches_itself_may_and_nobody_else,
+        _statement("InferRole", 11, "Resource"),
+        [{"Fn::GetAtt": ["InferQueue", "Arn"]}, {"Fn::GetAtt": ["BatchQueue", "Arn"]}],
+    ),
+    Mutant(  # by the bucket, whose notification starts Preprocess
+        loop_rules.who_reaches_itself_may_and_nobody_else,
+        _statement("PreprocessRole", 8, "Resource"),
+        {"Fn::Sub": "${DataBucket.Arn}/*"},
     ),
     Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),
     Mutant(

@@ -12,6 +12,7 @@ import template_access_rules as access_rules
 import template_build_rules as build_rules
 import template_gateway_rules as gateway_rules
 import template_lane_rules as lane_rules
+import template_loop_rules as loop_rules
 import template_queue_rules as queue_rules
 from template_expanded import ROOT, WITH_GPU, WITHOUT_GPU, ExpandedTemplate, expand, refusals
 from template_mutants import MUTANTS, SOURCE, Mutant
@@ -29,6 +30,7 @@ RULES = [
     *lane_rules.RULES,
     *gateway_rules.RULES,
     *build_rules.RULES,
+    *loop_rules.RULES,
 ]
 
 
@@ -101,6 +103,13 @@ def test_samconfig_tells_build_and_deploy_the_same_python_processor_and_interpre
     assert set(told) >= {"PythonVersion", "Architecture", "Interpreter"}
     assert refusals(expanded("cpu"), told) == []
     assert [verb for verb in ("build", "deploy") if "parameter_overrides" in config[verb]["parameters"]] == []
+
+
+@pytest.mark.parametrize("level", SOURCE["Parameters"]["LogLevel"]["AllowedValues"])
+def test_functions_log_at_each_level_that_can_be_asked_for(level: str) -> None:
+    asked = expand(SOURCE, {**WITH_GPU, "LogLevel": level})
+
+    assert list(lane_rules.functions_log_at_the_level_that_is_asked_for(asked)) == []
 
 
 def test_the_queue_of_webhooks_lets_the_function_retry_for_its_whole_day() -> None:

@@ -49,6 +49,14 @@ def test_function_environment_is_built_from_nothing(machinery: LocalStack) -> No
     assert not {"VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "USER", "SHELL"} & set(environment)
 
 
+def test_lambda_tells_a_function_its_log_level_where_its_records_are_json(machinery: LocalStack) -> None:
+    text, _ = invoke(machinery, "echo", do="environment")
+    json_lines, _ = invoke(machinery, "single", do="environment")
+
+    assert (text["AWS_LAMBDA_LOG_FORMAT"], text.get("AWS_LAMBDA_LOG_LEVEL")) == ("Text", None)
+    assert (json_lines["AWS_LAMBDA_LOG_FORMAT"], json_lines["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", "WARN")
+
+
 def test_pool_scales_out_under_load_and_stops_at_its_limit(machinery: LocalStack) -> None:
     started = time.monotonic()
 

@@ -26,6 +26,14 @@ def webhook_secret(door: Door, *, is_rotated: bool = False) -> WebhookSecretView
         )
     except httpx.HTTPError as exc:
         raise Unavailable("The stack's HTTP door does not answer; see `lambent status`.") from exc
-    if answer.is_error:
-        raise restore_error(answer.json())
+    if not answer.is_success:
+        raise _refusal(answer)
     return msgspec.json.decode(answer.content, type=WebhookSecretView)
+
+
+def _refusal(answer: httpx.Response) -> Exception:
+    """Return the API's error; what has another form, such as a redirect, comes from something before it."""
+    try:
+        return restore_error(answer.json())
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"{answer.request.url} answered HTTP {answer.status_code}, and not as Lambent does.")

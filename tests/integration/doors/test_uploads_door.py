@@ -46,11 +46,22 @@ def test_a_granted_upload_is_answered(product: Any) -> None:
     assert granted["upload"]["fields"]["key"] == f"inbox/default/digits/{granted['id']}/seven.png"
 
 
-def test_what_the_store_lets_in_is_checked_again(product: Any) -> None:
+def test_the_store_refuses_other_content_than_the_form_is_for(product: Any) -> None:
     other = next(png for png, label in product.pictures if label != "7")
     granted = grant(product, product.seven)
 
-    send(granted["upload"], other)
+    sent = send(granted["upload"], other)
+
+    assert sent.status_code == 400
+    assert product.read(granted["upload"]["fields"]["key"]) is None
+
+
+def test_what_the_store_lets_in_is_checked_again(product: Any) -> None:
+    other = next(png for png, label in product.pictures if label != "7")
+    granted = grant(product, product.seven)
+    key = granted["upload"]["fields"]["key"]
+
+    product.s3.put_object(Bucket=product.data, Key=key, Body=other, ContentType="image/png")
     shown = outcome(product, granted["then"]["path"])
 
     assert (shown["state"], shown["error"]["code"]) == ("failed", "checksum_mismatch")

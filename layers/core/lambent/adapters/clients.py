@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from botocore.config import Config
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
@@ -17,7 +18,10 @@ from lambent.adapters.dynamodb_table import DynamoTable
 # Standard mode retries throttling with back-off; short timeouts leave room for a retry inside a function's deadline.
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
 # Links to S3 must be signed by Signature Version 4; left to itself the SDK takes an older one for some regions.
-_CONFIGS = {"s3": _CONFIG.merge(Config(signature_version="s3v4"))}
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
+# And they must name the Region's own host: the global one, which the SDK signs for otherwise, redirects for the first
+# day of a bucket, and for ever refuses buckets of the newer Regions.
+_REGIONAL = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
 
 
 class _ServiceModelLoader(JSONFileLoader):
@@ -41,7 +45,14 @@ def _session() -> Session:
 @cache
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
-    return _session().create_client(service, config=_CONFIGS.get(service, _CONFIG))
+    return _session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG)
+
+
+def _s3_config() -> Config:
+    """Return the configuration of AWS's own hosts, or of an endpoint of somebody else, who need not know of them."""
+    session = _session()
+    configured = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "s3").provide()
+    return _S3_CONFIG if configured else _S3_CONFIG.merge(_REGIONAL)
 
 
 @cache

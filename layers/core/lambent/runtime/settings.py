@@ -256,3 +256,8 @@ def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S
         return msgspec.convert(dict(os.environ if environ is None else environ), type=type_, strict=False)
     except msgspec.ValidationError as exc:
         raise Misconfigured(f"{type_.__name__}: {exc}") from exc
+
+
+def log_level() -> str:
+    """Return the lowest level to log, INFO where nobody says one; Powertools reads the same variable."""
+    return os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO")

@@ -123,7 +123,7 @@ class JobsClient:
         form = grant["upload"]
         with path.open("rb") as file:
             answer = self._send(form["url"], data=form["fields"], files={form["file_field"]: (name, file)})
-        if answer.is_error:
+        if not answer.is_success:  # a redirect has done nothing either
             raise ServiceUnreachable(
                 f"The data bucket refused the upload of {path} (HTTP {answer.status_code}); try again."
             )
@@ -146,7 +146,7 @@ class JobsClient:
             answer = self._http.request(method, path, **request)
         except httpx.HTTPError as exc:
             raise ServiceUnreachable(f"{self._http.base_url} did not answer: {exc}. Is the stack running?") from exc
-        if answer.is_error:
+        if not answer.is_success:  # a redirect has done nothing either
             raise _refusal(answer)
         return answer
 

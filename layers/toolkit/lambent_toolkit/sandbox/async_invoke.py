@@ -11,6 +11,7 @@ from typing import Any
 from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
 from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
+from lambent_toolkit.sandbox.lineage import NEW_EVENT, Lineage
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 from lambent_toolkit.sandbox.pool import FunctionPool
 
@@ -37,7 +38,7 @@ class AsyncInvoker:
         self._pools, self._aws, self._scale = pools, aws, retry_scale
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def submit(self, function_name: str, event: bytes) -> None:
+    def submit(self, function_name: str, event: bytes, lineage: Lineage = NEW_EVENT) -> None:
         """Queue one event; returns at once.
 
         Raises
@@ -45,7 +46,7 @@ class AsyncInvoker:
         KeyError   there is no such function
         """
         pool = self._pools[function_name]
-        task = asyncio.create_task(self._run(pool, event))
+        task = asyncio.create_task(self._run(pool, event, lineage))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -67,20 +68,22 @@ class AsyncInvoker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, pool: FunctionPool, event: bytes) -> None:
+    async def _run(self, pool: FunctionPool, event: bytes, lineage: Lineage) -> None:
         for pause_s in (*RETRY_PAUSES_S[: pool.spec.async_retries], None):
-            result = await self._invoke_unthrottled(pool, event)
+            result = await self._invoke_unthrottled(pool, event, lineage)
             if result.is_response:
                 return
+            if result.outcome is Outcome.RECURSIVE:
+                break
             if pause_s is not None:
                 await asyncio.sleep(pause_s * self._scale)
         await self._give_up(pool.spec, event, result)
 
-    async def _invoke_unthrottled(self, pool: FunctionPool, event: bytes) -> InvocationResult:
+    async def _invoke_unthrottled(self, pool: FunctionPool, event: bytes, lineage: Lineage) -> InvocationResult:
         """Invoke; a throttle does not count as a try."""
         pause_s, waited_s = THROTTLE_PAUSE_S, 0.0
         while True:
-            result = await pool.invoke(event)
+            result = await pool.invoke(event, lineage)
             if result.outcome is not Outcome.THROTTLED or waited_s > MAX_AGE_S:
                 return result
             await asyncio.sleep(pause_s * self._scale)

@@ -66,7 +66,7 @@ class AwsCalls:
             response = await self._http.request(method, path, content=body, headers={**headers, **_signed(service)})
         except httpx.HTTPError as exc:
             raise AwsCallFailed(f"{service}: the storage does not answer: {exc!r}") from exc
-        if response.is_error:
+        if not response.is_success:
             raise AwsCallFailed(f"{service} {path}: {response.status_code} {response.text[:300]}")
         return dict(response.json()) if response.content else {}
 

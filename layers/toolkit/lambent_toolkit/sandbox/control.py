@@ -13,10 +13,15 @@ from lambent_toolkit.sandbox.batch_engine import BatchEngine
 from lambent_toolkit.sandbox.batch_logs import NoSuchStream, get_log_events
 from lambent_toolkit.sandbox.gateway import Receive, Send
 from lambent_toolkit.sandbox.invocation import Outcome
+from lambent_toolkit.sandbox.lineage import TRACE_HEADER, Lineage
 from lambent_toolkit.sandbox.pool import FunctionPool
 
 Headers = dict[str, str]
 Answer = tuple[int, bytes, Headers]
+_REFUSALS = {
+    Outcome.THROTTLED: (429, "TooManyRequestsException"),
+    Outcome.RECURSIVE: (400, "RecursiveInvocationException"),
+}
 NOT_READY: Answer = (503, b'{"message": "the stack is still starting"}', {})
 
 
@@ -86,12 +91,14 @@ class Control:
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         if kind == "DryRun":
             return 204, b"", {}
+        lineage = Lineage.of([headers.get(TRACE_HEADER.lower())])
         if kind == "Event":
-            invoker.submit(name, body)
+            invoker.submit(name, body, lineage)
             return 202, b"", {}
-        result = await self._pools[name].invoke(body)
-        if result.outcome is Outcome.THROTTLED:
-            return 429, b'{"message": "Rate Exceeded."}', {"x-amzn-errortype": "TooManyRequestsException"}
+        result = await self._pools[name].invoke(body, lineage)
+        if result.outcome in _REFUSALS:
+            status, name = _REFUSALS[result.outcome]
+            return status, json.dumps({"message": result.error_message}).encode(), {"x-amzn-errortype": name}
         extra = {} if result.is_response else {"x-amz-function-error": "Unhandled"}
         return 200, result.body, {"x-amz-executed-version": "$LATEST", **extra}
 

@@ -48,7 +48,7 @@ def deploy(
     except (BotoCoreError, ClientError) as exc:
         # moto answers an unexpected error with an HTML page, which botocore cannot read.
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {exc}") from exc
-    record = httpx.get(endpoint + CREATED_PATH).json()
+    record = httpx.get(endpoint + CREATED_PATH).raise_for_status().json()
     deployment = Deployment.from_record(record, translated.code)
     put_back(deployment, session.client)
     return deployment

@@ -103,6 +103,7 @@ class Deployment:
         invoke = config.properties if config else {}
         destination = invoke.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         reserved = properties.get("ReservedConcurrentExecutions")
+        logging = properties.get("LoggingConfig", {})
         return FunctionSpec(
             logical_id=resource.logical_id,
             name=resource.physical_id,
@@ -112,7 +113,9 @@ class Deployment:
             timeout_s=int(properties.get("Timeout", 3)),
             memory_mib=int(properties.get("MemorySize", 128)),
             environment={key: str(value) for key, value in variables.items()},
-            log_format=properties.get("LoggingConfig", {}).get("LogFormat", "Text"),
+            log_format=logging.get("LogFormat", "Text"),
+            log_level=_log_level(logging),
+            may_recurse=properties.get("RecursiveLoop", "Terminate") == "Allow",
             reserved_concurrency=None if reserved is None else int(reserved),
             async_retries=int(invoke.get("MaximumRetryAttempts", 2)),
             on_failure=_queue_only(destination or properties.get("DeadLetterConfig", {}).get("TargetArn")),
@@ -160,6 +163,16 @@ class Deployment:
 def queue_arn(url: str) -> str:
     """Return the ARN of the queue with this URL."""
     return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{url.rpartition('/')[2]}"
+
+
+def _log_level(logging: dict[str, Any]) -> str | None:
+    """Return the level that Lambda tells the runtime: with JSON records INFO if none is set, with text none at all.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
+    if logging.get("LogFormat") != "JSON":
+        return None
+    return str(logging.get("ApplicationLogLevel", "INFO"))
 
 
 def _is_true(resource: Resource, name: str) -> bool:

@@ -115,7 +115,7 @@ class ExecutionEnvironment:
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
                 "Lambda-Runtime-Invoked-Function-Arn": self._spec.arn,
-                "Lambda-Runtime-Trace-Id": f"Root=1-{deadline_ms // 1000:08x}-{invocation.trace_id};Sampled=0",
+                "Lambda-Runtime-Trace-Id": invocation.trace_header(deadline_ms // 1000),
             },
             invocation.event,
         )

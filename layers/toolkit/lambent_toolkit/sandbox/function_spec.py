@@ -28,6 +28,8 @@ class FunctionSpec:
     reserved_concurrency : int | None
     environment : Mapping     the function's own variables
     log_format : str          Text or JSON, how the runtime writes log records
+    log_level : str | None    lowest level of its records in Lambda's words, None without one
+    may_recurse : bool        Lambda's guard lets it run again and again for one event (RecursiveLoop: Allow)
     async_retries : int       tries after the first of an asynchronous invocation (2 on AWS)
     on_failure : str | None   ARN of the queue that gets an event whose tries all failed
     is_destination : bool     `on_failure` is a destination, which gets a record, not a dead-letter queue
@@ -42,6 +44,8 @@ class FunctionSpec:
     memory_mib: int
     environment: Mapping[str, str]
     log_format: str = "Text"
+    log_level: str | None = None
+    may_recurse: bool = False
     reserved_concurrency: int | None = None
     async_retries: int = 2
     on_failure: str | None = None
@@ -119,6 +123,7 @@ def _lambda_variables(spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mib),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": spec.log_format,
+        **({} if spec.log_level is None else {"AWS_LAMBDA_LOG_LEVEL": spec.log_level}),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"local/[$LATEST]{runtime_api.rpartition(':')[2]}",
         "AWS_LAMBDA_RUNTIME_API": runtime_api,

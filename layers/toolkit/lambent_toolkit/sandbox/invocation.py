@@ -9,6 +9,8 @@ import uuid
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lambent_toolkit.sandbox.lineage import NEW_EVENT, Lineage
+
 
 class Outcome(Enum):
     """How an invocation ended; the caller's answer differs for each."""
@@ -19,6 +21,7 @@ class Outcome(Enum):
     TIMEOUT = "timeout"
     INIT = "init"
     THROTTLED = "throttled"
+    RECURSIVE = "recursive"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class InvocationResult:
         """The handler returned normally."""
         return self.outcome is Outcome.RESPONSE
 
+    @property
+    def error_message(self) -> str:
+        """The message of AWS's error object; only for what is no response."""
+        return str(json.loads(self.body)["errorMessage"])
+
 
 @dataclass
 class Invocation:
@@ -43,11 +51,12 @@ class Invocation:
     result: asyncio.Future[InvocationResult]
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_s: float = 0.0
+    lineage: Lineage = NEW_EVENT  # its own run included
 
-    @property
-    def trace_id(self) -> str:
-        """The part of the trace header that names this invocation, 24 hexadecimal digits."""
-        return self.request_id.replace("-", "")[:24]
+    def trace_header(self, now_s: int) -> str:
+        """Return what the function's own calls carry on."""
+        digits = self.request_id.replace("-", "")
+        return f"Root=1-{now_s:08x}-{digits[:24]};Parent={digits[-16:]};Sampled=0;{self.lineage}"
 
     def finish(self, outcome: Outcome, body: bytes) -> None:
         """Give the caller its answer, unless it went away."""
@@ -70,6 +79,15 @@ def exit_error(request_id: str, return_code: int) -> bytes:
 def throttle_error() -> bytes:
     """Return AWS's error object for an invocation above the function's or the account's concurrency."""
     return _error("TooManyRequestsException", "Rate Exceeded.")
+
+
+def recursion_error() -> bytes:
+    """Return AWS's error object for an invocation that an endless loop may have caused."""
+    message = (
+        "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped "
+        "your function's invocation."
+    )
+    return _error("RecursiveInvocationException", message)
 
 
 def _error(kind: str, message: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.deployment import QueueMapping
 from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
+from lambent_toolkit.sandbox.lineage import TRACE_ATTRIBUTE, Lineage
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH, failed_ids, lambda_record, split_by_size
 
@@ -103,16 +104,18 @@ class QueuePoller:
         records = [lambda_record(message, self._mapping.queue_arn) for message in messages]
         hidden_until_s = time.monotonic() + self._mapping.visibility_timeout_s
         for batch in split_by_size(records):
-            result = await self._invoke_unthrottled(json.dumps({"Records": batch}).encode(), hidden_until_s)
+            lineage = Lineage.of(record["attributes"].get(TRACE_ATTRIBUTE) for record in batch)
+            event = json.dumps({"Records": batch}).encode()
+            result = await self._invoke_unthrottled(event, lineage, hidden_until_s)
             failed = self._failed(result, batch)
             await self._delete([record for record in batch if record["messageId"] not in failed])
             await self._shorten([record for record in batch if record["messageId"] in failed])
 
-    async def _invoke_unthrottled(self, event: bytes, hidden_until_s: float) -> InvocationResult:
+    async def _invoke_unthrottled(self, event: bytes, lineage: Lineage, hidden_until_s: float) -> InvocationResult:
         """Invoke; a throttle is tried again, ever later, until the messages are no longer hidden in their queue."""
         pause_s = FIRST_THROTTLE_PAUSE_S
         while True:
-            result = await self._pool.invoke(event)
+            result = await self._pool.invoke(event, lineage)
             if result.outcome is not Outcome.THROTTLED or time.monotonic() + pause_s > hidden_until_s:
                 return result
             await asyncio.sleep(pause_s * self._retry_scale)

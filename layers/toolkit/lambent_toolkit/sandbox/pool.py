@@ -12,7 +12,15 @@ from lambent_toolkit.sandbox.account import AccountConcurrency
 from lambent_toolkit.sandbox.environment import EnvironmentHost, ExecutionEnvironment
 from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
-from lambent_toolkit.sandbox.invocation import Invocation, InvocationResult, Outcome, exit_error, throttle_error
+from lambent_toolkit.sandbox.invocation import (
+    Invocation,
+    InvocationResult,
+    Outcome,
+    exit_error,
+    recursion_error,
+    throttle_error,
+)
+from lambent_toolkit.sandbox.lineage import MAX_RUNS, NEW_EVENT, Lineage
 
 EnvironmentFactory = Callable[..., ExecutionEnvironment]
 
@@ -61,19 +69,26 @@ class FunctionPool:
         """Environments that exist now, starting ones included."""
         return len(self._tasks)
 
-    async def invoke(self, event: bytes) -> InvocationResult:
-        """Run the function on one JSON event and return what came of it; never raises for a failing function."""
+    async def invoke(self, event: bytes, lineage: Lineage = NEW_EVENT) -> InvocationResult:
+        """Run the function on one JSON event and return what came of it; never raises for a failing function.
+
+        ``lineage`` tells how often what caused the event has run this function before.
+        """
+        if lineage.runs_of(self.spec.arn) >= MAX_RUNS and not self.spec.may_recurse:
+            self.log.line(f"RecursiveInvocationsDropped: 1 {recursion_error().decode()}")
+            return InvocationResult(Outcome.RECURSIVE, recursion_error())
         if self.spec.reserved_concurrency is not None and self._running >= self.limit:
             return InvocationResult(Outcome.THROTTLED, throttle_error())
         if self._is_closed:
             return InvocationResult(Outcome.EXIT, exit_error("none", -9))
         if self._account is not None and not self._account.enter():
             return InvocationResult(Outcome.THROTTLED, throttle_error())
-        invocation = Invocation(event, asyncio.get_running_loop().create_future())
+        result: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+        invocation = Invocation(event, result, lineage=lineage.after(self.spec.arn))
         self._running += 1
         try:
             self._place(invocation)
-            return await invocation.result
+            return await result
         finally:
             self._running -= 1
             if self._account is not None:

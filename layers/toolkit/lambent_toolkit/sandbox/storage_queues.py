@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from moto.core.utils import unix_time_millis
 from moto.sqs import models as sqs
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 
+from lambent_toolkit.sandbox.lineage import TRACE_ATTRIBUTE
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 
+_trace_header: ContextVar[str | None] = ContextVar("trace_header", default=None)
 VISIBILITY_CHECK_S = 0.1
 MIN_WAIT_S = 1
 
@@ -25,8 +31,33 @@ def tame_sqs() -> None:
         wait(queue, min(timeout, VISIBILITY_CHECK_S))  # type: ignore[arg-type]
 
     sqs.Queue.wait_for_messages = wait_briefly  # type: ignore[method-assign, assignment]
+    _keep_trace_headers()
     # A queue that forgets its mappings: moto would invoke and delete inside SendMessage.
     sqs.Queue.lambda_event_source_mappings = property(lambda _queue: {}, lambda _queue, _value: None)  # type: ignore[assignment]
+
+
+@contextmanager
+def tracing(header: str | None) -> Iterator[None]:
+    """Give every message that is sent in this block, by SQS itself or by S3 or SNS, the trace header of its call."""
+    token = _trace_header.set(header)
+    try:
+        yield
+    finally:
+        _trace_header.reset(token)
+
+
+def _keep_trace_headers() -> None:
+    add = sqs.Queue.add_message
+
+    @functools.wraps(add)
+    def add_message(queue: sqs.Queue, message: sqs.Message) -> None:
+        header = _trace_header.get()
+        if header is not None:
+            traced = {TRACE_ATTRIBUTE: {"DataType": "String", "StringValue": header}}
+            message.system_attributes = {**traced, **(message.system_attributes or {})}
+        add(queue, message)
+
+    sqs.Queue.add_message = add_message  # type: ignore[method-assign]
 
 
 def shorten_waits(order: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import urllib3
@@ -23,16 +24,19 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from lambent_toolkit.sandbox.lambda_bootstrap import die_with
+from lambent_toolkit.sandbox.lineage import TRACE_HEADER
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
-from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs
+from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
+from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
+from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
 LOGS_CALL = "Logs_20140328.GetLogEvents"
 LOSE_HOST = "/_lambent/lose-host/"
-FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type")
+FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type", TRACE_HEADER)
 
 
 class Supervisor:
@@ -82,7 +86,10 @@ class StorageApp:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
             with self._dynamodb_lock:
                 return list(self._moto(environ, start_response))
-        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+        if error := wrong_host(environ) or refuse_presigned(environ, datetime.now(UTC)):
+            return error.answer(start_response)
+        with tracing(environ.get("HTTP_X_AMZN_TRACE_ID")):
+            return self._moto(below_one_host(environ), start_response)  # type: ignore[no-any-return]
 
     def _forward(self, path: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         response = self._supervisor.forward(path, environ)
