@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from patience import wait_for
 
 
