@@ -24,7 +24,7 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 from made_data import add, colours, digits, write_digits, write_lines
 from patience import wait_for
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 
 RECIPE = '''
 """Digits of a data set."""

@@ -29,7 +29,7 @@ from lambent_toolkit.modelkit.step_files import to_json
 from lambent_toolkit.modelkit.training import from_keras_file
 from lambent_toolkit.modelkit.workbench import Workbench
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 REGRESSION = Path(__file__).parents[1] / "fixtures" / "regression_recipe.py"
 
 

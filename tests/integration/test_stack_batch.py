@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from lambent_toolkit.sandbox import LocalStack
-from patience import wait_for
+from patience import PATIENCE_S, wait_for
 
 
 def submit(stack: LocalStack, what: str, **options: Any) -> str:
@@ -161,7 +161,7 @@ def test_lost_host_is_retried(machinery: LocalStack) -> None:
     job_id = submit(machinery, "hang")
     wait_until(machinery, job_id, "RUNNING")
 
-    httpx.post(f"{machinery.info.endpoint}/_lambent/lose-host/{job_id}").raise_for_status()
+    httpx.post(f"{machinery.info.endpoint}/_lambent/lose-host/{job_id}", timeout=PATIENCE_S).raise_for_status()
 
     wait_for(lambda: len(describe(machinery, job_id)["attempts"]) == 2, what="the second attempt")
     lost = describe(machinery, job_id)["attempts"][0]

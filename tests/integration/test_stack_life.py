@@ -215,7 +215,7 @@ def test_two_stacks_run_side_by_side_and_share_nothing(state: Path, tmp_path: Pa
     with running(tmp_path, "--parameter", "Greeting=bonjour"):
         second = StackInfo.load(tmp_path)
         greetings = [use(info, do="inspect")["env"]["GREETING"] for info in (first, second)]
-        crossed = httpx.post(f"{first.url}/do", json={}, headers={"x-api-key": second.api_key})
+        crossed = httpx.post(f"{first.url}/do", json={}, headers={"x-api-key": second.api_key}, timeout=PATIENCE_S)
 
     assert greetings == ["hello", "bonjour"]
     assert crossed.status_code == 403

@@ -34,7 +34,7 @@ from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.modelkit.workbench import Workbench
 from patience import PATIENCE_S, wait_for
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 WINE = RECIPES["wine"].having(epochs=3)
 
 

@@ -20,8 +20,6 @@ from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.sandbox import StackInfo
 from patience import wait_for
 
-pytestmark = pytest.mark.timeout(300)
-
 LAMBENT = Path(sys.executable).with_name("lambent")
 TENANT = "pinned"
 REFUSED = "model_signature_invalid"

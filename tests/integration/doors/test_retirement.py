@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from typer.testing import CliRunner, Result
 
 from lambent_toolkit.cli.main import app
@@ -15,8 +14,6 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.publishing import Publisher
 from patience import wait_for
-
-pytestmark = pytest.mark.timeout(180)
 
 MODEL, TENANT, JOB = "in-use", "retirement", "keeps-its-version"
 REFUSED = 20
