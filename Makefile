@@ -66,6 +66,12 @@ sam-local: $(STAMP) ## serve the demo model by the real `sam local start-api`; n
 	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
 	$(BIN)/lambent sam-local start-api --state .lambent/sam-local
 
+sam-local-verify: $(STAMP) ## give every function one event in AWS's own image; needs Docker
+	@$(BIN)/lambent sam-local check
+	@$(BIN)/lambent up --demo --detach --port 0 --state .lambent/sam-local $(addprefix --parameter ,$(PARAMETERS))
+	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
+	$(BIN)/lambent sam-local verify --state .lambent/sam-local
+
 test: $(STAMP) $(CLIENTS_STAMP) lint ## the whole test suite
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going suite clients-beside; code=$$?; cat $(CLIENTS_TOLD); exit $$code
 
@@ -85,15 +91,22 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet --no-progress .github
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-build: $(STAMP) ## build functions and layers for AWS as samconfig.toml says, without Docker
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
+validate: $(STAMP) ## let SAM and cfn-lint look at the template
+	$(BIN)/sam validate --lint --region us-east-1
+
+build: $(STAMP) ## build for AWS as samconfig.toml says, without Docker; or with PARAMETERS="NAME=VALUE ..." as they are deployed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build $(if $(strip $(PARAMETERS)),--parameter-overrides $(PARAMETERS))
+
+shipped: $(STAMP) ## hold what is built for AWS to what runs there: sizes, imports, shared libraries
+	$(PYTEST) $(wildcard tests/contract/test_sam_build.py tests/contract/test_shipped*.py)
 
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock openapi dashboard demo up sam-local test suite clients-beside clients check lint format build bench
+.PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint format validate build shipped bench

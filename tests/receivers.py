@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from patience import PATIENCE_S
+
 
 @dataclass
 class Received:
@@ -98,7 +100,7 @@ def listening(act: Callable[[socket.socket, Event], None], *, host: str = "127.0
                 with suppress(TimeoutError):
                     connection, _ = server.accept()
                     listener.connects += 1
-                    connection.settimeout(5)
+                    connection.settimeout(PATIENCE_S)
                     with connection, suppress(OSError):
                         act(connection, over)
 

@@ -17,11 +17,12 @@ from tritonclient._plugin import InferenceServerClientPlugin
 from tritonclient._request import Request
 from tritonclient.http import InferenceServerClient
 
+from patience import PATIENCE_S, wait_for
+
 ROOT = Path(__file__).parents[2]
 # Tests may be in a hurry; the plan's limits have their own tests.
 UNHURRIED = ("RequestsPerSecond=10000", "RequestBurst=5000", "LabelTtlSeconds=0")
 START_S = 450  # the model is trained first, beside other tests
-STOP_S = 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Door:
         return {"x-api-key": self.key}
 
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=self.headers, timeout=PATIENCE_S)
 
 
 @cache
@@ -89,19 +90,15 @@ def running_stack(state: Path) -> Iterator[Door]:
             yield read_door(state)
         finally:
             process.terminate()
-            process.wait(STOP_S)
+            process.wait(PATIENCE_S)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(START_S * 10):
-        if "ready url=" in log.read_text():
-            return
-        try:
-            process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    raise AssertionError(f"the local stack did not start:\n{log.read_text()}")
+    def is_over() -> bool:
+        return "ready url=" in log.read_text() or process.poll() is not None
+
+    wait_for(is_over, what="the local stack's start", patience_s=START_S)
+    assert process.poll() is None, f"the local stack did not start:\n{log.read_text()}"
 
 
 def read_door(state: Path) -> Door:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -17,12 +16,13 @@ import httpx
 import pytest
 from door import ROOT, Door
 
+from patience import PATIENCE_S, wait_for
+
 DOCUMENT = json.loads((ROOT / "functions/jobs/openapi.json").read_text())
 PARAMETERS = DOCUMENT["components"]["parameters"]
 # What a reader has to put in for himself.
 BUCKET = "data-bucket"
 UPLOAD_ID = PARAMETERS["uploadId"]["example"]
-PATIENCE_S = 30
 JSON = {"Content-Type": "application/json"}
 
 
@@ -120,14 +120,11 @@ def upload_id(door: Door, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def wait_for_answer(http: httpx.Client, job_id: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while http.get(f"/jobs/{job_id}/result").status_code == 409:
-        assert time.monotonic() < deadline, f"{job_id} did not end within {PATIENCE_S} s"
-        time.sleep(0.2)
+    wait_for(lambda: http.get(f"/jobs/{job_id}/result").status_code != 409, what=f"the end of {job_id}")
 
 
 def test_the_document_is_served_to_everybody(door: Door) -> None:
-    answer = httpx.get(f"{door.url}/openapi.json")
+    answer = httpx.get(f"{door.url}/openapi.json", timeout=PATIENCE_S)
 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -136,7 +133,7 @@ def test_the_document_is_served_to_everybody(door: Door) -> None:
 
 
 def test_the_page_is_served_to_everybody_and_may_run_only_what_it_holds(door: Door) -> None:
-    answer = httpx.get(f"{door.url}/docs")
+    answer = httpx.get(f"{door.url}/docs", timeout=PATIENCE_S)
 
     policy = answer.headers["content-security-policy"]
     parts = [re.search(rf"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL) for tag in ("style", "script")]

@@ -11,7 +11,6 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 # A machine that has never trained the recipe does so here.
-pytestmark = pytest.mark.timeout(600)
 GREEK = "Σήμερα είναι Πέμπτη, αύριο είναι Παρασκευή."
 JAPANESE = "木曜日は週の曜日です。"
 

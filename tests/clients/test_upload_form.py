@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from hashlib import sha256
 from typing import Any
 
 import httpx
 from door import Door
 
-PATIENCE_S = 60
+from patience import PATIENCE_S, wait_for
 
 
 def grant(http: httpx.Client, content: bytes, **more: Any) -> dict[str, Any]:
@@ -18,17 +17,15 @@ def grant(http: httpx.Client, content: bytes, **more: Any) -> dict[str, Any]:
 
 
 def send(form: dict[str, Any], content: bytes) -> httpx.Response:
-    return httpx.post(form["url"], data=form["fields"], files={form["file_field"]: content})
+    return httpx.post(form["url"], data=form["fields"], files={form["file_field"]: content}, timeout=PATIENCE_S)
 
 
 def outcome(http: httpx.Client, path: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
+    def look() -> dict[str, Any] | None:
         upload = http.get(path).raise_for_status().json()
-        if upload["state"] != "pending":
-            return upload
-        time.sleep(0.2)
-    raise AssertionError(f"{path} was still pending after {PATIENCE_S} s")
+        return upload if upload["state"] != "pending" else None
+
+    return wait_for(look, what=f"the outcome of {path}")
 
 
 def test_an_uploaded_picture_gets_its_label(door: Door, seven: bytes) -> None:

@@ -1,4 +1,8 @@
-"""Throw the bombs named on the command line at the doors, each in a forked process; print a line of JSON for each."""
+"""Throw the bombs named on the command line at the doors, each in a forked process; print a line of JSON for each.
+
+Usage: ``bomb_program.py steps|seconds BOMB…``: what an answer costs is counted in calls, or in seconds of the
+processor, which the counting would make longer.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
+from typing import Self
 
 from bombs import BOMBS
 from good_input import check_good
@@ -16,21 +22,55 @@ from plane import Plane, open_plane
 from refusals import check_refusal
 
 
-def throw(plane: Plane, name: str) -> dict[str, object]:
+class Steps:
+    """Counts the calls of functions, of Python and of C, in this thread and in those that are started meanwhile."""
+
+    def __init__(self) -> None:
+        self.cost = 0
+
+    def __enter__(self) -> Self:
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+    def _note(self, _frame: object, event: str, _argument: object) -> None:
+        self.cost += event in {"call", "c_call"}
+
+
+class Seconds:
+    """Measures what the processor takes."""
+
+    cost = 0.0
+
+    def __enter__(self) -> Self:
+        self._start_s = time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cost = time.process_time() - self._start_s
+
+
+METERS = {"steps": Steps, "seconds": Seconds}
+
+
+def throw(plane: Plane, name: str, *, unit: str) -> dict[str, object]:
     """Return what became of a bomb, and of a good request after it."""
     bomb = BOMBS[name]
     request = bomb.make()
     check_good(plane, request.path)
     base = forget_peak()
-    start_s = time.process_time()
-    answer = plane.send(request)
-    took_s = time.process_time() - start_s
+    with METERS[unit]() as meter:
+        answer = plane.send(request)
     grown = peak_bytes() - base
     assert not plane.take_crashes()
     if not (bomb.is_harmless and answer.status == HTTPStatus.OK):
         check_refusal(answer, bomb.codes)
     check_good(plane, request.path)
-    return {"name": name, "status": answer.status, "took_s": took_s, "grown_bytes": grown}
+    return {"name": name, "status": answer.status, unit: meter.cost, "grown_bytes": grown}
 
 
 def forget_peak() -> int:
@@ -47,11 +87,12 @@ def peak_bytes() -> int:
 
 def main() -> None:
     """Fork once a bomb, before any of them has been thrown."""
+    unit, *names = sys.argv[1:]
     with open_plane() as plane:
-        for name in sys.argv[1:]:
+        for name in names:
             child = os.fork()
             if child == 0:
-                print(json.dumps(throw(plane, name)), flush=True)
+                print(json.dumps(throw(plane, name, unit=unit)), flush=True)
                 os._exit(0)
             if os.waitpid(child, 0)[1] != 0:
                 sys.exit(f"{name} ended its process")

@@ -34,7 +34,7 @@ def fuzz(name: str, decode: Decode, *, seconds: str, corpus: str, artifacts: str
         f"-artifact_prefix={artifacts}/{name}-",
         "-max_len=4096",
         "-rss_limit_mb=1024",
-        "-timeout=5",
+        "-timeout=300",
     ]
     atheris.Setup([sys.argv[0], *options, f"{corpus}/{name}"], once)
     atheris.Fuzz()

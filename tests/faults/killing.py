@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S
+
 FOLDER = Path(__file__).parent
 
 
@@ -61,6 +63,6 @@ def killing(environment: dict[str, str], folder: Path) -> Iterator[Killing]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_S)
         assert process.stdout is not None
         process.stdout.close()

@@ -14,8 +14,7 @@ from plane import INTERNAL, KEY, OTHER_KEYS, Answer, Request
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.sandbox import StackInfo
-
-PATIENCE_S = 30.0
+from patience import PATIENCE_S
 
 
 @dataclass

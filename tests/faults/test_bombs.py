@@ -1,7 +1,8 @@
-"""Small requests that would grow: each is refused within 128 MB and two seconds, and the next request is fine.
+"""Small requests that would grow: each is refused within 128 MB and in few steps, and the next request is fine.
 
 Each bomb goes off in a process of its own (`bomb_program.py`), which answers a good request before and one after.
-The most memory that it has meanwhile is compared with what it had before; the seconds are those of its processor.
+The most memory that it has meanwhile is compared with what it had before; steps are calls of functions, which are the
+same on any machine. What the steps take, two seconds of the processor at most, is told by `bench/bench_bombs.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from bombs import BOMBS
 
 FOLDER = Path(__file__).parent
 MAX_GROWTH_BYTES = 128 * 1024 * 1024
-MAX_S = 2.0
+# A body has room for a million values, and a look at each of them is five calls.
+MAX_STEPS = 5_000_000
 STARTED_TOGETHER = 7
 
 
@@ -28,7 +30,7 @@ def outcomes() -> dict[str, dict]:
     found = {}
     for start in range(0, len(names), STARTED_TOGETHER):
         done = subprocess.run(
-            [sys.executable, str(FOLDER / "bomb_program.py"), *names[start : start + STARTED_TOGETHER]],
+            [sys.executable, str(FOLDER / "bomb_program.py"), "steps", *names[start : start + STARTED_TOGETHER]],
             capture_output=True,
             text=True,
             check=False,
@@ -44,4 +46,4 @@ def test_a_bomb_is_refused_within_its_bounds_and_the_next_request_is_fine(outcom
     outcome = outcomes[name]
 
     assert outcome["grown_bytes"] <= MAX_GROWTH_BYTES
-    assert outcome["took_s"] <= MAX_S
+    assert outcome["steps"] <= MAX_STEPS

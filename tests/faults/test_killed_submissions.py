@@ -24,8 +24,6 @@ from lambent.errors import IdempotencyMismatch, InProgress
 from lambent.services.send_job import JobSender
 from lambent.services.sweep import SweepService
 
-pytestmark = pytest.mark.timeout(600)
-
 RACERS = 8
 SIGKILL = -9
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import boto3
@@ -23,8 +22,9 @@ from lambent_toolkit.modelkit.errors import DataUnknown
 from lambent_toolkit.modelkit.splitting import PARTS
 from lambent_toolkit.sandbox.stack_info import StackInfo
 from made_data import add, colours, digits, write_digits, write_lines
+from patience import wait_for
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 
 RECIPE = '''
 """Digits of a data set."""
@@ -192,18 +192,16 @@ def test_killed_command_leaves_no_version_and_the_next_one_succeeds(tmp_path: Pa
     write_lines(tmp_path / "c.jsonl", colours())
     # Stops where the files are on the disk and the version has not appeared yet.
     program = (
-        "import pathlib, sys, time;"
+        "import pathlib, signal, sys;"
         "from lambent_toolkit.cli.main import app; rename = pathlib.Path.rename;"
-        "stop = lambda self, target: (pathlib.Path('reached').touch(), time.sleep(60), rename(self, target));"
+        "stop = lambda self, target: (pathlib.Path('reached').touch(), signal.pause(), rename(self, target));"
         "pathlib.Path.rename = stop;"
         "sys.argv = ['lambent', 'data', 'add', 'colours', 'c.jsonl']; app()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
-        while not (tmp_path / "reached").exists():
-            assert running.poll() is None
-            sleep(0.1)
+        wait_for(lambda: (tmp_path / "reached").exists() or running.poll() is not None, what="the renaming")
         running.send_signal(how)
         code = running.wait()
     assert code == (-signal.SIGKILL if how is signal.SIGKILL else 130)

@@ -8,7 +8,7 @@ from trained import FOREIGN_WARNINGS
 
 from lambent_toolkit.modelkit.golden_tolerance import golden_tolerance, logit_steps, score_shift
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 STEP = 1 / 256
 
 

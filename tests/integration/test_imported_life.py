@@ -23,7 +23,7 @@ from lambent_toolkit.modelkit.errors import GateClosed
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
 from lambent_toolkit.modelkit.recipes import digits
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 
 
 def lambent(*arguments: str | Path, cwd: Path, status: int = 0) -> str:

@@ -29,7 +29,6 @@ PICTURES = 200
 
 pytestmark = [
     FOREIGN_WARNINGS,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         platform.machine() != "x86_64", reason="tflite-runtime 2.14.0 has no wheel for this processor's Lambda"
     ),

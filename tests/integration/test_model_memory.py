@@ -19,7 +19,7 @@ from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeReg
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir
 
-pytestmark = [pytest.mark.timeout(600), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 
 
 class CountingLoader(LiteInterpreterLoader):

@@ -24,7 +24,7 @@ from lambent_toolkit.modelkit.serving_process import serving_layers
 from lambent_toolkit.modelkit.training import train
 from lambent_toolkit.modelkit.workbench import Workbench
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 # int8 scores have steps of 1/256, and the float model's may lie a few steps beside them.
 INT8_TOLERANCE = 0.25
 

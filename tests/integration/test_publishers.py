@@ -26,8 +26,6 @@ from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.rollout import Rollout
 from lambent_toolkit.sandbox import LocalStack
 
-pytestmark = pytest.mark.timeout(180)
-
 LAMBENT = Path(sys.executable).with_name("lambent")
 DYING = Path(__file__).with_name("dying_publisher.py")
 PUBLISHERS, ROUNDS = 4, 3

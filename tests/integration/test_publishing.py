@@ -17,7 +17,7 @@ from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.sandbox import LocalStack
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 
 
 def lambent(*arguments: str | Path) -> Result:

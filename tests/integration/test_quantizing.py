@@ -41,7 +41,7 @@ from lambent_toolkit.modelkit.variant_measurement import Judge, measure_variants
 from lambent_toolkit.modelkit.variants import VARIANTS
 from lambent_toolkit.modelkit.workbench import Workbench
 
-pytestmark = [pytest.mark.timeout(600), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 BADLY_SCALED = FIXTURES / "badly_scaled_recipe.py"
 

@@ -28,7 +28,7 @@ from lambent_toolkit.modelkit.serving_check import serve
 from lambent_toolkit.modelkit.training import from_keras_file, train
 from lambent_toolkit.modelkit.variants import VARIANTS, Variant
 
-pytestmark = [pytest.mark.timeout(600), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 RECIPE_NAMES = ("language", "wine")
 # What a model must reach on texts and wines that it has not seen; guessing reaches 6 % and 40 %.
 MIN_ACCURACY = {"language": 0.85, "wine": 0.93}

@@ -20,7 +20,7 @@ from lambent_toolkit.modelkit.sensitivity import run_file
 from lambent_toolkit.modelkit.training import from_keras_file, to_keras_file, train
 from lambent_toolkit.reporting.page import render_page
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 RECIPE = Path(__file__).parents[1] / "fixtures" / "badly_scaled_recipe.py"
 LIMIT_PT = 1.0
 FINE_TUNING = {"batch_size": 32, "seed": 7, "epochs": 8}

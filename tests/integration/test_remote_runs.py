@@ -14,7 +14,6 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
-from patience import wait_for
 from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner, Result
 
@@ -32,8 +31,9 @@ from lambent_toolkit.remote.lane import Lane
 from lambent_toolkit.remote.records import RunKeys
 from lambent_toolkit.remote.runs import Runs
 from lambent_toolkit.sandbox import LocalStack
+from patience import PATIENCE_S, wait_for
 
-pytestmark = [pytest.mark.timeout(600), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 TENANT = "default"
 # As long as the test needs to see a checkpoint and kill the job, twice.
 EPOCHS = 60
@@ -118,12 +118,14 @@ def test_training_that_loses_its_host_and_is_killed_on_the_way_gives_the_weights
     recipe = find_recipe(str(recipe_file(SLOW))).having(epochs=EPOCHS, patience_epochs=EPOCHS)
     runs = Runs.of(stack.info, tenant=TENANT)
     run = runs.train(recipe, here / "remote")
-    wait_for(lambda: kept(stack, run.run_id), what="the first checkpoint", patience_s=120)
+    wait_for(lambda: kept(stack, run.run_id), what="the first checkpoint")
 
     # SIGTERM, and SIGKILL after the stack's five seconds.
-    httpx.post(f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}").raise_for_status()
-    wait_for(lambda: begun(stack, run.run_id), what="the checkpoint in the midst of an epoch", patience_s=6)
-    wait_for(lambda: not begun(stack, run.run_id), what="the next epoch's checkpoint", patience_s=120)
+    httpx.post(
+        f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}", timeout=PATIENCE_S
+    ).raise_for_status()
+    wait_for(lambda: begun(stack, run.run_id), what="the checkpoint in the midst of an epoch")
+    wait_for(lambda: not begun(stack, run.run_id), what="the next epoch's checkpoint")
     for pid in processes(run.run_id):
         os.kill(pid, signal.SIGKILL)
     runs.finish(run.run_id, Unheard())

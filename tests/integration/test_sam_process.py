@@ -52,9 +52,9 @@ def test_the_exit_code_is_the_program_s() -> None:
 
 def test_sigterm_ends_the_program_by_sigint_so_that_it_can_clean_up(tmp_path: Path) -> None:
     program = (
-        "import pathlib, socket, sys, time\n"
+        "import pathlib, signal, socket, sys\n"
         "server = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
-        "try: time.sleep(60)\n"
+        "try: signal.pause()\n"
         "except KeyboardInterrupt: pathlib.Path(sys.argv[2]).write_text('clean')\n"
     )
     port, note = claim_port(0), tmp_path / "note"

@@ -4,9 +4,8 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from patience import wait_for
-
 from lambent_toolkit.sandbox import LocalStack
+from patience import wait_for
 
 
 def put_event(stack: LocalStack, **detail: Any) -> None:

@@ -12,18 +12,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from patience import wait_for
 
 from lambent_toolkit.sandbox.stack_info import StackInfo, is_alive
+from patience import PATIENCE_S, wait_for
 
 MACHINERY = Path(__file__).parent / "fixtures" / "machinery"
 LAMBENT = Path(sys.executable).with_name("lambent")
-START_S = 120
 
 
 def lambent(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [LAMBENT, *words], cwd=MACHINERY, capture_output=True, text=True, timeout=START_S, check=False
+        [LAMBENT, *words], cwd=MACHINERY, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
 
 
@@ -36,7 +35,7 @@ def running(state: Path, *words: str, errors: int = subprocess.DEVNULL) -> Itera
         yield process, process.stdout.readline()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE_S)
         process.stdout.close()
 
 
@@ -86,7 +85,7 @@ def test_ready_line_and_stack_json_say_the_same_and_sigterm_leaves_nothing(tmp_p
         info = StackInfo.load(tmp_path)
         pids = busy(info)
         process.send_signal(signal.SIGTERM)
-        code = process.wait(20)
+        code = process.wait(PATIENCE_S)
 
     assert line == f"ready url={info.url} key={info.api_key} endpoint={info.endpoint}\n"
     assert code == 128 + signal.SIGTERM
@@ -102,9 +101,9 @@ def test_even_sigkill_leaves_no_process(tmp_path: Path, victim: str) -> None:
         info = StackInfo.load(tmp_path)
         pids = busy(info)
         os.kill(info.pid if victim == "supervisor" else process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
-    wait_for(lambda: are_gone(pids), what="the end of every process", patience_s=15)
+    wait_for(lambda: are_gone(pids), what="the end of every process")
 
 
 def test_stack_whose_storage_dies_ends_with_a_message(tmp_path: Path) -> None:
@@ -112,7 +111,7 @@ def test_stack_whose_storage_dies_ends_with_a_message(tmp_path: Path) -> None:
         info = StackInfo.load(tmp_path)
         storage = next(pid for pid in children_of(info.pid) if "storage_server" in command_of(pid))
         os.kill(storage, signal.SIGKILL)
-        code, said = process.wait(20), process.stderr.read()
+        code, said = process.wait(PATIENCE_S), process.stderr.read()
         process.stderr.close()
 
     assert code == 9
@@ -129,9 +128,9 @@ def test_ctrl_c_while_building_leaves_no_process(tmp_path: Path) -> None:
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(20) == 128 + signal.SIGINT
+    assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
     process.stderr.close()
-    wait_for(lambda: not processes_of(root), what="the end of every process", patience_s=10)
+    wait_for(lambda: not processes_of(root), what="the end of every process")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def use(info: StackInfo, **wish: str) -> dict[str, object]:
     headers = {"x-api-key": info.api_key}
-    return httpx.post(f"{info.url}/do", json=wish, headers=headers, timeout=30).raise_for_status().json()
+    return httpx.post(f"{info.url}/do", json=wish, headers=headers, timeout=PATIENCE_S).raise_for_status().json()
 
 
 def test_stack_json_has_what_programs_need(state: Path) -> None:
@@ -196,7 +195,7 @@ def test_logs_can_be_followed(state: Path) -> None:
         use(info)
         later = follower.stdout.readline()
         follower.send_signal(signal.SIGINT)
-        code = follower.wait(10)
+        code = follower.wait(PATIENCE_S)
 
     assert later
     assert code == 130
@@ -216,7 +215,7 @@ def test_two_stacks_run_side_by_side_and_share_nothing(state: Path, tmp_path: Pa
     with running(tmp_path, "--parameter", "Greeting=bonjour"):
         second = StackInfo.load(tmp_path)
         greetings = [use(info, do="inspect")["env"]["GREETING"] for info in (first, second)]
-        crossed = httpx.post(f"{first.url}/do", json={}, headers={"x-api-key": second.api_key})
+        crossed = httpx.post(f"{first.url}/do", json={}, headers={"x-api-key": second.api_key}, timeout=PATIENCE_S)
 
     assert greetings == ["hello", "bonjour"]
     assert crossed.status_code == 403

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import numpy as np
@@ -33,8 +32,9 @@ from lambent_toolkit.modelkit.stopping import Stop
 from lambent_toolkit.modelkit.training import Trained, train
 from lambent_toolkit.modelkit.watcher import Silence
 from lambent_toolkit.modelkit.workbench import Workbench
+from patience import PATIENCE_S, wait_for
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 WINE = RECIPES["wine"].having(epochs=3)
 
 
@@ -260,11 +260,10 @@ def test_signal_ends_the_command_with_130_and_its_checkpoints_are_whole(tmp_path
     options = ["--set", "epochs=10000", "--set", "patience_epochs=10000"]
     checkpoints = Checkpoints(tmp_path / "model" / "checkpoints")
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while checkpoints.newest() is None and process.poll() is None:
-        sleep(0.05)
+    wait_for(lambda: checkpoints.newest() is not None or process.poll() is not None, what="the first checkpoint")
 
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE_S)
 
     saved = checkpoints.newest()
     assert saved is not None

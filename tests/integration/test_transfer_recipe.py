@@ -16,7 +16,7 @@ from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.training import train
 from lambent_toolkit.modelkit.training_identity import identify
 
-pytestmark = [pytest.mark.timeout(300), FOREIGN_WARNINGS]
+pytestmark = [FOREIGN_WARNINGS]
 FEATURES = 4
 
 

@@ -13,13 +13,14 @@ from lambent.adapters.sacrificial_child import ForkedRehearsal
 from lambent.domain.model import ModelRef
 from lambent.errors import ModelLoadFailed
 from lambent.services.publish import publish_version
+from patience import PATIENCE_S
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SHADE = FIXTURES / "shade.float32.tflite"
 # file, what is told, and the time that it gets
 CRASHING = [
-    ("dies_when_loaded", "died of SIGSEGV", 30.0),
-    ("dies_when_called", "died of SIGSEGV", 30.0),
+    ("dies_when_loaded", "died of SIGSEGV", PATIENCE_S),
+    ("dies_when_called", "died of SIGSEGV", PATIENCE_S),
     ("endless", "within 2 s", 2.0),
 ]
 
@@ -58,5 +59,6 @@ def test_a_file_that_ends_or_stops_the_interpreter_is_refused_and_the_next_versi
         models.get(bad)
 
     assert [(ref, error.code) for ref, error in world.audit.refusals] == [(bad, "model_load_failed")]
+    models._rehearsal = ForkedRehearsal(timeout_s=PATIENCE_S, memory_bytes=None)
     assert models.get(good).ref == good
     assert this_process_s_children() == children

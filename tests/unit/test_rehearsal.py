@@ -5,9 +5,9 @@ import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -18,10 +18,11 @@ from lambent.adapters.sacrificial_child import ForkedRehearsal
 from lambent.errors import ModelContractMismatch, ModelLoadFailed
 from lambent.services.golden import check_outputs
 from lambent_toolkit.fakes import FakeInterpreter, FakeInterpreterLoader
+from patience import PATIENCE_S
 
 SHADE = Path(__file__).parents[1] / "fixtures" / "shade.float32.tflite"
 MIB = 1 << 20
-REHEARSAL = ForkedRehearsal(timeout_s=30, memory_bytes=None)
+REHEARSAL = ForkedRehearsal(timeout_s=PATIENCE_S, memory_bytes=None)
 
 
 def children() -> set[str]:
@@ -47,7 +48,7 @@ def leave() -> None:
 
 
 def hang() -> None:
-    time.sleep(600)
+    Event().wait()
 
 
 def raise_surprise() -> None:
@@ -85,8 +86,8 @@ def test_what_takes_more_memory_than_the_function_has_is_ended() -> None:
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     with pytest.raises(ModelLoadFailed, match="memory"):
-        ForkedRehearsal(timeout_s=30, memory_bytes=resident + 256 * MIB).run(take_memory)
-    ForkedRehearsal(timeout_s=30, memory_bytes=resident + 1024 * MIB).run(take_memory)
+        ForkedRehearsal(timeout_s=PATIENCE_S, memory_bytes=resident + 256 * MIB).run(take_memory)
+    ForkedRehearsal(timeout_s=PATIENCE_S, memory_bytes=resident + 1024 * MIB).run(take_memory)
 
 
 def test_a_refusal_comes_back_as_it_was_raised() -> None:

@@ -21,6 +21,7 @@ from lambent.services.checkpoint_shard import BatchSizes
 from lambent.services.prepare_items import PreparingLimits
 from lambent.services.run_shard import ShardService
 from lambent.services.shard_attempt import CheckpointRule
+from patience import PATIENCE_S
 
 PART = f"{JOB}/part-00000.jsonl"
 CHECKPOINTS = f"{JOB}/checkpoints/00000/"
@@ -92,7 +93,7 @@ def test_lines_stand_in_the_items_order_whichever_item_is_ready_first() -> None:
         if key.endswith("/3.png"):
             last.set()
         if key.endswith("/0.png"):
-            assert last.wait(10)
+            assert last.wait(PATIENCE_S)
 
     world.data.before_call = first_waits_for_last
     run(world.shards())
@@ -106,7 +107,7 @@ def test_an_item_that_is_late_does_not_hold_up_results_that_are_written_as_produ
 
     def hold_the_first(operation: str, key: str) -> None:
         if key.endswith("/0.png"):
-            assert others_are_done.wait(10)
+            assert others_are_done.wait(PATIENCE_S)
 
     world.data.before_call = hold_the_first
     run(world.shards(batch_size=1), on_progress=lambda done: others_are_done.set() if done == ITEMS - 1 else None)
@@ -244,7 +245,7 @@ def test_a_host_that_goes_while_an_item_is_waited_for_does_not_wait_for_it() -> 
     def hold_one(operation: str, key: str) -> None:
         if key.endswith("/7.png"):
             is_stopping.set()
-            over.wait(10)
+            over.wait(PATIENCE_S)
 
     world.data.before_call = hold_one
     with pytest.raises(Interrupted):
@@ -397,11 +398,11 @@ def test_what_an_attempt_took_is_added_to_what_those_before_it_took() -> None:
 
     with pytest.raises(Interrupted):
         run(world.shards(), on_progress=lambda _: world.clock.advance(3), should_stop=lambda: job(world).done >= 2)
-    before_s = job(world).progress[0].busy_s
+    first = job(world).progress[0]
     run(world.shards(), on_progress=lambda _: world.clock.advance(1))
 
-    assert before_s == 3
-    assert 3 + 4 <= job(world).progress[0].busy_s <= 3 + 6
+    assert first.busy_s == 3
+    assert job(world).progress[0].busy_s in {3 + 4, 3 + 5, 3 + 6}
 
 
 def test_the_ledger_knows_the_size_and_digest_of_the_part() -> None:
@@ -435,7 +436,7 @@ def test_two_attempts_at_once_double_no_item_where_results_are_written_as_produc
 
     def hold_two(operation: str, key: str) -> None:
         if key.endswith(("/0.png", "/1.png")):
-            slow.wait(10)
+            slow.wait(PATIENCE_S)
 
     world.data.before_call = hold_two
     with pytest.raises(Killed):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import httpx
@@ -33,10 +32,9 @@ from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir, publish_recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.sandbox import StackInfo
+from patience import PATIENCE_S, wait_for
 
-T = TypeVar("T")
 EVENT_TENANT = "demo"
-_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Product:
 
     @cached_property
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.info.url, headers={"x-api-key": self.info.api_key}, timeout=60)
+        return httpx.Client(base_url=self.info.url, headers={"x-api-key": self.info.api_key}, timeout=PATIENCE_S)
 
     @cached_property
     def s3(self) -> Any:
@@ -110,18 +108,24 @@ class Product:
         found = DynamoJobStore(self.table).get(tenant, job_id)
         return msgspec.to_builtins(view(found)) if found else None
 
+    def busy_s(self, job_id: str, tenant: str) -> float:
+        """Return the seconds that a job's shards have recorded, all together."""
+        found = DynamoJobStore(self.table).get(tenant, job_id)
+        assert found is not None
+        return sum(shard.busy_s for shard in found.progress)
+
     def batch_job_id(self, job_id: str, tenant: str) -> str:
         found = DynamoJobStore(self.table).get(tenant, job_id)
         assert found is not None
         assert found.batch_job_id is not None
         return found.batch_job_id
 
-    def wait_for_job(self, job_id: str, tenant: str = EVENT_TENANT, patience_s: float = _PATIENCE_S) -> dict[str, Any]:
+    def wait_for_job(self, job_id: str, tenant: str = EVENT_TENANT) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             job = self.job(job_id, tenant)
             return job if job and JobState(job["state"]).is_terminal else None
 
-        return wait_for(ended, what=f"job {job_id}", patience_s=patience_s)
+        return wait_for(ended, what=f"job {job_id}")
 
     def wait_for_dead_letter(self, queue: str, reason_code: str | None) -> str:
         """Take messages off a dead-letter queue until one has this reason; return its body."""
@@ -226,17 +230,6 @@ class Served:
 
     def post(self, path: str, **request: Any) -> httpx.Response:
         return self.product.http.post(path, **request)
-
-
-def wait_for(look: Callable[[], T | None], *, what: str, patience_s: float = _PATIENCE_S) -> T:
-    """Look again and again until there is something."""
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not appear within {patience_s} s")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def test_a_quote_makes_nothing_durable_and_the_job_s_receipt_has_what_was_really
     assert product.keys("jobs/") == before
 
     assert product.http.post("/jobs", json=asked).status_code == 202
-    ended = product.wait_for_job("costs", TENANT, patience_s=120)
+    ended = product.wait_for_job("costs", TENANT)
     job = product.http.get("/jobs/costs").json()
 
     assert ended["state"] == "SUCCEEDED"
@@ -35,7 +35,8 @@ def test_a_quote_makes_nothing_durable_and_the_job_s_receipt_has_what_was_really
     assert (estimate["items"], estimate["objects"]) == (60, 60)
     assert estimate["seconds"] == pytest.approx(quote["estimate"]["seconds"])
     assert (receipt["lane"], receipt["items"], receipt["gpu_seconds"]) == ("cpu", 60, None)
-    assert 0 < receipt["busy_s"] <= receipt["seconds"] * quote["estimate"]["lanes"][0]["workers"]
+    assert receipt["busy_s"] > 0
+    assert receipt["busy_s"] == pytest.approx(product.busy_s("costs", TENANT))
     assert receipt["gb_seconds"] == pytest.approx(receipt["busy_s"] * 1769 / 1024)
     assert 0 < receipt["usd"] == pytest.approx(sum(part["usd"] for part in receipt["parts"]))
     assert [receipt[f"estimated_{name}"] for name in ("seconds", "usd")] == [estimate["seconds"], estimate["usd"]]

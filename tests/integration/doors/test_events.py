@@ -15,6 +15,7 @@ import pytest
 from published import publish_shade
 
 from lambent.contracts.notifications import JobNotification, WebhookTarget
+from lambent_toolkit.sandbox.sam_probes import PROBES, fault_of
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -315,3 +316,14 @@ def test_an_event_has_its_outcome(product: Any, name: str) -> None:
     answer = product.invoke(outcome.function, of_this_stack(product, json.loads((EVENTS / f"{name}.json").read_text())))
 
     outcome.check(product, answer)
+
+
+@pytest.mark.parametrize("function", PROBES)
+def test_what_is_asked_of_aws_s_own_image_is_answered_here(product: Any, function: str) -> None:
+    probe, info = PROBES[function], product.info
+
+    answer = info.client("lambda").invoke(
+        FunctionName=info.resources[function], Payload=(EVENTS / probe.event).read_bytes()
+    )
+
+    assert fault_of(probe, answer["Payload"].read().decode()) is None

@@ -17,6 +17,7 @@ from lambent.runtime.http_errors import CHALLENGE
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipes import digits
+from patience import PATIENCE_S
 
 LEAKS = re.compile(r"arn:aws|s3://|/var/|/opt/|/tmp/|Traceback|lambent-local|site-packages|\.py\b", re.IGNORECASE)
 
@@ -195,7 +196,7 @@ def test_a_truncated_image_is_told_apart_from_what_is_none(product: Any) -> None
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}])
 def test_no_or_a_wrong_key_is_refused_in_the_same_shape(product: Any, headers: dict[str, str]) -> None:
-    answer = httpx.get(f"{product.info.url}/v2/models/digits", headers=headers)
+    answer = httpx.get(f"{product.info.url}/v2/models/digits", headers=headers, timeout=PATIENCE_S)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "auth_invalid")
     assert answer.headers["content-type"] == "application/json"

@@ -11,6 +11,7 @@ import pytest
 
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
 from lambent_toolkit.sandbox import LocalStack
+from patience import PATIENCE_S
 
 BODY = json.dumps(
     {"id": "mine", "inputs": [{"name": "image", "shape": [64, 28, 28, 1], "datatype": "FP32", "data": [0.5] * 50_176}]}
@@ -33,7 +34,7 @@ def is_whole(answer: httpx.Response) -> bool:
 
 def test_a_large_answer_is_a_link_that_gives_it(http: httpx.Client) -> None:
     answer = http.post(PATH, content=BODY, headers={"Accept-Encoding": "identity"})
-    linked = httpx.get(answer.headers["location"])
+    linked = httpx.get(answer.headers["location"], timeout=PATIENCE_S)
 
     reference = answer.json()
     assert (answer.status_code, reference["code"], reference["expires_s"]) == (303, "answer_stored", 900)
@@ -66,7 +67,7 @@ def test_a_large_result_of_a_call_for_later_is_a_link_too(http: httpx.Client) ->
         result = http.get(address)
 
     assert (result.status_code, result.json()["code"]) == (303, "answer_stored")
-    assert is_whole(httpx.get(result.headers["location"]))
+    assert is_whole(httpx.get(result.headers["location"], timeout=PATIENCE_S))
 
 
 def test_a_small_answer_is_answered(http: httpx.Client) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 from lambent.contracts.lines import decode_lines
+from patience import wait_for
 
 
 def processes(*wanted: str) -> list[int]:
@@ -68,11 +68,9 @@ def test_a_batch_child_that_dies_once_is_retried_and_its_items_have_results(prod
     request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "gpu", "input": {"manifest_uri": manifest}}
 
     product.send_batch(json.dumps(request), tenant="losses")
-    deadline = time.monotonic() + 120
-    while not kill(processes(job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")):
-        assert time.monotonic() < deadline, "the child did not start"
-        time.sleep(0.05)
-    job = product.wait_for_job(job_id, "losses", patience_s=180)
+    marks = (job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")
+    wait_for(lambda: kill(processes(*marks)), what="the child's start")
+    job = product.wait_for_job(job_id, "losses")
 
     batch_job_id = product.batch_job_id(job_id, "losses")
     (child,) = product.info.client("batch").describe_jobs(jobs=[f"{batch_job_id}:1"])["jobs"]

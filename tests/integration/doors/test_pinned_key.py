@@ -13,14 +13,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from patience import wait_for
 
 from lambent.domain.model import CONTRACT_FILE
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.sandbox import StackInfo
-
-pytestmark = pytest.mark.timeout(300)
+from patience import wait_for
 
 LAMBENT = Path(sys.executable).with_name("lambent")
 TENANT = "pinned"
@@ -55,14 +53,14 @@ class Pinned:
             keys = [f"results/{TENANT}/digits/{name}{ending}" for ending in endings]
             return next((found for key in keys if (found := self.product.read(key)) is not None), None)
 
-        return dict(json.loads(wait_for(outcome, what=f"the outcome of {name}", patience_s=60)))
+        return dict(json.loads(wait_for(outcome, what=f"the outcome of {name}")))
 
     def batch(self, job_id: str, lane: str) -> dict[str, Any]:
         """Return a batch job of two pictures, once it has ended."""
         manifest = self.product.put_batch(TENANT, job_id, [self.product.seven] * 2)
         request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": lane}
         self.product.send_batch(json.dumps(request | {"input": {"manifest_uri": manifest}}), tenant=TENANT)
-        return dict(self.product.wait_for_job(job_id, TENANT, patience_s=120))
+        return dict(self.product.wait_for_job(job_id, TENANT))
 
 
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

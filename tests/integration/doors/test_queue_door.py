@@ -28,7 +28,7 @@ def test_a_gpu_batch_is_an_array_job_of_the_worker_with_results_in_item_order(pr
     manifest = product.put_batch(TENANT, "gpu", [png for png, _ in pictures])
 
     product.send_batch(body(product, "gpu", manifest, lane="gpu"), tenant=TENANT)
-    job = product.wait_for_job("gpu", TENANT, patience_s=180)
+    job = product.wait_for_job("gpu", TENANT)
 
     results = lines(product, "gpu")
     right = sum(line["label"] == label for line, (_, label) in zip(results, pictures, strict=True))
@@ -48,7 +48,7 @@ def test_both_lanes_agree_on_nearly_every_label(product: Any) -> None:
     for lane in ("cpu", "gpu"):
         product.send_batch(body(product, f"both-{lane}", manifest, lane=lane), tenant=TENANT)
     for lane in ("cpu", "gpu"):
-        assert product.wait_for_job(f"both-{lane}", TENANT, patience_s=120)["state"] == "SUCCEEDED"
+        assert product.wait_for_job(f"both-{lane}", TENANT)["state"] == "SUCCEEDED"
 
     cpu, gpu = ([line["label"] for line in lines(product, f"both-{lane}")] for lane in ("cpu", "gpu"))
     assert sum(left == right for left, right in zip(cpu, gpu, strict=True)) >= 38

@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
-from patience import wait_for
 from typer.testing import CliRunner, Result
 
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
 from lambent_toolkit.modelkit.publishing import Publisher
-
-pytestmark = pytest.mark.timeout(180)
+from patience import wait_for
 
 MODEL, TENANT, JOB = "in-use", "retirement", "keeps-its-version"
 REFUSED = 20
@@ -28,10 +25,10 @@ def test_retire_is_refused_while_a_job_runs_on_the_version_and_works_once_it_has
     request = {"schema_version": 1, "id": JOB, "model": MODEL, "version": "1", "lane": "gpu"}
     product.send_batch(json.dumps(request | {"input": {"manifest_uri": manifest}}), tenant=TENANT)
 
-    wait_for(lambda: (product.job(JOB, TENANT) or {}).get("state") == "RUNNING", what="the job", patience_s=60)
+    wait_for(lambda: (product.job(JOB, TENANT) or {}).get("state") == "RUNNING", what="the job")
     refused = retire(product)
     state_then = product.job(JOB, TENANT)["state"]
-    ended = product.wait_for_job(JOB, TENANT, patience_s=120)
+    ended = product.wait_for_job(JOB, TENANT)
     retired = wait_for(lambda: found if (found := retire(product)).exit_code == 0 else None, what="retirement")
 
     assert (refused.exit_code, state_then) == (REFUSED, "RUNNING"), refused.output

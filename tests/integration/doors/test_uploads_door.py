@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from patience import wait_for
+
+from patience import PATIENCE_S, wait_for
 
 
 def grant(product: Any, body: bytes, **changes: Any) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def grant(product: Any, body: bytes, **changes: Any) -> dict[str, Any]:
 
 def send(form: dict[str, Any], body: bytes) -> httpx.Response:
     """Send a form as a browser does: the fields as they are, the content last."""
-    return httpx.post(form["url"], data=form["fields"], files={form["file_field"]: ("blob", body)})
+    return httpx.post(form["url"], data=form["fields"], files={form["file_field"]: ("blob", body)}, timeout=PATIENCE_S)
 
 
 def outcome(product: Any, path: str) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from patience import wait_for
 from standardwebhooks.webhooks import Webhook
 from typer.testing import CliRunner
 
 from lambent_toolkit.cli.main import app
+from patience import wait_for
 from receivers import Receiver, receiving
 
 

@@ -49,3 +49,13 @@ def test_a_build_outlives_newer_ones_while_a_process_uses_it_and_not_the_process
 
     assert is_kept_while_used
     assert not builds[0].exists()
+
+
+def test_a_process_that_used_a_build_ends_without_a_word_of_files_left_open(builds):
+    # Development mode tells of every file that nobody closed, as pytest does.
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", _HOLDER, builds[0]],
+        input="", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("held\n", "")

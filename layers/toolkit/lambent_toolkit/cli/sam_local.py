@@ -1,11 +1,11 @@
-"""Commands around the real `sam local`: check, start-api and invoke. They need Docker and a running stack."""
+"""Commands around the real `sam local`: check, start-api, invoke and verify. They need Docker and a running stack."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -72,12 +72,43 @@ def invoke(
     raise typer.Exit(code)
 
 
+@sam_local_app.command()
+def verify(state: State = STATE_DIR) -> None:
+    """Give every function one event in AWS's image; fails if one does not start, or answers what it should not."""
+    with ending_on_failure():
+        from lambent_toolkit.sandbox.errors import FunctionsFaulty
+        from lambent_toolkit.sandbox.sam_probes import PROBES
+
+        faults = {function: fault for function in PROBES if (fault := _probe(state, function)) is not None}
+        if faults:
+            raise FunctionsFaulty(faults)
+
+
+def _probe(state: Path, function: str) -> str | None:
+    """Say and return what is wrong with a function."""
+    from tempfile import TemporaryFile
+
+    from lambent_toolkit.sandbox.options import find_root
+    from lambent_toolkit.sandbox.sam_local import invoke_command
+    from lambent_toolkit.sandbox.sam_probes import PROBES, fault_of
+
+    probe = PROBES[function]
+    with TemporaryFile() as output:
+        command = partial(invoke_command, function=function, event=find_root() / "events" / probe.event)
+        code = _run(state, command, output=output)
+        output.seek(0)
+        fault = fault_of(probe, output.read().decode()) if code == 0 else f"sam local invoke ended with {code}"
+    screen().print(f"{'✓' if fault is None else '✗'} {function} {probe.event}", soft_wrap=True)
+    return fault
+
+
 def _run(
     state: Path,
     command: Callable[[str, SamLocalFiles], list[str]],
     *,
     readiness: Readiness | None = None,
     has_api_only: bool = False,
+    output: BinaryIO | None = None,
 ) -> int:
     import asyncio
 
@@ -99,7 +130,7 @@ def _run(
             files = sam_local.write_files(_folder(state), template, variables, parameters=build.chosen)
             try:
                 environment = sam_local.sam_environment(stack)
-                return await run_sam(command(sam, files), environment=environment, readiness=readiness)
+                return await run_sam(command(sam, files), environment=environment, readiness=readiness, output=output)
             finally:
                 sam_local.remove_containers(engine, endpoint=endpoint)
 

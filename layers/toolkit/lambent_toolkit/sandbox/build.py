@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
 from lambent_toolkit.sandbox.function_spec import base_interpreter
@@ -34,9 +33,6 @@ from lambent_toolkit.sandbox.template import translate
 RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 KEPT_BUILDS = 3
 _LOCK_FILE = ".in-use"
-
-# Locks on the builds that this process uses; they end with the process, and its children do not inherit them.
-_held: list[TextIO] = []
 
 Say = Callable[[str], None]
 
@@ -185,9 +181,10 @@ def _run(programs: Programs, command: list[str], cwd: Path | None) -> None:
 
 def _hold(build: Path) -> None:
     """Keep a build from being deleted for as long as this process lives."""
-    handle = (build / _LOCK_FILE).open("a")
-    fcntl.flock(handle, fcntl.LOCK_SH)
-    _held.append(handle)
+    # A descriptor and no file object, which Python would warn of at the end: nobody closes it. The lock ends with the
+    # process, whose children do not inherit it.
+    descriptor = os.open(build / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def _forget_old(builds: Path) -> None:

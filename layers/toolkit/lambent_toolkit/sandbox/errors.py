@@ -7,10 +7,13 @@ SandboxError
 ├── PortInUse          6   another program listens on the wished port
 ├── StackRunning       7   the state folder already belongs to a running stack
 ├── StackNotRunning    8   there is no running stack in the state folder
-└── StackFailed        9   the stack stopped while it started, or a part of it died
+├── StackFailed        9   the stack stopped while it started, or a part of it died
+└── FunctionsFaulty   15   functions did not start in AWS's image, or answered what they should not
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class SandboxError(Exception):
@@ -59,3 +62,17 @@ class StackFailed(SandboxError):
     """The stack ended while it was starting, or one of its parts died."""
 
     exit_code = 9
+
+
+class FunctionsFaulty(SandboxError):
+    """Functions did not start in AWS's image, or did not answer their events as they should.
+
+    Parameters
+    ----------
+    faults : mapping   function -> what is wrong with it
+    """
+
+    exit_code = 15
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__("\n  ".join(["in AWS's image:", *(f"{name}: {fault}" for name, fault in faults.items())]))

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from lambent_toolkit.sandbox.errors import PortInUse
 
@@ -21,8 +22,16 @@ class Readiness:
     tell: Callable[[], None]
 
 
-async def run_sam(command: list[str], *, environment: Mapping[str, str], readiness: Readiness | None = None) -> int:
+async def run_sam(
+    command: list[str],
+    *,
+    environment: Mapping[str, str],
+    readiness: Readiness | None = None,
+    output: BinaryIO | None = None,
+) -> int:
     """Run `sam` until it ends, or until a signal ends it, and return the exit code.
+
+    Its standard output goes into ``output`` if that is given, and to the terminal otherwise.
 
     SAM CLI removes its containers on SIGINT, so that is what it gets for SIGTERM and a closed terminal as well.
     """
@@ -31,7 +40,9 @@ async def run_sam(command: list[str], *, environment: Mapping[str, str], readine
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     # In a session of its own: a terminal's Ctrl-C would reach it twice and cut the removal short.
-    process = await asyncio.create_subprocess_exec(*command, env=dict(environment), start_new_session=True)
+    process = await asyncio.create_subprocess_exec(
+        *command, env=dict(environment), start_new_session=True, stdout=output
+    )
     ended, stop = asyncio.create_task(process.wait()), asyncio.create_task(stopped.wait())
     announcement = asyncio.create_task(_announce(readiness))
     await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
