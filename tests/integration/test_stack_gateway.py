@@ -99,7 +99,7 @@ def test_the_apis_address_ends_with_its_stage_and_a_function_is_told_both_paths(
 def test_outside_the_stage_everything_is_forbidden_in_awss_own_words(machinery: LocalStack, path: str) -> None:
     host = machinery.info.url.removesuffix("/test")
 
-    answer = httpx.get(host + path, headers={"x-api-key": machinery.info.api_key})
+    answer = httpx.get(host + path, headers={"x-api-key": machinery.info.api_key}, timeout=PATIENCE_S)
 
     assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
     assert answer.headers["x-amzn-errortype"] == "ForbiddenException"
@@ -192,7 +192,7 @@ def test_above_the_accounts_concurrency_a_client_gets_an_internal_error_and_late
         def ask(_: int = 0) -> httpx.Response:
             headers = {"x-api-key": small.info.api_key}
             wish = {"do": "sleep", "seconds": 0.2}
-            return httpx.post(f"{small.info.url}/do", json=wish, headers=headers, timeout=60)
+            return httpx.post(f"{small.info.url}/do", json=wish, headers=headers, timeout=PATIENCE_S)
 
         wait_for(
             lambda: any(_is_throttled(answer) for answer in threads.map(ask, range(4))), what="a throttled function"

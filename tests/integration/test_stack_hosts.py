@@ -19,6 +19,7 @@ from lambent_toolkit.jobs.client import Door, JobsClient
 from lambent_toolkit.modelkit.errors import ServiceUnreachable
 from lambent_toolkit.sandbox import LocalStack
 from lambent_toolkit.sandbox.stack_info import CREDENTIALS
+from patience import PATIENCE_S
 
 DOOR = "lambent.example"
 REGIONS = ("us-east-1", "eu-west-1", "eu-south-1")
@@ -173,9 +174,9 @@ def test_a_link_whose_key_was_changed_is_refused(machinery: LocalStack, bucket_i
     signer = boto3.client(
         "s3", endpoint_url=machinery.info.endpoint, region_name="eu-west-1", config=signing, **CREDENTIALS
     )
-    link = S3Links(signer, bucket).read_link("mine", content_type="text/plain", content_encoding=None, expires_s=60)
+    link = S3Links(signer, bucket).read_link("mine", content_type="text/plain", content_encoding=None, expires_s=3600)
 
-    answers = httpx.get(link), httpx.get(link.replace("/mine?", "/other?"))
+    answers = httpx.get(link, timeout=PATIENCE_S), httpx.get(link.replace("/mine?", "/other?"), timeout=PATIENCE_S)
 
     assert [answer.status_code for answer in answers] == [200, 403]
     assert "<Code>SignatureDoesNotMatch</Code>" in answers[1].text
