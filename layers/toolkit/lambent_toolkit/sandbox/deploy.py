@@ -19,6 +19,7 @@ from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 CREATED_PATH = "/_lambent/created"
+RECORD_TIMEOUT_S = 60
 
 
 def deploy(
@@ -48,10 +49,16 @@ def deploy(
     except (BotoCoreError, ClientError) as exc:
         # moto answers an unexpected error with an HTML page, which botocore cannot read.
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {exc}") from exc
-    record = httpx.get(endpoint + CREATED_PATH).json()
+    record = read_record(endpoint, STACK_NAME)
     deployment = Deployment.from_record(record, translated.code)
     put_back(deployment, session.client)
     return deployment
+
+
+def read_record(endpoint: str, stack_name: str) -> dict[str, Any]:
+    """Return what the storage has made for a stack; see `CreatedResources.as_dict`."""
+    answer = httpx.get(f"{endpoint}{CREATED_PATH}?{stack_name}", timeout=RECORD_TIMEOUT_S).raise_for_status()
+    return dict(answer.json())
 
 
 class Session:

@@ -1,0 +1,242 @@
+"""What a stack's template makes of its resources: which are new, changed or gone, and in which order.
+
+A resource is changed if its properties, with every function resolved, are other ones than it was made with.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from moto.batch.models import batch_backends
+from moto.cloudformation import parsing
+from moto.cloudformation.models import Event, Stack
+from moto.core.common_models import CloudFormationModel
+
+from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
+from lambent_toolkit.sandbox.storage_cloudformation import repaired
+
+if TYPE_CHECKING:
+    from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
+
+KEPT = ("Retain",)
+ATTEMPTS = 5
+
+
+class CannotChange(Exception):
+    """The storage cannot change a resource of this kind; nothing was changed."""
+
+
+class StackChanges:
+    """Makes, changes and deletes the resources of stacks.
+
+    Parameters
+    ----------
+    record : CreatedResources
+    """
+
+    def __init__(self, record: CreatedResources) -> None:
+        self._record = record
+
+    def create_all(self, stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> None:
+        """Make every resource of a new stack.
+
+        Raises
+        ------
+        Exception   whatever moto says to a resource
+        """
+        stack.template, stack.parameters = json.dumps(body), parameters
+        stack._parse_template()  # noqa: SLF001 - a stack of a change set is made without a template
+        stack.resource_map = stack._create_resource_map()  # noqa: SLF001
+        stack.output_map = stack._create_output_map()  # noqa: SLF001
+        stack.description = stack.template_dict.get("Description")
+        stack.resource_map.create(stack.template_dict)
+        for logical_id in self._record.logical_ids(stack.name):
+            self._tell_event(stack, logical_id, "CREATE_COMPLETE")
+
+    def planned(self, stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> list[tuple[str, str, str]]:
+        """Return what a change set shows: (Add, Modify or Remove, logical id, type). Changes nothing."""
+        before = set(self._record.logical_ids(stack.name))
+        after = {name: each for name, each in body["Resources"].items() if _is_wanted(body, parameters, each)}
+        old = stack.template_dict.get("Resources", {})
+        moved = _moved_names(stack, body, parameters)
+        added = [("Add", name, each["Type"]) for name, each in after.items() if name not in before]
+        changed = [
+            ("Modify", name, each["Type"])
+            for name, each in after.items()
+            if name in before and (each != old.get(name) or _mentions(each, moved))
+        ]
+        removed = [("Remove", name, old[name]["Type"]) for name in before if name not in after]
+        return [*added, *changed, *removed]
+
+    def apply(self, stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> None:
+        """Make a stack what its new template says, or leave it as it was.
+
+        Raises
+        ------
+        CannotChange   a changed resource is of a kind that cannot be changed here
+        Exception      whatever moto says to a resource
+        """
+        resources = stack.resource_map
+        before = self._record.logical_ids(stack.name)
+        old = (stack.template_dict, stack.parameters)
+        _load(stack, body, parameters)
+        try:
+            wanted = [name for name, each in body["Resources"].items() if _is_true(resources, each)]
+            for name in wanted:
+                resources[name]  # makes what is not there yet
+            changed = [name for name in wanted if name in before and self._is_changed(stack, name)]
+            self._refuse_unchangeable(changed, body)
+        except Exception:
+            for name in reversed(self._record.logical_ids(stack.name)):
+                if name not in before:
+                    self._delete(stack, name)
+            _load(stack, *old)
+            raise
+        for name in changed:
+            self._change(stack, name)
+        for name in [each for each in before if each not in wanted]:
+            self._delete(stack, name, template=old[0])
+        stack.output_map = stack._create_output_map()  # noqa: SLF001
+
+    def delete_all(self, stack: Stack) -> None:
+        """Delete what a stack has, but for what its template retains; what others still need comes later.
+
+        Raises
+        ------
+        Exception   what moto says to what cannot be deleted at all
+        """
+        resources = stack.template_dict.get("Resources", {})
+        left = [
+            name
+            for name in reversed(self._record.logical_ids(stack.name))
+            if not str(resources[name].get("DeletionPolicy", "")).startswith(KEPT)
+        ]
+        for attempt in range(ATTEMPTS):
+            for name in list(left):
+                try:
+                    self._delete(stack, name)
+                except Exception:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                else:
+                    left.remove(name)
+        self._record.forget(stack.name)
+
+    def _is_changed(self, stack: Stack, name: str) -> bool:
+        source = stack.template_dict["Resources"][name]
+        _, resolved, kind = parsing.parse_resource(dict(source), stack.resource_map)
+        return repaired(kind, resolved.get("Properties", {})) != self._record.properties(stack.name, name)
+
+    def _refuse_unchangeable(self, changed: list[str], body: dict[str, Any]) -> None:
+        for name in changed:
+            kind = body["Resources"][name]["Type"]
+            if _updater(kind) is None:
+                raise CannotChange(f"{name}: the local storage cannot change a resource of type {kind}")
+
+    def _change(self, stack: Stack, name: str) -> None:
+        source, resources = stack.template_dict["Resources"][name], stack.resource_map
+        found = resources[name]
+        change = _updater(source["Type"])
+        _, resolved, new_name = parsing.parse_resource_and_generate_name(name, dict(source), resources)
+        new: Any = change(found, new_name, resolved, ACCOUNT_ID, REGION)  # type: ignore[misc]
+        new.cf_resource_type, new.logical_resource_id = source["Type"], name
+        resources._parsed_resources[name] = new  # noqa: SLF001
+        self._record.created(stack.name, name, getattr(new, "physical_resource_id", name))
+        self._tell_event(stack, name, "UPDATE_COMPLETE")
+
+    def _delete(self, stack: Stack, name: str, template: dict[str, Any] | None = None) -> None:
+        resources = stack.resource_map
+        found = resources._parsed_resources.get(name)  # noqa: SLF001
+        source = (template or stack.template_dict)["Resources"][name]
+        if found is not None:
+            if deleter := DELETERS.get(source["Type"]):
+                deleter(found)
+            else:
+                properties = self._record.properties(stack.name, name)
+                resources._delete_resource(found, {"Type": source["Type"], "Properties": properties})  # noqa: SLF001
+            resources._parsed_resources.pop(name)  # noqa: SLF001
+        self._tell_event(stack, name, "DELETE_COMPLETE")
+        self._record.removed(stack.name, name)
+
+    def _tell_event(self, stack: Stack, name: str, status: str) -> None:
+        entry = self._record.as_dict(stack.name)["resources"][name]
+        event = Event(
+            stack_id=stack.stack_id,
+            stack_name=stack.name,
+            logical_resource_id=name,
+            physical_resource_id=entry["physical_id"],
+            resource_type=entry["type"],
+            resource_status=status,
+            resource_status_reason=None,
+            resource_properties=None,
+        )
+        stack.events.append(event)
+
+
+def _load(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Give a stack another template and other parameters, without making or changing anything."""
+    resources = stack.resource_map
+    stack.template_dict, stack.parameters = body, parameters
+    resources._template, resources._resource_json_map = body, body["Resources"]  # noqa: SLF001
+    resources.input_parameters = parameters
+    resources.load()
+
+
+def _is_true(resources: Any, resource: dict[str, Any]) -> bool:
+    return "Condition" not in resource or bool(resources.lazy_condition_map[resource["Condition"]])
+
+
+def _is_wanted(body: dict[str, Any], parameters: dict[str, str], resource: dict[str, Any]) -> bool:
+    if "Condition" not in resource:
+        return True
+    scratch = parsing.ResourceMap("", "", parameters, {}, REGION, ACCOUNT_ID, body, {})
+    scratch.load_mapping()
+    scratch.load_parameters()
+    scratch.load_conditions()
+    return bool(scratch.lazy_condition_map[resource["Condition"]])
+
+
+def _moved_names(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> set[str]:
+    """Return parameters with another value, and the conditions that ask for one."""
+    moved = {name for name, value in parameters.items() if stack.parameters.get(name) != value}
+    conditions = body.get("Conditions", {})
+    for _ in conditions:
+        moved |= {name for name, condition in conditions.items() if _mentions(condition, moved)}
+    return moved
+
+
+def _mentions(node: Any, names: set[str]) -> bool:
+    return bool(names & set(re.findall(r"\w+", json.dumps(node))))
+
+
+Updater = Callable[[Any, str, dict[str, Any], str, str], Any]
+
+
+def _updater(kind: str) -> Updater | None:
+    """Return moto's way to change a resource; none for kinds that inherit an empty one."""
+    found = parsing.resource_class_from_type(kind).update_from_cloudformation_json
+    if found.__func__ is CloudFormationModel.update_from_cloudformation_json.__func__:  # type: ignore[attr-defined]
+        return None
+    return found  # type: ignore[return-value]
+
+
+def _delete_compute_environment(found: Any) -> None:
+    batch_backends[ACCOUNT_ID][REGION]._compute_environments.pop(found.arn)  # noqa: SLF001 - moto asks Docker else
+
+
+def _delete_job_queue(found: Any) -> None:
+    batch_backends[ACCOUNT_ID][REGION]._job_queues.pop(found.arn)  # noqa: SLF001
+
+
+def _deregister_job_definition(found: Any) -> None:
+    found.deregister()
+
+
+DELETERS: dict[str, Callable[[Any], None]] = {
+    "AWS::Batch::ComputeEnvironment": _delete_compute_environment,
+    "AWS::Batch::JobDefinition": _deregister_job_definition,
+    "AWS::Batch::JobQueue": _delete_job_queue,
+}

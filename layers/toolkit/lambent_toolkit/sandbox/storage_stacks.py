@@ -1,0 +1,300 @@
+"""CloudFormation's stacks in the storage process: created, changed and deleted as AWS does, by `sam deploy` too.
+
+moto's own way takes no SAM template, checks no parameter, makes a stack of a change set without outputs, and sees a
+change only where a property itself changes. What it keeps for each resource stays; this decides what is made when.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from moto.cloudformation.exceptions import CloudFormationError, ValidationError
+from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.cloudformation.utils import generate_changeset_id, generate_stack_id
+from moto.core.responses import ActionResult, EmptyResult
+from moto.s3.models import s3_backends
+
+from lambent_toolkit.sandbox.options import ACCOUNT_ID
+from lambent_toolkit.sandbox.stack_parameters import TemplateRefused
+from lambent_toolkit.sandbox.stack_template import (
+    CapabilityMissing,
+    StackTemplate,
+    TransformFailed,
+    check_capabilities,
+)
+from lambent_toolkit.sandbox.storage_changes import StackChanges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
+
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+REVIEW = "REVIEW_IN_PROGRESS"
+
+log = logging.getLogger(__name__)
+
+
+class InsufficientCapabilities(CloudFormationError):
+    """The template makes IAM resources that the caller has not acknowledged."""
+
+    code = "InsufficientCapabilitiesException"
+
+
+class InvalidChangeSetStatus(CloudFormationError):
+    """The change set cannot be executed."""
+
+    code = "InvalidChangeSetStatus"
+
+
+class Stacks:
+    """The calls that make, change and delete stacks.
+
+    Parameters
+    ----------
+    record : CreatedResources
+    tell : called with a stack's name once its resources are other ones; raises if what runs cannot follow
+    """
+
+    def __init__(self, record: CreatedResources, tell: Callable[[str], None]) -> None:
+        self._record, self._tell = record, tell
+        self._changes = StackChanges(record)
+
+    def install(self) -> None:
+        """Answer these calls in moto's place."""
+        for name in ("create_stack", "create_change_set", "execute_change_set", "update_stack", "delete_stack"):
+            setattr(CloudFormationResponse, name, _method(getattr(self, name)))
+
+    def create_stack(self, call: CloudFormationResponse) -> ActionResult:
+        """CreateStack; what fails here raises, and leaves the stack in ROLLBACK_COMPLETE."""
+        backend, name = call.cloudformation_backend, call._get_param("StackName")  # noqa: SLF001 - moto's own way
+        if any(stack.name == name for stack in backend.stacks.values()):
+            raise ValidationError(message=f"Stack [{name}] already exists")
+        template = _read(call, name, None)
+        body = self._acknowledged(call, template)
+        stack = _new_stack(backend, name, template.parameters, _tags(call))
+        self._create(stack, template, body)
+        return ActionResult({"StackId": stack.stack_id})
+
+    def update_stack(self, call: CloudFormationResponse) -> ActionResult:
+        """UpdateStack."""
+        name = call._get_param("StackName")  # noqa: SLF001 - moto's own way
+        stack = call.cloudformation_backend.get_stack(name)
+        template = _read(call, name, stack)
+        body = self._acknowledged(call, template)
+        if _is_same(stack, body, template.parameters):
+            raise ValidationError(message="No updates are to be performed.")
+        self._update(stack, template, body)
+        return ActionResult({"StackId": stack.stack_id})
+
+    def create_change_set(self, call: CloudFormationResponse) -> ActionResult:
+        """CreateChangeSet; what only shows in the transform makes the set FAILED, as on AWS."""
+        backend, name = call.cloudformation_backend, call._get_param("StackName")  # noqa: SLF001 - moto's own way
+        stack = _stack_of_set(backend, name, call._get_param("ChangeSetType", "UPDATE"))  # noqa: SLF001
+        template = _read(call, name, stack)
+        if stack is None:
+            stack = _new_stack(backend, name, {}, _tags(call))
+            stack.status = REVIEW
+            stack._add_stack_event(REVIEW, "User Initiated")  # noqa: SLF001
+        reason, body = self._why_not(call, stack, template)
+        found = self._change_set(call, stack, template, body)
+        found.status, found.execution_status = ("FAILED", "UNAVAILABLE") if reason else ("CREATE_COMPLETE", "AVAILABLE")
+        found.status_reason = reason
+        backend.change_sets[found.change_set_id] = found
+        return ActionResult({"Id": found.change_set_id, "StackId": stack.stack_id})
+
+    def _why_not(
+        self, call: CloudFormationResponse, stack: Stack, template: StackTemplate
+    ) -> tuple[str | None, dict[str, Any]]:
+        try:
+            body = template.transformed()
+            check_capabilities(body, call._get_param("Capabilities", []))  # noqa: SLF001
+        except TransformFailed as exc:
+            return str(exc), {"Resources": {}}
+        except CapabilityMissing as exc:
+            if not template.is_sam:
+                raise InsufficientCapabilities(str(exc)) from exc
+            return str(exc), body
+        return (NO_CHANGES if _is_same(stack, body, template.parameters) else None), body
+
+    def _change_set(
+        self, call: CloudFormationResponse, stack: Stack, template: StackTemplate, body: dict[str, Any]
+    ) -> ChangeSet:
+        name = call._get_param("ChangeSetName")  # noqa: SLF001
+        found = ChangeSet(
+            change_set_type="CREATE" if stack.status == REVIEW else "UPDATE",
+            change_set_id=generate_changeset_id(name, call.region, ACCOUNT_ID),
+            change_set_name=name,
+            stack=stack,
+            template=json.dumps(body),
+            parameters=template.parameters,
+            description=call._get_param("Description"),  # noqa: SLF001
+            notification_arns=[],
+            tags=_tags(call),
+        )
+        planned = self._changes.planned(stack, body, template.parameters)
+        found.changes = [Change(action, logical_id, kind) for action, logical_id, kind in planned]
+        found.sent = template  # type: ignore[attr-defined]
+        return found
+
+    def execute_change_set(self, call: CloudFormationResponse) -> ActionResult:
+        """ExecuteChangeSet; what fails shows in the stack's status and events, as on AWS."""
+        backend = call.cloudformation_backend
+        name = call._get_param("ChangeSetName")  # noqa: SLF001 - moto's own way
+        found = backend.describe_change_set(name)
+        if found is None or found.execution_status != "AVAILABLE":
+            status = found.status if found else "missing"
+            raise InvalidChangeSetStatus(f"ChangeSet [{name}] cannot be executed in its current status of [{status}]")
+        found.execution_status = "EXECUTE_COMPLETE"
+        work = self._create if found.change_set_type == "CREATE" else self._update
+        try:
+            work(found.stack, found.sent, json.loads(found.template))  # type: ignore[attr-defined]
+        except Exception:
+            log.exception("change set %s", name)
+        return EmptyResult()
+
+    def delete_stack(self, call: CloudFormationResponse) -> ActionResult:
+        """DeleteStack; what is to be retained stays."""
+        name = call._get_param("StackName")  # noqa: SLF001 - moto's own way
+        backend = call.cloudformation_backend
+        stack = next((each for each in backend.stacks.values() if name in {each.name, each.stack_id}), None)
+        if stack is None:
+            return EmptyResult()
+        stack._add_stack_event("DELETE_IN_PROGRESS", "User Initiated")  # noqa: SLF001
+        self._changes.delete_all(stack)
+        stack.status = "DELETE_COMPLETE"
+        stack._add_stack_event("DELETE_COMPLETE")  # noqa: SLF001
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+        self._tell(stack.name)
+        return EmptyResult()
+
+    def _acknowledged(self, call: CloudFormationResponse, template: StackTemplate) -> dict[str, Any]:
+        acknowledged = call._get_param("Capabilities", [])  # noqa: SLF001
+        if template.is_sam and "CAPABILITY_AUTO_EXPAND" not in acknowledged:
+            raise InsufficientCapabilities("Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
+        try:
+            body = template.transformed()
+            check_capabilities(body, acknowledged)
+        except TransformFailed as exc:
+            raise ValidationError(message=str(exc)) from exc
+        except CapabilityMissing as exc:
+            raise InsufficientCapabilities(str(exc)) from exc
+        return body
+
+    def _create(self, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
+        with _ending_in(stack, "CREATE", "ROLLBACK_COMPLETE"):
+            try:
+                self._changes.create_all(stack, body, template.parameters)
+                self._tell(stack.name)
+            except Exception:
+                self._changes.delete_all(stack)
+                raise
+        stack.template = template.text
+
+    def _update(self, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
+        with _ending_in(stack, "UPDATE", "UPDATE_ROLLBACK_COMPLETE"):
+            self._changes.apply(stack, body, template.parameters)
+            self._tell(stack.name)
+        stack.template = template.text
+
+
+@contextmanager
+def _ending_in(stack: Stack, work: str, rolled_back: str) -> Iterator[None]:
+    """Tell in status and events how it went; the status says "complete" only when what runs has followed."""
+    stack.status = f"{work}_IN_PROGRESS"
+    stack._add_stack_event(stack.status, "User Initiated")  # noqa: SLF001
+    try:
+        yield
+    except Exception as exc:
+        stack._add_stack_event(f"{work}_FAILED", f"{exc}")  # noqa: SLF001
+        stack.status = rolled_back
+        raise
+    else:
+        stack.status = f"{work}_COMPLETE"
+    finally:
+        stack._add_stack_event(stack.status)  # noqa: SLF001
+
+
+def _method(operation: Callable[[CloudFormationResponse], ActionResult]) -> Callable[..., ActionResult]:
+    def call(request: CloudFormationResponse) -> ActionResult:
+        return operation(request)
+
+    return call
+
+
+def _read(call: CloudFormationResponse, name: str, stack: Stack | None) -> StackTemplate:
+    given = {}
+    for each in call._get_param("Parameters", []):  # noqa: SLF001
+        key = each["ParameterKey"]
+        if each.get("UsePreviousValue"):
+            if stack is None or key not in stack.parameters:
+                raise ValidationError(message=f"Invalid input for parameter key {key}. No previous value to use.")
+            given[key] = stack.parameters[key]
+        else:
+            given[key] = each["ParameterValue"]
+    try:
+        return StackTemplate.read(_text(call, stack), given, stack_name=name)
+    except TemplateRefused as exc:
+        raise ValidationError(message=str(exc)) from exc
+
+
+def _text(call: CloudFormationResponse, stack: Stack | None) -> str:
+    if stack is not None and call._get_bool_param("UsePreviousTemplate", False):  # noqa: SLF001
+        return str(stack.template)
+    if url := call._get_param("TemplateURL"):  # noqa: SLF001
+        return _from_s3(url)
+    body = call._get_param("TemplateBody")  # noqa: SLF001
+    if not body:
+        raise ValidationError(message="Either Template URL or Template Body must be specified.")
+    return str(body)
+
+
+def _from_s3(url: str) -> str:
+    """Read a template by its path-style address."""
+    bucket, _, key = url.split("://", 1)[1].partition("/")[2].partition("?")[0].partition("/")
+    found = s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
+    if found is None:
+        raise ValidationError(message="S3 error: The specified key does not exist.")
+    return str(found.value.decode())
+
+
+def _stack_of_set(backend: CloudFormationBackend, name: str, kind: str) -> Stack | None:
+    stack = next((each for each in backend.stacks.values() if name in {each.name, each.stack_id}), None)
+    if kind == "UPDATE":
+        if stack is None or stack.status == REVIEW:
+            raise ValidationError(message=f"Stack [{name}] does not exist")
+        if stack.status == "ROLLBACK_COMPLETE":
+            raise ValidationError(
+                message=f"Stack:{stack.stack_id} is in ROLLBACK_COMPLETE state and can not be updated."
+            )
+    elif stack is not None and stack.status != REVIEW:
+        raise ValidationError(message=f"Stack [{name}] already exists and cannot be created again.")
+    return stack
+
+
+def _new_stack(backend: CloudFormationBackend, name: str, parameters: dict[str, str], tags: dict[str, str]) -> Stack:
+    stack = Stack(
+        stack_id=generate_stack_id(name, backend.region_name, ACCOUNT_ID),
+        name=name,
+        template={},
+        parameters=parameters,
+        account_id=ACCOUNT_ID,
+        region_name=backend.region_name,
+        tags=tags,
+        cross_stack_resources=backend.exports,
+    )
+    backend.stacks[stack.stack_id] = stack
+    return stack
+
+
+def _is_same(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> bool:
+    return stack.status != REVIEW and stack.template_dict == body and stack.parameters == parameters
+
+
+def _tags(call: CloudFormationResponse) -> dict[str, str]:
+    return {each["Key"]: each["Value"] for each in call._get_param("Tags", [])}  # noqa: SLF001
