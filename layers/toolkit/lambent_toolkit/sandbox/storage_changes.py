@@ -10,18 +10,17 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from moto.batch.models import batch_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Event, Stack
 from moto.core.common_models import CloudFormationModel
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 from lambent_toolkit.sandbox.storage_cloudformation import repaired
+from lambent_toolkit.sandbox.storage_deletions import DELETERS
 
 if TYPE_CHECKING:
     from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
 
-KEPT = ("Retain",)
 ATTEMPTS = 5
 
 
@@ -112,7 +111,7 @@ class StackChanges:
         left = [
             name
             for name in reversed(self._record.logical_ids(stack.name))
-            if not str(resources[name].get("DeletionPolicy", "")).startswith(KEPT)
+            if stack.status.startswith("ROLLBACK") or not _is_kept(resources[name])
         ]
         for attempt in range(ATTEMPTS):
             for name in list(left):
@@ -152,10 +151,10 @@ class StackChanges:
         found = resources._parsed_resources.get(name)  # noqa: SLF001
         source = (template or stack.template_dict)["Resources"][name]
         if found is not None:
+            properties = self._record.properties(stack.name, name)
             if deleter := DELETERS.get(source["Type"]):
-                deleter(found)
+                deleter(found, properties)
             else:
-                properties = self._record.properties(stack.name, name)
                 resources._delete_resource(found, {"Type": source["Type"], "Properties": properties})  # noqa: SLF001
             resources._parsed_resources.pop(name)  # noqa: SLF001
         self._tell_event(stack, name, "DELETE_COMPLETE")
@@ -174,6 +173,10 @@ class StackChanges:
             resource_properties=None,
         )
         stack.events.append(event)
+
+
+def _is_kept(resource: dict[str, Any]) -> bool:
+    return str(resource.get("DeletionPolicy", "")).startswith("Retain")
 
 
 def _load(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> None:
@@ -221,22 +224,3 @@ def _updater(kind: str) -> Updater | None:
     if found.__func__ is CloudFormationModel.update_from_cloudformation_json.__func__:  # type: ignore[attr-defined]
         return None
     return found  # type: ignore[return-value]
-
-
-def _delete_compute_environment(found: Any) -> None:
-    batch_backends[ACCOUNT_ID][REGION]._compute_environments.pop(found.arn)  # noqa: SLF001 - moto asks Docker else
-
-
-def _delete_job_queue(found: Any) -> None:
-    batch_backends[ACCOUNT_ID][REGION]._job_queues.pop(found.arn)  # noqa: SLF001
-
-
-def _deregister_job_definition(found: Any) -> None:
-    found.deregister()
-
-
-DELETERS: dict[str, Callable[[Any], None]] = {
-    "AWS::Batch::ComputeEnvironment": _delete_compute_environment,
-    "AWS::Batch::JobDefinition": _deregister_job_definition,
-    "AWS::Batch::JobQueue": _delete_job_queue,
-}

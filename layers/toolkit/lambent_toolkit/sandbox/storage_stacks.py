@@ -66,9 +66,14 @@ class Stacks:
         self._changes = StackChanges(record)
 
     def install(self) -> None:
-        """Answer these calls in moto's place."""
+        """Answer these calls in moto's place, and list what was made: moto would make what it does not find."""
         for name in ("create_stack", "create_change_set", "execute_change_set", "update_stack", "delete_stack"):
             setattr(CloudFormationResponse, name, _method(getattr(self, name)))
+        Stack.stack_resources = property(self._made)  # type: ignore[assignment]
+
+    def _made(self, stack: Stack) -> list[Any]:
+        made = stack.resource_map._parsed_resources  # noqa: SLF001
+        return [made[name] for name in self._record.logical_ids(stack.name) if name in made]
 
     def create_stack(self, call: CloudFormationResponse) -> ActionResult:
         """CreateStack; what fails here raises, and leaves the stack in ROLLBACK_COMPLETE."""
@@ -166,10 +171,16 @@ class Stacks:
         if stack is None:
             return EmptyResult()
         stack._add_stack_event("DELETE_IN_PROGRESS", "User Initiated")  # noqa: SLF001
-        self._changes.delete_all(stack)
-        stack.status = "DELETE_COMPLETE"
-        stack._add_stack_event("DELETE_COMPLETE")  # noqa: SLF001
-        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
+        try:
+            self._changes.delete_all(stack)
+        except Exception as exc:
+            log.exception("stack %s", name)
+            stack.status = "DELETE_FAILED"
+            stack._add_stack_event(stack.status, str(exc))  # noqa: SLF001
+        else:
+            stack.status = "DELETE_COMPLETE"
+            stack._add_stack_event(stack.status)  # noqa: SLF001
+            backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
         self._tell(stack.name)
         return EmptyResult()
 
