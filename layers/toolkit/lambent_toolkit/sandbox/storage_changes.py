@@ -100,8 +100,13 @@ class StackChanges:
             self._delete(stack, name, template=old[0])
         stack.output_map = stack._create_output_map()  # noqa: SLF001
 
-    def delete_all(self, stack: Stack) -> None:
+    def delete_all(self, stack: Stack, *, is_rollback: bool = False) -> None:
         """Delete what a stack has, but for what its template retains; what others still need comes later.
+
+        Parameters
+        ----------
+        stack : Stack
+        is_rollback : bool   its creation failed: then ``RetainExceptOnCreate`` retains nothing
 
         Raises
         ------
@@ -111,7 +116,7 @@ class StackChanges:
         left = [
             name
             for name in reversed(self._record.logical_ids(stack.name))
-            if stack.status.startswith("ROLLBACK") or not _is_kept(resources[name])
+            if not _is_kept(resources[name], is_rollback=is_rollback)
         ]
         for attempt in range(ATTEMPTS):
             for name in list(left):
@@ -175,8 +180,9 @@ class StackChanges:
         stack.events.append(event)
 
 
-def _is_kept(resource: dict[str, Any]) -> bool:
-    return str(resource.get("DeletionPolicy", "")).startswith("Retain")
+def _is_kept(resource: dict[str, Any], *, is_rollback: bool) -> bool:
+    policy = resource.get("DeletionPolicy")
+    return policy == "Retain" or (policy == "RetainExceptOnCreate" and not is_rollback)
 
 
 def _load(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> None:

@@ -203,7 +203,7 @@ class Stacks:
                 self._changes.create_all(stack, body, template.parameters)
                 self._tell(stack.name)
             except Exception:
-                self._changes.delete_all(stack)
+                self._changes.delete_all(stack, is_rollback=True)
                 raise
         stack.template = template.text
 

@@ -197,7 +197,13 @@ class Supervisor:
             running.start_work(deployment)
             await asyncio.gather(*(pool.close() for pool in gone))
             info = await describe_stack(
-                deployment, aws=aws, url=door.url, endpoint=endpoint, logs=logs, retry_scale=options.retry_scale
+                deployment,
+                self._stack_name,
+                aws=aws,
+                url=door.url,
+                endpoint=endpoint,
+                logs=logs,
+                retry_scale=options.retry_scale,
             )
             info.write(options.state_dir)
             return info
