@@ -1,4 +1,4 @@
-"""The real `sam deploy` into the local storage, as README's "Deploy" tells it: a stack used by its name, and deleted."""
+"""The real `sam deploy` into the local storage, as README tells it: a stack used by its name, changed and deleted."""
 
 from __future__ import annotations
 

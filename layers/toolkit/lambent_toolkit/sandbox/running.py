@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
@@ -12,6 +12,8 @@ from lambent_toolkit.sandbox.deployment import Deployment, QueueMapping, Schedul
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
 from lambent_toolkit.sandbox.poller import QueuePoller
 from lambent_toolkit.sandbox.pool import FunctionPool
+
+MakePool = Callable[[FunctionSpec], Awaitable[FunctionPool]]
 
 
 class RunningStack:
@@ -24,7 +26,7 @@ class RunningStack:
     retry_scale : float   see `StackOptions`
     """
 
-    def __init__(self, make_pool: Callable[[FunctionSpec], FunctionPool], *, aws: AwsCalls, retry_scale: float) -> None:
+    def __init__(self, make_pool: MakePool, *, aws: AwsCalls, retry_scale: float) -> None:
         self._make_pool, self._aws, self._retry_scale = make_pool, aws, retry_scale
         self._pools: dict[str, FunctionPool] = {}
         self._work: dict[QueueMapping | ScheduleRule, asyncio.Task[None]] = {}
@@ -36,7 +38,7 @@ class RunningStack:
         """Lambda name -> pool, of the functions that there are now."""
         return self._pools
 
-    def make_functions(self, deployment: Deployment) -> list[FunctionPool]:
+    async def make_functions(self, deployment: Deployment) -> list[FunctionPool]:
         """Make, change and take out pools; return those that are no more, to be closed."""
         specs = {spec.name: spec for spec in deployment.functions()}
         gone = [self._pools.pop(name) for name in list(self._pools) if name not in specs]
@@ -44,7 +46,7 @@ class RunningStack:
             if name in self._pools:
                 self._pools[name].become(spec)
             else:
-                self._pools[name] = self._make_pool(spec)
+                self._pools[name] = await self._make_pool(spec)
         return gone
 
     def start_work(self, deployment: Deployment) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation import parsing
@@ -47,6 +48,7 @@ class StackChanges:
         Exception   whatever moto says to a resource
         """
         stack.template, stack.parameters = json.dumps(body), parameters
+        stack.processed = body  # type: ignore[attr-defined]
         stack._parse_template()  # noqa: SLF001 - a stack of a change set is made without a template
         stack.resource_map = stack._create_resource_map()  # noqa: SLF001
         stack.output_map = stack._create_output_map()  # noqa: SLF001
@@ -59,7 +61,7 @@ class StackChanges:
         """Return what a change set shows: (Add, Modify or Remove, logical id, type). Changes nothing."""
         before = set(self._record.logical_ids(stack.name))
         after = {name: each for name, each in body["Resources"].items() if _is_wanted(body, parameters, each)}
-        old = stack.template_dict.get("Resources", {})
+        old = template_of(stack).get("Resources", {})
         moved = _moved_names(stack, body, parameters)
         added = [("Add", name, each["Type"]) for name, each in after.items() if name not in before]
         changed = [
@@ -81,7 +83,7 @@ class StackChanges:
         resources = stack.resource_map
         before = self._record.logical_ids(stack.name)
         old = (stack.template_dict, stack.parameters)
-        _load(stack, body, parameters)
+        _load(stack, deepcopy(body), parameters)
         try:
             wanted = [name for name, each in body["Resources"].items() if _is_true(resources, each)]
             for name in wanted:
@@ -99,6 +101,7 @@ class StackChanges:
         for name in [each for each in before if each not in wanted]:
             self._delete(stack, name, template=old[0])
         stack.output_map = stack._create_output_map()  # noqa: SLF001
+        stack.processed = body  # type: ignore[attr-defined]
 
     def delete_all(self, stack: Stack, *, is_rollback: bool = False) -> None:
         """Delete what a stack has, but for what its template retains; what others still need comes later.
@@ -178,6 +181,11 @@ class StackChanges:
             resource_properties=None,
         )
         stack.events.append(event)
+
+
+def template_of(stack: Stack) -> dict[str, Any]:
+    """Return the transformed template of a stack as it came; moto writes into the one that it works with."""
+    return getattr(stack, "processed", {})
 
 
 def _is_kept(resource: dict[str, Any], *, is_rollback: bool) -> bool:

@@ -60,9 +60,11 @@ class CreatedResources:
         """Keep a type that neither moto nor this module creates."""
         self._unsupported.add(kind)
 
-    def as_dict(self, stack_name: str) -> dict[str, Any]:
-        """Return the record of one stack for the supervisor."""
-        return {"resources": self._stacks.get(stack_name, {}), "unsupported": sorted(self._unsupported)}
+    def as_dict(self, stack_name: str = "") -> dict[str, Any]:
+        """Return the record of one stack, or of all."""
+        chosen = [self._stacks.get(stack_name, {})] if stack_name else list(self._stacks.values())
+        resources = {name: entry for stack in chosen for name, entry in stack.items()}
+        return {"resources": resources, "unsupported": sorted(self._unsupported)}
 
 
 def tame_cloudformation() -> CreatedResources:

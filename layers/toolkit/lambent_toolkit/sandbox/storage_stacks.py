@@ -13,21 +13,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation.exceptions import CloudFormationError, ValidationError
-from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
+from moto.cloudformation.models import Change, ChangeSet, Stack
 from moto.cloudformation.responses import CloudFormationResponse
-from moto.cloudformation.utils import generate_changeset_id, generate_stack_id
+from moto.cloudformation.utils import generate_changeset_id
 from moto.core.responses import ActionResult, EmptyResult
-from moto.s3.models import s3_backends
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
-from lambent_toolkit.sandbox.stack_parameters import TemplateRefused
 from lambent_toolkit.sandbox.stack_template import (
     CapabilityMissing,
     StackTemplate,
     TransformFailed,
     check_capabilities,
 )
-from lambent_toolkit.sandbox.storage_changes import StackChanges
+from lambent_toolkit.sandbox.storage_changes import StackChanges, template_of
+from lambent_toolkit.sandbox.storage_stack_calls import REVIEW, new_stack, read_template, stack_of_set, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +34,10 @@ if TYPE_CHECKING:
     from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
 
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
-REVIEW = "REVIEW_IN_PROGRESS"
 
 log = logging.getLogger(__name__)
+
+StackChange = Callable[[Stack, StackTemplate, dict[str, Any]], None]
 
 
 class InsufficientCapabilities(CloudFormationError):
@@ -76,34 +76,34 @@ class Stacks:
         return [made[name] for name in self._record.logical_ids(stack.name) if name in made]
 
     def create_stack(self, call: CloudFormationResponse) -> ActionResult:
-        """CreateStack; what fails here raises, and leaves the stack in ROLLBACK_COMPLETE."""
+        """CreateStack; what fails shows in the stack's status and events, as on AWS."""
         backend, name = call.cloudformation_backend, call._get_param("StackName")  # noqa: SLF001 - moto's own way
         if any(stack.name == name for stack in backend.stacks.values()):
             raise ValidationError(message=f"Stack [{name}] already exists")
-        template = _read(call, name, None)
+        template = read_template(call, name, None)
         body = self._acknowledged(call, template)
-        stack = _new_stack(backend, name, template.parameters, _tags(call))
-        self._create(stack, template, body)
+        stack = new_stack(backend, name, template.parameters, tags_of(call))
+        self._work(self._create, stack, template, body)
         return ActionResult({"StackId": stack.stack_id})
 
     def update_stack(self, call: CloudFormationResponse) -> ActionResult:
         """UpdateStack."""
         name = call._get_param("StackName")  # noqa: SLF001 - moto's own way
         stack = call.cloudformation_backend.get_stack(name)
-        template = _read(call, name, stack)
+        template = read_template(call, name, stack)
         body = self._acknowledged(call, template)
         if _is_same(stack, body, template.parameters):
             raise ValidationError(message="No updates are to be performed.")
-        self._update(stack, template, body)
+        self._work(self._update, stack, template, body)
         return ActionResult({"StackId": stack.stack_id})
 
     def create_change_set(self, call: CloudFormationResponse) -> ActionResult:
         """CreateChangeSet; what only shows in the transform makes the set FAILED, as on AWS."""
         backend, name = call.cloudformation_backend, call._get_param("StackName")  # noqa: SLF001 - moto's own way
-        stack = _stack_of_set(backend, name, call._get_param("ChangeSetType", "UPDATE"))  # noqa: SLF001
-        template = _read(call, name, stack)
+        stack = stack_of_set(backend, name, call._get_param("ChangeSetType", "UPDATE"))  # noqa: SLF001
+        template = read_template(call, name, stack)
         if stack is None:
-            stack = _new_stack(backend, name, {}, _tags(call))
+            stack = new_stack(backend, name, {}, tags_of(call))
             stack.status = REVIEW
             stack._add_stack_event(REVIEW, "User Initiated")  # noqa: SLF001
         reason, body = self._why_not(call, stack, template)
@@ -140,7 +140,7 @@ class Stacks:
             parameters=template.parameters,
             description=call._get_param("Description"),  # noqa: SLF001
             notification_arns=[],
-            tags=_tags(call),
+            tags=tags_of(call),
         )
         planned = self._changes.planned(stack, body, template.parameters)
         found.changes = [Change(action, logical_id, kind) for action, logical_id, kind in planned]
@@ -156,11 +156,8 @@ class Stacks:
             status = found.status if found else "missing"
             raise InvalidChangeSetStatus(f"ChangeSet [{name}] cannot be executed in its current status of [{status}]")
         found.execution_status = "EXECUTE_COMPLETE"
-        work = self._create if found.change_set_type == "CREATE" else self._update
-        try:
-            work(found.stack, found.sent, json.loads(found.template))  # type: ignore[attr-defined]
-        except Exception:
-            log.exception("change set %s", name)
+        change = self._create if found.change_set_type == "CREATE" else self._update
+        self._work(change, found.stack, found.sent, json.loads(found.template))  # type: ignore[attr-defined]
         return EmptyResult()
 
     def delete_stack(self, call: CloudFormationResponse) -> ActionResult:
@@ -196,6 +193,12 @@ class Stacks:
         except CapabilityMissing as exc:
             raise InsufficientCapabilities(str(exc)) from exc
         return body
+
+    def _work(self, change: StackChange, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
+        try:
+            change(stack, template, body)
+        except Exception:
+            log.exception("stack %s is %s", stack.name, stack.status)
 
     def _create(self, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
         with _ending_in(stack, "CREATE", "ROLLBACK_COMPLETE"):
@@ -238,74 +241,5 @@ def _method(operation: Callable[[CloudFormationResponse], ActionResult]) -> Call
     return call
 
 
-def _read(call: CloudFormationResponse, name: str, stack: Stack | None) -> StackTemplate:
-    given = {}
-    for each in call._get_param("Parameters", []):  # noqa: SLF001
-        key = each["ParameterKey"]
-        if each.get("UsePreviousValue"):
-            if stack is None or key not in stack.parameters:
-                raise ValidationError(message=f"Invalid input for parameter key {key}. No previous value to use.")
-            given[key] = stack.parameters[key]
-        else:
-            given[key] = each["ParameterValue"]
-    try:
-        return StackTemplate.read(_text(call, stack), given, stack_name=name)
-    except TemplateRefused as exc:
-        raise ValidationError(message=str(exc)) from exc
-
-
-def _text(call: CloudFormationResponse, stack: Stack | None) -> str:
-    if stack is not None and call._get_bool_param("UsePreviousTemplate", False):  # noqa: SLF001
-        return str(stack.template)
-    if url := call._get_param("TemplateURL"):  # noqa: SLF001
-        return _from_s3(url)
-    body = call._get_param("TemplateBody")  # noqa: SLF001
-    if not body:
-        raise ValidationError(message="Either Template URL or Template Body must be specified.")
-    return str(body)
-
-
-def _from_s3(url: str) -> str:
-    """Read a template by its path-style address."""
-    bucket, _, key = url.split("://", 1)[1].partition("/")[2].partition("?")[0].partition("/")
-    found = s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
-    if found is None:
-        raise ValidationError(message="S3 error: The specified key does not exist.")
-    return str(found.value.decode())
-
-
-def _stack_of_set(backend: CloudFormationBackend, name: str, kind: str) -> Stack | None:
-    stack = next((each for each in backend.stacks.values() if name in {each.name, each.stack_id}), None)
-    if kind == "UPDATE":
-        if stack is None or stack.status == REVIEW:
-            raise ValidationError(message=f"Stack [{name}] does not exist")
-        if stack.status == "ROLLBACK_COMPLETE":
-            raise ValidationError(
-                message=f"Stack:{stack.stack_id} is in ROLLBACK_COMPLETE state and can not be updated."
-            )
-    elif stack is not None and stack.status != REVIEW:
-        raise ValidationError(message=f"Stack [{name}] already exists and cannot be created again.")
-    return stack
-
-
-def _new_stack(backend: CloudFormationBackend, name: str, parameters: dict[str, str], tags: dict[str, str]) -> Stack:
-    stack = Stack(
-        stack_id=generate_stack_id(name, backend.region_name, ACCOUNT_ID),
-        name=name,
-        template={},
-        parameters=parameters,
-        account_id=ACCOUNT_ID,
-        region_name=backend.region_name,
-        tags=tags,
-        cross_stack_resources=backend.exports,
-    )
-    backend.stacks[stack.stack_id] = stack
-    return stack
-
-
 def _is_same(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> bool:
-    return stack.status != REVIEW and stack.template_dict == body and stack.parameters == parameters
-
-
-def _tags(call: CloudFormationResponse) -> dict[str, str]:
-    return {each["Key"]: each["Value"] for each in call._get_param("Tags", [])}  # noqa: SLF001
+    return stack.status != REVIEW and template_of(stack) == body and stack.parameters == parameters

@@ -27,7 +27,7 @@ from lambent_toolkit.sandbox.http_server import HttpServer
 from lambent_toolkit.sandbox.options import STACK_NAME, StackOptions
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.programs import Programs
-from lambent_toolkit.sandbox.running import RunningStack
+from lambent_toolkit.sandbox.running import MakePool, RunningStack
 from lambent_toolkit.sandbox.samconfig import stack_name
 from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo
 from lambent_toolkit.sandbox.storage import Storage
@@ -192,7 +192,7 @@ class Supervisor:
         control.open(pools=running.pools, batch=BatchApi(engine, aws), engine=engine, invoker=running.invoker)
 
         async def apply(deployment: Deployment) -> StackInfo:
-            gone = running.make_functions(deployment)
+            gone = await running.make_functions(deployment)
             await self._serve(deployment, aws, door)
             running.start_work(deployment)
             await asyncio.gather(*(pool.close() for pool in gone))
@@ -216,12 +216,12 @@ class Supervisor:
         self._apply = apply
         return info
 
-    def _pool_maker(self, build: Build, endpoint: str, logs: Path) -> Callable[[FunctionSpec], FunctionPool]:
+    def _pool_maker(self, build: Build, endpoint: str, logs: Path) -> MakePool:
         options = self._options
         paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
         host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
 
-        def make(spec: FunctionSpec) -> FunctionPool:
+        async def make(spec: FunctionSpec) -> FunctionPool:
             log_file = FunctionLog(logs / f"{spec.short_name}.log")
             limits = {"max_environments": options.max_environments, "idle_s": options.idle_s}
             return FunctionPool(spec, host=host, log=log_file, **limits)
