@@ -280,7 +280,9 @@ def test_what_cannot_be_changed_here_rolls_the_update_back(storage: Storage, nam
 
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert storage.resources(name) == before
-    assert any("cannot change a resource of type AWS::DynamoDB::Table" in each for each in storage.reasons(name))
+    assert any(
+        "cannot change BillingMode of a resource of type AWS::DynamoDB::Table" in each for each in storage.reasons(name)
+    )
 
 
 def test_creation_that_cannot_be_followed_is_rolled_back_but_for_what_is_retained(storage: Storage, name: str) -> None:
@@ -327,3 +329,49 @@ def test_create_stack_takes_a_sam_template_only_with_auto_expand(storage: Storag
     )
 
     assert storage.stack(name)["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_queues_logs_and_plans_take_their_new_properties(storage: Storage, name: str) -> None:
+    def template(seconds: int, days: int, rate: int) -> dict[str, Any]:
+        return {
+            "Resources": {
+                "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"MessageRetentionPeriod": seconds}},
+                "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": days}},
+                "Plan": {"Type": "AWS::ApiGateway::UsagePlan", "Properties": {"Throttle": {"RateLimit": rate}}},
+            }
+        }
+
+    storage.deploy(name, template=template(60, 1, 5))
+    made = storage.resources(name)
+    storage.deploy(name, "UPDATE", template(120, 3, 7))
+
+    queue = storage.client("sqs").get_queue_attributes(QueueUrl=made["Queue"], AttributeNames=["All"])["Attributes"]
+    (log_group,) = storage.client("logs").describe_log_groups(logGroupNamePrefix=made["Log"])["logGroups"]
+    plan = storage.client("apigateway").get_usage_plan(usagePlanId=made["Plan"])
+    assert storage.resources(name) == made
+    assert (queue["MessageRetentionPeriod"], log_group["retentionInDays"]) == ("120", 3)
+    assert plan["throttle"]["rateLimit"] == 7
+
+
+def test_what_refers_to_a_replaced_resource_is_changed_as_well(storage: Storage, name: str) -> None:
+    def template(memory: str) -> dict[str, Any]:
+        container = {
+            "Image": "image",
+            "ResourceRequirements": [{"Type": "VCPU", "Value": "1"}, {"Type": "MEMORY", "Value": memory}],
+        }
+        job = {
+            "Type": "AWS::Batch::JobDefinition",
+            "Properties": {"Type": "container", "ContainerProperties": container},
+        }
+        properties = {**FUNCTION["Properties"], "Timeout": 3, "Environment": {"Variables": {"JOB": {"Ref": "Job"}}}}
+        return {"Transform": SAM, "Resources": {"Work": {**FUNCTION, "Properties": properties}, "Job": job}}
+
+    storage.deploy(name, template=template("1024"))
+    before = storage.resources(name)
+    storage.deploy(name, "UPDATE", template("2048"))
+    after = storage.resources(name)
+
+    function = storage.client("lambda").get_function_configuration(FunctionName=after["Work"])
+    assert after["Job"] != before["Job"]
+    assert after["Work"] == before["Work"]
+    assert function["Environment"]["Variables"] == {"JOB": after["Job"]}

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Event, Stack
-from moto.core.common_models import CloudFormationModel
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 from lambent_toolkit.sandbox.storage_cloudformation import repaired
 from lambent_toolkit.sandbox.storage_deletions import DELETERS
+from lambent_toolkit.sandbox.storage_updates import Change
 
 if TYPE_CHECKING:
     from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
@@ -80,28 +79,37 @@ class StackChanges:
         CannotChange   a changed resource is of a kind that cannot be changed here
         Exception      whatever moto says to a resource
         """
-        resources = stack.resource_map
         before = self._record.logical_ids(stack.name)
         old = (stack.template_dict, stack.parameters)
         _load(stack, deepcopy(body), parameters)
+        wanted = [name for name, each in body["Resources"].items() if _is_true(stack.resource_map, each)]
         try:
-            wanted = [name for name, each in body["Resources"].items() if _is_true(resources, each)]
-            for name in wanted:
-                resources[name]  # makes what is not there yet
-            changed = [name for name in wanted if name in before and self._is_changed(stack, name)]
-            self._refuse_unchangeable(changed, body)
+            changes = self._prepare(stack, wanted, before)
         except Exception:
-            for name in reversed(self._record.logical_ids(stack.name)):
-                if name not in before:
-                    self._delete(stack, name)
+            for name in [each for each in reversed(self._record.logical_ids(stack.name)) if each not in before]:
+                self._delete(stack, name)
             _load(stack, *old)
             raise
-        for name in changed:
-            self._change(stack, name)
+        while changes:
+            for name, change in changes.items():
+                self._change(stack, name, change)
+            # What was replaced has another name, which others may refer to.
+            changes = self._changes(stack, wanted, before)
         for name in [each for each in before if each not in wanted]:
             self._delete(stack, name, template=old[0])
         stack.output_map = stack._create_output_map()  # noqa: SLF001
         stack.processed = body  # type: ignore[attr-defined]
+
+    def _prepare(self, stack: Stack, wanted: list[str], before: list[str]) -> dict[str, Change]:
+        """Make what is new, and return what is to change; raises CannotChange."""
+        for name in wanted:
+            stack.resource_map[name]  # makes what is not there yet
+        changes = self._changes(stack, wanted, before)
+        for name, change in changes.items():
+            if not change.is_possible:
+                what = f"{', '.join(sorted(change.names))} of a resource of type {change.kind}"
+                raise CannotChange(f"{name}: the local storage cannot change {what}")
+        return changes
 
     def delete_all(self, stack: Stack, *, is_rollback: bool = False) -> None:
         """Delete what a stack has, but for what its template retains; what others still need comes later.
@@ -132,25 +140,24 @@ class StackChanges:
                     left.remove(name)
         self._record.forget(stack.name)
 
-    def _is_changed(self, stack: Stack, name: str) -> bool:
-        source = stack.template_dict["Resources"][name]
-        _, resolved, kind = parsing.parse_resource(dict(source), stack.resource_map)
-        return repaired(kind, resolved.get("Properties", {})) != self._record.properties(stack.name, name)
+    def _changes(self, stack: Stack, wanted: list[str], before: list[str]) -> dict[str, Change]:
+        """Return, of resources that there were before, those whose properties resolve to other ones by now."""
+        found = {name: self._change_of(stack, name) for name in wanted if name in before}
+        return {name: change for name, change in found.items() if change.before != change.after}
 
-    def _refuse_unchangeable(self, changed: list[str], body: dict[str, Any]) -> None:
-        for name in changed:
-            kind = body["Resources"][name]["Type"]
-            if _updater(kind) is None:
-                raise CannotChange(f"{name}: the local storage cannot change a resource of type {kind}")
+    def _change_of(self, stack: Stack, name: str) -> Change:
+        source = deepcopy(stack.template_dict["Resources"][name])
+        _, resolved, kind = parsing.parse_resource(source, stack.resource_map)
+        resolved["Properties"] = repaired(kind, resolved.get("Properties", {}))
+        new_name = parsing.generate_resource_name(kind, stack.name, name)
+        before = self._record.properties(stack.name, name)
+        return Change(stack.resource_map[name], new_name, resolved, before, resolved["Properties"])
 
-    def _change(self, stack: Stack, name: str) -> None:
-        source, resources = stack.template_dict["Resources"][name], stack.resource_map
-        found = resources[name]
-        change = _updater(source["Type"])
-        _, resolved, new_name = parsing.parse_resource_and_generate_name(name, dict(source), resources)
-        new: Any = change(found, new_name, resolved, ACCOUNT_ID, REGION)  # type: ignore[misc]
-        new.cf_resource_type, new.logical_resource_id = source["Type"], name
-        resources._parsed_resources[name] = new  # noqa: SLF001
+    def _change(self, stack: Stack, name: str, change: Change) -> None:
+        new: Any = change.make()
+        new.cf_resource_type, new.logical_resource_id = change.kind, name
+        stack.resource_map._parsed_resources[name] = new  # noqa: SLF001
+        self._record.resolved(stack.name, name, change.kind, dict(change.after))
         self._record.created(stack.name, name, getattr(new, "physical_resource_id", name))
         self._tell_event(stack, name, "UPDATE_COMPLETE")
 
@@ -227,14 +234,3 @@ def _moved_names(stack: Stack, body: dict[str, Any], parameters: dict[str, str])
 
 def _mentions(node: Any, names: set[str]) -> bool:
     return bool(names & set(re.findall(r"\w+", json.dumps(node))))
-
-
-Updater = Callable[[Any, str, dict[str, Any], str, str], Any]
-
-
-def _updater(kind: str) -> Updater | None:
-    """Return moto's way to change a resource; none for kinds that inherit an empty one."""
-    found = parsing.resource_class_from_type(kind).update_from_cloudformation_json
-    if found.__func__ is CloudFormationModel.update_from_cloudformation_json.__func__:  # type: ignore[attr-defined]
-        return None
-    return found  # type: ignore[return-value]
