@@ -39,7 +39,7 @@ def main() -> None:
 def run(stage: Stage, job_id: str, manifest_uri: str, *, lane: str) -> float:
     """Run one job and return its seconds; stops the benchmark unless all items succeeded."""
     start = perf_counter()
-    send_request(stage, batch_request(job_id, manifest_uri, lane=lane))
+    send_request(stage, batch_request(stage, job_id, manifest_uri, lane=lane))
     job = watch_job(stage, job_id)
     taken_s = perf_counter() - start
     if (job["state"], job["done"]) != ("SUCCEEDED", ITEMS):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,44 @@ def test_closed_pool_answers_at_once(tmp_path: Path) -> None:
 )
 def test_short_name_is_the_folders(logical_id: str, name: str) -> None:
     assert FunctionSpec(logical_id, "f", "h", NOWHERE, (), 1, 128, {}).short_name == name
+
+
+def test_changed_function_goes_on_in_new_environments_and_lets_the_running_one_end(tmp_path: Path) -> None:
+    async def scene(stage: Stage, pool: FunctionPool) -> None:
+        first, second = (asyncio.create_task(pool.invoke(b"{}")) for _ in range(2))
+        await settle()
+        busy, idle = stage.environments
+        busy.ready()
+        idle.ready()
+        idle.answer()
+        await settle()
+
+        pool.become(replace(pool.spec, timeout_s=9))
+        third = asyncio.create_task(pool.invoke(b"{}"))
+        await settle()
+        busy.answer()
+        stage.environments[2].ready()
+        stage.environments[2].answer()
+        results = await asyncio.gather(first, second, third)
+
+        assert [result.outcome for result in results] == [Outcome.RESPONSE] * 3
+        assert len(stage.environments) == 3
+        assert pool.size == 1  # both of the older version are gone
+        assert pool.spec.timeout_s == 9
+
+    play(scene, tmp_path)
+
+
+def test_function_that_is_not_changed_keeps_its_environments(tmp_path: Path) -> None:
+    async def scene(stage: Stage, pool: FunctionPool) -> None:
+        call = asyncio.create_task(pool.invoke(b"{}"))
+        await settle()
+        stage.environments[0].ready()
+        stage.environments[0].answer()
+        await call
+
+        pool.become(replace(pool.spec))
+
+        assert pool.size == 1
+
+    play(scene, tmp_path)

@@ -66,6 +66,9 @@ def up(  # noqa: PLR0917 - typer passes every option by name
     account_concurrency: Annotated[
         int, typer.Option(min=1, help="Invocations of all functions at once; 10 is a new account of AWS.")
     ] = 1000,
+    sam_deploy: Annotated[
+        bool, typer.Option("--sam-deploy", help="Make the stack by the real `sam deploy`, and run what it uploaded.")
+    ] = False,
 ) -> None:
     """Run the template on this machine until Ctrl-C; needs neither AWS nor Docker.
 
@@ -82,6 +85,7 @@ def up(  # noqa: PLR0917 - typer passes every option by name
             parameters=_parameters(parameter) | _pinned(pin),
             retry_scale=retry_scale,
             account_concurrency=account_concurrency,
+            sam_deploy=sam_deploy,
             **limits,
         )
         with _signals_as_exit():

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.demo.batch import watch_job
-from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage, wait_for
+from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipes import RECIPES
 
@@ -23,9 +23,9 @@ _LIMIT_S = 60
 
 def predict_archive(stage: Stage) -> None:
     """Step 8: a zip of 48 pictures and two that are none."""
-    stage.put(f"inbox/{TENANT}/{MODEL}/{_NAME}", _archive())
-    key = f"results/{TENANT}/{MODEL}/{_NAME}.json"
-    told = json.loads(wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
+    stage.put(f"inbox/{stage.tenant}/{stage.model_name}/{_NAME}", _archive())
+    key = f"results/{stage.tenant}/{stage.model_name}/{_NAME}.json"
+    told = json.loads(stage.wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
     job = watch_job(stage, told["job"]["id"], total=PICTURES + len(_BROKEN))
     errors = _json(stage, "GET", f"{told['job']['path']}/errors")["errors"]
     table = plain_table("line", "id", "code", "why", right=(0,))

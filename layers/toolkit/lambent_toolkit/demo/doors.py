@@ -15,7 +15,7 @@ from lambent.contracts.model import Classification
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
 from lambent_toolkit.demo.pictures import TestDigit, draw, golden_digits
-from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage, wait_for
+from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.recipes import digits
 
 _WARM_CALLS = 30
@@ -28,7 +28,7 @@ def predict_over_http(stage: Stage) -> None:
     """Step 5: one digit as a PNG file, and the same as an Open Inference Protocol tensor."""
     digit = _digits(stage)[0]
     first, first_ms = _timed(lambda: _send_png(stage, digit))
-    stage.check(first.is_success, "POST /models/digits/predict answers 200", got=first.text)
+    stage.check(first.is_success, f"POST /models/{stage.model_name}/predict answers 200", got=first.text)
     media, _ = _timed(lambda: _send_png(stage, digit))
     prediction = media.json()["predictions"][0]
     _show_prediction(stage, digit, media, prediction)
@@ -38,8 +38,8 @@ def predict_over_http(stage: Stage) -> None:
         "its score is the one that the evaluation measured, at the contract's temperature",
         got=prediction["score"],
     )
-    oip = stage.http.post(f"/v2/models/{MODEL}/infer", json=_oip_request(digit))
-    stage.check(oip.is_success, f"POST /v2/models/{MODEL}/infer answers 200", got=oip.text)
+    oip = stage.http.post(f"/v2/models/{stage.model_name}/infer", json=_oip_request(digit))
+    stage.check(oip.is_success, f"POST /v2/models/{stage.model_name}/infer answers 200", got=oip.text)
     scores = oip.json()["outputs"][0]["data"]
     stage.check(
         max(abs(got - want) for got, want in zip(scores, digit.scores.tolist(), strict=True)) < _TOLERANCE,
@@ -58,14 +58,14 @@ def predict_uploads(stage: Stage) -> None:
     sent = {f"{digit.name}.png": digit for digit in _digits(stage)[:_UPLOADS]}
     start = perf_counter()
     for name, digit in sent.items():
-        stage.put(f"inbox/{TENANT}/{MODEL}/{name}", digit.picture)
-    stage.say(f"put {len(sent)} PNG files to inbox/{TENANT}/{MODEL}/")
+        stage.put(f"inbox/{stage.tenant}/{stage.model_name}/{name}", digit.picture)
+    stage.say(f"put {len(sent)} PNG files to inbox/{stage.tenant}/{stage.model_name}/")
     results: dict[str, Any] = {}
     with ConsoleWatcher(stage.console) as watcher:
         watcher.begin("wait for the results", total=len(sent))
         for name in sent:
-            key = f"results/{TENANT}/{MODEL}/{name}.json"
-            body = wait_for(lambda key=key: stage.get(key), what=key, limit_s=_UPLOAD_LIMIT_S)  # type: ignore[misc]
+            key = f"results/{stage.tenant}/{stage.model_name}/{name}.json"
+            body = stage.wait_for(lambda key=key: stage.get(key), what=key, limit_s=_UPLOAD_LIMIT_S)  # type: ignore[misc]
             results[name] = json.loads(body)
             watcher.advance(f"{name}.json")
     took_s = perf_counter() - start
@@ -82,14 +82,14 @@ def _digits(stage: Stage) -> list[TestDigit]:
     """Return one held-out digit of each kind, those that the published file reads rightly first."""
     spec = stage.model.contract.postprocessing
     if not isinstance(spec, Classification):
-        raise DemoFailed(f"{MODEL} is no classifier")
+        raise DemoFailed(f"{stage.model_name} is no classifier")
     found = golden_digits(stage.model.files["golden.npz"], spec)
     return sorted(found, key=lambda digit: (digit.expected != digit.label, digit.label))
 
 
 def _send_png(stage: Stage, digit: TestDigit) -> httpx.Response:
     return stage.http.post(
-        f"/models/{MODEL}/predict?top_k=3", content=digit.picture, headers={"content-type": "image/png"}
+        f"/models/{stage.model_name}/predict?top_k=3", content=digit.picture, headers={"content-type": "image/png"}
     )
 
 
@@ -122,7 +122,7 @@ def _show_results(stage: Stage, sent: dict[str, TestDigit], results: dict[str, A
         is_right = result["label"] == digit.label
         said = Text(result["label"], "green" if is_right else "red")
         table.add_row(
-            f"results/{TENANT}/{MODEL}/{name}.json",
+            f"results/{stage.tenant}/{stage.model_name}/{name}.json",
             digit.label,
             said,
             f"{result['score']:.3f}",

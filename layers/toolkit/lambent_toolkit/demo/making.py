@@ -8,7 +8,7 @@ from rich.table import Table
 from lambent.domain.model import LIVE, ModelRef
 from lambent_toolkit.cli.tables import checks_table, mistakes, plain_table, variants_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
-from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage
+from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit import quantization_tables
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE
@@ -81,13 +81,13 @@ def publish(stage: Stage) -> None:
     open_gate(checks, is_forced=False)
     publisher = Publisher(stage.stack)
     record = publisher.publish(stage.model)
-    publisher.set_label(MODEL, LIVE, record.ref.version)
+    publisher.set_label(stage.model_name, LIVE, record.ref.version)
     stage.show(_stored_files(stage, record.ref))
     stage.say(f"the manifest, sha256 {record.manifest_sha256[:16]}…, was written last; it pins every other file")
-    answer = stage.http.get(f"/models/{MODEL}")
+    answer = stage.http.get(f"/models/{stage.model_name}")
     stage.check(
         answer.is_success and answer.json()["labels"].get(LIVE) == str(record.ref.version),
-        f"GET /models/{MODEL} tells of version {record.ref.version} with the label {LIVE}",
+        f"GET /models/{stage.model_name} tells of version {record.ref.version} with the label {LIVE}",
         got=answer.text,
     )
 

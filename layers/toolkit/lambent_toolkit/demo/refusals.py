@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.demo.batch import batch_request, send_request
-from lambent_toolkit.demo.stage import MODEL, TENANT, DemoFailed, Stage, wait_for
+from lambent_toolkit.demo.stage import DemoFailed, Stage
 
 _NOT_AN_IMAGE = b"Dear model, I am a text file.\n"
 _LIMIT_S = 60
@@ -28,7 +28,7 @@ def refuse(stage: Stage) -> None:
 
 def _http(stage: Stage, table: Table) -> dict[str, Any]:
     headers = {"content-type": "image/png"}
-    answer = stage.http.post(f"/models/{MODEL}/predict", content=_NOT_AN_IMAGE, headers=headers)
+    answer = stage.http.post(f"/models/{stage.model_name}/predict", content=_NOT_AN_IMAGE, headers=headers)
     error: dict[str, Any] = answer.json()
     _expect(error.get("code"), "image_format_unsupported")
     _expect(answer.status_code, 415)
@@ -38,17 +38,18 @@ def _http(stage: Stage, table: Table) -> dict[str, Any]:
 
 def _upload(stage: Stage, table: Table) -> dict[str, Any]:
     name = "letter.png"
-    stage.put(f"inbox/{TENANT}/{MODEL}/{name}", _NOT_AN_IMAGE)
-    key = f"results/{TENANT}/{MODEL}/{name}.error.json"
-    error: dict[str, Any] = json.loads(wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
+    stage.put(f"inbox/{stage.tenant}/{stage.model_name}/{name}", _NOT_AN_IMAGE)
+    key = f"results/{stage.tenant}/{stage.model_name}/{name}.error.json"
+    error: dict[str, Any] = json.loads(stage.wait_for(lambda: stage.get(key), what=key, limit_s=_LIMIT_S))
     _expect(error.get("code"), "image_format_unsupported")
     table.add_row("upload", "a text file as letter.png", f"results/…/{name}.error.json", error["code"])
     return error
 
 
 def _queue(stage: Stage, table: Table) -> dict[str, Any]:
-    send_request(stage, "this is not JSON")
-    message = wait_for(lambda: _dead_letter(stage), what="the dead letter", limit_s=_LIMIT_S)
+    body = f"this is not JSON, says {stage.run}"
+    send_request(stage, body)
+    message = stage.wait_for(lambda: _dead_letter(stage, body), what="the dead letter", limit_s=_LIMIT_S)
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     _expect(attributes.get("reason_code"), "envelope_invalid")
     table.add_row("queue", "a message that is not JSON", "dead-letter queue, with reason", "envelope_invalid")
@@ -56,21 +57,31 @@ def _queue(stage: Stage, table: Table) -> dict[str, Any]:
 
 
 def _foreign(stage: Stage, table: Table) -> dict[str, Any]:
+    job_id = f"{stage.run}-foreign"
     uri = f"s3://{stage.stack.buckets['data']}/inputs/somebody-else/manifest.jsonl"
-    send_request(stage, batch_request("demo-foreign", uri, lane="auto"))
-    job = wait_for(lambda: _failed_job(stage, "demo-foreign"), what="the failed job", limit_s=_LIMIT_S)
+    send_request(stage, batch_request(stage, job_id, uri, lane="auto"))
+    job = stage.wait_for(lambda: _failed_job(stage, job_id), what="the failed job", limit_s=_LIMIT_S)
     error: dict[str, Any] = job["error"]
     _expect(error.get("code"), "callback_url_refused")
     table.add_row("queue", "another tenant's manifest", "job FAILED", error["code"])
     return error
 
 
-def _dead_letter(stage: Stage) -> dict[str, Any] | None:
+def _dead_letter(stage: Stage, body: str) -> dict[str, Any] | None:
+    """Take this message off the dead-letter queue, and leave others there."""
+    queue_url = stage.stack.queues["batch_dead_letter"]
     answer = stage.sqs.receive_message(
-        QueueUrl=stage.stack.queues["batch_dead_letter"], MessageAttributeNames=["All"], WaitTimeSeconds=1
+        QueueUrl=queue_url,
+        MessageAttributeNames=["All"],
+        MaxNumberOfMessages=10,
+        WaitTimeSeconds=1,
+        VisibilityTimeout=1,
     )
     messages: list[dict[str, Any]] = answer.get("Messages", [])
-    return messages[0] if messages else None
+    found = next((each for each in messages if each["Body"] == body), None)
+    if found is not None:
+        stage.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=found["ReceiptHandle"])
+    return found
 
 
 def _failed_job(stage: Stage, job_id: str) -> dict[str, Any] | None:

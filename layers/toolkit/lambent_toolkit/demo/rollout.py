@@ -20,7 +20,7 @@ from lambent.services.golden import GoldenVectors
 from lambent.services.move_label import LabelMover
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.cli.watch import ConsoleWatcher
-from lambent_toolkit.demo.stage import MODEL, DemoFailed, Stage, wait_for
+from lambent_toolkit.demo.stage import DemoFailed, Stage
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.comparison_step import run_comparison
 from lambent_toolkit.modelkit.evaluating.comparison_page import COMPARISON_PAGE, contestants_table, differences_table
@@ -60,7 +60,7 @@ def make_second(stage: Stage) -> None:
     artifact = Artifact.read(folder)
     open_gate(check_artifact(artifact), is_forced=False)
     ref = Publisher(stage.stack).publish(artifact).ref
-    listed = stage.http.get(f"/models/{MODEL}").json()
+    listed = stage.http.get(f"/models/{stage.model_name}").json()
     stage.check(
         listed["versions"] == [str(number + 1) for number in range(ref.version)],
         f"{ref} is published beside {_live(stage)}, which is still what everybody gets",
@@ -71,7 +71,7 @@ def make_second(stage: Stage) -> None:
 def roll_out(stage: Stage) -> None:
     """Step 11: some live requests try the second version; then all; then the first one is back."""
     first = _live(stage)
-    second = ModelRef(MODEL, first.version + 1)
+    second = ModelRef(stage.model_name, first.version + 1)
     mover = _mover(stage, why="half the filters, half the size")
     mover.start_canary(second.version, _CANARY_BP)
     _wait_until_answered(stage, second, by_some=True)
@@ -88,13 +88,13 @@ def _smaller_folder(stage: Stage) -> Path:
 
 
 def _live(stage: Stage) -> ModelRef:
-    return ModelRef(MODEL, _label(stage).version)
+    return ModelRef(stage.model_name, _label(stage).version)
 
 
 def _label(stage: Stage) -> LabelRecord:
-    record = Publisher(stage.stack).registry.label(MODEL, LIVE)
+    record = Publisher(stage.stack).registry.label(stage.model_name, LIVE)
     if record is None:
-        raise DemoFailed(f"{MODEL} has no label {LIVE}")
+        raise DemoFailed(f"{stage.model_name} has no label {LIVE}")
     return record
 
 
@@ -105,13 +105,13 @@ def _smaller_recipe() -> Recipe:
 
 def _mover(stage: Stage, *, why: str) -> LabelMover:
     registry = Publisher(stage.stack).registry
-    return LabelMover(MODEL, LIVE, registry=registry, clock=SystemClock(), by="lambent demo", why=why)
+    return LabelMover(stage.model_name, LIVE, registry=registry, clock=SystemClock(), by="lambent demo", why=why)
 
 
 def _answered_by(stage: Stage, key: str) -> str:
     """Return the version that answers a user, who sends what all others send."""
     headers = {"content-type": "image/png", REQUEST_KEY_HEADER: key}
-    answer = stage.http.post(f"/models/{MODEL}/predict", content=_picture(stage), headers=headers)
+    answer = stage.http.post(f"/models/{stage.model_name}/predict", content=_picture(stage), headers=headers)
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         sleep(float(answer.headers["retry-after"]))
         return _answered_by(stage, key)
@@ -128,7 +128,7 @@ def _wait_until_answered(stage: Stage, ref: ModelRef, *, by_some: bool) -> float
     def settled() -> bool | None:
         return quantify(_answered_by(stage, f"user-{number}") == str(ref) for number in range(20)) or None
 
-    wait_for(settled, what=f"an answer of {ref}", limit_s=2 * _REACHES_ALL_S)
+    stage.wait_for(settled, what=f"an answer of {ref}", limit_s=2 * _REACHES_ALL_S)
     return perf_counter() - start
 
 
@@ -157,7 +157,7 @@ def _move(stage: Stage, move: Callable[[], LabelRecord], expected: ModelRef, wor
     record = move()
     took_s = _wait_until_answered(stage, expected, by_some=False)
     stage.check(
-        record.version == expected.version and took_s < _REACHES_ALL_S,
+        record.version == expected.version and took_s < _REACHES_ALL_S * stage.patience,
         f"{word}: one conditional write, and {took_s:.1f} s later everybody gets {expected}",
         got=(record, took_s),
     )

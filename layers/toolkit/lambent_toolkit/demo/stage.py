@@ -42,6 +42,10 @@ class Stage:
     pages        what people look at is kept here: reports with plots, model cards
     artifact     the finished model, once it is evaluated
     figures      what the closing table shows: name → value with its unit
+    model_name   under which it is published
+    tenant       whom the stack's own API key belongs to
+    run          what ids of jobs begin with
+    patience     how much longer than a stack of this machine the stack may take
     """
 
     console: Console
@@ -50,6 +54,10 @@ class Stage:
     pages: Path = Path(".lambent/demo")
     artifact: Artifact | None = None
     figures: dict[str, str] = field(default_factory=dict)
+    model_name: str = MODEL
+    tenant: str = TENANT
+    run: str = "demo"
+    patience: float = 1.0
 
     @cached_property
     def http(self) -> httpx.Client:
@@ -92,6 +100,10 @@ class Stage:
     def show(self, what: RenderableType) -> None:
         """Print something, indented like the rest of the step."""
         self.console.print(Padding(what, (0, 0, 0, 2), expand=False))
+
+    def wait_for(self, get: Callable[[], T | None], *, what: str, limit_s: float) -> T:
+        """Ask until there is an answer; raises DemoFailed after ``limit_s`` times the stack's patience."""
+        return wait_for(get, what=what, limit_s=limit_s * self.patience)
 
     def keep(self, made: Path) -> Path:
         """Copy a page that a step has made, so that it outlives the demo; return where it is now."""

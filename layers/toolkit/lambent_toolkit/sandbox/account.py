@@ -8,16 +8,20 @@ class AccountConcurrency:
 
     Parameters
     ----------
-    limit : int      the account's limit, less what functions reserve for themselves
+    limit : int   the account's limit
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit, self._reserved = limit, 0
         self._running = 0
+
+    def reserve(self, count: int) -> None:
+        """Take out what functions reserve for themselves, in place of what was reserved before."""
+        self._reserved = count
 
     def enter(self) -> bool:
         """Count one invocation in; return whether there was room."""
-        if self._running >= self._limit:
+        if self._running >= self._limit - self._reserved:
             return False
         self._running += 1
         return True

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.batch_api import BatchApi, BatchClientError
 from lambent_toolkit.sandbox.batch_engine import BatchEngine
 from lambent_toolkit.sandbox.batch_logs import NoSuchStream, get_log_events
+from lambent_toolkit.sandbox.errors import SandboxError
 from lambent_toolkit.sandbox.gateway import Receive, Send
 from lambent_toolkit.sandbox.invocation import Outcome
 from lambent_toolkit.sandbox.lineage import TRACE_HEADER, Lineage
@@ -26,15 +29,16 @@ NOT_READY: Answer = (503, b'{"message": "the stack is still starting"}', {})
 
 
 class Control:
-    """Routes `/batch/{call}`, `/logs/events`, `/invoke/{function}`, `/deliver` and `/lose-host/{job}`.
+    """Routes `/batch/{call}`, `/logs/events`, `/invoke/{function}`, `/deliver`, `/lose-host/{job}`, `/stack/{name}`.
 
     Parameters
     ----------
     logs : Path   folder of all logs
+    follow : called with the name of a stack whose resources are other ones; raises if it cannot be followed
     """
 
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
+    def __init__(self, logs: Path, follow: Callable[[str], Awaitable[None]]) -> None:
+        self._logs, self._follow = logs, follow
         self._pools: Mapping[str, FunctionPool] = {}
         self._batch: BatchApi | None = None
         self._engine: BatchEngine | None = None
@@ -63,6 +67,8 @@ class Control:
 
     async def _answer(self, path: str, body: bytes, headers: Headers) -> Answer:
         _, verb, *rest = path.split("/")
+        if verb == "stack":
+            return await self._follow_stack(rest[0])
         if self._batch is None or self._invoker is None or self._engine is None:
             return NOT_READY
         if verb in ("batch", "logs", "lose-host"):
@@ -73,6 +79,13 @@ class Control:
             self._invoker.deliver(json.loads(body))
             return 202, b"{}", {}
         return 404, b"{}", {}
+
+    async def _follow_stack(self, name: str) -> Answer:
+        try:
+            await self._follow(name)
+        except (SandboxError, BotoCoreError, ClientError) as exc:
+            return 500, str(exc).encode(), {}
+        return 200, b"{}", {}
 
     async def _of_batch(self, batch: BatchApi, engine: BatchEngine, verb: str, name: str, body: bytes) -> Answer:
         if verb == "batch":

@@ -19,6 +19,7 @@ from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 CREATED_PATH = "/_lambent/created"
+RECORD_TIMEOUT_S = 60
 
 
 def deploy(
@@ -38,8 +39,9 @@ def deploy(
     BrokenTemplate   the storage cannot create a resource
     """
     session = Session(endpoint)
+    cloudformation = session.client("cloudformation")
     try:
-        session.client("cloudformation").create_stack(
+        cloudformation.create_stack(
             StackName=STACK_NAME,
             TemplateBody=json.dumps(translated.body),
             Parameters=_parameters(translated, parameters),
@@ -48,10 +50,26 @@ def deploy(
     except (BotoCoreError, ClientError) as exc:
         # moto answers an unexpected error with an HTML page, which botocore cannot read.
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {exc}") from exc
-    record = httpx.get(endpoint + CREATED_PATH).raise_for_status().json()
+    if reason := _why_failed(cloudformation):
+        raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {reason}")
+    record = read_record(endpoint, STACK_NAME)
     deployment = Deployment.from_record(record, translated.code)
     put_back(deployment, session.client)
     return deployment
+
+
+def _why_failed(cloudformation: Any) -> str:
+    """Return what ended the stack's creation, nothing if it went well."""
+    if cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE":
+        return ""
+    events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+    return next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "CREATE_FAILED")
+
+
+def read_record(endpoint: str, stack_name: str) -> dict[str, Any]:
+    """Return what the storage has made for a stack; see `CreatedResources.as_dict`."""
+    answer = httpx.get(f"{endpoint}{CREATED_PATH}?{stack_name}", timeout=RECORD_TIMEOUT_S).raise_for_status()
+    return dict(answer.json())
 
 
 class Session:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.deployment import Deployment
-from lambent_toolkit.sandbox.options import REGION, STACK_NAME
+from lambent_toolkit.sandbox.options import REGION
 from lambent_toolkit.sandbox.stack_info import StackInfo, named_resources
 
 
 async def describe_stack(
-    deployment: Deployment, *, aws: AwsCalls, url: str, endpoint: str, logs: Path, retry_scale: float
+    deployment: Deployment, name: str, *, aws: AwsCalls, url: str, endpoint: str, logs: Path, retry_scale: float
 ) -> StackInfo:
     """Collect what stack.json says; a template without some resource gets an empty name for it."""
     key_id = next((each.physical_id for each in deployment.of_kind("AWS::ApiGateway::ApiKey")), "")
     key = (await aws.get("apigateway", f"/apikeys/{key_id}?includeValue=true"))["value"] if key_id else ""
     kinds = {each.logical_id: (each.kind, each.physical_id) for each in deployment.resources.values()}
     return StackInfo(
-        name=STACK_NAME,
+        name=name,
         url=url,
         api_key=key,
         api_key_id=key_id,

@@ -30,9 +30,11 @@ class HttpServer:
 
     def __init__(self, app: Any, port: int) -> None:
         self._socket = _bind(port)
+        self._app = app
         self.port: int = self._socket.getsockname()[1]
         config = _Config(
-            app,
+            self._answer,
+            interface="asgi3",
             http=_Protocol,
             lifespan="off",
             access_log=False,
@@ -51,10 +53,13 @@ class HttpServer:
         """Base address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def serve(self, app: Any, *, unreadable: Callable[[], HttpResponse]) -> None:
-        """Choose the application, and the answer to what is no HTTP; only before `start`."""
-        self._server.config.app = app
+    def serve(self, app: Any, *, unreadable: Callable[[], HttpResponse] | None) -> None:
+        """Choose the application, and the answer to what is no HTTP; requests under way keep theirs."""
+        self._app = app
         self._server.config.unreadable = unreadable
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
 
     async def start(self) -> None:
         """Serve; returns when requests are taken."""

@@ -47,6 +47,8 @@ class StackOptions:
     init_timeout_s : float        limit of an environment's start; 10 on AWS, longer here because many
                                   functions may start at once on few processors
     batch_slots : int             AWS Batch attempts that run at once
+    sam_deploy : bool             make the resources by the real `sam deploy`, in some seconds more, and run what it
+                                  has uploaded
     kill_grace_s : float          seconds from SIGTERM to SIGKILL for a Batch attempt (30 on AWS)
     """
 
@@ -62,6 +64,7 @@ class StackOptions:
     init_timeout_s: float = 60.0
     batch_slots: int = os.cpu_count() or 1
     kill_grace_s: float = 30.0
+    sam_deploy: bool = False
 
     @property
     def template_path(self) -> Path:

@@ -52,17 +52,31 @@ class FunctionPool:
         account: AccountConcurrency | None = None,
         make_environment: EnvironmentFactory = ExecutionEnvironment,
     ) -> None:
-        self.spec, self.log = spec, log
+        self.log = log
         self._idle_s = idle_s
-        self._account = account if spec.reserved_concurrency is None else None
-        self.limit = max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
-        self._make = partial(make_environment, spec, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone)
+        self._account, self._max_environments = account, max_environments
+        self._make_with = partial(make_environment, host=host, log=log, on_idle=self._on_idle, on_gone=self._on_gone)
+        self._choose(spec)
         self._tasks: dict[ExecutionEnvironment, asyncio.Task[None]] = {}
         self._idle: list[ExecutionEnvironment] = []
         self._starting: set[ExecutionEnvironment] = set()
         self._queued: deque[Invocation] = deque()
+        self._outdated: set[ExecutionEnvironment] = set()
         self._running = 0
         self._is_closed = False
+
+    def _choose(self, spec: FunctionSpec) -> None:
+        self.spec = spec
+        self.limit = self._max_environments if spec.reserved_concurrency is None else spec.reserved_concurrency
+
+    def become(self, spec: FunctionSpec) -> None:
+        """Go on as another version of the function; what runs now ends as it began."""
+        if spec == self.spec:
+            return
+        self._choose(spec)
+        self._outdated |= set(self._tasks)
+        while self._idle:
+            self._idle.pop().kill()
 
     @property
     def size(self) -> int:
@@ -81,7 +95,8 @@ class FunctionPool:
             return InvocationResult(Outcome.THROTTLED, throttle_error())
         if self._is_closed:
             return InvocationResult(Outcome.EXIT, exit_error("none", -9))
-        if self._account is not None and not self._account.enter():
+        account = self._account if self.spec.reserved_concurrency is None else None
+        if account is not None and not account.enter():
             return InvocationResult(Outcome.THROTTLED, throttle_error())
         result: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
         invocation = Invocation(event, result, lineage=lineage.after(self.spec.arn))
@@ -91,8 +106,8 @@ class FunctionPool:
             return await result
         finally:
             self._running -= 1
-            if self._account is not None:
-                self._account.leave()
+            if account is not None:
+                account.leave()
 
     def _place(self, invocation: Invocation) -> None:
         if self._idle:
@@ -104,12 +119,15 @@ class FunctionPool:
 
     def _grow(self) -> None:
         while len(self._starting) < len(self._queued) and self.size < self.limit and not self._is_closed:
-            environment = self._make()
+            environment = self._make_with(self.spec)
             self._starting.add(environment)
             self._tasks[environment] = asyncio.create_task(environment.run())
 
     def _on_idle(self, environment: ExecutionEnvironment) -> None:
         self._starting.discard(environment)
+        if environment in self._outdated:
+            environment.kill()
+            return
         invocation = self._next_queued()
         if invocation is None:
             self._idle.append(environment)
@@ -126,6 +144,7 @@ class FunctionPool:
     def _on_gone(self, environment: ExecutionEnvironment, init_failure: InvocationResult | None) -> None:
         self._tasks.pop(environment, None)
         self._starting.discard(environment)
+        self._outdated.discard(environment)
         if environment in self._idle:
             self._idle.remove(environment)
         if init_failure is not None:

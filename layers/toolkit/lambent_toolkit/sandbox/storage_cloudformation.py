@@ -25,27 +25,46 @@ NEEDED_PROPERTIES: dict[str, dict[str, Any]] = {
 
 
 class CreatedResources:
-    """Logical id -> type, physical id and resolved properties, in the order of creation."""
+    """Of each stack: logical id -> type, physical id and resolved properties, in the order of creation."""
 
     def __init__(self) -> None:
-        self._resources: dict[str, dict[str, Any]] = {}
+        self._stacks: dict[str, dict[str, dict[str, Any]]] = {}
         self._unsupported: set[str] = set()
 
-    def resolved(self, logical_id: str, kind: str, properties: dict[str, Any]) -> None:
-        """Keep the properties of a resource that is about to be created."""
-        self._resources[logical_id] = {"type": kind, "properties": properties}
+    def resolved(self, stack_name: str, logical_id: str, kind: str, properties: dict[str, Any]) -> None:
+        """Keep the properties of a resource that is about to be created or changed."""
+        entry = self._stacks.setdefault(stack_name, {}).setdefault(logical_id, {})
+        entry.update(type=kind, properties=properties)
 
-    def created(self, logical_id: str, physical_id: str) -> None:
+    def created(self, stack_name: str, logical_id: str, physical_id: str) -> None:
         """Keep the name that a resource got."""
-        self._resources[logical_id]["physical_id"] = physical_id
+        self._stacks[stack_name][logical_id]["physical_id"] = physical_id
+
+    def removed(self, stack_name: str, logical_id: str) -> None:
+        """Forget a resource."""
+        self._stacks.get(stack_name, {}).pop(logical_id, None)
+
+    def forget(self, stack_name: str) -> None:
+        """Forget a stack."""
+        self._stacks.pop(stack_name, None)
+
+    def properties(self, stack_name: str, logical_id: str) -> dict[str, Any]:
+        """Return what a resource was made or changed with last."""
+        return dict(self._stacks[stack_name][logical_id]["properties"])
+
+    def logical_ids(self, stack_name: str) -> list[str]:
+        """Return the resources that a stack has."""
+        return [name for name, each in self._stacks.get(stack_name, {}).items() if "physical_id" in each]
 
     def unsupported(self, kind: str) -> None:
         """Keep a type that neither moto nor this module creates."""
         self._unsupported.add(kind)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the record for the supervisor."""
-        return {"resources": self._resources, "unsupported": sorted(self._unsupported)}
+    def as_dict(self, stack_name: str = "") -> dict[str, Any]:
+        """Return the record of one stack, or of all."""
+        chosen = [self._stacks.get(stack_name, {})] if stack_name else list(self._stacks.values())
+        resources = {name: entry for stack in chosen for name, entry in stack.items()}
+        return {"resources": resources, "unsupported": sorted(self._unsupported)}
 
 
 def tame_cloudformation() -> CreatedResources:
@@ -67,21 +86,22 @@ def _record_resources(record: CreatedResources) -> None:
         parsed = parse(logical_id, resource_json, resources_map)
         if parsed:
             kind, resource = resource_json["Type"], parsed[1]
-            resource["Properties"] = _repaired(kind, resource.get("Properties", {}))
-            record.resolved(logical_id, kind, resource["Properties"])
+            resource["Properties"] = repaired(kind, resource.get("Properties", {}))
+            record.resolved(resources_map["AWS::StackName"], logical_id, kind, resource["Properties"])
         return parsed
 
-    def create_and_record(logical_id: str, *args: Any, **kwargs: Any) -> Any:
-        resource = create(logical_id, *args, **kwargs)
+    def create_and_record(logical_id: str, resource_json: Any, resources_map: Any, *args: Any, **kwargs: Any) -> Any:
+        resource = create(logical_id, resource_json, resources_map, *args, **kwargs)
         if resource is not None:
-            record.created(logical_id, getattr(resource, "physical_resource_id", logical_id))
+            physical_id = getattr(resource, "physical_resource_id", logical_id)
+            record.created(resources_map["AWS::StackName"], logical_id, physical_id)
         return resource
 
     parsing.parse_resource_and_generate_name = parse_and_record
     parsing.parse_and_create_resource = create_and_record
 
 
-def _repaired(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+def repaired(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     """Add what moto insists on, and make a function's variables text, which moto leaves as numbers."""
     if kind == "AWS::Lambda::Function":
         variables = properties.get("Environment", {}).get("Variables", {})

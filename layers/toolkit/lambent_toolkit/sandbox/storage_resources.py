@@ -88,8 +88,8 @@ def _usage_plan(name: str, properties: dict[str, Any], backend: Any) -> str:
     payload = {
         "name": properties.get("UsagePlanName", name),
         "apiStages": stages,
-        "throttle": _lower_keys(properties.get("Throttle", {})),
-        "quota": _lower_keys(properties.get("Quota", {})),
+        "throttle": lower_keys(properties.get("Throttle", {})),
+        "quota": lower_keys(properties.get("Quota", {})),
     }
     return str(backend.create_usage_plan(payload).id)
 
@@ -100,7 +100,8 @@ def _usage_plan_key(_name: str, properties: dict[str, Any], backend: Any) -> str
     return str(properties["KeyId"])
 
 
-def _lower_keys(values: dict[str, Any]) -> dict[str, Any]:
+def lower_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values under the names that the API gives them: ``RateLimit`` becomes ``rateLimit``."""
     return {key[0].lower() + key[1:]: value for key, value in values.items()}
 
 

@@ -30,12 +30,14 @@ from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tam
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
+from lambent_toolkit.sandbox.storage_stacks import Stacks
 
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
 LOGS_CALL = "Logs_20140328.GetLogEvents"
 LOSE_HOST = "/_lambent/lose-host/"
+BAD_REQUEST = 400
 FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type", TRACE_HEADER)
 
 
@@ -57,6 +59,17 @@ class Supervisor:
         """Hand over an event for a Lambda target; the supervisor retries, so this only queues."""
         self._http.request("POST", f"{self._url}/deliver", json=delivery)
 
+    def stack_changed(self, name: str) -> None:
+        """Tell that a stack has other resources, and wait until what runs has followed.
+
+        Raises
+        ------
+        RuntimeError   it could not; the text says why
+        """
+        answer = self._http.request("POST", f"{self._url}/stack/{name}", body=b"{}")
+        if answer.status >= BAD_REQUEST:
+            raise RuntimeError(answer.data.decode())
+
 
 class StorageApp:
     """moto's WSGI application behind a router and a lock.
@@ -75,7 +88,7 @@ class StorageApp:
         """Answer one request (WSGI)."""
         if environ.get("PATH_INFO") == CREATED_PATH:
             start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(self._created.as_dict()).encode()]
+            return [json.dumps(self._created.as_dict(environ["QUERY_STRING"])).encode()]
         if environ.get("PATH_INFO") == SHORTEN_PATH:
             shorten_waits(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
             start_response("200 OK", [("Content-Type", "application/json")])
@@ -160,6 +173,7 @@ def main() -> None:
     supervisor = Supervisor(control_url)
     tame_sqs()
     created = tame_cloudformation()
+    Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)
     server = make_server(
         "127.0.0.1", 0, StorageApp(supervisor, created), threaded=True, request_handler=MotoRequestHandler

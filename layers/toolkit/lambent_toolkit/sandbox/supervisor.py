@@ -7,30 +7,29 @@ import contextlib
 import fcntl
 import logging
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambent_toolkit.sandbox.account import AccountConcurrency
-from lambent_toolkit.sandbox.async_invoke import AsyncInvoker
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 from lambent_toolkit.sandbox.batch_api import BatchApi
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost
 from lambent_toolkit.sandbox.batch_engine import BatchEngine
-from lambent_toolkit.sandbox.clock_rules import fire_on_schedule
 from lambent_toolkit.sandbox.control import Control
 from lambent_toolkit.sandbox.deployment import Deployment
 from lambent_toolkit.sandbox.describe_stack import describe_stack
 from lambent_toolkit.sandbox.environment import EnvironmentHost
 from lambent_toolkit.sandbox.errors import StackFailed, StackRunning
 from lambent_toolkit.sandbox.function_log import FunctionLog
-from lambent_toolkit.sandbox.function_spec import RuntimePaths
+from lambent_toolkit.sandbox.function_spec import FunctionSpec, RuntimePaths
 from lambent_toolkit.sandbox.gateway import Gateway
 from lambent_toolkit.sandbox.http_server import HttpServer
-from lambent_toolkit.sandbox.options import StackOptions
-from lambent_toolkit.sandbox.poller import QueuePoller
+from lambent_toolkit.sandbox.options import STACK_NAME, StackOptions
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.programs import Programs
+from lambent_toolkit.sandbox.running import MakePool, RunningStack
+from lambent_toolkit.sandbox.samconfig import stack_name
 from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo
 from lambent_toolkit.sandbox.storage import Storage
 from lambent_toolkit.sandbox.usage_plans import ApiKeys
@@ -63,7 +62,10 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._storage: Storage | None = None
         self._programs = Programs()
-        self.pools: dict[str, FunctionPool] = {}
+        self._account = AccountConcurrency(options.account_concurrency)
+        self._stack_name = stack_name(options.root) if options.sam_deploy else STACK_NAME
+        self._apply: Callable[[Deployment], Awaitable[StackInfo]] | None = None
+        self.pools: Mapping[str, FunctionPool] = {}
 
     async def start(self) -> StackInfo:
         """Start everything, or nothing: what had started is stopped before an error leaves here.
@@ -113,7 +115,7 @@ class Supervisor:
         logs = self._claim_state_dir()
         door = HttpServer(_not_ready, self._options.port)  # first: a port in use should not cost a build
         self._closers.push_async_callback(door.stop)
-        control = Control(logs)
+        control = Control(logs, self._follow)
         control_server = HttpServer(control, 0)
         await control_server.start()
         self._closers.push_async_callback(control_server.stop)
@@ -134,7 +136,7 @@ class Supervisor:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise StackRunning(f"a local stack already runs in {state_dir}; `lambent down` ends it") from exc
-        for name in ("logs", "scratch", "worker"):
+        for name in ("code", "logs", "scratch", "worker"):
             shutil.rmtree(state_dir / name, ignore_errors=True)
         (state_dir / "logs").mkdir()
         self._closers.callback(shutil.rmtree, state_dir / "scratch", ignore_errors=True)
@@ -152,8 +154,27 @@ class Supervisor:
     def _deploy(self, build: Build, translated: TranslatedTemplate, endpoint: str, logs: Path) -> Deployment:
         from lambent_toolkit.sandbox.deploy import deploy
 
+        if self._options.sam_deploy:
+            from lambent_toolkit.sandbox.sam_deploy import sam_deploy
+
+            self._say("deploying (sam deploy)")
+            sam_deploy(self._options.root, build, endpoint=endpoint, programs=self._programs)
+            return self._read_deployment(endpoint)
         storage_log = logs / "storage.log"
         return deploy(translated, parameters=build.parameters, endpoint=endpoint, storage_log=storage_log)
+
+    def _read_deployment(self, endpoint: str) -> Deployment:
+        from lambent_toolkit.sandbox.sam_deploy import read_deployment
+
+        return read_deployment(endpoint, self._stack_name, self._options.state_dir / "code")
+
+    async def _follow(self, name: str) -> None:
+        """Put back what moto drops, and run what the stack is now; other stacks are stored only."""
+        if name != self._stack_name or not self._options.sam_deploy or self._storage is None:
+            return
+        deployment = await asyncio.to_thread(self._read_deployment, self._storage.endpoint)
+        if self._apply is not None:
+            await self._apply(deployment)
 
     async def _start_storage(self, control_url: str, logs: Path) -> Storage:
         self._storage = await Storage.start(control_url, logs / "storage.log")
@@ -166,43 +187,55 @@ class Supervisor:
         options = self._options
         aws = AwsCalls(endpoint)
         self._closers.push_async_callback(aws.close)
-        self._make_pools(deployment, build, endpoint, logs)
-        invoker = AsyncInvoker(self.pools, aws=aws, retry_scale=options.retry_scale)
-        self._closers.push_async_callback(invoker.close)
+        running = RunningStack(self._pool_maker(build, endpoint, logs), aws=aws, retry_scale=options.retry_scale)
+        self._closers.push_async_callback(running.close)
+        self.pools = running.pools
         engine = self._make_engine(aws, build, endpoint, logs)
         self._closers.push_async_callback(engine.close)
-        control.open(pools=self.pools, batch=BatchApi(engine, aws), engine=engine, invoker=invoker)
-        url = await self._open_door(deployment, aws, door, logs)
-        for mapping in deployment.queue_mappings():
-            pool = self.pools[mapping.function_name]
-            self._spawn(QueuePoller(mapping, pool=pool, aws=aws, retry_scale=options.retry_scale).run())
-        for rule in deployment.schedules():
-            self._spawn(fire_on_schedule(rule, invoker))
+        control.open(pools=running.pools, batch=BatchApi(engine, aws), engine=engine, invoker=running.invoker)
+
+        async def apply(deployment: Deployment) -> StackInfo:
+            self._account.reserve(sum(spec.reserved_concurrency or 0 for spec in deployment.functions()))
+            gone = await running.make_functions(deployment)
+            base_path = await self._serve(deployment, aws, door, logs)
+            running.start_work(deployment)
+            await asyncio.gather(*(pool.close() for pool in gone))
+            info = await describe_stack(
+                deployment,
+                self._stack_name,
+                aws=aws,
+                url=door.url + base_path,
+                endpoint=endpoint,
+                logs=logs,
+                retry_scale=options.retry_scale,
+            )
+            info.write(options.state_dir)
+            return info
+
+        info = await apply(deployment)
+        await door.start()
+        self._closers.push_async_callback(door.stop)  # once more: stopped before the pools are
+        self._spawn(running.watch())
         self._spawn(self._reap())
-        info = await describe_stack(
-            deployment, aws=aws, url=url, endpoint=endpoint, logs=logs, retry_scale=options.retry_scale
-        )
-        info.write(options.state_dir)
+        self._apply = apply
         return info
 
-    def _make_pools(self, deployment: Deployment, build: Build, endpoint: str, logs: Path) -> None:
+    def _pool_maker(self, build: Build, endpoint: str, logs: Path) -> MakePool:
         options = self._options
         paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
         host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
-        specs = list(deployment.functions())
-        reserved = sum(spec.reserved_concurrency or 0 for spec in specs)
-        account = AccountConcurrency(options.account_concurrency - reserved)
-        for spec in specs:
-            pool = FunctionPool(
+
+        async def make(spec: FunctionSpec) -> FunctionPool:
+            return FunctionPool(
                 spec,
                 host=host,
                 log=FunctionLog(logs / f"{spec.short_name}.log"),
                 max_environments=options.max_environments,
-                account=account,
+                account=self._account,
                 idle_s=options.idle_s,
             )
-            self.pools[spec.name] = pool
-            self._closers.push_async_callback(pool.close)
+
+        return make
 
     def _make_engine(self, aws: AwsCalls, build: Build, endpoint: str, logs: Path) -> BatchEngine:
         options = self._options
@@ -215,27 +248,26 @@ class Supervisor:
 
         return BatchEngine(aws=aws, host=host, slots=options.batch_slots, unpack_image=unpack)
 
-    async def _open_door(self, deployment: Deployment, aws: AwsCalls, door: HttpServer, logs: Path) -> str:
-        """Serve the API, and return its address."""
-        base_path = ""
-        for api in deployment.of_kind("AWS::ApiGateway::RestApi"):
-            stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
-            keys = ApiKeys(aws, api.physical_id)
-            await keys.refresh()
-            gateway = Gateway(
-                api.properties.get("Body", {}),
-                api_id=api.physical_id,
-                stage=stage.physical_id if stage else "local",
-                pools=self.pools,
-                keys=keys,
-                settings=stage.properties if stage else {},
-                logs=logs,
-            )
-            door.serve(gateway, unreadable=gateway.unreadable)
-            base_path = gateway.base_path
-        await door.start()
-        self._closers.push_async_callback(door.stop)  # once more: stopped before the pools are
-        return door.url + base_path
+    async def _serve(self, deployment: Deployment, aws: AwsCalls, door: HttpServer, logs: Path) -> str:
+        """Serve the API, and return the base path of its addresses."""
+        api = next(deployment.of_kind("AWS::ApiGateway::RestApi"), None)
+        if api is None:
+            door.serve(_not_ready, unreadable=None)
+            return ""
+        stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
+        keys = ApiKeys(aws, api.physical_id)
+        await keys.refresh()
+        gateway = Gateway(
+            api.properties.get("Body", {}),
+            api_id=api.physical_id,
+            stage=stage.physical_id if stage else "local",
+            pools=self.pools,
+            keys=keys,
+            settings=stage.properties if stage else {},
+            logs=logs,
+        )
+        door.serve(gateway, unreadable=gateway.unreadable)
+        return gateway.base_path
 
     async def _reap(self) -> None:
         while True:

@@ -42,16 +42,26 @@ def translate(built_template: Path, parameters: dict[str, str]) -> TranslatedTem
     ------
     BrokenTemplate   the translator refuses it; the message names each resource
     """
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)
     source = read_template(built_template)
     folders = _replace_code(source, built_template.parent)
     try:
-        body = _translator().translate(source, parameter_values=dict(parameters), get_managed_policy_map=dict)
+        body = transform(source, parameters)
     except InvalidDocumentException as exc:
         causes = "\n".join(f"- {cause.message}" for cause in exc.causes)
         raise BrokenTemplate(f"the template cannot be translated:\n{causes}") from exc
-    body = json.loads(json.dumps(body, default=str))
     return TranslatedTemplate(body, _code_of(body, folders))
+
+
+def transform(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    """Return a SAM template as CloudFormation, by AWS's translator.
+
+    Raises
+    ------
+    InvalidDocumentException   the translator refuses it; its causes name each resource
+    """
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    body = _translator().translate(source, parameter_values=dict(parameters), get_managed_policy_map=dict)
+    return json.loads(json.dumps(body, default=str))  # type: ignore[no-any-return]
 
 
 def _translator() -> Translator:
