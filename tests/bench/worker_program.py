@@ -35,6 +35,7 @@ from lambent_toolkit.fakes import FakeJobStore
 
 REF = ModelRef("bench", 1)
 TENANT, JOB = "bench", "job"
+SEED = 7
 
 
 class OneModel:
@@ -159,18 +160,21 @@ def load(asked: dict[str, Any]) -> tuple[ServedModel, int]:
     return ServedModel(REF, contract, interpreter, make_preprocessor(contract, {}), 1), asked["batch"]
 
 
-def keras_mobilenet() -> ServedModel:
-    """Return a MobileNetV2 with random weights on the worker's own adapter."""
+def keras_mobilenet(*, is_half: bool = False) -> ServedModel:
+    """Return a MobileNetV2 with random weights on the worker's own adapter; ``is_half``: computing in 16 bits."""
     import keras
     from networks import photo_contract
 
     from lambent.adapters.keras_model import KerasInterpreter
+    from lambent.adapters.keras_precision import in_half_precision
 
     contract: ModelContract = photo_contract()
+    keras.utils.set_random_seed(SEED)
     image = keras.Input((224, 224, 3), name="image", dtype="uint8")
     network = keras.applications.MobileNetV2(weights=None)
     model = keras.Model(image, network(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image)))
-    return ServedModel(REF, contract, KerasInterpreter(model, contract), make_preprocessor(contract, {}), 1)
+    interpreter = KerasInterpreter(in_half_precision(model) if is_half else model, contract)
+    return ServedModel(REF, contract, interpreter, make_preprocessor(contract, {}), 1)
 
 
 def prepare_shard(folder: Path, asked: dict[str, Any]) -> Callable[[ServedModel, int], None]:
