@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_native_id
 from types import SimpleNamespace
 
 import pytest
 
+from lambent.adapters.host import step_behind
 from lambent.adapters.worker_host import check_worker
 from lambent.errors import Misconfigured, WorkerUnfit
 
@@ -56,3 +60,16 @@ def test_image_without_the_backend_says_which_and_how_to_get_it(needs_gpu: bool)
 def test_no_attempt_of_the_same_image_would_mend_it() -> None:
     assert issubclass(WorkerUnfit, Misconfigured)
     assert (WorkerUnfit.is_final, WorkerUnfit.is_retryable) == (True, False)
+
+
+def rank() -> int:
+    return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+
+def test_thread_that_steps_behind_leaves_the_others_where_they_are() -> None:
+    before = rank()
+
+    with ThreadPoolExecutor(1, initializer=step_behind) as behind, ThreadPoolExecutor(1) as ordinary:
+        ranks = [behind.submit(rank).result(), ordinary.submit(rank).result(), rank()]
+
+    assert ranks == [min(19, before + 10), before, before]

@@ -284,7 +284,7 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
 
     Nothing is rehearsed: the worker's process is one that may die. AWS Batch starts it anew, and gives up in the end.
     """
-    from lambent.adapters.host import free_memory_bytes, processors
+    from lambent.adapters.host import free_memory_bytes, processors, step_behind
     from lambent.adapters.worker_host import WorkerModelLoader
     from lambent.services.find_batch_size import BatchSizeFinder
     from lambent.services.prepare_items import PreparingLimits
@@ -296,7 +296,10 @@ def worker_shards(settings: WorkerSettings) -> ShardService:
         batch_size=settings.worker_batch_size,
         find_size=BatchSizeFinder(free_memory_bytes).find,
         is_compiled=True,
-        limits=PreparingLimits(threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors()),
+        # A model's threads wait for the slowest of them: one that a decoder keeps off its processor holds up all.
+        limits=PreparingLimits(
+            threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors(), on_start=step_behind
+        ),
     )
 
 
