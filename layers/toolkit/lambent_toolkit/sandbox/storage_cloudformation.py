@@ -6,11 +6,13 @@ The record holds every resource's properties with all intrinsic functions resolv
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.awslambda import models as awslambda
 from moto.batch import models as batch
 from moto.cloudformation import parsing
+from moto.core.types import Base64EncodedString
 from moto.iam.models import iam_backends
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
@@ -43,9 +45,16 @@ class CreatedResources:
         """Keep a type that neither moto nor this module creates."""
         self._unsupported.add(kind)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_json(self) -> str:
         """Return the record for the supervisor."""
-        return {"resources": self._resources, "unsupported": sorted(self._unsupported)}
+        return json.dumps({"resources": self._resources, "unsupported": sorted(self._unsupported)}, default=_plain)
+
+
+def _plain(value: object) -> str:
+    """Return what moto has put in the place of a launch template's user data as the text that it was."""
+    if isinstance(value, Base64EncodedString):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} in a resource's properties")
 
 
 def tame_cloudformation() -> CreatedResources:
