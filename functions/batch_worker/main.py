@@ -3,7 +3,8 @@
 Exit codes, which the job definition's retry strategy reads:
 0 the shard has its part, or its job was cancelled; 75 something was temporarily unavailable, or the host goes away and
 the shard has a checkpoint, retry; 65 the version or plan is broken, do not. Items that fail are in the part and no
-reason to fail.
+reason to fail. A host or an image without what the job was promised, the GPU or the Keras backend, is 65 too, and every
+item of the shard says so.
 """
 
 import argparse
@@ -45,12 +46,14 @@ def main() -> int:
 
 
 def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int, stop: StopSignal) -> int:
-    """Run one shard; a version that cannot be served is recorded for every item of it."""
+    """Run one shard; what no other attempt would mend, a broken version or image, is recorded for every item of it."""
     # Keras takes seconds to import: a wrong setting is reported before.
-    from lambent.runtime.wiring import worker_shards
+    from lambent.runtime.wiring import check_worker, worker_shards
 
     shards = worker_shards(settings)
     try:
+        # Before anything is downloaded: a host that is not what was promised costs the same every second.
+        check_worker(settings)
         shards.run(tenant, job_id, shard, on_progress=Progress(shard), should_stop=stop.is_set)
     except SourceGone:
         raise

@@ -19,16 +19,14 @@ WITHOUT_RESOURCES = {
     "batch:DescribeJobs",
     "batch:DescribeJobQueues",
     "batch:DescribeComputeEnvironments",
+    "ecs:DiscoverPollEndpoint",
+    "ecr:GetAuthorizationToken",
 }
-# AWS's own policy for the ECS agent: Batch makes and names the cluster, so it cannot be spelled out here.
-MANAGED_POLICIES = {"service-role/AmazonEC2ContainerServiceforEC2Role"}
 
 
 def roles_name_their_resources(template: ExpandedTemplate) -> Findings:
     for name, role in template.of_type("IAM::Role").items():
-        for arn in role.get("ManagedPolicyArns", []):
-            if not any(policy in str(arn) for policy in MANAGED_POLICIES):
-                yield f"{name}: managed policy {arn}"
+        yield from (f"{name}: managed policy {arn}" for arn in role.get("ManagedPolicyArns", []))
         for statement in _role_statements(role):
             actions = as_list(statement["Action"])
             if any("*" in action for action in actions):

@@ -49,6 +49,23 @@ def _statement(name: str, number: int, *path: str | int) -> tuple[str | int, ...
 
 
 _PREFLIGHT = _properties("Api", "DefinitionBody", "paths", "/jobs", "options", "Fn::If", 1)
+
+
+def _stopping(role: str) -> int:
+    """Return which of a role's statements lets it stop jobs."""
+    return next(at for at, each in enumerate(_statements(role)) if each.get("Sid") == "StopGpuJobs")
+
+
+def _marking(role: str) -> int:
+    """Return which of a role's statements lets it mark the jobs that it submits."""
+    choices = [each.get("Fn::If", [None, each])[1] for each in _statements(role)]
+    return next(at for at, each in enumerate(choices) if each.get("Sid") == "MarkSubmitted")
+
+
+def _statements(role: str) -> list[dict[str, Any]]:
+    return list(SOURCE["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"])
+
+
 _GATEWAY_ERROR = ("ResponseTemplates", "application/json")
 MUTANTS = [
     Mutant(
@@ -179,6 +196,56 @@ MUTANTS = [
         lane_rules.an_idle_gpu_lane_costs_nothing,
         _properties("BatchComputeEnvironment", "ComputeResources", "MinvCpus"),
         4,
+    ),
+    Mutant(
+        lane_rules.jobs_with_a_gpu_end_at_once_without_one,
+        _properties("TrainingJobDefinition", "ContainerProperties", "Environment", 2),
+    ),
+    Mutant(
+        lane_rules.jobs_with_a_gpu_end_at_once_without_one,
+        _properties("BatchJobDefinition", "ContainerProperties", "ResourceRequirements", 0),
+    ),
+    Mutant(
+        lane_rules.hosts_keep_their_role_from_jobs, _properties("BatchLaunchTemplate", "LaunchTemplateData", "UserData")
+    ),
+    Mutant(
+        lane_rules.hosts_keep_their_role_from_jobs,
+        _properties("BatchLaunchTemplate", "LaunchTemplateData", "UserData"),
+        {"Fn::Base64": "#!/bin/bash\niptables --insert OUTPUT --destination 169.254.169.254 --uid-owner 65534"},
+    ),
+    Mutant(
+        lane_rules.hosts_keep_their_role_from_jobs,
+        _properties("TrainingJobDefinition", "ContainerProperties", "User"),
+        "1000:1000",
+    ),
+    Mutant(
+        lane_rules.hosts_keep_their_role_from_jobs,
+        _properties("BatchLaunchTemplate", "LaunchTemplateData", "MetadataOptions", "HttpTokens"),
+        "optional",
+    ),
+    Mutant(access_rules.roles_name_their_resources, _properties("BatchInstanceRole", "ManagedPolicyArns"), ["arn:x"]),
+    *(
+        Mutant(lane_rules.jobs_are_stopped_by_their_stack_only, _statement(role, _stopping(role), "Condition"))
+        for role in ("JobsRole", "DispatchRole", "SweepRole")
+    ),
+    Mutant(lane_rules.jobs_are_stopped_by_their_stack_only, _statement("DispatchRole", _marking("DispatchRole"))),
+    Mutant(lane_rules.hosts_have_a_way_out_from_first_to_last, ("BatchComputeEnvironment", "Metadata", "After")),
+    Mutant(
+        lane_rules.hosts_have_a_way_out_from_first_to_last,
+        ("BatchComputeEnvironment", "Metadata", "After", "Fn::If", 1, 3),
+    ),
+    Mutant(
+        lane_rules.spot_capacity_is_looked_for_in_three_zones,
+        _properties("BatchComputeEnvironment", "ComputeResources", "Subnets", "Fn::If", 1, 2),
+    ),
+    Mutant(
+        lane_rules.spot_capacity_is_looked_for_in_three_zones,
+        _properties("SubnetC", "AvailabilityZone", "Fn::Select", 0),
+        0,
+    ),
+    Mutant(
+        lane_rules.hosts_take_new_images,
+        _properties("BatchComputeEnvironment", "ComputeResources", "UpdateToLatestImageVersion"),
     ),
     Mutant(
         lane_rules.batch_events_are_ours_and_survive,

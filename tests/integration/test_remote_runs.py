@@ -164,10 +164,12 @@ def test_recipe_that_raises_in_its_job_ends_the_command_as_it_would_here(stack: 
 def test_cancelled_run_ends_and_says_by_whom(stack: LocalStack, here: Path) -> None:
     runs = Runs.of(stack.info, tenant=TENANT)
     run = runs.train(find_recipe("digits").having(epochs=1000), here / "out")
+    (submitted,) = stack.client("batch").describe_jobs(jobs=[job_id(stack, run.run_id)])["jobs"]
 
     done = call(stack, "runs", "cancel", run.run_id)
 
     assert done.exit_code == 0, done.output
+    assert submitted["tags"] == {"lambent:stack": stack.info.name}
     with pytest.raises(RunCancelled, match="Cancelled by `lambent runs cancel` of"):
         runs.finish(run.run_id, Unheard())
     assert run.run_id in call(stack, "runs", "list").stdout

@@ -14,7 +14,7 @@ from lambent.errors import SourceGone
 from patience import wait_for
 
 ITEMS = 800  # a hundred checkpoints
-EXIT_TEMPORARY = 75
+EXIT_BROKEN, EXIT_TEMPORARY = 65, 75
 
 pytestmark = [FOREIGN_WARNINGS]
 
@@ -70,6 +70,25 @@ def test_a_worker_that_is_killed_and_then_told_to_stop_leaves_the_bytes_of_one_t
     shard = place.jobs.shard(TENANT, "disturbed", 0)
     assert (shard.done, shard.failed, shard.is_finished) == (ITEMS - ITEMS // 50, ITEMS // 50, True)
     assert known.busy_s > 0
+
+
+@pytest.mark.parametrize(
+    ("backend", "needs_gpu", "told"),
+    [("tensorflow", True, "No GPU visible to tensorflow"), ("torchless", False, "The worker's image has no torchless")],
+)
+def test_a_worker_without_what_its_job_was_promised_says_so_at_every_item_and_is_not_tried_again(
+    place: Place, backend: str, needs_gpu: bool, told: str
+) -> None:
+    place.plan(backend, items=3)
+
+    code = place.start(backend, backend=backend, needs_gpu=needs_gpu).wait()
+
+    lines = decode_lines(place.part(backend))
+    assert code == EXIT_BROKEN
+    assert [line["code"] for line in lines] == ["worker_unfit"] * 3
+    assert all(line["detail"].startswith(told) for line in lines)
+    shard = place.jobs.shard(TENANT, backend, 0)
+    assert (shard.done, shard.failed, shard.is_finished) == (0, 3, True)
 
 
 def test_a_worker_on_jax_gives_the_answers_of_one_on_tensorflow(place: Place, uninterrupted: bytes) -> None:

@@ -75,7 +75,7 @@ class Place:
         planned = {"total": items, "shards": 1, "lane": "gpu", "version": 1}
         self.jobs.transition(TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), **planned)
 
-    def start(self, job_id: str, *, backend: str = "tensorflow") -> subprocess.Popen[bytes]:
+    def start(self, job_id: str, *, backend: str = "tensorflow", needs_gpu: bool = False) -> subprocess.Popen[bytes]:
         """Start the worker's real entry point on the job's shard."""
         environment = {
             "PATH": os.environ["PATH"],
@@ -87,6 +87,7 @@ class Place:
             "WORKER_BATCH_SIZE": "8",
             "CHECKPOINT_ITEMS": str(CHECKPOINT_ITEMS),
             "KERAS_BACKEND": backend,
+            "WORKER_NEEDS_GPU": str(needs_gpu).lower(),
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "JAX_PLATFORMS": "cpu",
             **AWS,

@@ -12,14 +12,16 @@ from lambent.errors import Misconfigured, Unavailable
 def batch():
     client = boto3.client("batch", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
-        yield BatchJobRunner(client, job_queue="queue", job_definition="definition"), stubber
+        yield BatchJobRunner(client, job_queue="queue", job_definition="definition", stack_name="mine"), stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize(("shards", "array"), [(3, {"arrayProperties": {"size": 3}}), (1, {})])
 def test_one_shard_is_a_plain_job_and_more_are_an_array(batch, shards: int, array: dict) -> None:
     runner, stubber = batch
-    said = {"jobName": "n", "jobQueue": "queue", "jobDefinition": "definition", "parameters": {"tenant": "a"}, **array}
+    tags = {"lambent:stack": "mine"}  # by which the roles of this stack may stop it
+    said = {"jobName": "n", "jobQueue": "queue", "jobDefinition": "definition", "parameters": {"tenant": "a"}}
+    said |= {"tags": tags, **array}
     stubber.add_response("submit_job", {"jobId": "id", "jobName": "n"}, said)
 
     assert runner.submit("n", shards=shards, parameters={"tenant": "a"}) == "id"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from job_steps import JOB, job, ready, run_cpu, shower, submitter
+from job_steps import JOB, job, ready, run_cpu, shower, submitter, track
 
 from builders import TENANT, picture, request
 from lambent.contracts.batch_request import BatchInput, BatchRequest, BatchSubmission
@@ -22,10 +22,13 @@ from lambent.errors import (
     InProgress,
     JobIdReused,
     JobNotFound,
+    LambentError,
     Misconfigured,
+    ModelIntegrityFailed,
     RequestInvalid,
     Unavailable,
     UrlRefused,
+    WorkerUnfit,
 )
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
@@ -73,6 +76,20 @@ def test_a_batch_of_only_bad_items_fails() -> None:
     run_cpu(world)
 
     assert job(world).state is JobState.FAILED
+    assert job(world).error is None  # each item has its own
+
+
+@pytest.mark.parametrize("error", [WorkerUnfit("No GPU visible", got=0), ModelIntegrityFailed("Other bytes.")])
+def test_job_whose_version_or_worker_failed_every_item_says_why_in_its_own_record(error: LambentError) -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+
+    for shard in range(job(world).shards):
+        world.shards().fail(TENANT, "job-1", shard, error)
+    track(world, "FAILED")
+
+    assert job(world).state is JobState.FAILED
+    assert job(world).error == error.to_dict()
 
 
 def test_the_same_message_again_repeats_only_what_is_missing() -> None:

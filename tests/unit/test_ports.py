@@ -726,7 +726,7 @@ def test_wrong_names_are_misconfiguration_and_failures_can_be_retried(aws: None)
         missing.write("k", b"", content_type="text/plain")
     assert "no-such-bucket" not in str(wrong.value)
     with pytest.raises(Unavailable):
-        BatchJobRunner(unreachable, job_queue="q", job_definition="d").status("id")
+        BatchJobRunner(unreachable, job_queue="q", job_definition="d", stack_name="s").status("id")
 
 
 @pytest.mark.parametrize(

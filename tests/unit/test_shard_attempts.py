@@ -130,6 +130,20 @@ def test_items_are_fetched_only_a_bounded_number_ahead_of_the_model() -> None:
     assert len(ahead) == 30
 
 
+def test_threads_that_prepare_are_told_when_they_start_and_the_model_s_own_is_not() -> None:
+    world = planned()
+    told: set[int] = set()
+    fetching: set[int] = set()
+    world.data.before_call = lambda _operation, key: fetching.add(threading.get_ident()) if "inputs/" in key else None
+
+    limits = PreparingLimits(threads=2, decoders=1, on_start=lambda: told.add(threading.get_ident()))
+    run(world.shards(batch_size=2, limits=limits))
+
+    assert fetching
+    assert fetching <= told
+    assert threading.get_ident() not in told
+
+
 def test_a_store_that_fails_ends_the_attempt_and_the_next_one_computes_every_item_once() -> None:
     world = planned()
 

@@ -66,6 +66,7 @@ LambentError
 │   ├── ModelOperatorUnsupported model_operator_unsupported
 │   └── ModelLoadFailed          model_load_failed
 └── Misconfigured                the deployment is wrong, not the request
+    └── WorkerUnfit              worker_unfit
 
 ``is_final`` errors are an outcome: the same input meets them again, so a queue records them and moves on. All others
 make it deliver again, and in the end they lie in the dead-letter queue.
@@ -610,6 +611,14 @@ class Misconfigured(LambentError):
 
     code = "misconfigured"
     title = "Service is misconfigured"
+
+
+class WorkerUnfit(Misconfigured):
+    """The worker's image or host lacks what its job was promised: a GPU, or the backend; so does the next one."""
+
+    code = "worker_unfit"
+    title = "Worker cannot run its job"
+    is_final = True
 
 
 def restore_error(fields: dict[str, Any]) -> LambentError:

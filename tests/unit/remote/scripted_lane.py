@@ -81,7 +81,14 @@ class ScriptedLogs:
 
 def lane(batch: ScriptedBatch, logs: ScriptedLogs | None = None) -> Lane:
     """Return a lane on these."""
-    return Lane(batch, logs or ScriptedLogs(), job_queue="queue", job_definition="definition", log_group="group")
+    return Lane(
+        batch,
+        logs or ScriptedLogs(),
+        job_queue="queue",
+        job_definition="definition",
+        log_group="group",
+        stack_name="stack",
+    )
 
 
 @dataclass

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +77,24 @@ def test_recipe_that_raises_is_not_tried_again_and_its_message_is_told(
     log = capsys.readouterr().out
     assert f"✗ {told}" in log
     assert "Traceback" not in log
+
+
+def test_job_without_the_gpu_it_was_promised_ends_before_its_recipe_and_is_not_tried_again(
+    send, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "lambent.adapters.keras_backends", SimpleNamespace(has_gpu=lambda: False))
+    job = replace(send(of_wine()), needs_gpu=True)
+
+    code = job.run()
+
+    found = outcome(job)
+    assert code == EXIT_FAILED
+    assert found is not None
+    assert (found.exit_code, found.files) == (20, {})
+    assert (
+        "No GPU visible to tensorflow in this container, and the job was promised one. Build the image" in found.message
+    )
+    assert "✗ No GPU visible" in capsys.readouterr().out
 
 
 def test_image_with_other_packages_is_told_before_anything_runs(send) -> None:
@@ -200,7 +220,7 @@ def test_result_is_whole_before_the_outcome_says_so(send, monkeypatch: pytest.Mo
     assert found.files["model.keras"].size_bytes == 7
 
 
-def test_command_names_the_run_and_the_signal_of_a_lost_host_stops_it_softly(
+def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Job] = []
@@ -214,6 +234,7 @@ def test_command_names_the_run_and_the_signal_of_a_lost_host_stops_it_softly(
     monkeypatch.setattr("lambent.adapters.clients.client", lambda _service: None)
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setenv("WORKER_NEEDS_GPU", "true")
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -221,7 +242,7 @@ def test_command_names_the_run_and_the_signal_of_a_lost_host_stops_it_softly(
     finally:
         signal.signal(signal.SIGTERM, before)
 
-    assert (seen[0].keys, seen[0].bundle_sha256) == (KEYS, "00")
+    assert (seen[0].keys, seen[0].bundle_sha256, seen[0].needs_gpu) == (KEYS, "00", True)
     assert not seen[0].folder.exists()
 
 

@@ -7,14 +7,18 @@ from typing import Any
 
 from lambent.adapters.aws_errors import translate
 
+# Roles may stop the jobs that carry their stack's name under it, and no others of the account.
+STACK_TAG = "lambent:stack"
+
 
 class BatchJobRunner:
-    """One AWS Batch job queue and job definition."""
+    """One AWS Batch job queue and job definition of the stack ``stack_name``."""
 
-    def __init__(self, client: Any, *, job_queue: str, job_definition: str) -> None:
+    def __init__(self, client: Any, *, job_queue: str, job_definition: str, stack_name: str) -> None:
         self._client = client
         self._job_queue = job_queue
         self._job_definition = job_definition
+        self._stack_name = stack_name
 
     def submit(self, name: str, *, shards: int, parameters: Mapping[str, str]) -> str:
         """Start a job; one shard is a plain job, since AWS Batch's arrays begin at two."""
@@ -25,6 +29,7 @@ class BatchJobRunner:
                 jobQueue=self._job_queue,
                 jobDefinition=self._job_definition,
                 parameters=dict(parameters),
+                tags={STACK_TAG: self._stack_name},
                 **array,
             )
         return str(answer["jobId"])

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from lambent.contracts.tensor import Array
-from lambent.errors import MemoryExhausted, Misconfigured
+from lambent.errors import MemoryExhausted, WorkerUnfit
 
 Call = Callable[[list[Array]], list[Array]]
 
@@ -21,12 +21,12 @@ def compile_model(model: Any) -> Call:
 
     Raises
     ------
-    Misconfigured   Keras runs on another backend than TensorFlow and JAX
+    WorkerUnfit   Keras runs on another backend than TensorFlow and JAX
     """
     backend = keras.backend.backend()
     makers = {"tensorflow": _on_tensorflow, "jax": _on_jax}
     if backend not in makers:
-        raise Misconfigured(f"The worker runs Keras on {' or '.join(makers)}, KERAS_BACKEND is {backend}.")
+        raise WorkerUnfit(f"The worker runs Keras on {' or '.join(makers)}, KERAS_BACKEND is {backend}.")
     return makers[backend](model)
 
 

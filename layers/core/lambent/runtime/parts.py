@@ -133,11 +133,11 @@ def shards(
     )
 
 
-def runner(*, job_queue: str = "", job_definition: str = "") -> BatchJobRunner:
+def runner(*, job_queue: str = "", job_definition: str = "", stack_name: str = "") -> BatchJobRunner:
     """Return the GPU lane's container service; without names it can look after jobs and stop them, not start any."""
     from lambent.adapters.batch import BatchJobRunner
 
-    return BatchJobRunner(client("batch"), job_queue=job_queue, job_definition=job_definition)
+    return BatchJobRunner(client("batch"), job_queue=job_queue, job_definition=job_definition, stack_name=stack_name)
 
 
 def shard_sender(table_name: str, queue_url: str) -> ShardSender:

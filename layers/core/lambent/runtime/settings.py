@@ -128,7 +128,10 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """Batch requests into jobs. Without a GPU lane ``batch_job_queue`` and ``batch_job_definition`` are empty."""
+    """Batch requests into jobs. Without a GPU lane ``batch_job_queue`` and ``batch_job_definition`` are empty.
+
+    ``stack_name``: what jobs on AWS Batch are tagged with, by which the stack's roles may stop them.
+    """
 
     data_bucket: str
     infer_queue_url: str
@@ -137,6 +140,7 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     notify_queue_url: str
     batch_job_queue: str
     batch_job_definition: str
+    stack_name: str
     job_retention_days: int
     webhook_trusted_hosts: str
 
@@ -223,13 +227,15 @@ class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none.
 
-    ``worker_batch_size`` is the most items in a batch, ``checkpoint_items`` after how many results are saved.
+    ``worker_batch_size`` is the most items in a batch, ``checkpoint_items`` after how many results are saved,
+    ``worker_needs_gpu`` whether a job ends at once where its backend sees none.
     """
 
     data_bucket: str
     worker_batch_size: int
     checkpoint_items: int
     keras_backend: str
+    worker_needs_gpu: bool
     aws_batch_job_array_index: int = 0
 
 
@@ -238,6 +244,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upp
 
     data_bucket: str
     keras_backend: str
+    worker_needs_gpu: bool
 
 
 def _names(text: str) -> frozenset[str]:

@@ -1,4 +1,8 @@
-"""SIGTERM for a container: time to finish what is in hand, and an end that no call into C code can delay."""
+"""SIGTERM for a container: time to finish what is in hand, and an end that no call into C code can delay.
+
+It comes when AWS Batch ends a job: cancelled, or over its time. Spot capacity that is taken back promises none: a
+container hears of it as late as Docker does, or never. There checkpoints alone bound what is lost.
+"""
 
 from __future__ import annotations
 

@@ -225,7 +225,11 @@ def dispatch_service() -> DispatchService:
     from lambent.services.dispatch import DispatchService
 
     settings = load_settings(DispatchSettings)
-    runner = parts.runner(job_queue=settings.batch_job_queue, job_definition=settings.batch_job_definition)
+    runner = parts.runner(
+        job_queue=settings.batch_job_queue,
+        job_definition=settings.batch_job_definition,
+        stack_name=settings.stack_name,
+    )
     return DispatchService(
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
@@ -275,24 +279,34 @@ def sweep_service() -> SweepService:
     )
 
 
+def check_worker(settings: WorkerSettings) -> None:
+    """Raise WorkerUnfit unless the batch worker's image and host have what its jobs were promised."""
+    from lambent.adapters import worker_host
+
+    worker_host.check_worker(settings.keras_backend, needs_gpu=settings.worker_needs_gpu)
+
+
 def worker_shards(settings: WorkerSettings) -> ShardService:
     """Return the batch worker's service: shards on Keras.
 
     Nothing is rehearsed: the worker's process is one that may die. AWS Batch starts it anew, and gives up in the end.
     """
-    from lambent.adapters.host import free_memory_bytes, processors
-    from lambent.adapters.keras_model import KerasInterpreterLoader
+    from lambent.adapters.host import free_memory_bytes, processors, step_behind
+    from lambent.adapters.worker_host import WorkerModelLoader
     from lambent.services.find_batch_size import BatchSizeFinder
     from lambent.services.prepare_items import PreparingLimits
 
-    models = parts.models(settings, KerasInterpreterLoader(), capacity_bytes=0)
+    models = parts.models(settings, WorkerModelLoader(), capacity_bytes=0)
     return parts.shards(
         settings,
         models,
         batch_size=settings.worker_batch_size,
         find_size=BatchSizeFinder(free_memory_bytes).find,
         is_compiled=True,
-        limits=PreparingLimits(threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors()),
+        # A model's threads wait for the slowest of them: one that a decoder keeps off its processor holds up all.
+        limits=PreparingLimits(
+            threads=max(_CPU_FETCHERS, 2 * processors()), decoders=processors(), on_start=step_behind
+        ),
     )
 
 

@@ -12,12 +12,22 @@ from lambent.contracts.parts import part_file
 from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.names import job_key
-from lambent.errors import DeadlineExceeded, LambentError, ShardFailed, SourceGone
+from lambent.errors import (
+    BrokenArtifact,
+    DeadlineExceeded,
+    LambentError,
+    ShardFailed,
+    SourceGone,
+    WorkerUnfit,
+    restore_error,
+)
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.announce_job import JobAnnouncer
-from lambent.services.collect_parts import Collected, PartCollector
+from lambent.services.collect_parts import ERRORS_FILE, Collected, PartCollector
 from lambent.services.read_plan import read_plan
 from lambent.services.receipt import ReceiptService
+
+_FIRST_ERROR_BYTES = 1 << 16
 
 
 class JobFinisher:
@@ -76,7 +86,15 @@ class JobFinisher:
         state = outcome(total=plan.total, done=collected.done)
         receipt = self._write_manifest(job, plan, collected, state)
         self._receipts.observe(plan, collected.shards)
-        self._end(job, state, final_done=collected.done, final_failed=collected.failed, receipt=receipt)
+        cause = self._cause(plan) if state is JobState.FAILED else {}
+        self._end(job, state, final_done=collected.done, final_failed=collected.failed, receipt=receipt, **cause)
+
+    def _cause(self, plan: Plan) -> dict[str, Any]:
+        """Return why a job has no result, where no item is to blame: its version, or the worker's image or host."""
+        listed = self._data.read_range(job_key(plan.tenant, plan.job_id, ERRORS_FILE), 0, _FIRST_ERROR_BYTES)
+        first, is_whole, _ = listed.partition(b"\n")
+        error = restore_error(orjson.loads(first)) if is_whole else None
+        return {"error": error.to_dict()} if isinstance(error, BrokenArtifact | WorkerUnfit) else {}
 
     def expire(self, job: Job) -> None:
         """End a job whose deadline has passed with what it has; what runs of it is stopped."""

@@ -38,10 +38,12 @@ class PreparingLimits:
     ----------
     threads    items that are fetched or wait to be decoded at the same time: the store answers late, but to many
     decoders   items that are decoded at the same time, which is work for a processor and memory for pixels
+    on_start   called in each thread when it starts
     """
 
     threads: int
     decoders: int
+    on_start: Callable[[], None] = lambda: None
 
 
 class ItemPreparer:
@@ -51,6 +53,7 @@ class ItemPreparer:
         self._data = data
         self._model = model
         self._threads = limits.threads
+        self._on_start = limits.on_start
         self._decoders = BoundedSemaphore(limits.decoders)
 
     def prepare(self, position: int, item: ShardItem) -> ReadyItem:
@@ -84,7 +87,7 @@ class ItemPreparer:
         ------
         Unavailable   and any other error of `prepare`; items under way are given up
         """
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="prepare")
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="prepare", initializer=self._on_start)
         waiting: _InOrder | _AsReady = _InOrder() if is_ordered else _AsReady()
         try:
             for position, item in items:

@@ -4,7 +4,8 @@
 
 Exit codes, which the job definition's retry strategy reads: 0 there is a result; 75 stopped by SIGTERM, or something
 was temporarily unavailable: another attempt goes on from the last checkpoint; 65 the step failed as it would fail
-again; 70 a fault of this program, which would be there again too. Both have left outcome.json.
+again, or no GPU is visible that was promised; 70 a fault of this program, which would be there again too. Both have
+left outcome.json.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lambent.adapters.worker_host import check_worker
 from lambent.errors import LambentError
 from lambent.ports import ObjectStore
 from lambent_toolkit.modelkit.errors import (
@@ -62,6 +64,7 @@ class Job:
     bundle_sha256   of what is to be unpacked
     folder          an empty one, for everything
     stop            is asked by SIGTERM
+    needs_gpu       whether to end at once where TensorFlow sees none
     """
 
     store: ObjectStore
@@ -69,6 +72,7 @@ class Job:
     bundle_sha256: str
     folder: Path
     stop: Stop = field(default_factory=Stop)
+    needs_gpu: bool = False
 
     def run(self) -> int:
         """Run the step, and return the exit code; an attempt that finds a result has nothing to do."""
@@ -111,6 +115,7 @@ class Job:
 
     def _step(self, order: Order) -> Mapping[str, Path]:
         """Run what was ordered where its files lie; return the files of the result by their names."""
+        check_worker("tensorflow", needs_gpu=self.needs_gpu)
         os.chdir(self.folder / HERE)
         return self._evaluate(order) if order.task == "evaluate" else self._train(order)
 
@@ -220,9 +225,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.ask())
-    store = S3ObjectStore(client("s3"), load_settings(TrainingSettings).data_bucket, what="data store")
+    settings = load_settings(TrainingSettings)
+    store = S3ObjectStore(client("s3"), settings.data_bucket, what="data store")
     with TemporaryDirectory(prefix="lambent-run-") as folder:
-        return Job(store, RunKeys(asked.tenant, asked.run), asked.bundle, Path(folder), stop).run()
+        keys = RunKeys(asked.tenant, asked.run)
+        return Job(store, keys, asked.bundle, Path(folder), stop, needs_gpu=settings.worker_needs_gpu).run()
 
 
 if __name__ == "__main__":

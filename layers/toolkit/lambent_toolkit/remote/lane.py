@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
+from lambent.adapters.batch import STACK_TAG
 from lambent_toolkit.modelkit.errors import LaneMissing
 
 if TYPE_CHECKING:
@@ -33,10 +34,13 @@ class Lane:
     ----------
     batch, logs                            boto3 clients
     job_queue, job_definition, log_group   physical names
+    stack_name                             what the jobs are tagged with
     """
 
-    def __init__(self, batch: Any, logs: Any, *, job_queue: str, job_definition: str, log_group: str) -> None:
-        self._batch, self._logs = batch, logs
+    def __init__(
+        self, batch: Any, logs: Any, *, job_queue: str, job_definition: str, log_group: str, stack_name: str
+    ) -> None:
+        self._batch, self._logs, self._tags = batch, logs, {STACK_TAG: stack_name}
         self._job_queue, self._job_definition, self._log_group = job_queue, job_definition, log_group
 
     @classmethod
@@ -49,7 +53,7 @@ class Lane:
                 "WorkerImageUri=…"
             )
         names = {name: stack.resources[resource] for resource, name in _NEEDED.items()}
-        return cls(stack.client("batch"), stack.client("logs"), **names)
+        return cls(stack.client("batch"), stack.client("logs"), stack_name=stack.name, **names)
 
     def submit(self, name: str, parameters: Mapping[str, str]) -> str:
         """Submit a job, and return AWS Batch's id; raises Unavailable, Misconfigured."""
@@ -59,6 +63,7 @@ class Lane:
                 jobQueue=self._job_queue,
                 jobDefinition=self._job_definition,
                 parameters=dict(parameters),
+                tags=self._tags,
             )
         return str(answer["jobId"])
 

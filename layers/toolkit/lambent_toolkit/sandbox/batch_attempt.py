@@ -119,6 +119,7 @@ class RunningAttempt:
             SERVING_LAYERS: ":".join(map(str, self._host.layers)),
             **own,
             **batch,
+            "WORKER_NEEDS_GPU": "false",  # no attempt gets one here, and all are told so
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "local",

@@ -6,11 +6,13 @@ The record holds every resource's properties with all intrinsic functions resolv
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.awslambda import models as awslambda
 from moto.batch import models as batch
 from moto.cloudformation import parsing
+from moto.core.types import Base64EncodedString
 from moto.iam.models import iam_backends
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
@@ -65,6 +67,17 @@ class CreatedResources:
         chosen = [self._stacks.get(stack_name, {})] if stack_name else list(self._stacks.values())
         resources = {name: entry for stack in chosen for name, entry in stack.items()}
         return {"resources": resources, "unsupported": sorted(self._unsupported)}
+
+    def as_json(self, stack_name: str = "") -> str:
+        """Return the record of one stack, or of all, for the supervisor."""
+        return json.dumps(self.as_dict(stack_name), default=_plain)
+
+
+def _plain(value: object) -> str:
+    """Return what moto has put in the place of a launch template's user data as the text that it was."""
+    if isinstance(value, Base64EncodedString):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} in a resource's properties")
 
 
 def tame_cloudformation() -> CreatedResources:

@@ -88,7 +88,7 @@ class StorageApp:
         """Answer one request (WSGI)."""
         if environ.get("PATH_INFO") == CREATED_PATH:
             start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps(self._created.as_dict(environ["QUERY_STRING"])).encode()]
+            return [self._created.as_json(environ["QUERY_STRING"]).encode()]
         if environ.get("PATH_INFO") == SHORTEN_PATH:
             shorten_waits(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
             start_response("200 OK", [("Content-Type", "application/json")])
