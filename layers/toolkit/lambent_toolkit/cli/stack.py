@@ -63,6 +63,7 @@ def up(  # noqa: PLR0917 - typer passes every option by name
     max_environments: Annotated[
         int | None, typer.Option(min=1, help="Execution environments of one function.", show_default=False)
     ] = None,
+    no_iam: Annotated[bool, typer.Option("--no-iam", help="Let everyone do all, whatever the policies say.")] = False,
 ) -> None:
     """Run the template on this machine until Ctrl-C; needs neither AWS nor Docker.
 
@@ -74,7 +75,12 @@ def up(  # noqa: PLR0917 - typer passes every option by name
 
         limits = {} if max_environments is None else {"max_environments": max_environments}
         options = stack_options(
-            state, port=port, parameters=_parameters(parameter) | _pinned(pin), retry_scale=retry_scale, **limits
+            state,
+            port=port,
+            parameters=_parameters(parameter) | _pinned(pin),
+            retry_scale=retry_scale,
+            is_iam_enforced=not no_iam,
+            **limits,
         )
         with _signals_as_exit():
             process = StackProcess(options, is_linked=not detach)

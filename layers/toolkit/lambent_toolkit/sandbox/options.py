@@ -11,6 +11,8 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 STACK_NAME = "lambent-local"
+# Access key, secret and session token of the account's owner, who may do all.
+ADMINISTRATOR_KEY = "local"
 # What the product's template needs to be told here: the GPU lane runs, from sources and not from a registry, and
 # webhooks may go to a receiver on this machine.
 LOCAL_PARAMETERS = {
@@ -42,6 +44,7 @@ class StackOptions:
                                   functions may start at once on few processors
     batch_slots : int             AWS Batch attempts that run at once
     kill_grace_s : float          seconds from SIGTERM to SIGKILL for a Batch attempt (30 on AWS)
+    is_iam_enforced : bool        every call is judged by the template's policies
     """
 
     root: Path
@@ -55,6 +58,7 @@ class StackOptions:
     init_timeout_s: float = 60.0
     batch_slots: int = os.cpu_count() or 1
     kill_grace_s: float = 30.0
+    is_iam_enforced: bool = True
 
     @property
     def template_path(self) -> Path:

@@ -26,6 +26,7 @@ from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import RuntimePaths
 from lambent_toolkit.sandbox.gateway import Gateway
 from lambent_toolkit.sandbox.http_server import HttpServer
+from lambent_toolkit.sandbox.iam.roles import Roles
 from lambent_toolkit.sandbox.options import StackOptions
 from lambent_toolkit.sandbox.poller import QueuePoller
 from lambent_toolkit.sandbox.pool import FunctionPool
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 LAYERS = ("NumericLayer", "CoreLayer")
+RIGHTS_FILE = "rights.jsonl"
 WORKER_DOCKERFILE = Path("functions/batch_worker/Dockerfile")
 REAP_EVERY_S = 10.0
 
@@ -151,10 +153,13 @@ class Supervisor:
         from lambent_toolkit.sandbox.deploy import deploy
 
         storage_log = logs / "storage.log"
-        return deploy(translated, parameters=build.parameters, endpoint=endpoint, storage_log=storage_log)
+        is_enforced = self._options.is_iam_enforced
+        chosen = {"parameters": build.parameters, "endpoint": endpoint}
+        return deploy(translated, **chosen, storage_log=storage_log, is_iam_enforced=is_enforced)
 
     async def _start_storage(self, control_url: str, logs: Path) -> Storage:
-        self._storage = await Storage.start(control_url, logs / "storage.log")
+        rights_file = logs / RIGHTS_FILE if self._options.is_iam_enforced else None
+        self._storage = await Storage.start(control_url, logs / "storage.log", rights_file=rights_file)
         self._closers.push_async_callback(self._storage.stop)
         return self._storage
 
@@ -164,16 +169,18 @@ class Supervisor:
         options = self._options
         aws = AwsCalls(endpoint)
         self._closers.push_async_callback(aws.close)
-        self._make_pools(deployment, build, endpoint, logs)
-        invoker = AsyncInvoker(self.pools, aws=aws, retry_scale=options.retry_scale)
+        roles = Roles(aws, is_enforced=options.is_iam_enforced)
+        callers = await self._make_pools(deployment, build, aws, roles, logs)
+        invoker = AsyncInvoker(self.pools, aws=aws, callers=callers, retry_scale=options.retry_scale)
         self._closers.push_async_callback(invoker.close)
-        engine = self._make_engine(aws, build, endpoint, logs)
+        engine = self._make_engine(aws, roles, build, endpoint, logs)
         self._closers.push_async_callback(engine.close)
         control.open(pools=self.pools, batch=BatchApi(engine, aws), engine=engine, invoker=invoker)
         await self._open_door(deployment, aws, door)
         for mapping in deployment.queue_mappings():
             pool = self.pools[mapping.function_name]
-            self._spawn(QueuePoller(mapping, pool=pool, aws=aws, retry_scale=options.retry_scale).run())
+            caller = callers[mapping.function_name]  # Lambda polls by the rights of the function
+            self._spawn(QueuePoller(mapping, pool=pool, aws=caller, retry_scale=options.retry_scale).run())
         for rule in deployment.schedules():
             self._spawn(fire_on_schedule(rule, invoker))
         self._spawn(self._reap())
@@ -183,22 +190,28 @@ class Supervisor:
         info.write(options.state_dir)
         return info
 
-    def _make_pools(self, deployment: Deployment, build: Build, endpoint: str, logs: Path) -> None:
+    async def _make_pools(
+        self, deployment: Deployment, build: Build, aws: AwsCalls, roles: Roles, logs: Path
+    ) -> dict[str, AwsCalls]:
+        """Make a pool of each function, and return who calls AWS for it."""
         options = self._options
         paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
-        host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
+        callers = {}
         for spec in deployment.functions():
+            credentials = await roles.of_function(spec)
+            callers[spec.name] = aws.acting_as(credentials)
             pool = FunctionPool(
                 spec,
-                host=host,
+                host=EnvironmentHost(paths, aws.endpoint, options.init_timeout_s, credentials),
                 log=FunctionLog(logs / f"{spec.short_name}.log"),
                 max_environments=options.max_environments,
                 idle_s=options.idle_s,
             )
             self.pools[spec.name] = pool
             self._closers.push_async_callback(pool.close)
+        return callers
 
-    def _make_engine(self, aws: AwsCalls, build: Build, endpoint: str, logs: Path) -> BatchEngine:
+    def _make_engine(self, aws: AwsCalls, roles: Roles, build: Build, endpoint: str, logs: Path) -> BatchEngine:
         options = self._options
         layers = tuple(folder for name in LAYERS if (folder := build.folder / name / "python").is_dir())
         host = AttemptHost(endpoint, logs, options.state_dir / "scratch", options.kill_grace_s, layers)
@@ -207,7 +220,7 @@ class Supervisor:
             dockerfile, root = options.root / WORKER_DOCKERFILE, options.state_dir / "worker"
             return WorkerImage.unpack(dockerfile, context=options.root, root=root)
 
-        return BatchEngine(aws=aws, host=host, slots=options.batch_slots, unpack_image=unpack)
+        return BatchEngine(aws=aws, roles=roles, host=host, slots=options.batch_slots, unpack_image=unpack)
 
     async def _open_door(self, deployment: Deployment, aws: AwsCalls, door: HttpServer) -> None:
         for api in deployment.of_kind("AWS::ApiGateway::RestApi"):

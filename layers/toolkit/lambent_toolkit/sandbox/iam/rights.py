@@ -1,0 +1,70 @@
+"""A record of what was allowed, by which statement, and of what was refused: one line for each thing that is new."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lambent_toolkit.sandbox.iam.judge import Right
+
+FILE_NAME = "rights.jsonl"
+
+
+@dataclass(frozen=True)
+class Denial:
+    """A question that was refused."""
+
+    principal: str
+    action: str
+    resource: str
+    reason: str
+
+
+class RightsLog:
+    """Writes uses and refusals to a file as they happen: the process may be killed at any time.
+
+    Parameters
+    ----------
+    file : Path
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a", buffering=1)
+        self._seen: set[Right | Denial] = set()
+        self._lock = threading.Lock()
+        self._denials: list[Denial] = []
+
+    def use(self, right: Right) -> None:
+        """Note that a right was used."""
+        self._note("used", right)
+
+    def refuse(self, denial: Denial) -> None:
+        """Note that something was refused."""
+        with self._lock:
+            self._denials.append(denial)
+        self._note("denied", denial)
+
+    def denials(self) -> list[dict[str, str]]:
+        """Return all refusals in their order."""
+        with self._lock:
+            return [asdict(each) for each in self._denials]
+
+    def _note(self, kind: str, entry: Right | Denial) -> None:
+        if entry in self._seen:
+            return
+        with self._lock:
+            if entry not in self._seen:
+                self._seen.add(entry)
+                self._file.write(json.dumps({kind: asdict(entry)}) + "\n")
+
+
+def read_rights(folder: Path) -> Iterator[Right]:
+    """Read the used rights of every stack whose logs lie somewhere below a folder."""
+    for file in sorted(folder.rglob(FILE_NAME)):
+        for line in file.read_text().splitlines():
+            entry = json.loads(line)
+            if "used" in entry:
+                yield Right(**entry["used"])
