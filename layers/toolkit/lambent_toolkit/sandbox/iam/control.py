@@ -12,7 +12,7 @@ from lambent_toolkit.sandbox.iam import principals
 from lambent_toolkit.sandbox.iam.errors import BadPolicy
 from lambent_toolkit.sandbox.iam.judge import decide
 from lambent_toolkit.sandbox.iam.question import Question
-from lambent_toolkit.sandbox.iam.rights import RightsLog
+from lambent_toolkit.sandbox.iam.rights import RightsLog, granted_by
 from lambent_toolkit.sandbox.iam.template_policies import keep_policies
 
 Answer = tuple[int, Any]
@@ -37,6 +37,10 @@ class IamControl:
             return self._session(**json.loads(body))
         if verb == "policies":
             keep_policies(self._resources())
+            for role in principals.iam_backend().roles.values():
+                for policy in principals.inline_policies_of(role):
+                    for right in granted_by(role.name, policy):
+                        self._rights.grant(right)
             return 200, {}
         if verb == "denials":
             return 200, {"denials": self._rights.denials()}

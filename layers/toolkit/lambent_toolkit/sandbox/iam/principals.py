@@ -123,7 +123,7 @@ def _of_session(session: AssumedRole) -> Principal:
 
 def _of_user(user: Any) -> Principal:
     groups = iam_backend().get_groups_for_user(user.name)
-    policies = tuple(policy for group in groups for policy in _policies(group))
+    policies = tuple(policy for group in groups for policy in policies_of(group))
     found = _principal(user.arn, user.name, user, {f"AWS:{user.arn}"}, user.arn)
     return replace(found, policies=found.policies + policies, context={**found.context, "aws:username": (user.name,)})
 
@@ -134,17 +134,21 @@ def _principal(arn: str, name: str, owner: Any, names: set[str], principal_arn: 
     return Principal(
         arn=arn,
         name=name,
-        policies=_policies(owner),
+        policies=policies_of(owner),
         names=frozenset(names),
         context={"aws:principalarn": (principal_arn,), "aws:principalaccount": (ACCOUNT_ID,)},
     )
 
 
-def _policies(owner: Any) -> tuple[Policy, ...]:
+def policies_of(owner: Any) -> tuple[Policy, ...]:
     """Return the inline and the attached policies of a role, user or group."""
-    inline = [read_policy(name, _document(text)) for name, text in list(owner.policies.items())]
     attached = [_managed(policy) for policy in list(owner.managed_policies.values())]
-    return (*inline, *attached)
+    return (*inline_policies_of(owner), *attached)
+
+
+def inline_policies_of(owner: Any) -> tuple[Policy, ...]:
+    """Return the inline policies of a role, user or group."""
+    return tuple(read_policy(name, _document(text)) for name, text in list(owner.policies.items()))
 
 
 def _managed(policy: Any) -> Policy:

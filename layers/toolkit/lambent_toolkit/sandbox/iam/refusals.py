@@ -100,7 +100,7 @@ def _json(
 ) -> WireAnswer:
     name, status = in_json
     headers = [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-RequestId", request_id)]
-    if service == "sqs":  # which SDKs still know by its codes of the query protocol
+    if service in ("sqs", "monitoring"):  # which SDKs still know by their codes of the query protocol
         code, status = in_query
         headers.append(("x-amzn-query-error", f"{code};Sender"))
     body = {"__type": f"com.amazon.coral.service#{name}", "message": message}

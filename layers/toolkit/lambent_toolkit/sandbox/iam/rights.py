@@ -1,4 +1,4 @@
-"""A record of what was allowed, by which statement, and of what was refused: one line for each thing that is new."""
+"""A record of rights: those that the template gives, those that were used, and what was refused; each thing once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lambent_toolkit.sandbox.iam.judge import Right
+from lambent_toolkit.sandbox.iam.policy import Policy
 
 FILE_NAME = "rights.jsonl"
 
@@ -37,6 +38,10 @@ class RightsLog:
         self._lock = threading.Lock()
         self._denials: list[Denial] = []
 
+    def grant(self, right: Right) -> None:
+        """Note a right that a policy of the template gives, used or not."""
+        self._note("granted", right)
+
     def use(self, right: Right) -> None:
         """Note that a right was used."""
         self._note("used", right)
@@ -61,10 +66,26 @@ class RightsLog:
                 self._file.write(json.dumps({kind: asdict(entry)}) + "\n")
 
 
-def read_rights(folder: Path) -> Iterator[Right]:
-    """Read the used rights of every stack whose logs lie somewhere below a folder."""
+def read_rights(folder: Path) -> dict[str, set[Right]]:
+    """Read the rights of every stack whose logs lie somewhere below a folder.
+
+    Returns
+    -------
+    dict    `granted` and `used` -> rights
+    """
+    found: dict[str, set[Right]] = {"granted": set(), "used": set()}
     for file in sorted(folder.rglob(FILE_NAME)):
         for line in file.read_text().splitlines():
-            entry = json.loads(line)
-            if "used" in entry:
-                yield Right(**entry["used"])
+            for kind, entry in json.loads(line).items():
+                if kind in found:
+                    found[kind].add(Right(**entry))
+    return found
+
+
+def granted_by(principal: str, policy: Policy) -> Iterator[Right]:
+    """Iterate over what a policy allows: each action on each resource of each statement."""
+    for each in policy.statements:
+        if each.is_allow:
+            for action in each.actions:
+                for resource in each.resources:
+                    yield Right(principal, policy.name, each.name, action, resource)
