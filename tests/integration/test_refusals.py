@@ -43,7 +43,8 @@ CALLS: dict[str, tuple[str, int, str, str, Callable[[Caller, Any], Any]]] = {
     "s3": ("AccessDenied", 403, "s3:GetObject", '"arn:aws:s3:::{data}/a"',
            lambda who, info: who.client("s3").get_object(Bucket=info.buckets["data"], Key="a")),
     "dynamodb": ("AccessDeniedException", 400, "dynamodb:GetItem", f"arn:aws:dynamodb:{ACCOUNT}:table/{{table}}",
-                 lambda who, info: who.client("dynamodb").get_item(TableName=info.table, Key={"pk": {"S": "a"}, "sk": {"S": "x"}})),
+                 lambda who, info: who.client("dynamodb").get_item(
+                     TableName=info.table, Key={"pk": {"S": "a"}, "sk": {"S": "x"}})),
     "sqs": ("AccessDenied", 403, "sqs:sendmessage", f"arn:aws:sqs:{ACCOUNT}:{{queue}}",
             lambda who, info: who.client("sqs").send_message(QueueUrl=info.queues["infer"], MessageBody="{}")),
     "sns": ("AuthorizationError", 403, "SNS:Publish", "{topic}",
