@@ -12,6 +12,8 @@ import httpx
 from published import publish_shade
 
 from builders import picture
+from lambent.domain.model import LIVE
+from lambent_toolkit.modelkit.publishing import Publisher
 
 IsDone = Callable[[], bool]
 Deed = Callable[[Any], IsDone]
@@ -24,14 +26,21 @@ def fresh() -> str:
     return f"r{uuid4().hex[:10]}"
 
 
+def publish_fresh(product: Any) -> str:
+    """Publish a small model that is live under a name of its own, and return the name."""
+    name = fresh()
+    ref = publish_shade(product.info, name=name)
+    Publisher(product.info).set_label(name, LIVE, ref.version)
+    return name
+
+
 def answered(method: str, path: str, status: int = 200, **request: Any) -> Deed:
     """Return the deed of getting an answer by HTTP."""
     return lambda product: lambda: product.http.request(method, path, **request).status_code == status
 
 
 def predict_fresh_model(product: Any) -> IsDone:
-    name = fresh()
-    publish_shade(product.info, name=name)
+    name = publish_fresh(product)
     return answered("POST", f"/models/{name}/predict", content=picture(200), headers=PNG)(product)
 
 
@@ -76,8 +85,7 @@ def upload(product: Any, model: str = "digits") -> IsDone:
 
 
 def upload_to_fresh_model(product: Any) -> IsDone:
-    name = fresh()
-    publish_shade(product.info, name=name)
+    name = publish_fresh(product)
     return upload(product, name)
 
 
@@ -104,9 +112,7 @@ def batch(lane: str, model: str | None = "digits", count: int = 2, **changes: An
     """Return the deed of running a batch by HTTP to its good end; of no model named, a fresh one."""
 
     def begin(product: Any) -> IsDone:
-        name = model or fresh()
-        if model is None:
-            publish_shade(product.info, name=name)
+        name = model or publish_fresh(product)
         manifest = product.put_batch(TENANT, fresh(), [product.seven if model else picture(200)] * count)
         job = {"schema_version": 1, "id": fresh(), "model": name, "lane": lane, "input": {"manifest_uri": manifest}}
         accepted: list[bool] = []

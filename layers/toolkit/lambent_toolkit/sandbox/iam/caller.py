@@ -71,6 +71,5 @@ def _of_form(environ: Environ) -> Caller:
     values = {name.lower(): value for name, value in fields.items()}
     file = files.get("file")
     key = values.get("key", "").replace("${filename}", (file.filename or "") if file else "")
-    return Caller(
-        values.get("x-amz-credential", "").partition("/")[0], S3, values.get("x-amz-security-token"), form_key=key
-    )
+    key_id = values.get("x-amz-credential", "").partition("/")[0] or values.get("awsaccesskeyid", "")
+    return Caller(key_id, S3, values.get("x-amz-security-token"), form_key=key)

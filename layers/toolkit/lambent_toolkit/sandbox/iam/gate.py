@@ -12,7 +12,7 @@ from lambent_toolkit.sandbox.iam.caller import S3, Caller, Environ, body_of, cal
 from lambent_toolkit.sandbox.iam.control import IamControl
 from lambent_toolkit.sandbox.iam.errors import BadPolicy, Unjudged
 from lambent_toolkit.sandbox.iam.judge import Principal, decide, may_ever
-from lambent_toolkit.sandbox.iam.lookups import key_schema, resource_context
+from lambent_toolkit.sandbox.iam.lookups import full_resource, key_schema, resource_context
 from lambent_toolkit.sandbox.iam.question import Call, Question
 from lambent_toolkit.sandbox.iam.questions import action_of, questions_of_call
 from lambent_toolkit.sandbox.iam.questions_dynamodb import questions_of_dynamodb
@@ -124,7 +124,9 @@ class Gate:
         if call.service == "dynamodb":
             return questions_of_dynamodb(call.operation, call.parameters, key_schema)
         return [
-            Question(each.action, each.resource, {**resource_context(each, self._job_tags), **each.context})
+            Question(
+                each.action, full_resource(each.resource), {**resource_context(each, self._job_tags), **each.context}
+            )
             for each in questions_of_call(call)
         ]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
+from moto.cloudformation.models import cloudformation_backends
 from moto.dynamodb.models import dynamodb_backends
 
 from lambent_toolkit.sandbox.iam.question import Question, tag_context
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 
+STACK = re.compile(r"arn:aws:cloudformation:[^:]+:[^:]+:stack/(?P<name>[^/]+)/\*")
 TAGGED_JOB_ACTIONS = {"batch:TerminateJob", "batch:CancelJob"}
 
 
@@ -23,6 +26,14 @@ def key_schema(table: str, index: str | None) -> str:
         if each.name == index:
             return next(str(key["AttributeName"]) for key in each.schema if key["KeyType"] == "HASH")
     return ""
+
+
+def full_resource(resource: str) -> str:
+    """Return the whole ARN of a stack that is known by name; anything else as it is."""
+    if not (match := STACK.fullmatch(resource)):
+        return resource
+    stacks = cloudformation_backends[ACCOUNT_ID][REGION].stacks.values()
+    return next((str(each.stack_id) for each in stacks if each.name == match.group("name")), resource)
 
 
 def resource_context(question: Question, job_tags: Callable[[str], dict[str, str]]) -> Mapping[str, tuple[str, ...]]:

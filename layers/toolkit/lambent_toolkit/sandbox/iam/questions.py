@@ -7,7 +7,7 @@ from typing import Any
 
 from lambent_toolkit.sandbox.iam.errors import Unjudged
 from lambent_toolkit.sandbox.iam.question import Call, Question, arn, tag_context
-from lambent_toolkit.sandbox.options import REGION
+from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 
 Parameters = Mapping[str, Any]
 Resources = Callable[[Parameters], list[str]]
@@ -78,6 +78,24 @@ def _alarms(_parameters: Parameters) -> list[str]:
     return [arn("cloudwatch", "alarm:*")]
 
 
+def _named_alarms(parameters: Parameters) -> list[str]:
+    return [arn("cloudwatch", f"alarm:{name}") for name in parameters["AlarmNames"]]
+
+
+def _dashboard(parameters: Parameters) -> list[str]:
+    return [f"arn:aws:cloudwatch::{ACCOUNT_ID}:dashboard/{parameters['DashboardName']}"]
+
+
+def _moved(parameters: Parameters) -> list[str]:
+    return [str(parameters["SourceArn"])]
+
+
+def _stack(parameters: Parameters) -> list[str]:
+    # Its id has a part by chance, which only the service knows; see `lookups.py`.
+    name = str(parameters["StackName"])
+    return [name if name.startswith("arn:") else arn("cloudformation", f"stack/{name}/*")]
+
+
 RESOURCES: dict[str, Resources] = {
     **dict.fromkeys(
         (
@@ -144,6 +162,14 @@ RESOURCES: dict[str, Resources] = {
         _function,
     ),
     "cloudwatch:DescribeAlarms": _alarms,
+    "cloudwatch:EnableAlarmActions": _named_alarms,
+    "cloudwatch:DisableAlarmActions": _named_alarms,
+    "cloudwatch:GetDashboard": _dashboard,
+    "sqs:StartMessageMoveTask": _moved,
+    "sqs:ListMessageMoveTasks": _moved,
+    "cloudformation:DescribeStacks": _stack,
+    "cloudformation:DescribeStackResources": _stack,
+    "cloudformation:ListStackResources": _stack,
 }
 
 
@@ -167,7 +193,11 @@ def questions_of_call(call: Call) -> list[Question]:
         return [Question(action, f"arn:aws:apigateway:{REGION}::{call.path}")]
     if action not in RESOURCES:
         raise Unjudged(action)
-    asked = [Question(action, resource, _request_tags(call)) for resource in RESOURCES[action](call.parameters)]
+    try:
+        resources = RESOURCES[action](call.parameters)
+    except KeyError as exc:
+        raise Unjudged(f"{action} without {exc}") from exc
+    asked = [Question(action, resource, _request_tags(call)) for resource in resources]
     if action == "batch:SubmitJob" and call.parameters.get("tags"):
         asked.append(Question("batch:TagResource", arn("batch", "job/*"), _request_tags(call)))
     return asked
