@@ -34,7 +34,7 @@ class RightsLog:
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a", buffering=1)
-        self._seen: set[Right | Denial] = set()
+        self._seen: set[tuple[str, Right | Denial]] = set()
         self._lock = threading.Lock()
         self._denials: list[Denial] = []
 
@@ -57,12 +57,16 @@ class RightsLog:
         with self._lock:
             return [asdict(each) for each in self._denials]
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def _note(self, kind: str, entry: Right | Denial) -> None:
-        if entry in self._seen:
+        if (kind, entry) in self._seen:
             return
         with self._lock:
-            if entry not in self._seen:
-                self._seen.add(entry)
+            if (kind, entry) not in self._seen:
+                self._seen.add((kind, entry))
                 self._file.write(json.dumps({kind: asdict(entry)}) + "\n")
 
 
