@@ -80,5 +80,5 @@ BAD = {
     ],
 )
 def test_an_operator_that_is_not_known_ends_the_start_wherever_it_stands(kind: str, properties: dict) -> None:
-    with pytest.raises(BrokenTemplate, match="R0: .*DateLessThan"):
+    with pytest.raises(BrokenTemplate, match=r"R0: .*DateLessThan"):
         check_policies(deployment((kind, properties)))
