@@ -23,6 +23,18 @@ class Caller:
         return self.info.client(service, **self.credentials, **options)
 
 
+def listening_queue(info: StackInfo, name: str) -> tuple[str, str]:
+    """Make a queue into which SNS and EventBridge may put messages; return its address and its ARN."""
+    sqs = info.client("sqs")
+    arn = f"arn:aws:sqs:{info.region}:123456789012:{name}"
+    services = ["sns.amazonaws.com", "events.amazonaws.com"]
+    statement = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    sqs.close()
+    return str(url), arn
+
+
 @contextmanager
 def make_caller(info: StackInfo, name: str, policy: dict[str, Any] | None = None) -> Iterator[Caller]:
     """Make a user, with a managed policy if there is one, and remove both afterwards."""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from patience import wait_for
 from published import publish_shade
 
 from builders import picture
@@ -170,3 +171,60 @@ def webhook_told(product: Any) -> IsDone:
     hook = {"webhook": {"url": f"http://localhost:{receiver.port}/{job_id}"}}
     product.http.post("/jobs", json={**body, "notification": hook})
     return lambda: any(request.path == f"/{job_id}" for request in receiver.requests)
+
+
+def job_heard_of(product: Any) -> IsDone:
+    """Run a batch to its end on the CPU lane, of which the topic's and the bus's listener both hear."""
+    begun = batch("cpu")(product)
+    heard: set[str] = set()
+
+    def is_done() -> bool:
+        if not begun():
+            return False
+        for name, queue in product.listeners.items():
+            answer = product.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+            heard.update(name for _ in answer.get("Messages", []))
+        return len(heard) == len(product.listeners)
+
+    return is_done
+
+
+def webhook_of_batch(product: Any) -> IsDone:
+    """Run a batch to its end on the CPU lane, of which a receiver hears."""
+    name = fresh()
+    begun = batch("cpu", notification={"webhook": {"url": f"http://localhost:{product.receiver.port}/{name}"}})(product)
+    return lambda: begun() and any(request.path == f"/{name}" for request in product.receiver.requests)
+
+
+def sweep(product: Any) -> IsDone:
+    def is_done() -> bool:
+        answer = product.info.client("lambda").invoke(FunctionName=product.info.functions["sweep"], Payload=b"{}")
+        return "FunctionError" not in answer
+
+    return is_done
+
+
+def sweep_lost_call(product: Any) -> IsDone:
+    """Record a call whose message was lost; the sweep sends it again."""
+    job_id = product.http.post(
+        "/models/digits/predict", content=product.seven, headers=PNG | {"Prefer": "respond-async"}
+    ).json()["id"]
+    wait_for(lambda: is_succeeded(product, job_id), what="the call")
+    for name in product.keys(f"jobs/{TENANT}/{job_id}/"):
+        if "/body-" not in name:
+            product.s3.delete_object(Bucket=product.data, Key=name)
+    product.table.update_item(
+        Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"},
+        UpdateExpression="SET #state = :queued, open_pk = :open, updated_at = :past REMOVE final_done, final_failed",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":queued": "QUEUED", ":open": "OPEN", ":past": "2026-01-01T00:00:00.000Z"},
+    )
+    swept = sweep(product)
+    return lambda: is_succeeded(product, job_id) or (swept() and is_succeeded(product, job_id))
+
+
+def cancel_running_gpu_job(product: Any) -> IsDone:
+    """Cancel a job that AWS Batch has."""
+    job_id = submitted(product, "gpu")
+    wait_for(lambda: (product.job(job_id, TENANT) or {}).get("state") in ("PLANNED", "RUNNING"), what="a GPU job")
+    return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)

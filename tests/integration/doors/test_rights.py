@@ -7,6 +7,7 @@ the stack runs, by `iam.put_role_policy`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import deeds
 import httpx
 import pytest
+from made_policies import listening_queue
 from patience import wait_for
 
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
@@ -22,6 +24,8 @@ from lambent_toolkit.sandbox import LocalStack, StackInfo
 from receivers import receiving
 from rights import roles_of
 
+ROLE_BODY = re.compile(r"^  (\w+Role):.*?\n(.*?)(?=^  \w+:)", re.MULTILINE | re.DOTALL)
+STATEMENT = re.compile(r"Sid: (\w+),?\s+Effect: (\w+)")
 ROOT = Path(__file__).parents[3]
 # Small bounds, so that a large answer, a job of many shards and a checkpoint are small things.
 BOUNDS = {"MaxAnswerBytes": "1024", "ShardItems": "2", "CheckpointItems": "1", "QueueConcurrency": "2"}
@@ -75,6 +79,49 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("NotifyRole", "Consume"): deeds.webhook_told,
     ("NotifyRole", "ReadJobsAndSecrets"): deeds.webhook_told,
     ("NotifyRole", "RecordAttempts"): deeds.webhook_told,
+    ("InferRole", "ClearCheckpoints"): deeds.batch("cpu", count=4),
+    ("InferRole", "Notify"): deeds.job_heard_of,
+    ("InferRole", "NotifyByEvent"): deeds.job_heard_of,
+    ("InferRole", "NotifyByWebhook"): deeds.webhook_of_batch,
+    ("SweepRole", "FindOpenJobs"): deeds.sweep,
+    ("SweepRole", "Records"): deeds.sweep_lost_call,
+    ("SweepRole", "SendAgain"): deeds.sweep_lost_call,
+    ("JobsRole", "StopGpuJobs"): deeds.cancel_running_gpu_job,
+}
+# No test takes these away yet; what is known of each.
+BY_LAMBDA = "Lambda writes it itself, of which the local stack has nothing"
+ONLY_WITH = "other tests use it, and none has seen what fails without it"
+UNDRIVEN: dict[str, str] = {
+    "Log": BY_LAMBDA,
+    "Trace": BY_LAMBDA,
+    "TellMissingFromForbidden": ONLY_WITH,
+    "TellMissingModelFileFromForbidden": ONLY_WITH,
+    "PredictRole SignUploads": ONLY_WITH,
+    "JobsRole ShowOutcomes": ONLY_WITH,
+    "JobsRole TellWhyJobsWait": ONLY_WITH,
+    "JobsRole TellWhyGpuJobsWait": ONLY_WITH,
+    "PreprocessRole RecordJobs": ONLY_WITH,
+    "DispatchRole Notify": ONLY_WITH,
+    "DispatchRole NotifyByEvent": ONLY_WITH,
+    "DispatchRole StopGpuJobs": ONLY_WITH,
+    "DispatchRole FindSubmitted": ONLY_WITH,
+    "BatchJobRole ClearCheckpoints": ONLY_WITH,
+    "JobEventsRole Notify": ONLY_WITH,
+    "JobEventsRole NotifyByEvent": ONLY_WITH,
+    "JobEventsRole NotifyByWebhook": ONLY_WITH,
+    "JobEventsRole KeepFailedEvents": ONLY_WITH,
+    "NotifyRole WaitForNextAttempt": ONLY_WITH,
+    "NotifyRole GiveUp": ONLY_WITH,
+    "NotifyRole MakeSecrets": ONLY_WITH,
+    "SweepRole FinishJob": ONLY_WITH,
+    "SweepRole Notify": ONLY_WITH,
+    "SweepRole NotifyByEvent": ONLY_WITH,
+    "SweepRole NotifyByWebhook": ONLY_WITH,
+    "SweepRole StopGpuJobs": ONLY_WITH,
+    "SweepRole AskForStatus": ONLY_WITH,
+    "TrainingJobRole ReadRunsAndData": ONLY_WITH,
+    "TrainingJobRole WriteCheckpointsAndResult": ONLY_WITH,
+    "TrainingJobRole ForgetOldCheckpoints": ONLY_WITH,
 }
 
 
@@ -116,6 +163,7 @@ def bounded(as_product: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         publish_demo_model(stack.info)
         product = as_product(stack.info)
         object.__setattr__(product, "receiver", receiver)
+        object.__setattr__(product, "listeners", listeners(stack.info))
         yield product
 
 
@@ -125,6 +173,8 @@ def test_a_feature_fails_without_its_right_and_works_with_it(bounded: Any, role:
     before = len(rights.refusals(role))
 
     with rights.without(role, statement):
+        if statement == "Consume":  # a receive that waits has been allowed already
+            wait_for(lambda: len(rights.refusals(role)) > before, what="a refused receive", patience_s=120)
         is_done = begin(bounded)
         is_done()
         wait_for(lambda: len(rights.refusals(role)) > before, what="a refusal", patience_s=120)
@@ -135,5 +185,25 @@ def test_a_feature_fails_without_its_right_and_works_with_it(bounded: Any, role:
     wait_for(with_right, what="the same with the right", patience_s=120)
 
 
-def test_every_case_is_a_right_of_the_template() -> None:
-    assert {role for role, _ in CASES} <= roles_of(ROOT / "template.yaml")
+def test_every_right_has_a_case_or_says_why_it_has_none() -> None:
+    granted = set()
+    for role, body in ROLE_BODY.findall((ROOT / "template.yaml").read_text()):
+        granted |= {(role, name) for name, effect in STATEMENT.findall(body) if effect == "Allow"}
+    undriven = {(role, name) for role, name in granted if UNDRIVEN.get(f"{role} {name}", UNDRIVEN.get(name))}
+
+    assert granted == set(CASES) | undriven
+    assert not set(CASES) & undriven
+    assert {role for role, _ in granted} | {"BatchInstanceRole"} == roles_of(ROOT / "template.yaml")
+
+
+def listeners(info: StackInfo) -> dict[str, str]:
+    """Make a queue for what the topic tells, and one for what the bus tells."""
+    sns, events = info.client("sns"), info.client("events")
+    by_topic, topic_arn = listening_queue(info, "rights-topic")
+    by_bus, bus_arn = listening_queue(info, "rights-bus")
+    sns.subscribe(TopicArn=info.topic, Protocol="sqs", Endpoint=topic_arn)
+    events.put_rule(Name="rights", EventPattern=json.dumps({"source": ["lambent.jobs"]}))
+    events.put_targets(Rule="rights", Targets=[{"Id": "queue", "Arn": bus_arn}])
+    sns.close()
+    events.close()
+    return {"topic": by_topic, "bus": by_bus}
