@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ from made_policies import Caller, make_caller
 
 from lambent_toolkit.sandbox import LocalStack
 
+MACHINERY = Path(__file__).parent / "fixtures" / "machinery"
 ACCOUNT = "us-east-1:123456789012"
 
 
@@ -196,3 +198,11 @@ def test_a_service_delivers_only_where_the_queue_s_policy_lets_it(stack: LocalSt
 
     received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
     assert [each["Body"] for each in received] == ["delivered"]
+
+
+def test_a_stack_that_enforces_nothing_lets_everyone_do_all(tmp_path: Path) -> None:
+    with LocalStack(tmp_path, root=MACHINERY, is_iam_enforced=False) as running:
+        buckets = running.info.client("s3", **UNKNOWN).list_buckets()["Buckets"]
+
+    assert buckets
+    assert not (tmp_path / "logs" / "rights.jsonl").exists()
