@@ -116,10 +116,11 @@ def batch(lane: str, model: str | None = "digits", count: int = 2, **changes: An
         name = model or publish_fresh(product)
         manifest = product.put_batch(TENANT, fresh(), [product.seven if model else picture(200)] * count)
         job = {"schema_version": 1, "id": fresh(), "model": name, "lane": lane, "input": {"manifest_uri": manifest}}
+        job |= changes
         accepted: list[bool] = []
 
         def is_done() -> bool:
-            if not accepted and product.http.post("/jobs", json=job | changes).status_code == 202:
+            if not accepted and product.http.post("/jobs", json=job).status_code == 202:
                 accepted.append(True)
             return bool(accepted) and is_succeeded(product, job["id"])
 
@@ -175,7 +176,8 @@ def webhook_told(product: Any) -> IsDone:
 
 def job_heard_of(product: Any) -> IsDone:
     """Run a batch to its end on the CPU lane, of which the topic's and the bus's listener both hear."""
-    begun = batch("cpu")(product)
+    job_id = fresh()
+    begun = batch("cpu", id=job_id)(product)
     heard: set[str] = set()
 
     def is_done() -> bool:
@@ -183,7 +185,7 @@ def job_heard_of(product: Any) -> IsDone:
             return False
         for name, queue in product.listeners.items():
             answer = product.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-            heard.update(name for _ in answer.get("Messages", []))
+            heard.update(name for message in answer.get("Messages", []) if job_id in message["Body"])
         return len(heard) == len(product.listeners)
 
     return is_done
