@@ -17,6 +17,7 @@ from lambent_toolkit.sandbox.iam.patterns import matches_action
 from lambent_toolkit.sandbox.iam.rights import read_rights
 
 # CloudFormation ends the names that it makes with letters and digits by chance, which differ from stack to stack.
+MADE_BUCKET = re.compile(r"(lambent-data)-[0-9a-f-]{36}")
 MADE_NAME = re.compile(r"(lambent-local-[A-Za-z]+)-[A-Za-z0-9]{12,13}")
 
 
@@ -47,7 +48,8 @@ def unused_rights(folder: Path, roles: Iterable[str]) -> Iterator[str]:
 
 def _named(right: Right) -> Right:
     principal = MADE_NAME.sub(r"\1", right.principal).removeprefix("lambent-local-")
-    return replace(right, principal=principal, resource=MADE_NAME.sub(r"\1", right.resource))
+    resource = MADE_BUCKET.sub(r"\1", MADE_NAME.sub(r"\1", right.resource))
+    return replace(right, principal=principal, resource=resource)
 
 
 def roles_of(template: Path) -> set[str]:

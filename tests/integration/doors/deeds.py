@@ -46,8 +46,7 @@ def predict_fresh_model(product: Any) -> IsDone:
 
 
 def large_answer(product: Any) -> IsDone:
-    rows = [[[[0.5]] * 28] * 28] * 8
-    tensor = {"name": "image", "shape": [8, 28, 28, 1], "datatype": "FP32", "data": rows}
+    tensor = {"name": "image", "shape": [64, 28, 28, 1], "datatype": "FP32", "data": [0.5] * 50_176}
 
     def is_done() -> bool:
         answer = product.http.post(
@@ -171,7 +170,12 @@ def webhook_told(product: Any) -> IsDone:
     body = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "cpu", "input": {"manifest_uri": manifest}}
     hook = {"webhook": {"url": f"http://localhost:{receiver.port}/{job_id}"}}
     product.http.post("/jobs", json={**body, "notification": hook})
-    return lambda: any(request.path == f"/{job_id}" for request in receiver.requests)
+
+    def is_done() -> bool:
+        told = product.http.get(f"/jobs/{job_id}").json()["notification"]
+        return told is not None and told["webhook"]["state"] == "delivered"
+
+    return is_done
 
 
 def job_heard_of(product: Any) -> IsDone:
@@ -228,5 +232,10 @@ def sweep_lost_call(product: Any) -> IsDone:
 def cancel_running_gpu_job(product: Any) -> IsDone:
     """Cancel a job that AWS Batch has."""
     job_id = submitted(product, "gpu")
-    wait_for(lambda: (product.job(job_id, TENANT) or {}).get("state") in ("PLANNED", "RUNNING"), what="a GPU job")
+
+    def has_been_submitted() -> bool:
+        item = product.table.get_item(Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"})["Item"]
+        return "batch_job_id" in item
+
+    wait_for(has_been_submitted, what="a job of AWS Batch")
     return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)
