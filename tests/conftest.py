@@ -22,6 +22,22 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run tell which rights of the template it has not used."""
+    parser.addoption("--rights", action="store_true", help="list rights of the template that no stack has used")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List them, once all processes of the run have ended."""
+    if not config.getoption("--rights"):
+        return
+    from rights import roles_of, unused_rights
+
+    unused = unused_rights(config._tmp_path_factory.getbasetemp(), roles_of(config.rootpath / "template.yaml"))
+    terminalreporter.section("rights that no stack of this run has used")
+    terminalreporter.write("".join(f"{line}\n" for line in unused))
+
+
 _STACKS = ("stack", "machinery")
 # What takes long comes first, so that no process is left with it when the others have ended.
 _SLOW_FIRST = {"integration": 0, "faults": 1, "contract": 2}

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from made_policies import listening_queue
 from standardwebhooks.webhooks import Webhook
 from typer.testing import CliRunner
 
@@ -175,9 +176,7 @@ def test_the_command_exchanges_the_secret_and_both_verify(product: Any, receiver
 
 
 def _listener(product: Any) -> tuple[str, str]:
-    queue = product.sqs.create_queue(QueueName=f"listener-{uuid4().hex[:8]}")["QueueUrl"]
-    attributes = product.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    return queue, attributes["QueueArn"]
+    return listening_queue(product.info, f"listener-{uuid4().hex[:8]}")
 
 
 def _heard(product: Any, queue: str, job_id: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 
 CONTENT = b"twelve bytes"
 LIFETIME_S = 60
+SECRETS = {CREDENTIALS["aws_access_key_id"]: CREDENTIALS["aws_secret_access_key"]}
 CHECKSUM = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 
 
@@ -60,7 +61,7 @@ def refused(method: str, url: str, *, after_s: float = 0, **request: Any) -> str
     )
     environ = environ_of(builder)
     environ["RAW_URI"] = f"{parts.path}?{parts.query}"
-    error = refuse_presigned(environ, datetime.now(UTC) + timedelta(seconds=after_s))
+    error = refuse_presigned(environ, datetime.now(UTC) + timedelta(seconds=after_s), SECRETS.get)
     return None if error is None else f"{error.status[:3]} {error.code}: {error.message}"
 
 
@@ -102,7 +103,7 @@ def test_a_form_as_it_was_signed_is_taken_and_its_body_is_put_back(s3: Any) -> N
     data = {**told["fields"], "file": (BytesIO(CONTENT), "a")}
     environ = environ_of(EnvironBuilder(method="POST", path="/data", data=data))
 
-    assert refuse_presigned(environ, datetime.now(UTC)) is None
+    assert refuse_presigned(environ, datetime.now(UTC), SECRETS.get) is None
     assert CONTENT in environ["wsgi.input"].read()
 
 
@@ -138,3 +139,11 @@ def test_a_form_without_a_policy_is_refused() -> None:
 
 def test_what_is_not_presigned_is_left_to_others() -> None:
     assert refused("PUT", "http://127.0.0.1:4000/data/a", data=b"x") is None
+
+
+def test_a_link_and_a_form_of_a_key_that_nobody_has_are_refused(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed, told = link(s3), form(s3)
+    monkeypatch.delitem(SECRETS, CREDENTIALS["aws_access_key_id"])
+
+    assert str(refused("GET", signed)).startswith("403 InvalidAccessKeyId")
+    assert str(posted(told)).startswith("403 InvalidAccessKeyId")

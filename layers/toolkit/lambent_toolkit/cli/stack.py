@@ -69,6 +69,7 @@ def up(  # noqa: PLR0917 - typer passes every option by name
     sam_deploy: Annotated[
         bool, typer.Option("--sam-deploy", help="Make the stack by the real `sam deploy`, and run what it uploaded.")
     ] = False,
+    no_iam: Annotated[bool, typer.Option("--no-iam", help="Let everyone do all, whatever the policies say.")] = False,
 ) -> None:
     """Run the template on this machine until Ctrl-C; needs neither AWS nor Docker.
 
@@ -86,6 +87,7 @@ def up(  # noqa: PLR0917 - typer passes every option by name
             retry_scale=retry_scale,
             account_concurrency=account_concurrency,
             sam_deploy=sam_deploy,
+            is_iam_enforced=not no_iam,
             **limits,
         )
         with _signals_as_exit():

@@ -31,11 +31,14 @@ class AsyncInvoker:
     ----------
     pools : Mapping         function name -> pool
     aws : AwsCalls
+    callers : Mapping       function name -> AwsCalls by its role, which sends events that failed for good
     retry_scale : float     part of AWS's pauses that is really waited
     """
 
-    def __init__(self, pools: Mapping[str, FunctionPool], *, aws: AwsCalls, retry_scale: float) -> None:
-        self._pools, self._aws, self._scale = pools, aws, retry_scale
+    def __init__(
+        self, pools: Mapping[str, FunctionPool], *, aws: AwsCalls, callers: Mapping[str, AwsCalls], retry_scale: float
+    ) -> None:
+        self._pools, self._aws, self._callers, self._scale = pools, aws, callers, retry_scale
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, function_name: str, event: bytes, lineage: Lineage = NEW_EVENT) -> None:
@@ -58,7 +61,8 @@ class AsyncInvoker:
             self.submit(function_name, event)
         elif arn := target.get("DeadLetterConfig", {}).get("Arn"):
             attributes = {"RULE_ARN": delivery["rule"], "TARGET_ARN": target["Arn"], "ERROR_CODE": "RESOURCE_NOT_FOUND"}
-            task = asyncio.create_task(self._send(arn, event.decode(), attributes))
+            service = self._aws.acting_for("events.amazonaws.com", source_arn=delivery["rule"])
+            task = asyncio.create_task(_send(service, arn, event.decode(), attributes))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -94,21 +98,23 @@ class AsyncInvoker:
         log.warning("%s failed on an event for good: %s", spec.short_name, result.body.decode(errors="replace"))
         if spec.on_failure is None:
             return
+        caller = self._callers[spec.name]
         if spec.is_destination:
-            await self._send(spec.on_failure, json.dumps(_destination_record(spec, event, result)), {})
+            await _send(caller, spec.on_failure, json.dumps(_destination_record(spec, event, result)), {})
             return
         message = json.loads(result.body).get("errorMessage", "")[:1024]
         attributes = {"RequestID": result.request_id or "none", "ErrorCode": "200", "ErrorMessage": message or "none"}
-        await self._send(spec.on_failure, event.decode(), attributes)
+        await _send(caller, spec.on_failure, event.decode(), attributes)
 
-    async def _send(self, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
-        url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue_arn.rpartition(':')[2]}"
-        typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        payload = {"QueueUrl": url, "MessageBody": body, "MessageAttributes": typed}
-        try:
-            await self._aws.call("sqs", "SendMessage", payload)
-        except AwsCallFailed as exc:
-            log.warning("an event is lost: %s", exc)
+
+async def _send(caller: AwsCalls, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+    url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{queue_arn.rpartition(':')[2]}"
+    typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    payload = {"QueueUrl": url, "MessageBody": body, "MessageAttributes": typed}
+    try:
+        await caller.call("sqs", "SendMessage", payload)
+    except AwsCallFailed as exc:
+        log.warning("an event is lost: %s", exc)
 
 
 def _destination_record(spec: FunctionSpec, event: bytes, result: InvocationResult) -> dict[str, Any]:

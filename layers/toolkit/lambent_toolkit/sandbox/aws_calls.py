@@ -5,11 +5,13 @@ boto3 would need threads, and a thread takes the interpreter from the gateway; t
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
 import httpx
 
+from lambent_toolkit.sandbox.iam.credentials import ADMINISTRATOR, SESSION_PATH, Credentials, session_order
 from lambent_toolkit.sandbox.options import REGION
 
 TARGETS = {"sqs": "AmazonSQS", "events": "AWSEvents"}
@@ -26,9 +28,17 @@ class AwsCalls:
     Parameters
     ----------
     endpoint : str    the storage's address
+
+    Attributes
+    ----------
+    credentials : Credentials   who calls: the account's owner
+    endpoint : str
     """
 
     def __init__(self, endpoint: str) -> None:
+        self.credentials = ADMINISTRATOR
+        self.endpoint = endpoint
+        self._headers: dict[str, str] = {}
         # No limit on connections: every poller holds one open while it waits.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._http = httpx.AsyncClient(base_url=endpoint, timeout=httpx.Timeout(60), limits=limits, trust_env=False)
@@ -55,6 +65,28 @@ class AwsCalls:
         body = json.dumps(payload).encode()
         return await self._request("POST", path, service, body, {"Content-Type": "application/json"})
 
+    def acting_as(self, credentials: Credentials) -> AwsCalls:
+        """Return the same connection for another caller."""
+        other = copy.copy(self)
+        other.credentials = credentials
+        return other
+
+    def acting_for(self, service: str, *, source_arn: str) -> AwsCalls:
+        """Return the same connection for a service of AWS that acts for something of this account."""
+        other = copy.copy(self)
+        other._headers = {"X-Lambent-Service": service, "X-Lambent-Source-Arn": source_arn}  # noqa: SLF001 - its own
+        return other
+
+    async def session(self, role_arn: str, *, service: str, session: str, source_arn: str) -> Credentials:
+        """Return credentials of a role for what a service starts.
+
+        Raises
+        ------
+        AwsCallFailed   there is no such role, or it does not trust the service
+        """
+        order = session_order(role_arn, service=service, session=session, source_arn=source_arn)
+        return Credentials.read(await self.post("sts", SESSION_PATH, order))
+
     async def close(self) -> None:
         """Close every connection."""
         await self._http.aclose()
@@ -63,7 +95,9 @@ class AwsCalls:
         self, method: str, path: str, service: str, body: bytes, headers: dict[str, str]
     ) -> dict[str, Any]:
         try:
-            response = await self._http.request(method, path, content=body, headers={**headers, **_signed(service)})
+            response = await self._http.request(
+                method, path, content=body, headers={**headers, **self._headers, **_signed(service, self.credentials)}
+            )
         except httpx.HTTPError as exc:
             raise AwsCallFailed(f"{service}: the storage does not answer: {exc!r}") from exc
         if not response.is_success:
@@ -71,7 +105,10 @@ class AwsCalls:
         return dict(response.json()) if response.content else {}
 
 
-def _signed(service: str) -> dict[str, str]:
+def _signed(service: str, credentials: Credentials) -> dict[str, str]:
     # moto reads the service from the credential's scope and checks no signature.
-    scope = f"local/20260101/{REGION}/{service}/aws4_request"
-    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+    scope = f"{credentials.key_id}/20260101/{REGION}/{service}/aws4_request"
+    return {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        "X-Amz-Security-Token": credentials.token,
+    }

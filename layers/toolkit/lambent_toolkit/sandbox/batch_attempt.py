@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lambent_toolkit.sandbox.batch_job import Attempt, Job, now_ms
+from lambent_toolkit.sandbox.iam.credentials import Credentials
 from lambent_toolkit.sandbox.options import REGION
 from lambent_toolkit.sandbox.worker_image import WorkerImage
 
@@ -59,13 +60,13 @@ class RunningAttempt:
         """The attempt ran longer than it may."""
         return self._stop_reason == TIMEOUT_REASON
 
-    async def run(self, image: WorkerImage) -> None:
+    async def run(self, image: WorkerImage, credentials: Credentials) -> None:
         """Run the container's command to its end and record how it ended."""
         home = self._host.scratch_dir / self._attempt.log_stream.replace("/", "-")
         home.mkdir(parents=True, exist_ok=True)
         timer: asyncio.TimerHandle | None = None
         try:
-            self._process = await self._spawn(image, home)
+            self._process = await self._spawn(image, home, credentials)
             if self._job.timeout_s:
                 timer = asyncio.get_running_loop().call_later(self._job.timeout_s, self.stop, TIMEOUT_REASON)
             code = await self._process.wait()
@@ -83,14 +84,14 @@ class RunningAttempt:
         # A lost host tells nothing about its container.
         self._attempt.exit_code = None if self.is_host_lost else exit_code
 
-    async def _spawn(self, image: WorkerImage, home: Path) -> asyncio.subprocess.Process:
+    async def _spawn(self, image: WorkerImage, home: Path, credentials: Credentials) -> asyncio.subprocess.Process:
         log = self._host.logs / f"{self._attempt.log_stream}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-S", "-P", str(BOOTSTRAP), str(os.getpid())),
                 *image.command(self._job.command()),
-                env=self._environment(image, home),
+                env=self._environment(image, home, credentials),
                 cwd=image.work_dir,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -98,7 +99,7 @@ class RunningAttempt:
                 start_new_session=True,
             )
 
-    def _environment(self, image: WorkerImage, home: Path) -> dict[str, str]:
+    def _environment(self, image: WorkerImage, home: Path, credentials: Credentials) -> dict[str, str]:
         job = self._job
         own = {each["name"]: str(each["value"]) for each in job.container.get("environment", [])}
         batch = {
@@ -122,9 +123,7 @@ class RunningAttempt:
             "WORKER_NEEDS_GPU": "false",  # no attempt gets one here, and all are told so
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_SESSION_TOKEN": "local",
+            **credentials.environment(),
             "AWS_ENDPOINT_URL": self._host.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
         }

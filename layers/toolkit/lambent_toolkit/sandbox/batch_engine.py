@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from lambent_toolkit.sandbox.aws_calls import AwsCalls
+from lambent_toolkit.sandbox.aws_calls import AwsCallFailed, AwsCalls
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost, RunningAttempt
 from lambent_toolkit.sandbox.batch_events import BatchEvents
 from lambent_toolkit.sandbox.batch_job import BEFORE_START, Attempt, Job, now_ms
 from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.iam.roles import Roles
 from lambent_toolkit.sandbox.worker_image import WorkerImage
 
 HOST_LOST = "Host EC2 (instance i-0123456789abcdef0) terminated."
@@ -31,15 +32,16 @@ class BatchEngine:
     Parameters
     ----------
     aws : AwsCalls                  for the events
+    roles : Roles                   for the credentials of attempts
     host : AttemptHost
     slots : int                     attempts that run at once, whatever vCPUs they ask for
     unpack_image : () -> WorkerImage, called at the first attempt
     """
 
     def __init__(
-        self, *, aws: AwsCalls, host: AttemptHost, slots: int, unpack_image: Callable[[], WorkerImage]
+        self, *, aws: AwsCalls, roles: Roles, host: AttemptHost, slots: int, unpack_image: Callable[[], WorkerImage]
     ) -> None:
-        self._host, self._unpack_image = host, unpack_image
+        self._roles, self._host, self._unpack_image = roles, host, unpack_image
         self._image: WorkerImage | None = None
         self._image_lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(slots)
@@ -174,8 +176,8 @@ class BatchEngine:
             image = await self._get_image()
             job.started_ms = attempt.started_ms
             self._move(job, "RUNNING")
-            await running.run(image)
-        except (BrokenTemplate, OSError) as exc:
+            await running.run(image, await self._roles.of_job(job))
+        except (AwsCallFailed, BrokenTemplate, OSError) as exc:
             attempt.reason, attempt.status_reason, attempt.stopped_ms = str(exc), "Task failed to start", now_ms()
         finally:
             self._running.pop(job.job_id, None)

@@ -13,6 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambent_toolkit.sandbox.deployment import Deployment
 from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.iam.credentials import POLICIES_PATH
+from lambent_toolkit.sandbox.iam.invoke_check import check_invocations
+from lambent_toolkit.sandbox.iam.policy_check import check_policies
 from lambent_toolkit.sandbox.options import REGION, STACK_NAME
 from lambent_toolkit.sandbox.restore import put_back
 from lambent_toolkit.sandbox.stack_info import CREDENTIALS
@@ -23,7 +26,12 @@ RECORD_TIMEOUT_S = 60
 
 
 def deploy(
-    translated: TranslatedTemplate, *, parameters: dict[str, str], endpoint: str, storage_log: Path
+    translated: TranslatedTemplate,
+    *,
+    parameters: dict[str, str],
+    endpoint: str,
+    storage_log: Path,
+    is_iam_enforced: bool = True,
 ) -> Deployment:
     """Create every resource of the template.
 
@@ -33,10 +41,11 @@ def deploy(
     parameters : dict      overrides of the template's parameters
     endpoint : str         the storage's address
     storage_log : Path     named in the error when the storage stumbles
+    is_iam_enforced        read all policies, and let buckets, queues and topics have theirs
 
     Raises
     ------
-    BrokenTemplate   the storage cannot create a resource
+    BrokenTemplate   the storage cannot create a resource, or judge by one of the policies
     """
     session = Session(endpoint)
     cloudformation = session.client("cloudformation")
@@ -54,8 +63,22 @@ def deploy(
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {reason}")
     record = read_record(endpoint, STACK_NAME)
     deployment = Deployment.from_record(record, translated.code)
+    if is_iam_enforced:
+        enforce_policies(deployment, endpoint)
     put_back(deployment, session.client)
     return deployment
+
+
+def enforce_policies(deployment: Deployment, endpoint: str) -> None:
+    """Read all policies of a stack, and let its buckets, queues and topics have theirs.
+
+    Raises
+    ------
+    BrokenTemplate   there is something in one of them by which it cannot be judged here
+    """
+    check_policies(deployment)
+    check_invocations(deployment)
+    httpx.post(endpoint + POLICIES_PATH, json={}, timeout=RECORD_TIMEOUT_S).raise_for_status()
 
 
 def _why_failed(cloudformation: Any) -> str:

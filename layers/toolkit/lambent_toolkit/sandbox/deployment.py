@@ -120,6 +120,7 @@ class Deployment:
             async_retries=int(invoke.get("MaximumRetryAttempts", 2)),
             on_failure=_queue_only(destination or properties.get("DeadLetterConfig", {}).get("TargetArn")),
             is_destination=destination is not None,
+            role_arn=str(properties.get("Role", "")),
         )
 
     def queue_mappings(self) -> list[QueueMapping]:

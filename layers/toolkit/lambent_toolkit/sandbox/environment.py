@@ -21,6 +21,7 @@ from lambent_toolkit.sandbox.function_spec import (
     base_interpreter,
     process_environment,
 )
+from lambent_toolkit.sandbox.iam.credentials import ADMINISTRATOR, Credentials
 from lambent_toolkit.sandbox.invocation import Invocation, InvocationResult, Outcome, exit_error, timeout_error
 
 BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
@@ -28,11 +29,12 @@ BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 
 @dataclass(frozen=True)
 class EnvironmentHost:
-    """What an environment needs from its stack."""
+    """What an environment needs from its stack; the credentials are those of its function's role."""
 
     paths: RuntimePaths
     endpoint: str
     init_timeout_s: float
+    credentials: Credentials = ADMINISTRATOR
 
 
 class ExecutionEnvironment:
@@ -91,7 +93,12 @@ class ExecutionEnvironment:
             # -S and -P: nothing but PYTHONPATH and the standard library can be imported.
             *("-S", "-s", "-P", str(BOOTSTRAP), str(os.getpid()), str(self._spec.memory_mib * MIB)),
             env=process_environment(
-                self._spec, paths=self._host.paths, endpoint=self._host.endpoint, runtime_api=address, home=home
+                self._spec,
+                paths=self._host.paths,
+                endpoint=self._host.endpoint,
+                runtime_api=address,
+                home=home,
+                credentials=self._host.credentials,
             ),
             cwd=self._spec.task_root,
             stdin=asyncio.subprocess.DEVNULL,

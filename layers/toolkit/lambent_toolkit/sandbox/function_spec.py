@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambent_toolkit.sandbox.iam.credentials import ADMINISTRATOR, Credentials
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 
 MIB = 1024 * 1024
@@ -33,6 +34,7 @@ class FunctionSpec:
     async_retries : int       tries after the first of an asynchronous invocation (2 on AWS)
     on_failure : str | None   ARN of the queue that gets an event whose tries all failed
     is_destination : bool     `on_failure` is a destination, which gets a record, not a dead-letter queue
+    role_arn : str            its execution role
     """
 
     logical_id: str
@@ -50,6 +52,7 @@ class FunctionSpec:
     async_retries: int = 2
     on_failure: str | None = None
     is_destination: bool = False
+    role_arn: str = ""
 
     @property
     def arn(self) -> str:
@@ -88,7 +91,13 @@ def base_interpreter() -> str:
 
 
 def process_environment(
-    spec: FunctionSpec, *, paths: RuntimePaths, endpoint: str, runtime_api: str, home: Path
+    spec: FunctionSpec,
+    *,
+    paths: RuntimePaths,
+    endpoint: str,
+    runtime_api: str,
+    home: Path,
+    credentials: Credentials = ADMINISTRATOR,
 ) -> dict[str, str]:
     """Build a function process's environment from nothing, so that the developer's own never leaks in."""
     python_path = [spec.task_root, *spec.layer_paths, paths.runtime_dir]
@@ -106,9 +115,7 @@ def process_environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         **dict(spec.environment),
         **_lambda_variables(spec, runtime_api),
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
+        **credentials.environment(),
         "AWS_ENDPOINT_URL": endpoint,
     }
 

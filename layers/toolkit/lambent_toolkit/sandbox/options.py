@@ -14,6 +14,8 @@ ACCOUNT_ID = "123456789012"
 STACK_NAME = "lambent-local"
 # The Python that functions run with here, whichever of the two that Lambda offers this environment was made from.
 PYTHON_VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+# Access key, secret and session token of the account's owner, who may do all.
+ADMINISTRATOR_KEY = "local"
 # What the product's template needs to be told here: functions are built for this Python, the GPU lane runs, from
 # sources and not from a registry, and webhooks may go to a receiver on this machine.
 LOCAL_PARAMETERS = {
@@ -50,6 +52,7 @@ class StackOptions:
     sam_deploy : bool             make the resources by the real `sam deploy`, in some seconds more, and run what it
                                   has uploaded
     kill_grace_s : float          seconds from SIGTERM to SIGKILL for a Batch attempt (30 on AWS)
+    is_iam_enforced : bool        every call is judged by the template's policies
     """
 
     root: Path
@@ -65,6 +68,7 @@ class StackOptions:
     batch_slots: int = os.cpu_count() or 1
     kill_grace_s: float = 30.0
     sam_deploy: bool = False
+    is_iam_enforced: bool = True
 
     @property
     def template_path(self) -> Path:

@@ -1,6 +1,6 @@
 """Put back what moto's CloudFormation drops, from the record of what was asked for.
 
-Bucket policies stay out: moto does enforce them, and theirs refuse everything that comes without TLS.
+Policies of buckets, queues and topics are put back by the storage process itself, see `iam/resource_policies.py`.
 """
 
 from __future__ import annotations

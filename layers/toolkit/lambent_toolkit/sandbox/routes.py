@@ -56,6 +56,7 @@ class Routes:
 
     def __init__(self, body: dict[str, Any]) -> None:
         self._root = _Node()
+        self.all: list[tuple[str, Route]] = []  # (method, route)
         for path, item in body.get("paths", {}).items():
             for method, operation in item.items():
                 if method.lower() in METHODS:
@@ -66,6 +67,7 @@ class Routes:
         for segment in _segments(path):
             node = _step(node, segment)
         node.methods[method] = route
+        self.all.append((method, route))
 
     def find(self, method: str, raw_path: str) -> Match | None:
         """Return the route of a request, or None.

@@ -13,7 +13,8 @@ from lambent_toolkit.sandbox.function_spec import FunctionSpec
 from lambent_toolkit.sandbox.poller import QueuePoller
 from lambent_toolkit.sandbox.pool import FunctionPool
 
-MakePool = Callable[[FunctionSpec], Awaitable[FunctionPool]]
+# A function's pool, and who calls AWS by the function's role.
+MakePool = Callable[[FunctionSpec], Awaitable[tuple[FunctionPool, AwsCalls]]]
 
 
 class RunningStack:
@@ -21,17 +22,18 @@ class RunningStack:
 
     Parameters
     ----------
-    make_pool : makes the pool of a function that is new
+    make_pool : makes the pool of a function that is new, and who calls for it
     aws : AwsCalls
     retry_scale : float   see `StackOptions`
     """
 
     def __init__(self, make_pool: MakePool, *, aws: AwsCalls, retry_scale: float) -> None:
-        self._make_pool, self._aws, self._retry_scale = make_pool, aws, retry_scale
+        self._make_pool, self._retry_scale = make_pool, retry_scale
         self._pools: dict[str, FunctionPool] = {}
+        self._callers: dict[str, AwsCalls] = {}
         self._work: dict[QueueMapping | ScheduleRule, asyncio.Task[None]] = {}
         self._moved = asyncio.Event()
-        self.invoker = AsyncInvoker(self._pools, aws=aws, retry_scale=retry_scale)
+        self.invoker = AsyncInvoker(self._pools, aws=aws, callers=self._callers, retry_scale=retry_scale)
 
     @property
     def pools(self) -> Mapping[str, FunctionPool]:
@@ -46,7 +48,7 @@ class RunningStack:
             if name in self._pools:
                 self._pools[name].become(spec)
             else:
-                self._pools[name] = await self._make_pool(spec)
+                self._pools[name], self._callers[name] = await self._make_pool(spec)
         return gone
 
     def start_work(self, deployment: Deployment) -> None:
@@ -67,7 +69,8 @@ class RunningStack:
             await fire_on_schedule(each, self.invoker)
             return
         pool = self._pools[each.function_name]
-        await QueuePoller(each, pool=pool, aws=self._aws, retry_scale=self._retry_scale).run()
+        caller = self._callers[each.function_name]  # Lambda polls by the rights of the function
+        await QueuePoller(each, pool=pool, aws=caller, retry_scale=self._retry_scale).run()
 
     async def watch(self) -> None:
         """Stay until something that runs is broken, and raise what broke it; what is ended on purpose is not."""

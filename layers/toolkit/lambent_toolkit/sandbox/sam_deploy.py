@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.build import Build, find_tool
-from lambent_toolkit.sandbox.deploy import Session, read_record
+from lambent_toolkit.sandbox.deploy import Session, enforce_policies, read_record
 from lambent_toolkit.sandbox.deployment import Deployment
 from lambent_toolkit.sandbox.errors import BrokenTemplate
 from lambent_toolkit.sandbox.options import REGION
@@ -81,7 +81,7 @@ def sam_deploy(root: Path, build: Build, *, endpoint: str, programs: Programs) -
         raise BrokenTemplate(f"`sam deploy` ended with {code}:\n{said}")
 
 
-def read_deployment(endpoint: str, name: str, code_dir: Path) -> Deployment:
+def read_deployment(endpoint: str, name: str, code_dir: Path, *, is_iam_enforced: bool) -> Deployment:
     """Return a deployed stack, its code unpacked from where `sam deploy` has put it, with what moto drops put back.
 
     Parameters
@@ -89,10 +89,11 @@ def read_deployment(endpoint: str, name: str, code_dir: Path) -> Deployment:
     endpoint : str    the storage's address
     name : str        the stack's
     code_dir : Path   gets one folder for each piece of code, under its key in S3
+    is_iam_enforced   read all policies, and let buckets, queues and topics have theirs
 
     Raises
     ------
-    BrokenTemplate   the stack has types that cannot be made here
+    BrokenTemplate   the stack has types that cannot be made here, or a policy by which it cannot be judged
     """
     record, session = read_record(endpoint, name), Session(endpoint)
     s3 = session.client("s3")
@@ -102,6 +103,8 @@ def read_deployment(endpoint: str, name: str, code_dir: Path) -> Deployment:
         if address and "physical_id" in resource:
             code[logical_id] = _unpacked(s3, address, code_dir)
     deployment = Deployment.from_record(record, code)
+    if is_iam_enforced:
+        enforce_policies(deployment, endpoint)
     put_back(deployment, session.client)
     return deployment
 

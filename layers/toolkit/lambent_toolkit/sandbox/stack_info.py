@@ -11,10 +11,11 @@ from typing import Any
 
 from lambent_toolkit.sandbox.errors import StackNotRunning
 from lambent_toolkit.sandbox.function_spec import short_name
+from lambent_toolkit.sandbox.options import ADMINISTRATOR_KEY
 
 FILE_NAME = "stack.json"
-# moto checks no signature, but an SDK refuses to start without credentials.
-CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "aws_session_token": "local"}
+# Of the account's owner, who may do all.
+CREDENTIALS = dict.fromkeys(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), ADMINISTRATOR_KEY)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lambent_toolkit.sandbox.errors import MissingTool, StackFailed
+from lambent_toolkit.sandbox.options import ADMINISTRATOR_KEY
 
 START_TIMEOUT_S = 60
 NEEDED_PACKAGES = ("moto", "flask", "flask_cors")
@@ -24,8 +25,14 @@ class Storage:
         self.endpoint = endpoint
 
     @classmethod
-    async def start(cls, control_url: str, log: Path) -> Storage:
+    async def start(cls, control_url: str, log: Path, *, rights_file: Path | None) -> Storage:
         """Start the process and wait until it listens.
+
+        Parameters
+        ----------
+        control_url   of the supervisor
+        log           what the process says
+        rights_file   where used rights are recorded; None judges nothing
 
         Raises
         ------
@@ -37,7 +44,8 @@ class Storage:
                 raise MissingTool(f"the package {name} is not installed in this Python environment; run `make setup`")
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(os.getpid()), control_url),
+                *(sys.executable, "-m", "lambent_toolkit.sandbox.storage_server"),
+                *(str(os.getpid()), control_url, str(rights_file or "")),
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -77,9 +85,10 @@ def _environment() -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MOTO_"))}
     return {
         **own,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": ADMINISTRATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
+        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
         "VALIDATE_LAMBDA_S3": "false",
         "PYTHONWARNINGS": "ignore",
     }

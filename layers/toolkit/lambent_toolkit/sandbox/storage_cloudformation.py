@@ -14,6 +14,7 @@ from moto.batch import models as batch
 from moto.cloudformation import parsing
 from moto.core.types import Base64EncodedString
 from moto.iam.models import iam_backends
+from moto.logs import models as logs
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID
 from lambent_toolkit.sandbox.storage_resources import OWN_TYPES
@@ -87,6 +88,8 @@ def tame_cloudformation() -> CreatedResources:
     _support_more_types(record)
     _repair_job_definitions()
     iam_backends[ACCOUNT_ID]["aws"].create_role(BATCH_ROLE, "{}", BATCH_ROLE_PATH, None, "", [], "3600")
+    # AWS's ends so, and policies name a group's streams by it.
+    logs.LogGroup.get_cfn_attribute = lambda group, _name: f"{group.arn}:*"  # type: ignore[method-assign]
     # Without it, a function's `Layers` would hold moto's objects in place of ARNs.
     awslambda.LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     return record

@@ -1,6 +1,7 @@
 """Program of the storage process: moto's server, tamed, with what must *run* handed to the supervisor.
 
-Arguments: the supervisor's process id, and the base URL of its control server. It prints its own port, one line.
+Arguments: the supervisor's process id, the base URL of its control server, and the file for used rights, which is empty
+if nothing is judged. It prints its own port, one line.
 
 moto stores; our programs run. Handed over are AWS Batch's job calls and logs, Lambda's Invoke and events for Lambda
 targets.
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -23,6 +25,11 @@ from moto.events import models as events
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from lambent_toolkit.sandbox.iam.control import IamControl
+from lambent_toolkit.sandbox.iam.deliveries import Deliveries, ignore_bucket_policies
+from lambent_toolkit.sandbox.iam.gate import Gate
+from lambent_toolkit.sandbox.iam.principals import Principals
+from lambent_toolkit.sandbox.iam.rights import RightsLog
 from lambent_toolkit.sandbox.lambda_bootstrap import die_with
 from lambent_toolkit.sandbox.lineage import TRACE_HEADER
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
@@ -70,6 +77,11 @@ class Supervisor:
         if answer.status >= BAD_REQUEST:
             raise RuntimeError(answer.data.decode())
 
+    def job_tags(self, job_arn: str) -> dict[str, str]:
+        """Return the tags of an AWS Batch job; none of one that is not known."""
+        answer = self._http.request("POST", f"{self._url}/batch/describejobs", json={"jobs": [job_arn]})
+        return next((dict(job["tags"]) for job in answer.json()["jobs"]), {})
+
 
 class StorageApp:
     """moto's WSGI application behind a router and a lock.
@@ -83,6 +95,7 @@ class StorageApp:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._supervisor = supervisor
         self._dynamodb_lock = threading.Lock()
+        self._secret_of = Principals().secret
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -99,7 +112,7 @@ class StorageApp:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
             with self._dynamodb_lock:
                 return list(self._moto(environ, start_response))
-        if error := wrong_host(environ) or refuse_presigned(environ, datetime.now(UTC)):
+        if error := wrong_host(environ) or refuse_presigned(environ, datetime.now(UTC), self._secret_of):
             return error.answer(start_response)
         with tracing(environ.get("HTTP_X_AMZN_TRACE_ID")):
             return self._moto(below_one_host(environ), start_response)  # type: ignore[no-any-return]
@@ -165,9 +178,23 @@ def target_input(target: dict[str, Any], original_event: dict[str, Any]) -> Any:
     )
 
 
+def guarded(app: StorageApp, supervisor: Supervisor, created: CreatedResources, rights_file: Path) -> Gate:
+    """Return an application that judges every request and every delivery by the policies there are."""
+    rights = RightsLog(rights_file)
+    Deliveries(rights).judge()
+    control = IamControl(rights, lambda: created.as_dict()["resources"])
+    return Gate(app, rights=rights, control=control, job_tags=supervisor.job_tags)
+
+
+def unguarded(app: StorageApp) -> StorageApp:
+    """Return an application that judges nothing, moto's own part of bucket policies included."""
+    ignore_bucket_policies()
+    return app
+
+
 def main() -> None:
     """Serve until killed."""
-    parent, control_url = int(sys.argv[1]), sys.argv[2]
+    parent, control_url, rights_file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     die_with(parent)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     supervisor = Supervisor(control_url)
@@ -175,9 +202,9 @@ def main() -> None:
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)
-    server = make_server(
-        "127.0.0.1", 0, StorageApp(supervisor, created), threaded=True, request_handler=MotoRequestHandler
-    )
+    app = StorageApp(supervisor, created)
+    door = guarded(app, supervisor, created, Path(rights_file)) if rights_file else unguarded(app)
+    server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=MotoRequestHandler)
     print(server.server_port, flush=True)
     server.serve_forever()
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +20,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.formparser import parse_form_data
 
-from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.storage_hosts import S3Error
 
 DATE = "%Y%m%dT%H%M%SZ"
@@ -31,23 +31,31 @@ _MISMATCH = S3Error(
 )
 # Fields of a form that its policy need not name.
 _FREE = frozenset({"policy", "x-amz-signature", "file"})
+_UNKNOWN_KEY = S3Error(
+    FORBIDDEN, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
+)
 Fields = dict[str, str]
+SecretOf = Callable[[str], str | None]
 
 
-def refuse_presigned(environ: dict[str, Any], now: datetime) -> S3Error | None:
+def refuse_presigned(environ: dict[str, Any], now: datetime, secret_of: SecretOf) -> S3Error | None:
     """Return why S3 refuses a presigned link or form ``now``; None if it is right, or if the request is neither.
 
     A form's body is read and put back.
+
+    Parameters
+    ----------
+    secret_of   the secret of an access key; None if nobody has it
     """
     query = str(environ.get("QUERY_STRING", ""))
     if "X-Amz-Signature=" in query:
-        return _refuse_link(environ, dict(parse_qsl(query, keep_blank_values=True)), now)
+        return _refuse_link(environ, dict(parse_qsl(query, keep_blank_values=True)), now, secret_of)
     if environ.get("REQUEST_METHOD") == "POST" and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data"):
-        return _refuse_form(environ, now)
+        return _refuse_form(environ, now, secret_of)
     return None
 
 
-def _refuse_link(environ: dict[str, Any], query: Fields, now: datetime) -> S3Error | None:
+def _refuse_link(environ: dict[str, Any], query: Fields, now: datetime, secret_of: SecretOf) -> S3Error | None:
     try:
         signed_at = _parsed(query["X-Amz-Date"])
         signed_headers = query["X-Amz-SignedHeaders"].split(";")
@@ -55,6 +63,9 @@ def _refuse_link(environ: dict[str, Any], query: Fields, now: datetime) -> S3Err
         lifetime_s = int(query["X-Amz-Expires"])
     except (KeyError, ValueError):
         return S3Error(BAD_REQUEST, "AuthorizationQueryParametersError", "A parameter of the signature is not valid.")
+    secret = secret_of(key_id)
+    if secret is None:
+        return _UNKNOWN_KEY
     if now > signed_at + timedelta(seconds=lifetime_s):
         return S3Error(FORBIDDEN, "AccessDenied", "Request has expired")
     parts = [part for part in environ["QUERY_STRING"].split("&") if not part.startswith("X-Amz-Signature=")]
@@ -65,12 +76,12 @@ def _refuse_link(environ: dict[str, Any], query: Fields, now: datetime) -> S3Err
         headers={name: _header(environ, name) for name in signed_headers},
     )
     request.context["timestamp"] = query["X-Amz-Date"]
-    auth = S3SigV4QueryAuth(_signer(key_id), service, region, expires=lifetime_s)
+    auth = S3SigV4QueryAuth(Credentials(key_id, secret), service, region, expires=lifetime_s)
     wanted = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     return None if hmac.compare_digest(wanted, query["X-Amz-Signature"]) else _MISMATCH
 
 
-def _refuse_form(environ: dict[str, Any], now: datetime) -> S3Error | None:
+def _refuse_form(environ: dict[str, Any], now: datetime, secret_of: SecretOf) -> S3Error | None:
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     _, form, files = parse_form_data({**environ, "wsgi.input": io.BytesIO(body)}, _in_memory)
@@ -85,9 +96,12 @@ def _refuse_form(environ: dict[str, Any], now: datetime) -> S3Error | None:
         conditions = list(policy["conditions"])
     except (KeyError, ValueError, TypeError):
         return S3Error(BAD_REQUEST, "InvalidPolicyDocument", "Invalid Policy: the document cannot be read.")
+    secret = secret_of(key_id)
+    if secret is None:
+        return _UNKNOWN_KEY
     request = AWSRequest(method="POST", url="https://unused")
     request.context["timestamp"] = fields.get("x-amz-date", "")
-    auth = S3SigV4PostAuth(_signer(key_id), service, region)
+    auth = S3SigV4PostAuth(Credentials(key_id, secret), service, region)
     if not hmac.compare_digest(auth.signature(fields["policy"], request), fields.get("x-amz-signature", "")):
         return _MISMATCH
     if now > expires_at:
@@ -151,11 +165,6 @@ def _refuse_size(size_bytes: int, *, least: int, most: int) -> S3Error | None:
 
 def _against_policy(reason: str) -> S3Error:
     return S3Error(FORBIDDEN, "AccessDenied", f"Invalid according to Policy: {reason}")
-
-
-def _signer(key_id: str) -> Credentials:
-    """Return the credentials of a key; every key of this storage has the same secret."""
-    return Credentials(key_id, CREDENTIALS["aws_secret_access_key"])
 
 
 def _parsed(date: str) -> datetime:

@@ -25,6 +25,7 @@ from lambent_toolkit.sandbox.function_log import FunctionLog
 from lambent_toolkit.sandbox.function_spec import FunctionSpec, RuntimePaths
 from lambent_toolkit.sandbox.gateway import Gateway
 from lambent_toolkit.sandbox.http_server import HttpServer
+from lambent_toolkit.sandbox.iam.roles import Roles
 from lambent_toolkit.sandbox.options import STACK_NAME, StackOptions
 from lambent_toolkit.sandbox.pool import FunctionPool
 from lambent_toolkit.sandbox.programs import Programs
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 LAYERS = ("NumericLayer", "CoreLayer")
+RIGHTS_FILE = "rights.jsonl"
 WORKER_DOCKERFILE = Path("functions/batch_worker/Dockerfile")
 REAP_EVERY_S = 10.0
 
@@ -161,12 +163,15 @@ class Supervisor:
             sam_deploy(self._options.root, build, endpoint=endpoint, programs=self._programs)
             return self._read_deployment(endpoint)
         storage_log = logs / "storage.log"
-        return deploy(translated, parameters=build.parameters, endpoint=endpoint, storage_log=storage_log)
+        is_enforced = self._options.is_iam_enforced
+        chosen = {"parameters": build.parameters, "endpoint": endpoint}
+        return deploy(translated, **chosen, storage_log=storage_log, is_iam_enforced=is_enforced)
 
     def _read_deployment(self, endpoint: str) -> Deployment:
         from lambent_toolkit.sandbox.sam_deploy import read_deployment
 
-        return read_deployment(endpoint, self._stack_name, self._options.state_dir / "code")
+        code_dir, is_enforced = self._options.state_dir / "code", self._options.is_iam_enforced
+        return read_deployment(endpoint, self._stack_name, code_dir, is_iam_enforced=is_enforced)
 
     async def _follow(self, name: str) -> None:
         """Put back what moto drops, and run what the stack is now; other stacks are stored only."""
@@ -177,7 +182,8 @@ class Supervisor:
             await self._apply(deployment)
 
     async def _start_storage(self, control_url: str, logs: Path) -> Storage:
-        self._storage = await Storage.start(control_url, logs / "storage.log")
+        rights_file = logs / RIGHTS_FILE if self._options.is_iam_enforced else None
+        self._storage = await Storage.start(control_url, logs / "storage.log", rights_file=rights_file)
         self._closers.push_async_callback(self._storage.stop)
         return self._storage
 
@@ -187,10 +193,12 @@ class Supervisor:
         options = self._options
         aws = AwsCalls(endpoint)
         self._closers.push_async_callback(aws.close)
-        running = RunningStack(self._pool_maker(build, endpoint, logs), aws=aws, retry_scale=options.retry_scale)
+        roles = Roles(aws, is_enforced=options.is_iam_enforced)
+        pool_maker = self._pool_maker(build, aws, roles, logs)
+        running = RunningStack(pool_maker, aws=aws, retry_scale=options.retry_scale)
         self._closers.push_async_callback(running.close)
         self.pools = running.pools
-        engine = self._make_engine(aws, build, endpoint, logs)
+        engine = self._make_engine(aws, roles, build, endpoint, logs)
         self._closers.push_async_callback(engine.close)
         control.open(pools=running.pools, batch=BatchApi(engine, aws), engine=engine, invoker=running.invoker)
 
@@ -220,24 +228,25 @@ class Supervisor:
         self._apply = apply
         return info
 
-    def _pool_maker(self, build: Build, endpoint: str, logs: Path) -> MakePool:
+    def _pool_maker(self, build: Build, aws: AwsCalls, roles: Roles, logs: Path) -> MakePool:
         options = self._options
         paths = RuntimePaths(build.runtime_dir, options.state_dir / "scratch")
-        host = EnvironmentHost(paths, endpoint, options.init_timeout_s)
 
-        async def make(spec: FunctionSpec) -> FunctionPool:
-            return FunctionPool(
+        async def make(spec: FunctionSpec) -> tuple[FunctionPool, AwsCalls]:
+            credentials = await roles.of_function(spec)
+            pool = FunctionPool(
                 spec,
-                host=host,
+                host=EnvironmentHost(paths, aws.endpoint, options.init_timeout_s, credentials),
                 log=FunctionLog(logs / f"{spec.short_name}.log"),
                 max_environments=options.max_environments,
                 account=self._account,
                 idle_s=options.idle_s,
             )
+            return pool, aws.acting_as(credentials)
 
         return make
 
-    def _make_engine(self, aws: AwsCalls, build: Build, endpoint: str, logs: Path) -> BatchEngine:
+    def _make_engine(self, aws: AwsCalls, roles: Roles, build: Build, endpoint: str, logs: Path) -> BatchEngine:
         options = self._options
         layers = tuple(folder for name in LAYERS if (folder := build.folder / name / "python").is_dir())
         host = AttemptHost(endpoint, logs, options.state_dir / "scratch", options.kill_grace_s, layers)
@@ -246,7 +255,7 @@ class Supervisor:
             dockerfile, root = options.root / WORKER_DOCKERFILE, options.state_dir / "worker"
             return WorkerImage.unpack(dockerfile, context=options.root, root=root)
 
-        return BatchEngine(aws=aws, host=host, slots=options.batch_slots, unpack_image=unpack)
+        return BatchEngine(aws=aws, roles=roles, host=host, slots=options.batch_slots, unpack_image=unpack)
 
     async def _serve(self, deployment: Deployment, aws: AwsCalls, door: HttpServer, logs: Path) -> str:
         """Serve the API, and return the base path of its addresses."""

@@ -1,0 +1,241 @@
+"""What the product can do, each as a deed: begun at once, and asked again and again whether it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from published import publish_shade
+
+from builders import picture
+from lambent.domain.model import LIVE
+from lambent_toolkit.modelkit.publishing import Publisher
+from patience import wait_for
+
+IsDone = Callable[[], bool]
+Deed = Callable[[Any], IsDone]
+PNG = {"Content-Type": "image/png"}
+TENANT = "default"
+
+
+def fresh() -> str:
+    """Return a name that nothing has yet, so that nothing of it is cached."""
+    return f"r{uuid4().hex[:10]}"
+
+
+def publish_fresh(product: Any) -> str:
+    """Publish a small model that is live under a name of its own, and return the name."""
+    name = fresh()
+    ref = publish_shade(product.info, name=name)
+    Publisher(product.info).set_label(name, LIVE, ref.version)
+    return name
+
+
+def answered(method: str, path: str, status: int = 200, **request: Any) -> Deed:
+    """Return the deed of getting an answer by HTTP."""
+    return lambda product: lambda: product.http.request(method, path, **request).status_code == status
+
+
+def predict_fresh_model(product: Any) -> IsDone:
+    name = publish_fresh(product)
+    return answered("POST", f"/models/{name}/predict", content=picture(200), headers=PNG)(product)
+
+
+def large_answer(product: Any) -> IsDone:
+    tensor = {"name": "image", "shape": [64, 28, 28, 1], "datatype": "FP32", "data": [0.5] * 50_176}
+
+    def is_done() -> bool:
+        answer = product.http.post(
+            "/v2/models/digits/infer", content=json.dumps({"inputs": [tensor]}), headers={"Accept-Encoding": "identity"}
+        )
+        return answer.status_code == 303 and httpx.get(answer.headers["location"]).status_code == 200
+
+    return is_done
+
+
+def call_for_later(product: Any) -> IsDone:
+    accepted: list[str] = []
+
+    def is_done() -> bool:
+        if not accepted:
+            answer = product.http.post(
+                "/models/digits/predict", content=product.seven, headers=PNG | {"Prefer": "respond-async"}
+            )
+            if answer.status_code != 202:
+                return False
+            accepted.append(answer.json()["id"])
+        return is_succeeded(product, accepted[0])
+
+    return is_done
+
+
+def is_succeeded(product: Any, job_id: str) -> bool:
+    job = product.job(job_id, TENANT)
+    return job is not None and job["state"] == "SUCCEEDED"
+
+
+def upload(product: Any, model: str = "digits") -> IsDone:
+    key = f"rights/{model}/{fresh()}.png"
+    product.put(f"inbox/{key}", product.seven if model == "digits" else picture(200))
+    return lambda: product.read(f"results/{key}.json") is not None
+
+
+def upload_to_fresh_model(product: Any) -> IsDone:
+    name = publish_fresh(product)
+    return upload(product, name)
+
+
+def bad_upload(product: Any) -> IsDone:
+    key = f"rights/digits/{fresh()}.png"
+    product.put(f"inbox/{key}", b"no picture")
+    return lambda: product.read(f"results/{key}.error.json") is not None
+
+
+def granted_upload(product: Any) -> IsDone:
+    wanted = {"model": "digits", "content_type": "image/png", "sha256": sha256(product.seven).hexdigest()}
+
+    def is_done() -> bool:
+        answer = product.http.post("/uploads", json=wanted)
+        if answer.status_code != 201:
+            return False
+        form = answer.json()["upload"]
+        return bool(httpx.post(form["url"], data=form["fields"], files={"file": ("blob", product.seven)}).is_success)
+
+    return is_done
+
+
+def batch(lane: str, model: str | None = "digits", count: int = 2, **changes: Any) -> Deed:
+    """Return the deed of running a batch by HTTP to its good end; of no model named, a fresh one."""
+
+    def begin(product: Any) -> IsDone:
+        name = model or publish_fresh(product)
+        manifest = product.put_batch(TENANT, fresh(), [product.seven if model else picture(200)] * count)
+        job = {"schema_version": 1, "id": fresh(), "model": name, "lane": lane, "input": {"manifest_uri": manifest}}
+        job |= changes
+        accepted: list[bool] = []
+
+        def is_done() -> bool:
+            if not accepted and product.http.post("/jobs", json=job).status_code == 202:
+                accepted.append(True)
+            return bool(accepted) and is_succeeded(product, job["id"])
+
+        return is_done
+
+    return begin
+
+
+def submitted(product: Any, lane: str = "cpu") -> str:
+    """Submit a batch of one and return its id, without waiting for it."""
+    manifest = product.put_batch(TENANT, fresh(), [product.seven])
+    job = {"schema_version": 1, "id": fresh(), "model": "digits", "lane": lane, "input": {"manifest_uri": manifest}}
+    assert product.http.post("/jobs", json=job).status_code == 202
+    return str(job["id"])
+
+
+def quote(product: Any) -> IsDone:
+    manifest = product.put_batch(TENANT, fresh(), [product.seven])
+    job = {"schema_version": 1, "id": fresh(), "model": "digits", "lane": "cpu", "input": {"manifest_uri": manifest}}
+    return answered("POST", "/jobs", json=job, params={"dry_run": "true"})(product)
+
+
+def submit(product: Any) -> IsDone:
+    manifest = product.put_batch(TENANT, fresh(), [product.seven])
+    job = {"schema_version": 1, "id": fresh(), "model": "digits", "lane": "cpu", "input": {"manifest_uri": manifest}}
+    return answered("POST", "/jobs", 202, json=job)(product)
+
+
+def cancel(lane: str) -> Deed:
+    """Return the deed of cancelling a job that has just been submitted to a lane."""
+
+    def begin(product: Any) -> IsDone:
+        job_id = submitted(product, lane)
+        return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)
+
+    return begin
+
+
+def load_again(product: Any) -> IsDone:
+    return answered("POST", "/v2/repository/models/digits/load")(product)
+
+
+def webhook_told(product: Any) -> IsDone:
+    """Fail a job at once whose end a receiver wants to hear of."""
+    receiver = product.receiver
+    manifest = f"s3://{product.data}/inputs/{TENANT}/missing.jsonl"
+    job_id = fresh()
+    body = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "cpu", "input": {"manifest_uri": manifest}}
+    hook = {"webhook": {"url": f"http://localhost:{receiver.port}/{job_id}"}}
+    product.http.post("/jobs", json={**body, "notification": hook})
+
+    def is_done() -> bool:
+        told = product.http.get(f"/jobs/{job_id}").json()["notification"]
+        return told is not None and told["webhook"]["state"] == "delivered"
+
+    return is_done
+
+
+def job_heard_of(product: Any) -> IsDone:
+    """Run a batch to its end on the CPU lane, of which the topic's and the bus's listener both hear."""
+    job_id = fresh()
+    begun = batch("cpu", id=job_id)(product)
+    heard: set[str] = set()
+
+    def is_done() -> bool:
+        if not begun():
+            return False
+        for name, queue in product.listeners.items():
+            answer = product.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+            heard.update(name for message in answer.get("Messages", []) if job_id in message["Body"])
+        return len(heard) == len(product.listeners)
+
+    return is_done
+
+
+def webhook_of_batch(product: Any) -> IsDone:
+    """Run a batch to its end on the CPU lane, of which a receiver hears."""
+    name = fresh()
+    begun = batch("cpu", notification={"webhook": {"url": f"http://localhost:{product.receiver.port}/{name}"}})(product)
+    return lambda: begun() and any(request.path == f"/{name}" for request in product.receiver.requests)
+
+
+def sweep(product: Any) -> IsDone:
+    def is_done() -> bool:
+        answer = product.info.client("lambda").invoke(FunctionName=product.info.functions["sweep"], Payload=b"{}")
+        return "FunctionError" not in answer
+
+    return is_done
+
+
+def sweep_lost_call(product: Any) -> IsDone:
+    """Record a call whose message was lost; the sweep sends it again."""
+    job_id = product.http.post(
+        "/models/digits/predict", content=product.seven, headers=PNG | {"Prefer": "respond-async"}
+    ).json()["id"]
+    wait_for(lambda: is_succeeded(product, job_id), what="the call")
+    for name in product.keys(f"jobs/{TENANT}/{job_id}/"):
+        if "/body-" not in name:
+            product.s3.delete_object(Bucket=product.data, Key=name)
+    product.table.update_item(
+        Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"},
+        UpdateExpression="SET #state = :queued, open_pk = :open, updated_at = :past REMOVE final_done, final_failed",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":queued": "QUEUED", ":open": "OPEN", ":past": "2026-01-01T00:00:00.000Z"},
+    )
+    swept = sweep(product)
+    return lambda: is_succeeded(product, job_id) or (swept() and is_succeeded(product, job_id))
+
+
+def cancel_running_gpu_job(product: Any) -> IsDone:
+    """Cancel a job that AWS Batch has."""
+    job_id = submitted(product, "gpu")
+
+    def has_been_submitted() -> bool:
+        item = product.table.get_item(Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"})["Item"]
+        return "batch_job_id" in item
+
+    wait_for(has_been_submitted, what="a job of AWS Batch")
+    return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)
