@@ -12,8 +12,8 @@ from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
 
 def record(value: object) -> CreatedResources:
     made = CreatedResources()
-    made.resolved("Hosts", "AWS::EC2::LaunchTemplate", {"LaunchTemplateData": {"UserData": value}})
-    made.created("Hosts", "lt-1")
+    made.resolved("stack", "Hosts", "AWS::EC2::LaunchTemplate", {"LaunchTemplateData": {"UserData": value}})
+    made.created("stack", "Hosts", "lt-1")
     return made
 
 

@@ -62,7 +62,8 @@ KNOWN_KEYS = {
     "s3:max-keys",
     "s3:prefix",
 }
-KNOWN_PREFIXES = ("aws:requesttag/", "aws:resourcetag/")
+# Those of ecs are of hosts, of which there are none here: no request has one, so such a condition never holds.
+KNOWN_PREFIXES = ("aws:requesttag/", "aws:resourcetag/", "ecs:")
 MULTIVALUED = {"aws:tagkeys", "dynamodb:leadingkeys"}
 
 
