@@ -59,7 +59,8 @@ class StackChanges:
     def planned(self, stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> list[tuple[str, str, str]]:
         """Return what a change set shows: (Add, Modify or Remove, logical id, type). Changes nothing."""
         before = set(self._record.logical_ids(stack.name))
-        after = {name: each for name, each in body["Resources"].items() if _is_wanted(body, parameters, each)}
+        holds = _conditions(body, parameters)
+        after = {name: each for name, each in body["Resources"].items() if holds.get(each.get("Condition"), True)}
         old = template_of(stack).get("Resources", {})
         moved = _moved_names(stack, body, parameters)
         added = [("Add", name, each["Type"]) for name, each in after.items() if name not in before]
@@ -213,14 +214,13 @@ def _is_true(resources: Any, resource: dict[str, Any]) -> bool:
     return "Condition" not in resource or bool(resources.lazy_condition_map[resource["Condition"]])
 
 
-def _is_wanted(body: dict[str, Any], parameters: dict[str, str], resource: dict[str, Any]) -> bool:
-    if "Condition" not in resource:
-        return True
+def _conditions(body: dict[str, Any], parameters: dict[str, str]) -> dict[str, bool]:
+    """Return what each condition of a template comes to."""
     scratch = parsing.ResourceMap("", "", parameters, {}, REGION, ACCOUNT_ID, body, {})
     scratch.load_mapping()
     scratch.load_parameters()
     scratch.load_conditions()
-    return bool(scratch.lazy_condition_map[resource["Condition"]])
+    return {name: bool(scratch.lazy_condition_map[name]) for name in scratch.lazy_condition_map}
 
 
 def _moved_names(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> set[str]:
