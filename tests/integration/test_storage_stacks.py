@@ -424,16 +424,16 @@ def test_product_s_template_is_created_with_the_gpu_lane_takes_every_other_value
         changed = storage.deploy(name, "UPDATE", template, GpuEnabled="true", **others)
         made = storage.resources(name)
         without = storage.deploy(name, "UPDATE", template, GpuEnabled="false", **others)
-        left = storage.resources(name)
+        left, reasons = storage.resources(name), storage.reasons(name)
     finally:
         storage.acknowledged = ()
     storage.cloudformation.delete_stack(StackName=name)
     tables = storage.client("dynamodb").list_tables()["TableNames"]
     queues = storage.client("sqs").list_queues().get("QueueUrls", [])
 
-    assert created["StackStatus"] == "CREATE_COMPLETE", storage.reasons(name)
-    assert changed["StackStatus"] == "UPDATE_COMPLETE", storage.reasons(name)
-    assert without["StackStatus"] == "UPDATE_COMPLETE", storage.reasons(name)
+    assert created["StackStatus"] == "CREATE_COMPLETE", reasons
+    assert changed["StackStatus"] == "UPDATE_COMPLETE", reasons
+    assert without["StackStatus"] == "UPDATE_COMPLETE", reasons
     assert "BatchJobQueue" in made
     assert "BatchJobQueue" not in left
     assert storage.client("batch").describe_job_queues()["jobQueues"] == []

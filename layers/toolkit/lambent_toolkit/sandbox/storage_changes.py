@@ -91,7 +91,7 @@ class StackChanges:
                 self._delete(stack, name)
             _load(stack, *old)
             raise
-        while changes:
+        for _ in range(ATTEMPTS):
             for name, change in changes.items():
                 self._change(stack, name, change)
             # What was replaced has another name, which others may refer to.
@@ -152,7 +152,7 @@ class StackChanges:
         resolved["Properties"] = repaired(kind, resolved.get("Properties", {}))
         new_name = parsing.generate_resource_name(kind, stack.name, name)
         before = self._record.properties(stack.name, name)
-        return Change(stack.resource_map[name], new_name, resolved, before, resolved["Properties"])
+        return Change(stack.resource_map[name], new_name, resolved, before, deepcopy(resolved["Properties"]))
 
     def _change(self, stack: Stack, name: str, change: Change) -> None:
         new: Any = change.make()
