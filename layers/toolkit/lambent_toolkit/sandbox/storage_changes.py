@@ -96,8 +96,7 @@ class StackChanges:
                 self._change(stack, name, change)
             # What was replaced has another name, which others may refer to.
             changes = self._changes(stack, wanted, before)
-        for name in [each for each in before if each not in wanted]:
-            self._delete(stack, name, template=old[0])
+        self._delete_each(stack, [each for each in reversed(before) if each not in wanted], old[0])
         stack.output_map = stack._create_output_map()  # noqa: SLF001
         stack.processed = body  # type: ignore[attr-defined]
 
@@ -130,16 +129,20 @@ class StackChanges:
             for name in reversed(self._record.logical_ids(stack.name))
             if not _is_kept(resources[name], is_rollback=is_rollback)
         ]
+        self._delete_each(stack, left, stack.template_dict)
+        self._record.forget(stack.name)
+
+    def _delete_each(self, stack: Stack, left: list[str], template: dict[str, Any]) -> None:
+        """Delete resources; what others still need comes later."""
         for attempt in range(ATTEMPTS):
             for name in list(left):
                 try:
-                    self._delete(stack, name)
+                    self._delete(stack, name, template=template)
                 except Exception:
                     if attempt == ATTEMPTS - 1:
                         raise
                 else:
                     left.remove(name)
-        self._record.forget(stack.name)
 
     def _changes(self, stack: Stack, wanted: list[str], before: list[str]) -> dict[str, Change]:
         """Return, of resources that there were before, those whose properties resolve to other ones by now."""
