@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from os import getpid
+from pathlib import Path
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -19,9 +21,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from lambent_toolkit.sandbox.options import LOCAL_PARAMETERS
 from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.storage import _environment
+from lambent_toolkit.sandbox.template import translate
 
+PAUSE_S = 0.05
+ROOT = Path(__file__).parents[2]
 SAM = "AWS::Serverless-2016-10-31"
 FUNCTION = {
     "Type": "AWS::Serverless::Function",
@@ -75,6 +81,7 @@ class Storage:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.refuses = False
+        self.acknowledged: tuple[str, ...] = ()
         self._server = HTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._process = subprocess.Popen(
@@ -121,6 +128,7 @@ class Storage:
             ChangeSetName=f"set-{uuid4().hex}",
             ChangeSetType=kind,
             TemplateBody=json.dumps(template),
+            Capabilities=[*self.acknowledged],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
         )
         found: dict[str, Any] = self.cloudformation.describe_change_set(StackName=name, ChangeSetName=made["Id"])
@@ -131,7 +139,9 @@ class Storage:
         made = self.change_set(name, kind, template, **values)
         assert made["Status"] == "CREATE_COMPLETE", made
         self.cloudformation.execute_change_set(StackName=name, ChangeSetName=made["ChangeSetId"])
-        return self.stack(name)
+        while (stack := self.stack(name))["StackStatus"].endswith("IN_PROGRESS"):
+            sleep(PAUSE_S)
+        return stack
 
     def stack(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -375,3 +385,57 @@ def test_what_refers_to_a_replaced_resource_is_changed_as_well(storage: Storage,
     assert after["Job"] != before["Job"]
     assert after["Work"] == before["Work"]
     assert function["Environment"]["Variables"] == {"JOB": after["Job"]}
+
+
+# Of the product's parameters, those whose other value cannot be told from their declaration.
+OTHER_VALUES = {
+    "AlarmEmail": "on-call@example.com",
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call",
+    "GpuInstanceTypes": "g6.xlarge",
+    "ModelPublicKeys": f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'A' * 86}==",
+    "PreloadModels": "digits",
+    "UploadOrigin": "https://example.com",
+    "WebhookTrustedHosts": "example.com",
+    "WorkerImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/lambent-worker:next",
+    "DefaultTenant": "somebody",
+}
+# A rule or a network that is not there holds them back; GpuEnabled has a step of its own.
+LEFT_ALONE = {"Architecture", "Interpreter", "GpuEnabled", "VpcId", "SubnetIds"}
+
+
+def other_value(name: str, declared: dict[str, Any]) -> str:
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    if "AllowedValues" in declared:
+        return next(str(each) for each in declared["AllowedValues"] if each != declared["Default"])
+    number = int(declared["Default"])
+    return str(number - 1 if number == declared.get("MaxValue") else number + 1)
+
+
+def test_product_s_template_is_created_with_the_gpu_lane_takes_every_other_value_and_is_deleted(
+    storage: Storage, name: str
+) -> None:
+    template = translate(ROOT / "template.yaml", LOCAL_PARAMETERS).body
+    declared = template["Parameters"]
+    others = {key: other_value(key, declared[key]) for key in declared if key not in LEFT_ALONE}
+    storage.acknowledged = ("CAPABILITY_IAM",)
+    try:
+        created = storage.deploy(name, template=template, **LOCAL_PARAMETERS)
+        changed = storage.deploy(name, "UPDATE", template, GpuEnabled="true", **others)
+        made = storage.resources(name)
+        without = storage.deploy(name, "UPDATE", template, GpuEnabled="false", **others)
+        left, reasons = storage.resources(name), storage.reasons(name)
+    finally:
+        storage.acknowledged = ()
+    storage.cloudformation.delete_stack(StackName=name)
+    tables = storage.client("dynamodb").list_tables()["TableNames"]
+    queues = storage.client("sqs").list_queues().get("QueueUrls", [])
+
+    assert created["StackStatus"] == "CREATE_COMPLETE", reasons
+    assert changed["StackStatus"] == "UPDATE_COMPLETE", reasons
+    assert without["StackStatus"] == "UPDATE_COMPLETE", reasons
+    assert "BatchJobQueue" in made
+    assert "BatchJobQueue" not in left
+    assert storage.client("batch").describe_job_queues()["jobQueues"] == []
+    assert made["Table"] in tables
+    assert [queue for queue in queues if name in queue] == []

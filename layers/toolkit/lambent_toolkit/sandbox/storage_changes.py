@@ -59,7 +59,8 @@ class StackChanges:
     def planned(self, stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> list[tuple[str, str, str]]:
         """Return what a change set shows: (Add, Modify or Remove, logical id, type). Changes nothing."""
         before = set(self._record.logical_ids(stack.name))
-        after = {name: each for name, each in body["Resources"].items() if _is_wanted(body, parameters, each)}
+        holds = _conditions(body, parameters)
+        after = {name: each for name, each in body["Resources"].items() if holds.get(each.get("Condition"), True)}
         old = template_of(stack).get("Resources", {})
         moved = _moved_names(stack, body, parameters)
         added = [("Add", name, each["Type"]) for name, each in after.items() if name not in before]
@@ -90,13 +91,12 @@ class StackChanges:
                 self._delete(stack, name)
             _load(stack, *old)
             raise
-        while changes:
+        for _ in range(ATTEMPTS):
             for name, change in changes.items():
                 self._change(stack, name, change)
             # What was replaced has another name, which others may refer to.
             changes = self._changes(stack, wanted, before)
-        for name in [each for each in before if each not in wanted]:
-            self._delete(stack, name, template=old[0])
+        self._delete_each(stack, [each for each in reversed(before) if each not in wanted], old[0])
         stack.output_map = stack._create_output_map()  # noqa: SLF001
         stack.processed = body  # type: ignore[attr-defined]
 
@@ -129,16 +129,20 @@ class StackChanges:
             for name in reversed(self._record.logical_ids(stack.name))
             if not _is_kept(resources[name], is_rollback=is_rollback)
         ]
+        self._delete_each(stack, left, stack.template_dict)
+        self._record.forget(stack.name)
+
+    def _delete_each(self, stack: Stack, left: list[str], template: dict[str, Any]) -> None:
+        """Delete resources; what others still need comes later."""
         for attempt in range(ATTEMPTS):
             for name in list(left):
                 try:
-                    self._delete(stack, name)
+                    self._delete(stack, name, template=template)
                 except Exception:
                     if attempt == ATTEMPTS - 1:
                         raise
                 else:
                     left.remove(name)
-        self._record.forget(stack.name)
 
     def _changes(self, stack: Stack, wanted: list[str], before: list[str]) -> dict[str, Change]:
         """Return, of resources that there were before, those whose properties resolve to other ones by now."""
@@ -151,7 +155,7 @@ class StackChanges:
         resolved["Properties"] = repaired(kind, resolved.get("Properties", {}))
         new_name = parsing.generate_resource_name(kind, stack.name, name)
         before = self._record.properties(stack.name, name)
-        return Change(stack.resource_map[name], new_name, resolved, before, resolved["Properties"])
+        return Change(stack.resource_map[name], new_name, resolved, before, deepcopy(resolved["Properties"]))
 
     def _change(self, stack: Stack, name: str, change: Change) -> None:
         new: Any = change.make()
@@ -213,14 +217,13 @@ def _is_true(resources: Any, resource: dict[str, Any]) -> bool:
     return "Condition" not in resource or bool(resources.lazy_condition_map[resource["Condition"]])
 
 
-def _is_wanted(body: dict[str, Any], parameters: dict[str, str], resource: dict[str, Any]) -> bool:
-    if "Condition" not in resource:
-        return True
+def _conditions(body: dict[str, Any], parameters: dict[str, str]) -> dict[str, bool]:
+    """Return what each condition of a template comes to."""
     scratch = parsing.ResourceMap("", "", parameters, {}, REGION, ACCOUNT_ID, body, {})
     scratch.load_mapping()
     scratch.load_parameters()
     scratch.load_conditions()
-    return bool(scratch.lazy_condition_map[resource["Condition"]])
+    return {name: bool(scratch.lazy_condition_map[name]) for name in scratch.lazy_condition_map}
 
 
 def _moved_names(stack: Stack, body: dict[str, Any], parameters: dict[str, str]) -> set[str]:

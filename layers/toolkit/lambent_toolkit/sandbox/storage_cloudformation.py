@@ -7,6 +7,7 @@ The record holds every resource's properties with all intrinsic functions resolv
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 from moto.awslambda import models as awslambda
@@ -37,7 +38,7 @@ class CreatedResources:
     def resolved(self, stack_name: str, logical_id: str, kind: str, properties: dict[str, Any]) -> None:
         """Keep the properties of a resource that is about to be created or changed."""
         entry = self._stacks.setdefault(stack_name, {}).setdefault(logical_id, {})
-        entry.update(type=kind, properties=properties)
+        entry.update(type=kind, properties=deepcopy(properties))  # moto writes into what it is given
 
     def created(self, stack_name: str, logical_id: str, physical_id: str) -> None:
         """Keep the name that a resource got."""

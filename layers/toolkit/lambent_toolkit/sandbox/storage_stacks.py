@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moto.cloudformation.exceptions import CloudFormationError, ValidationError
-from moto.cloudformation.models import Change, ChangeSet, Stack
+from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.cloudformation.utils import generate_changeset_id
 from moto.core.responses import ActionResult, EmptyResult
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources
 
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+# Before and after there are none; moto would make the resources that they name.
+WITH_OUTPUTS = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +67,17 @@ class Stacks:
     def __init__(self, record: CreatedResources, tell: Callable[[str], None]) -> None:
         self._record, self._tell = record, tell
         self._changes = StackChanges(record)
+        self._one_at_a_time = threading.Lock()
 
     def install(self) -> None:
         """Answer these calls in moto's place, and list what was made: moto would make what it does not find."""
         for name in ("create_stack", "create_change_set", "execute_change_set", "update_stack", "delete_stack"):
             setattr(CloudFormationResponse, name, _method(getattr(self, name)))
         Stack.stack_resources = property(self._made)  # type: ignore[assignment]
+        outputs = Stack.outputs.fget  # type: ignore[attr-defined]
+        Stack.outputs = property(  # type: ignore[assignment]
+            lambda stack: outputs(stack) if stack.status in WITH_OUTPUTS else None
+        )
 
     def _made(self, stack: Stack) -> list[Any]:
         made = stack.resource_map._parsed_resources  # noqa: SLF001
@@ -157,16 +165,23 @@ class Stacks:
             raise InvalidChangeSetStatus(f"ChangeSet [{name}] cannot be executed in its current status of [{status}]")
         found.execution_status = "EXECUTE_COMPLETE"
         change = self._create if found.change_set_type == "CREATE" else self._update
-        self._work(change, found.stack, found.sent, json.loads(found.template))  # type: ignore[attr-defined]
+        work = (change, found.stack, found.sent, json.loads(found.template))  # type: ignore[attr-defined]
+        found.stack.status = f"{found.change_set_type}_IN_PROGRESS"
+        # Afterwards, as on AWS: who waits too long for an answer asks again, and the set is executed by then.
+        threading.Thread(target=self._work, args=work, daemon=True).start()
         return EmptyResult()
 
     def delete_stack(self, call: CloudFormationResponse) -> ActionResult:
         """DeleteStack; what is to be retained stays."""
         name = call._get_param("StackName")  # noqa: SLF001 - moto's own way
-        backend = call.cloudformation_backend
+        with self._one_at_a_time:
+            self._delete(call.cloudformation_backend, name)
+        return EmptyResult()
+
+    def _delete(self, backend: CloudFormationBackend, name: str) -> None:
         stack = next((each for each in backend.stacks.values() if name in {each.name, each.stack_id}), None)
         if stack is None:
-            return EmptyResult()
+            return
         stack._add_stack_event("DELETE_IN_PROGRESS", "User Initiated")  # noqa: SLF001
         try:
             self._changes.delete_all(stack)
@@ -179,7 +194,6 @@ class Stacks:
             stack._add_stack_event(stack.status)  # noqa: SLF001
             backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
         self._tell(stack.name)
-        return EmptyResult()
 
     def _acknowledged(self, call: CloudFormationResponse, template: StackTemplate) -> dict[str, Any]:
         acknowledged = call._get_param("Capabilities", [])  # noqa: SLF001
@@ -195,10 +209,11 @@ class Stacks:
         return body
 
     def _work(self, change: StackChange, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
-        try:
-            change(stack, template, body)
-        except Exception:
-            log.exception("stack %s is %s", stack.name, stack.status)
+        with self._one_at_a_time:
+            try:
+                change(stack, template, body)
+            except Exception:
+                log.exception("stack %s is %s", stack.name, stack.status)
 
     def _create(self, stack: Stack, template: StackTemplate, body: dict[str, Any]) -> None:
         with _ending_in(stack, "CREATE", "ROLLBACK_COMPLETE"):
