@@ -8,6 +8,7 @@ from lambent_toolkit.cli import (
     api_key,
     data,
     demo,
+    deploy,
     evaluate,
     importing,
     jobs,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 GROUPS = (
     stack,
+    deploy,
     data,
     train,
     quantize,
