@@ -26,8 +26,8 @@ ROWS = {
         if line.startswith("| ") and "Policy" in line
     )
 }
-# What these start is on this machine, and its own.
-LOCAL = {"up", "down", "demo"}
+# What these start is on this machine, and its own; or they make the stack, by rights over the whole account.
+LOCAL = {"up", "down", "demo", "deploy"}
 
 
 def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:

@@ -14,6 +14,8 @@ WITHOUT = {
     *("contract check", "contract init", "import", "quantize", "sensitivity", "key new", "key show", "costs"),
     *("data list", "data show", "demo", "up", "down", "sam-local check", "sam-local invoke", "sam-local start-api"),
 }
+# What makes a deployed stack, and can mean no local one.
+DEPLOYED_ONLY = {"deploy"}
 # The only places that may read stack.json: what finds a stack, and what runs a local one.
 READERS = {"stacks", "sandbox"}
 
@@ -29,7 +31,7 @@ def commands(group: object, prefix: str = "") -> dict[str, object]:
 VERBS = commands(get_command(app))
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - WITHOUT))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - WITHOUT - DEPLOYED_ONLY))
 def test_a_verb_that_speaks_to_a_stack_takes_all_four_options(verb: str) -> None:
     taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
 
@@ -52,3 +54,9 @@ def test_nothing_else_looks_for_a_stack_by_itself() -> None:
 
     # `sam-local` wraps a local stack, and can mean no other.
     assert by_themselves == ["cli/sam_local.py"]
+
+
+def test_what_makes_a_deployed_stack_is_told_which_one_in_the_same_words() -> None:
+    for verb in DEPLOYED_ONLY:
+        taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
+        assert taken >= OPTIONS - {"--state"}, verb

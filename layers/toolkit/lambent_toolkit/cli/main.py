@@ -9,6 +9,7 @@ from lambent_toolkit.cli import (
     costs,
     data,
     demo,
+    deploy,
     evaluate,
     importing,
     jobs,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 GROUPS = (
     stack,
+    deploy,
     data,
     train,
     quantize,

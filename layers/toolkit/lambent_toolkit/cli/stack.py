@@ -77,13 +77,14 @@ def up(  # noqa: PLR0917 - typer passes every option by name
     broken, 6 the port is in use, 7 the state folder's stack already runs, 9 a part of the stack broke.
     """
     with ending_on_failure():
+        from lambent_toolkit.cli.parameters import parse_parameters
         from lambent_toolkit.sandbox.local_stack import StackProcess, stack_options
 
         limits = {} if max_environments is None else {"max_environments": max_environments}
         options = stack_options(
             state,
             port=port,
-            parameters=_parameters(parameter) | _pinned(pin),
+            parameters=parse_parameters(parameter) | _pinned(pin),
             retry_scale=retry_scale,
             account_concurrency=account_concurrency,
             sam_deploy=sam_deploy,
@@ -104,16 +105,6 @@ def up(  # noqa: PLR0917 - typer passes every option by name
             finally:
                 if not is_kept:
                     process.stop()
-
-
-def _parameters(pairs: list[str] | None) -> dict[str, str]:
-    parameters = {}
-    for pair in pairs or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--parameter")
-        parameters[name] = value
-    return parameters
 
 
 def _pinned(public_keys: list[Path] | None) -> dict[str, str]:
