@@ -1,6 +1,8 @@
 """`lambent deploy`: what it asks, what it refuses before a build, and that build and deployment get the same."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from lambent_toolkit.cli import deploy as command
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.deploying import deployment
+from lambent_toolkit.deploying.python import check_python
 from lambent_toolkit.deploying.settings import DeploySettings, SettingsFile
 from lambent_toolkit.sandbox.sources import read_template
 
@@ -31,6 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setattr("lambent_toolkit.stacks.deployed.describe_deployed", lambda *_, **__: SimpleNamespace(url=URL))
+    monkeypatch.setattr(deployment, "check_python", lambda *_: None)
     with mock_aws():
         yield tmp_path
 
@@ -40,7 +44,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Note what would have been run, each time well."""
     commands: list[list[str]] = []
 
-    def run(words: list[str], **_: Any) -> SimpleNamespace:
+    really_run = subprocess.run
+
+    def run(words: list[str], **how: Any) -> Any:
+        if Path(words[0]).name != "sam":
+            return really_run(words, **how)
         commands.append(words[1:])
         return SimpleNamespace(returncode=0)
 
@@ -171,6 +179,26 @@ def test_a_step_that_fails_ends_the_command_and_keeps_the_answers(
     assert done.exit_code == 152
     assert f"sam {step}" in done.stderr
     assert SettingsFile(root).find("shop") is not None
+
+
+def test_a_python_that_does_not_run_here_is_told_before_the_build(
+    root: Path, ran: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "check_python", check_python)
+    (root / "python3.12").write_text("#!/bin/sh\nexit 127\n")  # as pyenv's, for a Python that is not chosen
+    (root / "python3.12").chmod(0o755)
+    monkeypatch.setattr(deployment, "_environment", lambda: {"PATH": str(root)})
+
+    done = deploy("--stack", "shop", "--region", "eu-west-1", "--yes")
+
+    assert (done.exit_code, ran) == (151, [])
+    assert "--parameter PythonVersion=python3.11" in done.stderr
+
+
+def test_the_python_that_runs_the_tests_can_be_called() -> None:
+    name = Path(sys.executable).resolve().name
+
+    check_python(name, {"PATH": str(Path(sys.executable).resolve().parent)})
 
 
 def test_every_parameter_is_listed_with_what_it_is_for(root: Path) -> None:

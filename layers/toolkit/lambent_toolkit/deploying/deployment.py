@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.deploying.errors import DeployFailed, ParameterRefused
+from lambent_toolkit.deploying.python import check_python
 from lambent_toolkit.deploying.settings import DeploySettings, SettingsFile
 from lambent_toolkit.sandbox.build import find_tool
 from lambent_toolkit.sandbox.sources import read_template
@@ -64,9 +65,13 @@ def deploy(settings: DeploySettings, *, root: Path, is_asked: bool) -> None:
 
     Raises
     ------
-    MissingTool    `sam` is not installed
+    MissingTool        `sam` is not installed
+    ParameterRefused   the Python that it is built for does not run here
     DeployFailed
     """
+    template: dict[str, Any] = read_template(root / TEMPLATE)
+    default = str(template["Parameters"]["PythonVersion"]["Default"])
+    check_python(settings.parameters.get("PythonVersion", default), _environment())
     file = SettingsFile(root)
     file.write(settings)
     environment = file.environment(settings.name)
@@ -75,9 +80,13 @@ def deploy(settings: DeploySettings, *, root: Path, is_asked: bool) -> None:
     _run(["deploy", *chosen, "--confirm-changeset" if is_asked else "--no-confirm-changeset"], root)
 
 
+def _environment() -> dict[str, str]:
+    beside = str(Path(sys.executable).parent)  # this environment's Python first, where it is the one that is asked for
+    return {**os.environ, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}", "SAM_CLI_TELEMETRY": "0"}
+
+
 def _run(arguments: list[str], root: Path) -> None:
-    beside = str(Path(sys.executable).parent)  # the Python that builds is the one that runs this
-    environment = {**os.environ, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}", "SAM_CLI_TELEMETRY": "0"}
-    code = subprocess.run([find_tool("sam"), *arguments], cwd=root, env=environment, check=False).returncode  # noqa: S603
+    command = [find_tool("sam"), *arguments]
+    code = subprocess.run(command, cwd=root, env=_environment(), check=False).returncode  # noqa: S603
     if code:
         raise DeployFailed(f"`sam {arguments[0]}` ended with {code}; what it printed above says why.")
