@@ -64,6 +64,7 @@ TENANT = "acme"
 # What functions that plan batches read of the environment.
 LANE_VARIABLES = {
     "AWS_REGION": "eu-west-1",
+    "STACK_NAME": "lambent",
     "ARCHITECTURE": "x86_64",
     "INFER_MEMORY_MIB": "1769",
     "INFER_TIMEOUT_S": "120",

@@ -38,6 +38,7 @@ NOT_OVER_HTTP = {
     errors.VersionInUse,
     errors.AliasConflict,
     errors.ChecksumMismatch,
+    errors.WorkerUnfit,
 }
 # Never raised themselves; their children are.
 FAMILIES = {errors.InvalidInput, errors.NotFound, errors.Conflict, errors.BrokenArtifact}

@@ -13,6 +13,7 @@ OPTIONS = {"--stack", "--region", "--profile", "--state"}
 WITHOUT = {
     *("contract check", "contract init", "import", "quantize", "sensitivity", "key new", "key show", "costs"),
     *("data list", "data show", "demo", "up", "down", "sam-local check", "sam-local invoke", "sam-local start-api"),
+    "sam-local verify",
 }
 # What makes a deployed stack, and can mean no local one.
 DEPLOYED_ONLY = {"deploy"}

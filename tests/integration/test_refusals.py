@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from made_policies import Caller, make_caller
 
 from lambent_toolkit.sandbox import LocalStack
+from patience import PATIENCE_S
 
 MACHINERY = Path(__file__).parent / "fixtures" / "machinery"
 ACCOUNT = "us-east-1:123456789012"
@@ -115,9 +116,9 @@ def test_a_link_has_the_rights_of_its_signer_when_it_is_used(stack: LocalStack, 
     def link(key: str) -> str:
         return str(s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}))
 
-    assert httpx.get(link("read/b")).status_code == 200
-    assert httpx.get(link("other/b")).status_code == 403
-    assert "AccessDenied" in httpx.get(link("other/b")).text
+    assert httpx.get(link("read/b"), timeout=PATIENCE_S).status_code == 200
+    assert httpx.get(link("other/b"), timeout=PATIENCE_S).status_code == 403
+    assert "AccessDenied" in httpx.get(link("other/b"), timeout=PATIENCE_S).text
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
@@ -126,7 +127,7 @@ def test_a_form_has_the_rights_of_its_signer(stack: LocalStack, nobody: Caller, 
         stack.info.buckets["data"], "inbox/x"
     )
 
-    answer = httpx.post(form["url"], data=form["fields"], files={"file": b"x"})
+    answer = httpx.post(form["url"], data=form["fields"], files={"file": b"x"}, timeout=PATIENCE_S)
 
     assert answer.status_code == 403
     assert f"user/{nobody.name} is not authorized to perform: s3:PutObject" in answer.text
@@ -148,7 +149,7 @@ def test_an_unknown_access_key_is_nobody(stack: LocalStack, service: str, code: 
 
 
 def test_who_does_not_sign_is_refused(stack: LocalStack) -> None:
-    answer = httpx.get(f"{stack.info.endpoint}/{stack.info.buckets['data']}/read/a")
+    answer = httpx.get(f"{stack.info.endpoint}/{stack.info.buckets['data']}/read/a", timeout=PATIENCE_S)
 
     assert answer.status_code == 403
     assert "AccessDenied" in answer.text

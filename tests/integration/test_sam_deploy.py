@@ -15,6 +15,7 @@ from lambent_toolkit.sandbox import LocalStack, StackInfo
 from lambent_toolkit.sandbox.build import make_build
 from lambent_toolkit.sandbox.local_stack import stack_options
 from lambent_toolkit.sandbox.sam_deploy import deploy_command, sam_environment
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 NAME = "lambent"  # by samconfig.toml
@@ -96,7 +97,7 @@ def test_deployed_stack_serves_by_its_name_follows_an_update_and_leaves_only_wha
         ],
         sam_environment(second.endpoint),
     )
-    gone = httpx.get(f"{first.url}/models", headers={"x-api-key": first.api_key})
+    gone = httpx.get(f"{first.url}/models", headers={"x-api-key": first.api_key}, timeout=PATIENCE_S)
     left = names_left(second)
 
     assert " passed" in without_gpu

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from os import getpid
 from pathlib import Path
-from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +24,8 @@ from lambent_toolkit.sandbox.options import LOCAL_PARAMETERS
 from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.storage import _environment
 from lambent_toolkit.sandbox.template import translate
+from patience import wait_for
 
-PAUSE_S = 0.05
 ROOT = Path(__file__).parents[2]
 SAM = "AWS::Serverless-2016-10-31"
 FUNCTION = {
@@ -139,9 +138,10 @@ class Storage:
         made = self.change_set(name, kind, template, **values)
         assert made["Status"] == "CREATE_COMPLETE", made
         self.cloudformation.execute_change_set(StackName=name, ChangeSetName=made["ChangeSetId"])
-        while (stack := self.stack(name))["StackStatus"].endswith("IN_PROGRESS"):
-            sleep(PAUSE_S)
-        return stack
+        wait_for(
+            lambda: not self.stack(name)["StackStatus"].endswith("IN_PROGRESS"), what=f"the end of {name}'s change"
+        )
+        return self.stack(name)
 
     def stack(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]

@@ -14,7 +14,7 @@ from published import publish_shade
 from builders import picture
 from lambent.domain.model import LIVE
 from lambent_toolkit.modelkit.publishing import Publisher
-from patience import wait_for
+from patience import PATIENCE_S, wait_for
 
 IsDone = Callable[[], bool]
 Deed = Callable[[Any], IsDone]
@@ -52,7 +52,9 @@ def large_answer(product: Any) -> IsDone:
         answer = product.http.post(
             "/v2/models/digits/infer", content=json.dumps({"inputs": [tensor]}), headers={"Accept-Encoding": "identity"}
         )
-        return answer.status_code == 303 and httpx.get(answer.headers["location"]).status_code == 200
+        return (
+            answer.status_code == 303 and httpx.get(answer.headers["location"], timeout=PATIENCE_S).status_code == 200
+        )
 
     return is_done
 
@@ -103,7 +105,11 @@ def granted_upload(product: Any) -> IsDone:
         if answer.status_code != 201:
             return False
         form = answer.json()["upload"]
-        return bool(httpx.post(form["url"], data=form["fields"], files={"file": ("blob", product.seven)}).is_success)
+        return bool(
+            httpx.post(
+                form["url"], data=form["fields"], files={"file": ("blob", product.seven)}, timeout=PATIENCE_S
+            ).is_success
+        )
 
     return is_done
 
