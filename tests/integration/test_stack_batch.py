@@ -39,7 +39,8 @@ def finished(stack: LocalStack, job_id: str) -> dict[str, Any]:
 
 def output(stack: LocalStack, job: dict[str, Any], attempt: int = 0) -> str:
     stream = job["attempts"][attempt]["container"]["logStreamName"]
-    return (Path(stack.info.logs) / f"{stream}.log").read_text()
+    log = Path(stack.info.logs) / f"{stream}.log"
+    return log.read_text() if log.exists() else ""
 
 
 def test_job_runs_the_dockerfiles_program_with_batchs_environment(machinery: LocalStack) -> None:

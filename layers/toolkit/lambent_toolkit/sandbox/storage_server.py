@@ -14,7 +14,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, trac
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 from lambent_toolkit.sandbox.storage_stacks import Stacks
 
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
 INVOKE_CALL = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations/?$")
 CREATED_PATH = "/_lambent/created"
@@ -95,7 +96,6 @@ class StorageApp:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._supervisor = supervisor
         self._dynamodb_lock = threading.Lock()
-        self._secret_of = Principals().secret
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -112,8 +112,6 @@ class StorageApp:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
             with self._dynamodb_lock:
                 return list(self._moto(environ, start_response))
-        if error := wrong_host(environ) or refuse_presigned(environ, datetime.now(UTC), self._secret_of):
-            return error.answer(start_response)
         with tracing(environ.get("HTTP_X_AMZN_TRACE_ID")):
             return self._moto(below_one_host(environ), start_response)  # type: ignore[no-any-return]
 
@@ -192,6 +190,18 @@ def unguarded(app: StorageApp) -> StorageApp:
     return app
 
 
+def at_awss_hosts(app: WsgiApp) -> WsgiApp:
+    """Return an application that looks at a request's host and at its signed link or form first, as S3 does."""
+    secret_of = Principals().secret
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if error := wrong_host(environ) or refuse_presigned(environ, datetime.now(UTC), secret_of):
+            return error.answer(start_response)
+        return app(environ, start_response)
+
+    return answer
+
+
 def main() -> None:
     """Serve until killed."""
     parent, control_url, rights_file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -204,7 +214,7 @@ def main() -> None:
     tame_events(supervisor)
     app = StorageApp(supervisor, created)
     door = guarded(app, supervisor, created, Path(rights_file)) if rights_file else unguarded(app)
-    server = make_server("127.0.0.1", 0, door, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server("127.0.0.1", 0, at_awss_hosts(door), threaded=True, request_handler=MotoRequestHandler)
     print(server.server_port, flush=True)
     server.serve_forever()
 

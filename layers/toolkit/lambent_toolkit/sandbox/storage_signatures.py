@@ -29,6 +29,12 @@ _MISMATCH = S3Error(
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
 )
+# Buckets that were made since June 2020 take no other version.
+_OLD_VERSION = S3Error(
+    BAD_REQUEST,
+    "InvalidRequest",
+    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+)
 # Fields of a form that its policy need not name.
 _FREE = frozenset({"policy", "x-amz-signature", "file"})
 _UNKNOWN_KEY = S3Error(
@@ -86,6 +92,8 @@ def _refuse_form(environ: dict[str, Any], now: datetime, secret_of: SecretOf) ->
     environ["wsgi.input"] = io.BytesIO(body)
     _, form, files = parse_form_data({**environ, "wsgi.input": io.BytesIO(body)}, _in_memory)
     fields = {name.lower(): value for name, value in form.items()}
+    if "awsaccesskeyid" in fields:
+        return _OLD_VERSION
     if "policy" not in fields or "file" not in {*files, *fields}:
         return S3Error(FORBIDDEN, "AccessDenied", "Access Denied")
     content = files["file"].stream.read() if "file" in files else fields["file"].encode()
