@@ -14,6 +14,8 @@ WITHOUT = {
     *("contract check", "contract init", "import", "quantize", "sensitivity", "key new", "key show"),
     *("data list", "data show", "demo", "up", "down", "sam-local check", "sam-local invoke", "sam-local start-api"),
 }
+# What makes a deployed stack: it takes the same words, and a local one cannot be meant.
+DEPLOYED_ONLY = {"deploy"}
 # The only places that may read stack.json: what finds a stack, and what runs a local one.
 READERS = {"stacks", "sandbox"}
 
@@ -29,7 +31,7 @@ def commands(group: object, prefix: str = "") -> dict[str, object]:
 VERBS = commands(get_command(app))
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - WITHOUT))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - WITHOUT - DEPLOYED_ONLY))
 def test_a_verb_that_speaks_to_a_stack_takes_all_four_options(verb: str) -> None:
     taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
 
@@ -41,6 +43,13 @@ def test_verbs_without_a_stack_exist_and_take_no_deployed_one() -> None:
     for verb in WITHOUT:
         taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
         assert "--stack" not in taken, verb
+
+
+@pytest.mark.parametrize("verb", sorted(DEPLOYED_ONLY))
+def test_a_verb_that_makes_deployed_stacks_takes_all_but_the_local_ones_option(verb: str) -> None:
+    taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
+
+    assert taken & OPTIONS == OPTIONS - {"--state"}
 
 
 def test_nothing_else_looks_for_a_stack_by_itself() -> None:
