@@ -9,6 +9,7 @@ from lambent_toolkit.cli import (
     data,
     demo,
     deploy,
+    doctor,
     evaluate,
     importing,
     jobs,
@@ -35,6 +36,7 @@ app = typer.Typer(
 GROUPS = (
     stack,
     deploy,
+    doctor,
     data,
     train,
     quantize,
