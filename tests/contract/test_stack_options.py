@@ -15,7 +15,7 @@ WITHOUT = {
     *("data list", "data show", "demo", "up", "down", "sam-local check", "sam-local invoke", "sam-local start-api"),
     "sam-local verify",
 }
-# What makes a deployed stack, and can mean no local one.
+# What makes a deployed stack: it takes the same words, and a local one cannot be meant.
 DEPLOYED_ONLY = {"deploy"}
 # The only places that may read stack.json: what finds a stack, and what runs a local one.
 READERS = {"stacks", "sandbox"}
@@ -46,6 +46,13 @@ def test_verbs_without_a_stack_exist_and_take_no_deployed_one() -> None:
         assert "--stack" not in taken, verb
 
 
+@pytest.mark.parametrize("verb", sorted(DEPLOYED_ONLY))
+def test_a_verb_that_makes_deployed_stacks_takes_all_but_the_local_ones_option(verb: str) -> None:
+    taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
+
+    assert taken & OPTIONS == OPTIONS - {"--state"}
+
+
 def test_nothing_else_looks_for_a_stack_by_itself() -> None:
     by_themselves = [
         str(path.relative_to(TOOLKIT))
@@ -55,9 +62,3 @@ def test_nothing_else_looks_for_a_stack_by_itself() -> None:
 
     # `sam-local` wraps a local stack, and can mean no other.
     assert by_themselves == ["cli/sam_local.py"]
-
-
-def test_what_makes_a_deployed_stack_is_told_which_one_in_the_same_words() -> None:
-    for verb in DEPLOYED_ONLY:
-        taken = {option for parameter in VERBS[verb].params for option in parameter.opts}  # type: ignore[attr-defined]
-        assert taken >= OPTIONS - {"--state"}, verb

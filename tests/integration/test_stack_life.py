@@ -161,7 +161,7 @@ def test_stack_json_has_what_programs_need(state: Path) -> None:
         "topic",
         "pid",
     }
-    assert set(written["queues"]) == {"work", "work_dead_letter", "react_dead_letter", "upload"}
+    assert set(written["queues"]) == {"work", "work_dead_letter", "loop", "react_dead_letter", "upload"}
     assert written["table"]
 
 

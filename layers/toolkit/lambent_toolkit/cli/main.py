@@ -10,6 +10,7 @@ from lambent_toolkit.cli import (
     data,
     demo,
     deploy,
+    doctor,
     evaluate,
     importing,
     jobs,
@@ -36,6 +37,7 @@ app = typer.Typer(
 GROUPS = (
     stack,
     deploy,
+    doctor,
     data,
     train,
     quantize,
