@@ -92,10 +92,8 @@ def _refuse_form(environ: dict[str, Any], now: datetime, secret_of: SecretOf) ->
     environ["wsgi.input"] = io.BytesIO(body)
     _, form, files = parse_form_data({**environ, "wsgi.input": io.BytesIO(body)}, _in_memory)
     fields = {name.lower(): value for name, value in form.items()}
-    if "awsaccesskeyid" in fields:
-        return _OLD_VERSION
-    if "policy" not in fields or "file" not in {*files, *fields}:
-        return S3Error(FORBIDDEN, "AccessDenied", "Access Denied")
+    if "awsaccesskeyid" in fields or "policy" not in fields or "file" not in {*files, *fields}:
+        return _OLD_VERSION if "awsaccesskeyid" in fields else S3Error(FORBIDDEN, "AccessDenied", "Access Denied")
     content = files["file"].stream.read() if "file" in files else fields["file"].encode()
     try:
         policy = json.loads(base64.b64decode(fields["policy"], validate=True))
