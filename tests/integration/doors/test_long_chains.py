@@ -70,5 +70,5 @@ def test_a_job_of_many_more_shards_than_its_window_runs_to_its_end_in_one_chain(
 
     ShardSender(jobs=jobs, queue=SqsQueue(product.sqs, product.info.queues["infer"])).start(planned)
 
-    ended = product.wait_for_job(JOB, TENANT, patience_s=120)
+    ended = product.wait_for_job(JOB, TENANT)
     assert (ended["state"], ended["done"], ended["shard_counts"]["finished"]) == ("SUCCEEDED", SHARDS, SHARDS)
