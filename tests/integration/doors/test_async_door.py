@@ -188,14 +188,17 @@ def test_a_call_that_was_recorded_but_never_enqueued_is_healed_by_the_sweep(prod
 
 def test_a_foreign_result_answers_as_an_unknown_one(product: Any) -> None:
     event = {
+        "resource": "/jobs/{id}/result",
         "path": "/jobs/none/result",
+        "pathParameters": {"id": "none"},
         "httpMethod": "GET",
         "headers": {},
         "requestContext": {"requestId": "r", "identity": {"apiKeyId": "event-key-id"}},
     }
     mine = product.http.post("/models/digits/predict", content=product.seven, headers=PNG | ASYNC).json()["id"]
 
-    foreign = product.invoke("jobs", {**event, "path": f"/jobs/{mine}/result"})
+    of_mine = {"path": f"/jobs/{mine}/result", "pathParameters": {"id": mine}}
+    foreign = product.invoke("jobs", {**event, **of_mine})
     unknown = product.invoke("jobs", event)
 
     assert foreign["statusCode"] == 404

@@ -85,6 +85,7 @@ def _plain(value: object) -> str:
 def tame_cloudformation() -> CreatedResources:
     """Patch moto's CloudFormation and return the record that it fills."""
     record = CreatedResources()
+    _leave_nothing_in_lists()
     _record_resources(record)
     _support_more_types(record)
     _repair_job_definitions()
@@ -94,6 +95,19 @@ def tame_cloudformation() -> CreatedResources:
     # Without it, a function's `Layers` would hold moto's objects in place of ARNs.
     awslambda.LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     return record
+
+
+def _leave_nothing_in_lists() -> None:
+    """Take `AWS::NoValue` out of lists, as AWS does; moto takes it out of objects only, and a policy keeps a null."""
+    clean = parsing.clean_json
+
+    def clean_json(node: Any, resources_map: Any) -> Any:
+        if not isinstance(node, list):
+            return clean(node, resources_map)
+        cleaned = [clean_json(each, resources_map) for each in node]
+        return [each for each in cleaned if each is not None]
+
+    parsing.clean_json = clean_json
 
 
 def _record_resources(record: CreatedResources) -> None:

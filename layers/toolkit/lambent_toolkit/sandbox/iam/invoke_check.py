@@ -34,6 +34,8 @@ def _of_apis(deployment: Deployment) -> Iterator[Invocation]:
     stage = next((each.physical_id for each in deployment.of_kind("AWS::ApiGateway::Stage")), "*")
     for api in deployment.of_kind("AWS::ApiGateway::RestApi"):
         for method, route in Routes(api.properties.get("Body", {})).all:
+            if not route.function_name:  # answered by the gateway itself
+                continue
             # The gateway asks with `*` where a path has parameters or a method may be any.
             source = f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{api.physical_id}/{stage}/{method}{route.resource}"
             yield GATEWAY, route.function_name, source
