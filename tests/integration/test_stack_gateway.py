@@ -187,16 +187,20 @@ def test_above_the_accounts_concurrency_a_client_gets_an_internal_error_and_late
     root = Path(__file__).parent / "fixtures" / "machinery"
 
     # One for all functions but the one that reserves its own.
-    with LocalStack(tmp_path, root=root, account_concurrency=2) as small, ThreadPoolExecutor(4) as threads:
+    with LocalStack(tmp_path / "state", root=root, account_concurrency=2) as small, ThreadPoolExecutor(1) as thread:
+        busy = {"do": "meet", "place": str(tmp_path), "until": "over", "of": 1}
 
-        def ask(_: int = 0) -> httpx.Response:
+        def ask(**wish: object) -> httpx.Response:
             headers = {"x-api-key": small.info.api_key}
-            wish = {"do": "sleep", "seconds": 0.2}
             return httpx.post(f"{small.info.url}/do", json=wish, headers=headers, timeout=PATIENCE_S)
 
-        wait_for(
-            lambda: any(_is_throttled(answer) for answer in threads.map(ask, range(4))), what="a throttled function"
-        )
+        first = thread.submit(ask, **busy)
+        wait_for(lambda: list(tmp_path.glob("here-*")), what="the first call")
+        throttled = ask()
+        (tmp_path / "over").touch()
+
+        assert _is_throttled(throttled)
+        assert first.result().is_success
         wait_for(lambda: ask().is_success, what="an answer once there is room")
 
 

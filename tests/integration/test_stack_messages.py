@@ -64,7 +64,7 @@ def test_unknown_parameter_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     result = lambent("up", "--port", "0", "--state", str(tmp_path), "--parameter", "Gretting=hi")
 
     assert result.returncode == 5
-    assert "no parameter Gretting; it has Burst, Greeting, Rate" in result.stderr
+    assert "no parameter Gretting; it has Burst, Greeting, PythonVersion, Rate" in result.stderr
 
 
 def test_missing_package_is_said_with_what_to_do(tmp_path: Path) -> None:
