@@ -80,6 +80,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "key rotate": ("refused",),
     "key revoke": ("refused",),
 }
+# Has an answer of its own to each right that is missing: that it could not look.
+TELLS_ITSELF = {"doctor"}
 OF_MODELS = {"models", "show", "diff", "label list", "label history"}
 
 
@@ -92,7 +94,7 @@ def may(policy: str) -> set[str]:
             "ReaderPolicy": set(),
             "PublisherPolicy": OF_MODELS,
             "TrainerPolicy": OF_MODELS,
-            "OperatorPolicy": verbs_of("ReaderPolicy"),
+            "OperatorPolicy": verbs_of("ReaderPolicy") - TELLS_ITSELF,
         }[policy]
     )
 
@@ -201,7 +203,7 @@ def test_a_verb_of_others_is_refused_in_one_line_with_aws_s_words(
 
 
 def test_every_verb_of_the_table_is_tried_under_every_policy() -> None:
-    assert set(WORDS) == set().union(*(verbs_of(policy) for policy in POLICIES))
+    assert set(WORDS) == set().union(*(verbs_of(policy) for policy in POLICIES)) - TELLS_ITSELF
 
 
 def test_a_reader_sees_models_state_logs_and_figures(people: dict[str, Person]) -> None:
@@ -298,7 +300,7 @@ def forget_the_job(info: StackInfo, run_id: str) -> None:
 def test_an_operator_keeps_jobs_tenants_and_keys(people: dict[str, Person]) -> None:
     operator = people["OperatorPolicy"]
 
-    for verb in verbs_of("ReaderPolicy"):
+    for verb in may("ReaderPolicy"):
         operator.does(verb, *WORDS[verb])
     operate_jobs(operator)
     operate_tenants(operator)
