@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,15 +36,24 @@ def listening_queue(info: StackInfo, name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def make_caller(info: StackInfo, name: str, policy: dict[str, Any] | None = None) -> Iterator[Caller]:
-    """Make a user, with a managed policy if there is one, and remove both afterwards."""
+def make_caller(
+    info: StackInfo, name: str, policy: dict[str, Any] | None = None, *, attached: Sequence[str] = ()
+) -> Iterator[Caller]:
+    """Make a user, with a managed policy of its own if there is one, and remove both afterwards.
+
+    Parameters
+    ----------
+    attached   ARNs of managed policies that there are, which stay
+    """
     iam = info.client("iam")
     iam.create_user(UserName=name)
     arn = None
     if policy is not None:
         document = json.dumps({"Version": "2012-10-17", **policy})
         arn = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
-        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    arns = [*attached, *([arn] if arn else [])]
+    for each in arns:
+        iam.attach_user_policy(UserName=name, PolicyArn=each)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     yield Caller(
         info,
@@ -56,8 +65,9 @@ def make_caller(info: StackInfo, name: str, policy: dict[str, Any] | None = None
         },
     )
     iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for each in arns:
+        iam.detach_user_policy(UserName=name, PolicyArn=each)
     if arn is not None:
-        iam.detach_user_policy(UserName=name, PolicyArn=arn)
         iam.delete_policy(PolicyArn=arn)
     iam.delete_user(UserName=name)
     iam.close()

@@ -1,6 +1,7 @@
 """A deployed stack is read from CloudFormation, and each way in which that fails is told in words."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,6 +148,24 @@ def test_a_deleted_stack_is_no_stack() -> None:
 def test_without_a_region_it_is_said_how_to_name_one() -> None:
     with pytest.raises(RegionMissing, match="--region"):
         describe_deployed("shop", environ={})
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_either_variable_of_aws_names_the_region(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create()
+    monkeypatch.setenv(variable, REGION)
+
+    done = CliRunner().invoke(app, ["status", "--stack", "shop"])
+
+    assert done.exit_code == 0, done.output
+    assert f"shop in {REGION}" in done.stdout
+
+
+def test_a_region_that_is_said_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    create()
+    monkeypatch.setenv("AWS_REGION", "us-east-2")
+
+    assert describe_deployed("shop", region=REGION, environ=os.environ).region == REGION
 
 
 def test_a_profile_that_is_not_there_is_told() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from lambent_toolkit.stacks.errors import StackError
 
 REFUSED = 20  # exit code of errors that the services themselves raise, e.g. model_not_found
 
@@ -26,8 +30,9 @@ def ending_on_failure() -> Iterator[None]:
     try:
         yield
     except (ModelkitError, SandboxError, StackError) as exc:
-        say_failure(str(exc))
-        raise typer.Exit(exc.exit_code) from exc
+        missing = _what_the_caller_lacks(exc)
+        say_failure(str(exc) if missing is None else f"{exc} {missing}")
+        raise typer.Exit((missing or exc).exit_code) from exc
     except KeyboardInterrupt as exc:
         say_failure("Stopped.")
         raise typer.Exit(INTERRUPTED) from exc
@@ -37,10 +42,24 @@ def ending_on_failure() -> Iterator[None]:
         raise typer.Exit(failure.exit_code) from exc
     except LambentError as exc:
         # An adapter tells callers of the API nothing of AWS; who runs the command owns the credentials.
+        if (missing := _what_the_caller_lacks(exc)) is not None:
+            say_failure(str(missing))
+            raise typer.Exit(missing.exit_code) from exc
         cause = exc.__cause__
         told_by_aws = f" {told(cause)}" if isinstance(cause, BotoCoreError | ClientError) else ""
         say_failure(f"{exc.detail} ({exc.code}){told_by_aws}")
         raise typer.Exit(REFUSED) from exc
+
+
+def _what_the_caller_lacks(exc: Exception) -> StackError | None:
+    """Return the right or the credentials for want of which AWS refused a call; None if it was for another reason."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from lambent_toolkit.stacks.errors import CredentialsMissing, RightMissing, told
+
+    cause = exc.__cause__
+    failure = told(cause) if isinstance(cause, BotoCoreError | ClientError) else None
+    return failure if isinstance(failure, RightMissing | CredentialsMissing) else None
 
 
 def say_failure(text: str) -> None:

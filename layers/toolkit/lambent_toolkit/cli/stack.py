@@ -165,16 +165,13 @@ def _say(text: str) -> None:
 def status(*, stack: StackChoice) -> None:
     """Show what a stack is, where it answers, and how full its queues are."""
     with ending_on_failure():
-        from rich.table import Table
-
         from lambent_toolkit.stacks.find import find_stack
 
         found = find_stack(stack)
-        console = screen()
-        facts = Table.grid(padding=(0, 2))
-        for name, value in found.facts().items():
-            facts.add_row(name, value)
-        console.print(facts, soft_wrap=True)
+        console, facts = screen(), found.facts()
+        width = max(map(len, facts))
+        for name, value in facts.items():  # each on a line of its own, to be copied and searched: a table would cut it
+            console.print(f"{name:{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
         console.print(_queue_table(found))
 
 

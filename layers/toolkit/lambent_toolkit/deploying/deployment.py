@@ -17,6 +17,7 @@ from lambent_toolkit.sandbox.build import find_tool
 from lambent_toolkit.sandbox.sources import read_template
 from lambent_toolkit.sandbox.stack_parameters import TemplateRefused, check_rules, complete_parameters
 from lambent_toolkit.stacks.errors import telling_aws_errors
+from lambent_toolkit.stacks.session import aws_session
 
 TEMPLATE = "template.yaml"
 
@@ -48,10 +49,8 @@ def with_parameters(settings: DeploySettings, changes: Mapping[str, str], *, roo
 
 def identify(settings: DeploySettings) -> Identity:
     """Ask AWS whose credentials these are, before minutes go into a build; raises StackError."""
-    import boto3
-
+    session = aws_session(region=settings.region, profile=settings.profile)
     with telling_aws_errors():
-        session = boto3.Session(region_name=settings.region, profile_name=settings.profile)
         found = session.client("sts").get_caller_identity()
     return Identity(found["Account"], found["Arn"])
 

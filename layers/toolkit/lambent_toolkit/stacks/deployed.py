@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from lambent_toolkit.sandbox.stack_info import named_resources
 from lambent_toolkit.stacks.errors import RegionMissing, StackUnknown, StackUnusable, telling_aws_errors
+from lambent_toolkit.stacks.session import aws_session
 
 # A stack is used while it is updated, and after an update that was rolled back; before it is created there is nothing,
 # and once it is deleted nothing is left.
@@ -97,9 +98,9 @@ def describe_deployed(
     Parameters
     ----------
     name      the stack's name
-    region    None takes the SDK's own: AWS_REGION, the profile's
+    region    None takes AWS_REGION, or the SDK's own: AWS_DEFAULT_REGION, the profile's
     profile   None takes the SDK's own: AWS_PROFILE, the default one
-    environ   may tell LAMBENT_URL and LAMBENT_API_KEY, which replace the stack's own address and key
+    environ   may tell AWS_REGION, and LAMBENT_URL and LAMBENT_API_KEY, which replace the stack's own address and key
 
     Raises
     ------
@@ -107,7 +108,7 @@ def describe_deployed(
     StackUnusable        it was never created, is deleted, or is not one of Lambent
     CredentialsMissing, RegionMissing, RightMissing, AwsUnreachable
     """
-    session = _session(region, profile)
+    session = _session(region, profile, environ)
     with telling_aws_errors():
         cloudformation = session.client("cloudformation")
         record = _record(cloudformation, name, session.region_name)
@@ -132,11 +133,8 @@ def describe_deployed(
     )
 
 
-def _session(region: str | None, profile: str | None) -> Any:
-    import boto3  # costs a second, and `lambent --help` should not
-
-    with telling_aws_errors():
-        session = boto3.Session(region_name=region, profile_name=profile)
+def _session(region: str | None, profile: str | None, environ: Mapping[str, str]) -> Any:
+    session = aws_session(region=region, profile=profile, environ=environ)
     if session.region_name is None:
         raise RegionMissing("No AWS Region is known: say --region NAME, or set AWS_REGION or the profile's region.")
     return session

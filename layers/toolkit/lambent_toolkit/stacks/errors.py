@@ -126,8 +126,8 @@ def _of_answer(error: dict[str, str], operation: str) -> StackError:
     code, message = error.get("Code", "Unknown"), error.get("Message", "")
     if code in _DENIED:
         return RightMissing(
-            f"AWS refused {operation}: {message} The stack's outputs name a policy for each task, see `lambent status` "
-            "and the README."
+            f"AWS refused {operation}: {message.rstrip('.')}. The stack's outputs name a policy for each task, see "
+            "`lambent status` and the README."
         )
     if code in _REFUSED:
         return CredentialsMissing(f"AWS refused these credentials ({code}): {message} Please {_SIGN_IN}.")
