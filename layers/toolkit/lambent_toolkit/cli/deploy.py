@@ -101,13 +101,10 @@ def _settings(
 
 
 def _region(settings: DeploySettings, *, is_asked: bool) -> str:
-    import boto3
-
     from lambent_toolkit.deploying.errors import SettingMissing
-    from lambent_toolkit.stacks.errors import telling_aws_errors
+    from lambent_toolkit.stacks.deployed import open_session
 
-    with telling_aws_errors():
-        own = boto3.Session(profile_name=settings.profile).region_name
+    own = open_session(None, settings.profile, os.environ).region_name
     if is_asked:
         return str(typer.prompt("AWS Region", default=own or "us-east-1"))
     if own is None:

@@ -107,7 +107,7 @@ def describe_deployed(
     StackUnusable        it was never created, is deleted, or is not one of Lambent
     CredentialsMissing, RegionMissing, RightMissing, AwsUnreachable
     """
-    session = _session(region, profile)
+    session = _session(region, profile, environ)
     with telling_aws_errors():
         cloudformation = session.client("cloudformation")
         record = _record(cloudformation, name, session.region_name)
@@ -132,11 +132,28 @@ def describe_deployed(
     )
 
 
-def _session(region: str | None, profile: str | None) -> Any:
+def open_session(region: str | None, profile: str | None, environ: Mapping[str, str]) -> Any:
+    """Return a boto3 session; its Region may be None.
+
+    AWS's command line and its other SDKs read AWS_REGION, as Lambda sets it; boto3 reads AWS_DEFAULT_REGION alone.
+
+    Parameters
+    ----------
+    region    None takes AWS_REGION, AWS_DEFAULT_REGION or the profile's
+    profile   None takes the SDK's own
+
+    Raises
+    ------
+    StackError   the profile is unknown or cannot be read
+    """
     import boto3  # costs a second, and `lambent --help` should not
 
     with telling_aws_errors():
-        session = boto3.Session(region_name=region, profile_name=profile)
+        return boto3.Session(region_name=region or environ.get("AWS_REGION") or None, profile_name=profile)
+
+
+def _session(region: str | None, profile: str | None, environ: Mapping[str, str]) -> Any:
+    session = open_session(region, profile, environ)
     if session.region_name is None:
         raise RegionMissing("No AWS Region is known: say --region NAME, or set AWS_REGION or the profile's region.")
     return session
