@@ -85,6 +85,21 @@ def create(resources: dict[str, Any] = RESOURCES, *, name: str = "shop") -> None
     boto3.client("cloudformation", region_name=REGION).create_stack(StackName=name, TemplateBody=json.dumps(template))
 
 
+def test_the_region_is_found_where_every_tool_of_aws_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    create()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+
+    stack = describe_deployed("shop", environ={"AWS_REGION": REGION})
+
+    assert stack.region == REGION
+
+
+def test_a_region_that_is_said_goes_before_the_environments() -> None:
+    create()
+
+    assert describe_deployed("shop", region=REGION, environ={"AWS_REGION": "us-west-2"}).region == REGION
+
+
 def test_a_stack_has_the_names_that_programs_ask_for() -> None:
     create()
 

@@ -19,7 +19,7 @@ from lambent_toolkit.cli import tenant as tenant_commands
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.fakes import FakeClock
 from lambent_toolkit.tenants import Quota, Tenants
-from lambent_toolkit.tenants.errors import KeyUnknown, QuotaInvalid, TenantExists, TenantInUse, TenantUnknown
+from lambent_toolkit.tenants.errors import KeyClosed, KeyUnknown, QuotaInvalid, TenantExists, TenantInUse, TenantUnknown
 
 REGION = "us-east-1"
 KEYS = [{"AttributeName": name, "KeyType": kind} for name, kind in (("pk", "HASH"), ("sk", "RANGE"))]
@@ -235,6 +235,48 @@ def test_a_remembered_key_ends_at_its_time_and_not_a_minute_later(stack: SimpleN
 
     with pytest.raises(AuthInvalid):
         service.caller(old.key_id)
+
+
+@pytest.mark.parametrize("passed_s", [5, 20])
+def test_no_rotation_gives_a_key_more_time_than_the_first(stack: SimpleNamespace, passed_s: float) -> None:
+    clock = FakeClock()
+    tenants = Tenants(stack, by="ada", clock=clock)
+    tenants.add("acme")
+    old, _ = tenants.create_key("acme")
+    tenants.rotate_key(old.key_id, grace_s=10)
+    end = tenants.find_key(old.key_id).valid_until
+    clock.advance(passed_s)
+
+    with pytest.raises(KeyClosed, match="rotated"):
+        tenants.rotate_key(old.key_id, grace_s=1000)
+
+    assert tenants.find_key(old.key_id).valid_until == end
+    assert len(tenants.keys("acme")) == 2
+
+
+def test_of_two_who_rotate_a_key_at_once_one_is_told_and_leaves_no_key(
+    tenants: Tenants, stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants.add("acme")
+    old, _ = tenants.create_key("acme")
+    other = Tenants(stack, by="bob", clock=FakeClock())
+    create = tenants._keys.create
+    monkeypatch.setattr(
+        tenants._keys, "create", lambda name: [other.rotate_key(old.key_id, grace_s=60), create(name)][1]
+    )
+
+    with pytest.raises(KeyClosed, match="just now"):
+        tenants.rotate_key(old.key_id, grace_s=6000)
+
+    assert [key.by for key in tenants.keys("acme")] == ["ada", "bob"]
+    assert all(is_open(key.key_id) for key in tenants.keys("acme"))
+
+
+def test_the_value_of_a_key_that_opens_nothing_is_not_told(tenants: Tenants, stack: SimpleNamespace) -> None:
+    tenants.revoke_key(stack.api_key_id)
+
+    with pytest.raises(KeyClosed, match="opens nothing"):
+        tenants.value_of()
 
 
 def test_without_grace_the_old_key_is_gone(tenants: Tenants) -> None:

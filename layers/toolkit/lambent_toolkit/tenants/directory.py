@@ -19,7 +19,7 @@ from lambent.ports import Clock
 from lambent.runtime.clock import SystemClock
 from lambent_toolkit.stacks.errors import telling_aws_errors
 from lambent_toolkit.stacks.stack import Stack
-from lambent_toolkit.tenants.errors import KeyUnknown, TenantExists, TenantInUse, TenantUnknown
+from lambent_toolkit.tenants.errors import KeyClosed, KeyUnknown, TenantExists, TenantInUse, TenantUnknown
 from lambent_toolkit.tenants.gateway_keys import GatewayKeys
 from lambent_toolkit.tenants.quota import Quota
 from lambent_toolkit.tenants.records import (
@@ -169,13 +169,17 @@ class Tenants:
         Raises
         ------
         KeyUnknown
+        KeyClosed    another key is in its place already: to give it one more would let it live longer, too
         """
         old = self.find_key(key_id)
+        if old.valid_until is not None:
+            raise KeyClosed(_rotated(old, f"it works until {old.valid_until}"))
         new, value = self._create_key(old.tenant, old.scopes, old.quota, why=why, action="key rotated in")
         if grace_s <= 0 or old.is_own:
             self._revoke(old, why=why or f"rotated to {new.key_id}")
-        else:
-            self._end(old, self._clock.epoch_s() + grace_s, new)
+        elif not self._end(old, self._clock.epoch_s() + grace_s, new):
+            self._revoke(new, why="somebody else was faster")
+            raise KeyClosed(_rotated(old, "somebody did it just now"))
         return new, value
 
     def revoke_key(self, key_id: str, *, why: str = "") -> KeyRecord:
@@ -195,7 +199,7 @@ class Tenants:
         return read_key(str(row["tenant"]), found)
 
     def value_of(self, key_id: str | None = None) -> str:
-        """Return a key's value, of the stack's own key if none is named; raises KeyUnknown."""
+        """Return a key's value, of the stack's own key if none is named; raises KeyUnknown, KeyClosed."""
         return self._keys.value(self._own_key_id if key_id is None else self.find_key(key_id).key_id)
 
     def history(self, name: str) -> list[AuditLine]:
@@ -215,7 +219,7 @@ class Tenants:
         writes = [("Delete", {"Key": {"pk": pk, "sk": sk}}) for pk, sk in key_places(key)]
         self._rows.write(*writes, audit)
 
-    def _end(self, old: KeyRecord, at_s: float, new: KeyRecord) -> None:
+    def _end(self, old: KeyRecord, at_s: float, new: KeyRecord) -> bool:
         until = to_timestamp(at_s)
         changes = [
             (
@@ -224,13 +228,15 @@ class Tenants:
                     "Key": {"pk": pk, "sk": sk},
                     "UpdateExpression": "SET valid_until = :until",
                     "ExpressionAttributeValues": {":until": until},
-                    "ConditionExpression": "attribute_exists(pk)",
+                    "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(valid_until)",
                 },
             )
             for pk, sk in key_places(old)
         ]
         said = f"valid until {until}, then {new.key_id} alone"
-        self._rows.write(*changes, self._rows.audit(old.tenant, "key rotated out", key_id=old.key_id, detail=said))
+        return self._rows.write(
+            *changes, self._rows.audit(old.tenant, "key rotated out", key_id=old.key_id, detail=said)
+        )
 
     def _check(self, name: str) -> None:
         check_name(name, what="tenant")
@@ -255,6 +261,13 @@ _STANDS: dict[str, Any] = {
     "ConditionExpression": "removed_at = :none",
     "ExpressionAttributeValues": {":none": None},
 }
+
+
+def _rotated(key: KeyRecord, what: str) -> str:
+    return (
+        f"Key {key.key_id} was rotated or revoked already, {what}: rotate the key in its place, see "
+        f"`lambent key list --tenant {key.tenant}`, or end this one: lambent key revoke {key.key_id}"
+    )
 
 
 def default_tenant(stack: Stack) -> str:

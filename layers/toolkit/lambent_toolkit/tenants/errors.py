@@ -5,7 +5,8 @@ TenantError
 ├── TenantExists      141   the name is taken, or was until its files are gone
 ├── TenantInUse       142   a tenant has keys still
 ├── KeyUnknown        143   no key of this id, or not of this tenant
-└── QuotaInvalid      144   a quota is not of the form that a key may have
+├── QuotaInvalid      144   a quota is not of the form that a key may have
+└── KeyClosed         145   a key is disabled, or has another in its place already
 """
 
 from __future__ import annotations
@@ -45,3 +46,9 @@ class QuotaInvalid(TenantError):
     """A quota is not of the form that a key may have."""
 
     exit_code = 144
+
+
+class KeyClosed(TenantError):
+    """A key is disabled, or has another in its place already."""
+
+    exit_code = 145

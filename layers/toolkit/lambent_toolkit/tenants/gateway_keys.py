@@ -9,7 +9,7 @@ from typing import Any
 
 from lambent_toolkit.stacks.errors import telling_aws_errors
 from lambent_toolkit.stacks.stack import Stack
-from lambent_toolkit.tenants.errors import KeyUnknown
+from lambent_toolkit.tenants.errors import KeyClosed, KeyUnknown
 from lambent_toolkit.tenants.quota import Quota
 
 
@@ -68,8 +68,11 @@ class GatewayKeys:
             self._drop_if_empty(plan_id)
 
     def value(self, key_id: str) -> str:
-        """Return a key's value; raises KeyUnknown."""
-        return str(self._read(key_id)["value"])
+        """Return a key's value; raises KeyUnknown, and KeyClosed for one that opens nothing."""
+        found = self._read(key_id)
+        if not found["enabled"]:
+            raise KeyClosed(f"Key {key_id} is disabled and opens nothing: see `lambent key list` for another.")
+        return str(found["value"])
 
     def _read(self, key_id: str) -> dict[str, Any]:
         from botocore.exceptions import ClientError
