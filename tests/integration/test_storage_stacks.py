@@ -84,7 +84,8 @@ class Storage:
         self._server = HTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(getpid()), self._url],
+            # Nothing for the file of rights: nobody is judged.
+            [sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(getpid()), self._url, ""],
             env=_environment(),
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from moto.apigateway.models import apigateway_backends
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
+from moto.iam.models import iam_backends
 
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 from lambent_toolkit.sandbox.storage_deletions import DELETERS
 from lambent_toolkit.sandbox.storage_resources import RecordedResource, lower_keys
 
+MOST_POLICY_VERSIONS = 5
 QUEUE_ATTRIBUTES = {
     "DelaySeconds",
     "KmsMasterKeyId",
@@ -110,11 +113,21 @@ def _api_key(found: Any, properties: Mapping[str, Any]) -> None:
     key.enabled = str(properties.get("Enabled", True)).lower() == "true"
 
 
+def _managed_policy(found: Any, properties: Mapping[str, Any]) -> None:
+    """Make a new default version, as on AWS; the oldest goes where there are five."""
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    versions = iam.list_policy_versions(found.arn)
+    if len(versions) >= MOST_POLICY_VERSIONS:
+        iam.delete_policy_version(found.arn, next(each.version_id for each in versions if not each.is_default))
+    iam.create_policy_version(found.arn, json.dumps(properties["PolicyDocument"]), set_as_default=True)
+
+
 UPDATERS: dict[str, Callable[[Any, Mapping[str, Any]], None]] = {
     "AWS::ApiGateway::ApiKey": _api_key,
     "AWS::ApiGateway::UsagePlan": _usage_plan,
     "AWS::Batch::ComputeEnvironment": _compute_environment,
     "AWS::DynamoDB::Table": _table,
+    "AWS::IAM::ManagedPolicy": _managed_policy,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::SQS::Queue": _queue,
 }
@@ -123,6 +136,7 @@ CHANGEABLE = {
     "AWS::Batch::ComputeEnvironment": {"ComputeResources"},
     # Expiry is put back with what moto drops.
     "AWS::DynamoDB::Table": {"DeletionProtectionEnabled", "TimeToLiveSpecification"},
+    "AWS::IAM::ManagedPolicy": {"PolicyDocument"},
     "AWS::Logs::LogGroup": {"RetentionInDays"},
     "AWS::SQS::Queue": QUEUE_ATTRIBUTES,
 }
