@@ -184,15 +184,21 @@ def webhook_told(product: Any) -> IsDone:
     return is_done
 
 
-def job_heard_of(product: Any) -> IsDone:
-    """Run a batch to its end on the CPU lane, of which the topic's and the bus's listener both hear."""
-    job_id = fresh()
-    begun = batch("cpu", id=job_id)(product)
+def job_heard_of(lane: str) -> Deed:
+    """Return the deed of running a batch to its end, of which the topic's and the bus's listener both hear."""
+    return lambda product: job_heard_of_as(product, fresh(), lane)
+
+
+def job_heard_of_as(product: Any, job_id: str, lane: str = "cpu") -> IsDone:
+    begun, heard = batch(lane, id=job_id)(product), listening(product, job_id)
+    return lambda: begun() and heard()
+
+
+def listening(product: Any, job_id: str) -> IsDone:
+    """Return whether both the topic's and the bus's listener have heard of a job."""
     heard: set[str] = set()
 
     def is_done() -> bool:
-        if not begun():
-            return False
         for name, queue in product.listeners.items():
             answer = product.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
             heard.update(name for message in answer.get("Messages", []) if job_id in message["Body"])
@@ -201,11 +207,48 @@ def job_heard_of(product: Any) -> IsDone:
     return is_done
 
 
-def webhook_of_batch(product: Any) -> IsDone:
-    """Run a batch to its end on the CPU lane, of which a receiver hears."""
-    name = fresh()
-    begun = batch("cpu", notification={"webhook": {"url": f"http://localhost:{product.receiver.port}/{name}"}})(product)
-    return lambda: begun() and any(request.path == f"/{name}" for request in product.receiver.requests)
+def failure_heard_of(product: Any) -> IsDone:
+    """Submit a batch without a manifest, which fails before it is in a lane, and which both listeners hear of."""
+    job_id, manifest = fresh(), f"s3://{product.data}/inputs/{TENANT}/missing.jsonl"
+    job = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "cpu", "input": {"manifest_uri": manifest}}
+    product.http.post("/jobs", json=job)
+    return listening(product, job_id)
+
+
+def webhook_of_batch(lane: str) -> Deed:
+    """Return the deed of running a batch to its end, of which a receiver hears."""
+
+    def begin(product: Any) -> IsDone:
+        name = fresh()
+        hook = {"webhook": {"url": f"http://localhost:{product.receiver.port}/{name}"}}
+        begun = batch(lane, notification=hook)(product)
+        return lambda: begun() and any(request.path == f"/{name}" for request in product.receiver.requests)
+
+    return begin
+
+
+def failed_event_kept(product: Any) -> IsDone:
+    """Send the function of AWS Batch's events one that it fails on, which is kept after the last attempt."""
+    mark = fresh()
+    product.info.client("lambda").invoke(
+        FunctionName=product.info.functions["job_events"], InvocationType="Event", Payload=json.dumps({"mark": mark})
+    )
+    queue = product.info.queues["job_events_dead_letter"]
+
+    def is_done() -> bool:
+        messages = product.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        return any(mark in message["Body"] for message in messages)
+
+    return is_done
+
+
+def first_webhook(product: Any) -> IsDone:
+    """Tell a receiver of a tenant that has no secret to sign with yet."""
+    for row in product.table.query(
+        KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": f"WEBHOOK#{TENANT}"}
+    )["Items"]:
+        product.table.delete_item(Key={name: row[name] for name in ("pk", "sk")})
+    return webhook_told(product)
 
 
 def sweep(product: Any) -> IsDone:
