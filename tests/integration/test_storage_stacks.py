@@ -390,18 +390,18 @@ def test_what_refers_to_a_replaced_resource_is_changed_as_well(storage: Storage,
 
 # Of the product's parameters, those whose other value cannot be told from their declaration.
 OTHER_VALUES = {
+    "AllowedOrigins": "https://example.com",
     "AlarmEmail": "on-call@example.com",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call",
     "GpuInstanceTypes": "g6.xlarge",
     "ModelPublicKeys": f"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{'A' * 86}==",
     "PreloadModels": "digits",
-    "UploadOrigin": "https://example.com",
     "WebhookTrustedHosts": "example.com",
     "WorkerImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/lambent-worker:next",
     "DefaultTenant": "somebody",
 }
 # A rule or a network that is not there holds them back; GpuEnabled has a step of its own.
-LEFT_ALONE = {"Architecture", "Interpreter", "GpuEnabled", "VpcId", "SubnetIds"}
+LEFT_ALONE = {"Architecture", "Interpreter", "PythonVersion", "GpuEnabled", "VpcId", "SubnetIds"}
 
 
 def other_value(name: str, declared: dict[str, Any]) -> str:
