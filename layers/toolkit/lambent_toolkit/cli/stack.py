@@ -165,16 +165,15 @@ def _say(text: str) -> None:
 def status(*, stack: StackChoice) -> None:
     """Show what a stack is, where it answers, and how full its queues are."""
     with ending_on_failure():
-        from rich.table import Table
-
         from lambent_toolkit.stacks.find import find_stack
 
         found = find_stack(stack)
         console = screen()
-        facts = Table.grid(padding=(0, 2))
-        for name, value in found.facts().items():
-            facts.add_row(name, value)
-        console.print(facts, soft_wrap=True)
+        facts = found.facts()
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            # Whole, however narrow the terminal: ARNs are there to be copied.
+            console.print(f"{name:<{width}}  {value}", markup=False, soft_wrap=True)
         console.print(_queue_table(found))
 
 
