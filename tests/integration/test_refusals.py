@@ -107,6 +107,24 @@ def test_who_may_not_list_a_bucket_does_not_learn_what_is_missing(stack: LocalSt
     assert refusal(lambda: stack.client("s3").get_object(Bucket=bucket, Key="read/missing"))[0] == "NoSuchKey"
 
 
+def test_a_browser_asks_before_it_sends_and_needs_no_credentials_for_that(stack: LocalStack) -> None:
+    url = f"{stack.info.endpoint}/{stack.info.buckets['data']}/inbox/a"
+    asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}
+
+    assert httpx.options(url, headers=asks, timeout=PATIENCE_S).status_code in {200, 403}
+    assert httpx.get(url, headers=asks, timeout=PATIENCE_S).status_code == 403
+
+
+@pytest.mark.parametrize("body", [b"<Delete>", b"", b"<Delete><Object/></Delete>"])
+def test_what_cannot_be_read_is_not_judged_and_not_done(stack: LocalStack, reader: Caller, body: bytes) -> None:
+    bucket, s3 = stack.info.buckets["data"], reader.client("s3")
+    url = s3.generate_presigned_url("delete_objects", Params={"Bucket": bucket, "Delete": {"Objects": []}})
+
+    answer = httpx.post(url, content=body, timeout=PATIENCE_S)
+
+    assert (answer.status_code, "cannot judge" in answer.text) == (501, True)
+
+
 def test_a_link_has_the_rights_of_its_signer_when_it_is_used(stack: LocalStack, reader: Caller) -> None:
     bucket, admin = stack.info.buckets["data"], stack.client("s3")
     admin.put_object(Bucket=bucket, Key="read/b", Body=b"x")

@@ -419,6 +419,7 @@ def test_product_s_template_is_created_with_the_gpu_lane_takes_every_other_value
     template = translate(ROOT / "template.yaml", LOCAL_PARAMETERS).body
     declared = template["Parameters"]
     others = {key: other_value(key, declared[key]) for key in declared if key not in LEFT_ALONE}
+    others["PythonVersion"] = LOCAL_PARAMETERS["PythonVersion"]
     storage.acknowledged = ("CAPABILITY_IAM",)
     try:
         created = storage.deploy(name, template=template, **LOCAL_PARAMETERS)

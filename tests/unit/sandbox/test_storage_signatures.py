@@ -125,6 +125,14 @@ def test_a_form_that_was_changed_is_refused(s3: Any, content: bytes, changes: di
     assert str(posted(form(s3), content, **changes)).startswith(refusal)
 
 
+def test_a_form_for_another_bucket_is_refused(s3: Any) -> None:
+    told = form(s3)
+
+    assert str(posted({**told, "url": told["url"].replace("/data", "/models")})).startswith(
+        "403 AccessDenied: Invalid according to Policy: Policy Condition failed: "
+    )
+
+
 def test_a_form_that_has_expired_is_refused(s3: Any) -> None:
     refusal = posted(form(s3), after_s=LIFETIME_S + 1)
 

@@ -8,12 +8,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
 from typer.testing import CliRunner
 
 from lambent_toolkit.cli import stack as stack_commands
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.stacks import describe_deployed
+from lambent_toolkit.stacks import DeployedStack, describe_deployed
 from lambent_toolkit.stacks.deployed_logs import DeployedLogs
 from lambent_toolkit.stacks.errors import (
     AwsUnreachable,
@@ -22,6 +23,7 @@ from lambent_toolkit.stacks.errors import (
     RightMissing,
     StackUnknown,
     StackUnusable,
+    telling_aws_errors,
     told,
 )
 
@@ -98,6 +100,45 @@ def test_a_region_that_is_said_goes_before_the_environments() -> None:
     create()
 
     assert describe_deployed("shop", region=REGION, environ={"AWS_REGION": "us-west-2"}).region == REGION
+
+
+def test_a_token_with_a_stray_character_is_told_and_not_shown() -> None:
+    failure = told(aws.HTTPClientError(error=ValueError("Invalid header value b'the-token\\n'")))
+
+    assert isinstance(failure, CredentialsMissing)
+    assert "the-token" not in str(failure)
+
+
+def test_an_answer_that_is_none_of_aws_is_told() -> None:
+    with pytest.raises(AwsUnreachable, match="not AWS"), telling_aws_errors():
+        raise ResponseParserError("<!doctype html>")
+
+
+def test_an_endpoint_that_is_no_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "foo")
+
+    with pytest.raises(AwsUnreachable, match="AWS_ENDPOINT_URL"):
+        describe_deployed("shop", region=REGION, environ={})
+
+
+def test_an_own_address_that_is_none_is_told() -> None:
+    create()
+
+    with pytest.raises(StackUnusable, match="LAMBENT_URL"):
+        describe_deployed("shop", region=REGION, environ={"LAMBENT_URL": "ai.example"})
+
+
+def test_the_status_shows_every_fact_whole_on_a_narrow_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    create()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(stack_commands, "_queue_table", lambda _stack: "")
+    monkeypatch.setattr(
+        DeployedStack, "facts", lambda _self: {"ReaderPolicyArn": f"arn:aws:iam::123456789012:policy/{'x' * 90}"}
+    )
+
+    shown = CliRunner().invoke(app, ["status", "--stack", "shop", "--region", REGION]).stdout
+
+    assert f"arn:aws:iam::123456789012:policy/{'x' * 90}\n" in shown
 
 
 def test_a_stack_has_the_names_that_programs_ask_for() -> None:

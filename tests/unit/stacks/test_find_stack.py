@@ -11,7 +11,7 @@ from lambent_toolkit.cli.main import app
 from lambent_toolkit.sandbox.errors import StackNotRunning
 from lambent_toolkit.sandbox.stack_info import StackInfo
 from lambent_toolkit.stacks import Door, StackChoice, find, find_door, find_stack, find_stack_if_said
-from lambent_toolkit.stacks.errors import StackAmbiguous
+from lambent_toolkit.stacks.errors import StackAmbiguous, StackUnknown, StackUnusable
 
 BOTH = {"LAMBENT_URL": "https://api.example/prod/", "LAMBENT_API_KEY": "k"}
 NAMED = {"LAMBENT_STACK": "shop"}
@@ -36,6 +36,7 @@ def run_stack(state: Path = Path(".lambent")) -> StackInfo:
     """Let a local stack run: its supervisor is this process."""
     words = dict.fromkeys(("name", "url", "api_key", "api_key_id", "endpoint", "region", "table", "topic", "logs"), "x")
     maps: dict[str, Any] = {key: {} for key in ("buckets", "queues", "functions", "resources")}
+    words["url"] = "http://127.0.0.1:8080/dev"
     info = StackInfo(retry_scale=1.0, pid=os.getpid(), **words, **maps)
     state.mkdir()
     info.write(state)
@@ -137,3 +138,46 @@ def test_a_command_that_cannot_tell_asks_to_be_told_in_one_line() -> None:
 
     assert (done.exit_code, done.stdout) == (120, "")
     assert "--stack shop or --state .lambent" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_stack(name: str) -> None:
+    with pytest.raises(StackUnknown, match="no name"):
+        find_stack(StackChoice(name=name), environ={})
+
+
+def test_a_variable_of_blanks_names_nothing() -> None:
+    info = run_stack()
+
+    assert find_stack(environ={"LAMBENT_STACK": " "}).name == info.name
+
+
+@pytest.mark.parametrize(
+    "url", ["foo", "ftp://a/b", "http://[::1", "http://a:b", "https://", "https://a b", "http://a\n"]
+)
+def test_what_is_no_address_is_told_before_it_is_asked(url: str) -> None:
+    with pytest.raises(StackUnusable, match="LAMBENT_URL"):
+        find_door(environ={**BOTH, "LAMBENT_URL": url})
+
+
+@pytest.mark.parametrize("key", ["secret\n", " secret", "secrét", "se\x00cret"])
+def test_a_key_that_no_request_can_carry_is_told_and_not_shown(key: str) -> None:
+    with pytest.raises(StackUnusable, match="LAMBENT_API_KEY") as caught:
+        find_door(environ={**BOTH, "LAMBENT_API_KEY": key})
+
+    assert key.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', ""])
+def test_a_state_file_that_cannot_be_read_is_no_running_stack(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stack.json").write_text(text)
+
+    with pytest.raises(StackNotRunning, match=r"stack\.json"):
+        find_stack(StackChoice(state=tmp_path), environ={})
+
+
+def test_a_file_is_no_state_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StackNotRunning, match="no local stack runs"):
+        find_stack(StackChoice(state=tmp_path / "file"), environ={})

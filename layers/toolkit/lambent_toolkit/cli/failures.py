@@ -21,6 +21,7 @@ def ending_on_failure() -> Iterator[None]:
     """Turn the errors of stacks, of the model kit, of the services and of AWS into a message and an exit code."""
     # Not at the top: `lambent --help` should not load what no command has asked for.
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     from lambent.errors import LambentError
     from lambent_toolkit.modelkit.errors import ModelkitError
@@ -36,7 +37,7 @@ def ending_on_failure() -> Iterator[None]:
     except KeyboardInterrupt as exc:
         say_failure("Stopped.")
         raise typer.Exit(INTERRUPTED) from exc
-    except (BotoCoreError, ClientError) as exc:
+    except (BotoCoreError, ClientError, ResponseParserError) as exc:
         failure = told(exc)
         say_failure(str(failure))
         raise typer.Exit(failure.exit_code) from exc

@@ -102,12 +102,16 @@ class StackInfo:
 
         Raises
         ------
-        StackNotRunning   there is no such file, or its supervisor is gone
+        StackNotRunning   there is no such file, it cannot be read, or its supervisor is gone
         """
         try:
             info = cls(**json.loads((state_dir / FILE_NAME).read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise StackNotRunning(f"no local stack runs in {state_dir}; start one with `lambent up`") from None
+        except (TypeError, ValueError) as exc:
+            raise StackNotRunning(
+                f"{state_dir / FILE_NAME} is not of this release: end that stack, or start another by `lambent up`"
+            ) from exc
         if not is_alive(info.pid):
             raise StackNotRunning(f"the local stack of {state_dir} is gone (process {info.pid}); run `lambent up`")
         return info

@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.formparser import parse_form_data
 
+from lambent_toolkit.sandbox.iam.requests import read_s3
 from lambent_toolkit.sandbox.storage_hosts import S3Error
 
 DATE = "%Y%m%dT%H%M%SZ"
@@ -112,6 +113,7 @@ def _refuse_form(environ: dict[str, Any], now: datetime, secret_of: SecretOf) ->
         return _MISMATCH
     if now > expires_at:
         return _against_policy("Policy expired.")
+    fields["bucket"] = read_s3(environ).bucket
     return _refuse_fields(fields, conditions, size_bytes=len(content)) or _refuse_checksum(fields, content)
 
 
@@ -130,7 +132,7 @@ def _refuse_fields(fields: Fields, conditions: list[Any], *, size_bytes: int) ->
                 return error
             continue
         named.add(name)
-        if name != "bucket" and not _holds(fields.get(name, ""), operation, value):
+        if not _holds(fields.get(name, ""), operation, value):
             return _against_policy(f"Policy Condition failed: {json.dumps([operation, f'${name}', value])}")
     extra = fields.keys() - named - _FREE
     extra = {name for name in extra if not name.startswith("x-ignore-")}

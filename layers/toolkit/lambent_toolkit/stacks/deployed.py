@@ -10,6 +10,7 @@ from typing import Any, cast
 from lambent_toolkit.sandbox.stack_info import named_resources
 from lambent_toolkit.stacks.errors import RegionMissing, StackUnknown, StackUnusable, telling_aws_errors
 from lambent_toolkit.stacks.session import aws_session
+from lambent_toolkit.stacks.stack import check_url
 
 # A stack is used while it is updated, and after an update that was rolled back; before it is created there is nothing,
 # and once it is deleted nothing is left.
@@ -105,9 +106,11 @@ def describe_deployed(
     Raises
     ------
     StackUnknown         there is none of this name
-    StackUnusable        it was never created, is deleted, or is not one of Lambent
+    StackUnusable        it was never created, is deleted, or is not one of Lambent; or LAMBENT_URL is no address
     CredentialsMissing, RegionMissing, RightMissing, AwsUnreachable
     """
+    if own_url := environ.get("LAMBENT_URL"):
+        check_url(own_url)
     session = _session(region, profile, environ)
     with telling_aws_errors():
         cloudformation = session.client("cloudformation")
@@ -117,7 +120,7 @@ def describe_deployed(
     outputs = {each["OutputKey"]: each["OutputValue"] for each in record.get("Outputs", [])}
     return DeployedStack(
         name=name,
-        url=(environ.get("LAMBENT_URL") or outputs.get("ApiUrl", "")).rstrip("/"),
+        url=(own_url or outputs.get("ApiUrl", "")).rstrip("/"),
         region=session.region_name,
         buckets=named_resources(kinds, "AWS::S3::Bucket", "Bucket"),
         queues=named_resources(kinds, "AWS::SQS::Queue", "Queue"),

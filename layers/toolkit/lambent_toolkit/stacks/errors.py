@@ -86,11 +86,16 @@ _SIGN_IN = "sign in (`aws configure`, `aws sso login`), or name a profile: --pro
 def telling_aws_errors() -> Iterator[None]:
     """Turn what an AWS SDK raises into a StackError, with AWS's own words for the owner of the credentials."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as exc:
+    except (BotoCoreError, ClientError, ResponseParserError) as exc:
         raise told(exc) from exc
+    except ValueError as exc:
+        if not str(exc).startswith("Invalid endpoint"):  # botocore has no class of its own for this
+            raise
+        raise AwsUnreachable(f"{exc}: AWS_ENDPOINT_URL must be an address, http:// or https://, or not set.") from exc
 
 
 def told(exc: Any) -> StackError:
@@ -98,9 +103,10 @@ def told(exc: Any) -> StackError:
 
     Parameters
     ----------
-    exc : botocore.exceptions.BotoCoreError or ClientError
+    exc : botocore.exceptions.BotoCoreError or ClientError, or botocore.parsers.ResponseParserError
     """
     from botocore import exceptions as aws
+    from botocore.parsers import ResponseParserError
 
     if isinstance(exc, aws.ClientError):
         return _of_answer(exc.response.get("Error", {}), exc.operation_name)
@@ -119,6 +125,13 @@ def told(exc: Any) -> StackError:
         | aws.ConfigNotFound,
     ):
         return CredentialsMissing(f"No usable AWS credentials: {exc}; {_SIGN_IN}.")
+    if isinstance(exc, aws.HTTPClientError) and "Invalid header value" in str(exc):
+        # Not in its own words: they hold the session token.
+        return CredentialsMissing(f"The AWS credentials hold a line break or another stray character: {_SIGN_IN}.")
+    if isinstance(exc, ResponseParserError):
+        return AwsUnreachable(
+            "What answered is not AWS, a proxy or a sign-in page maybe: check the network, the Region."
+        )
     return AwsUnreachable(f"AWS did not answer: {exc}; check the network and the Region, and try again.")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lambent_toolkit.sandbox.errors import StackNotRunning
 from lambent_toolkit.sandbox.stack_info import StackInfo
 from lambent_toolkit.stacks.deployed import describe_deployed
-from lambent_toolkit.stacks.errors import StackAmbiguous
+from lambent_toolkit.stacks.errors import StackAmbiguous, StackUnknown
 from lambent_toolkit.stacks.stack import Door, Stack
 
 STACK_VARIABLE = "LAMBENT_STACK"
@@ -57,7 +57,7 @@ def find_stack(choice: StackChoice = StackChoice(), *, environ: Mapping[str, str
     _check(choice)
     if choice.name is not None:
         return _deployed(choice, choice.name, variables)
-    named = variables.get(STACK_VARIABLE, "")
+    named = variables.get(STACK_VARIABLE, "").strip()
     if choice.state is not None or not named:
         return _local(choice, named)
     if _runs(STATE_DIR):
@@ -78,7 +78,7 @@ def find_stack_if_said(choice: StackChoice, *, environ: Mapping[str, str] | None
     StackError, StackNotRunning   as `find_stack`
     """
     variables = os.environ if environ is None else environ
-    if choice == StackChoice() and not variables.get(STACK_VARIABLE):
+    if choice == StackChoice() and not variables.get(STACK_VARIABLE, "").strip():
         return None
     return find_stack(choice, environ=variables)
 
@@ -95,7 +95,7 @@ def find_door(choice: StackChoice = StackChoice(), *, environ: Mapping[str, str]
     """
     variables = os.environ if environ is None else environ
     url, key = variables.get(URL_VARIABLE, ""), variables.get(KEY_VARIABLE, "")
-    is_said = choice.state is not None or choice.name is not None or bool(variables.get(STACK_VARIABLE))
+    is_said = choice.state is not None or choice.name is not None or bool(variables.get(STACK_VARIABLE, "").strip())
     if is_said or not (url or key):
         stack = find_stack(choice, environ=variables)
         return Door(stack.url, stack.api_key)
@@ -114,6 +114,8 @@ def find_door(choice: StackChoice = StackChoice(), *, environ: Mapping[str, str]
 
 
 def _check(choice: StackChoice) -> None:
+    if choice.name is not None and not choice.name.strip():
+        raise StackUnknown("--stack was given no name: --stack NAME, as CloudFormation lists it.")
     if choice.state is not None and choice.name is not None:
         raise StackAmbiguous(
             f"--state {choice.state} is a local stack and --stack {choice.name} a deployed one: say one of them."

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from lambent_toolkit.stacks.errors import StackUnusable
 
 
 @dataclass(frozen=True)
 class Door:
-    """Where a stack answers, and the key to say."""
+    """Where a stack answers, and the key to say; raises StackUnusable for what no request can carry."""
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Look at both before a client shows them in words of its own."""
+        check_url(self.url)
+        if not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key == self.api_key.strip()):
+            raise StackUnusable(
+                "The API key holds a space, a line break or another character that no key has: see LAMBENT_API_KEY."
+            )
+
+
+def check_url(url: str) -> None:
+    """Raise StackUnusable for what is no address of an HTTP door."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_one = False
+    if not is_one or not url.isprintable() or " " in url:
+        raise StackUnusable(f"{url!r} is no address of a stack, like https://ai.example/prod: see LAMBENT_URL.")
 
 
 class Stack(Protocol):

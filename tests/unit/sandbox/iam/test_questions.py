@@ -57,6 +57,56 @@ def test_requests_of_s3_need_rights_by_other_names(
     assert [f"{each.action} {shown(each.resource)}" for each in asked] == expected
 
 
+def test_an_access_list_in_header_fields_needs_the_right_to_set_one() -> None:
+    grant = {"x-amz-grant-read": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'}
+
+    asked = questions_of_s3(S3Request("PUT", "data", "a", {}, grant))
+
+    assert [each.action for each in asked] == ["s3:PutObject", "s3:PutObjectAcl"]
+
+
+def test_a_key_that_begins_with_a_slash_keeps_it() -> None:
+    environ = request("PUT", "//inbox/a", host="data.s3.us-east-1.amazonaws.com:80")
+
+    assert read_s3(environ).key == "/inbox/a"
+
+
+@pytest.mark.parametrize("condition", ["#p-k = :a", ":a = pk", "(pk) = (:a)", "begins_with(pk, :a)", ""])
+def test_a_query_whose_partition_is_not_found_is_an_error(condition: str) -> None:
+    parameters = {
+        "TableName": "T",
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": {":a": {"S": "x"}},
+    }
+
+    with pytest.raises(Unjudged, match="Query"):
+        questions_of_dynamodb("Query", parameters, lambda _table, _index: "pk")
+
+
+def test_no_shorter_name_stands_for_a_value_of_a_query() -> None:
+    values = {":a-b": {"S": "asked"}, ":a": {"S": "other"}}
+    parameters = {"TableName": "T", "KeyConditionExpression": "pk = :a-b", "ExpressionAttributeValues": values}
+
+    (asked,) = questions_of_dynamodb("Query", parameters, lambda _table, _index: "pk")
+
+    assert asked.context == {"dynamodb:leadingkeys": ("asked",)}
+
+
+def test_a_call_with_two_operations_is_an_error() -> None:
+    environ = {**request("POST", "/", x_amz_target="SNS.Publish"), "QUERY_STRING": "Action=ListTopics"}
+
+    with pytest.raises(Unjudged, match="two operations"):
+        read_call(environ, Caller("AKIA", "sns"))
+
+
+def test_a_form_that_names_another_object_in_its_address_is_an_error() -> None:
+    environ = {**request("POST", "/data/models/a"), "QUERY_STRING": "uploads"}
+    caller = Caller("AKIA", "s3", form_key="inbox/a")
+
+    with pytest.raises(Unjudged, match="form"):
+        list(s3_questions(environ, caller, read_s3(environ)))
+
+
 def test_the_prefix_of_a_listing_is_a_condition_key() -> None:
     (asked,) = questions_of_s3(S3Request("GET", "data", "", {"list-type": "2", "prefix": "jobs/"}, {}))
 
@@ -64,7 +114,17 @@ def test_the_prefix_of_a_listing_is_a_condition_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "key", "query"), [("GET", "a", "torrent"), ("PATCH", "a", ""), ("PUT", "", "replication")]
+    ("method", "key", "query"),
+    [
+        ("GET", "a", "torrent"),
+        ("PATCH", "a", ""),
+        ("PUT", "", "replication"),
+        # Two questions in one: judged as the first of them, and answered as the other.
+        ("GET", "", "list-type=2&policy"),
+        ("GET", "", "list-type=2&versions"),
+        ("PUT", "a", "uploadId=1&tagging"),
+        ("GET", "a", "partNumber=1&acl"),
+    ],
 )
 def test_a_request_of_s3_that_is_not_known_is_an_error(method: str, key: str, query: str) -> None:
     with pytest.raises(Unjudged):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from lambent_toolkit.sandbox.iam import principals
 from lambent_toolkit.sandbox.iam.caller import S3, Caller, Environ, body_of, caller_of
@@ -81,10 +83,15 @@ class Gate:
         if principal.is_administrator:
             return self._app(environ, start_response)
         if caller.service != S3:
-            self._judge_call(principal, environ, caller)
+            with _readable(environ):
+                self._judge_call(principal, environ, caller)
             return self._app(environ, start_response)
+        if not caller.key_id and environ.get("REQUEST_METHOD") == "OPTIONS":
+            return self._app(environ, start_response)  # a browser's question, which the bucket's CORS rules answer
         request = read_s3(environ)
-        self._allow(principal, s3_questions(environ, caller, request))
+        with _readable(environ):
+            asked = list(s3_questions(environ, caller, request))
+        self._allow(principal, asked)
         return self._answer_s3(principal, request, environ, start_response)
 
     def _principal(self, caller: Caller, environ: Environ) -> Principal:
@@ -155,6 +162,15 @@ class Gate:
             self._allow(principal, [Question("s3:ListBucket", bucket_arn(request.bucket))])
         start_response(*started)
         return body
+
+
+@contextmanager
+def _readable(environ: Environ) -> Iterator[None]:
+    """Take a request that breaks what its service's SDK would send for one that cannot be judged."""
+    try:
+        yield
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError, ParseError) as exc:
+        raise Unjudged(f"malformed {environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}: {exc!r}") from exc
 
 
 def _refuse(refusal: Refusal, caller: Caller, environ: Environ, start_response: Any) -> Iterable[bytes]:

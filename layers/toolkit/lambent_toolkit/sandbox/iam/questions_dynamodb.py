@@ -21,7 +21,7 @@ TRANSACTED = {
     "Get": ("GetItem", "Key"),
 }
 WHOLE_TABLE = {"Scan", "DescribeTable", "DescribeTimeToLive", "UpdateTimeToLive", "DescribeContinuousBackups"}
-EQUALITY = re.compile(r"([#\w.]+)\s*=\s*(:\w+)")
+EQUALITY = re.compile(r"([#\w.-]+)\s*=\s*(:[\w-]+)")
 
 
 def questions_of_dynamodb(operation: str, parameters: Mapping[str, Any], schema: Schema) -> list[Question]:
@@ -29,7 +29,7 @@ def questions_of_dynamodb(operation: str, parameters: Mapping[str, Any], schema:
 
     Raises
     ------
-    Unjudged   the operation is none of those that are known, PartiQL among them
+    Unjudged   the operation is none of those that are known, PartiQL among them; or no partition key is in a query
     """
     if operation in KEYED:
         return [_question(operation, parameters, [parameters[KEYED[operation]]], schema)]
@@ -76,6 +76,8 @@ def _query(parameters: Mapping[str, Any], schema: Schema) -> Question:
     ]
     legacy = parameters.get("KeyConditions", {}).get(name, {}).get("AttributeValueList", [])
     keys = tuple(wanted or map(_plain, legacy))
+    if len(keys) != 1:  # a condition on the partition key would be judged by none, or by what is not asked for
+        raise Unjudged(f"dynamodb:Query by {parameters.get('KeyConditionExpression', '')!r}")
     return Question("dynamodb:Query", _resource(parameters), {"dynamodb:leadingkeys": keys})
 
 

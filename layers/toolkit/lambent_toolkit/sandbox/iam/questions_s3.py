@@ -125,11 +125,13 @@ def object_arn(bucket: str, key: str) -> str:
 def _action(request: S3Request) -> str:
     unknown = [name for name in request.query if name not in SUBRESOURCES and not PLAIN.match(name)]
     named = [name for name in request.query if name in SUBRESOURCES]
-    # A part is told by both its number and its upload, which decides.
-    name = "uploadId" if "uploadId" in named else named[0] if named else ""
+    # A part is told by both its number and its upload, which decides. Of any other two the service takes one.
+    if set(named) == {"uploadId", "partNumber"}:
+        named = ["uploadId"]
+    name = named[0] if named else ""
     table = OBJECT_ACTIONS if request.key else BUCKET_ACTIONS
     action = table.get((request.method, name))
-    if unknown or action is None:
+    if unknown or len(named) > 1 or action is None:
         raise Unjudged(f"S3 {request.method} /{request.bucket}/{request.key} with {sorted(request.query)}")
     return f"s3:{action}"
 
@@ -148,4 +150,6 @@ def _of_headers(request: S3Request) -> list[Question]:
     for header, action in (("x-amz-tagging", "s3:PutObjectTagging"), ("x-amz-acl", "s3:PutObjectAcl")):
         if header in request.headers:
             asked.append(Question(action, object_arn(request.bucket, request.key)))
+    if any(header.startswith("x-amz-grant-") for header in request.headers):
+        asked.append(Question("s3:PutObjectAcl", object_arn(request.bucket, request.key)))
     return asked

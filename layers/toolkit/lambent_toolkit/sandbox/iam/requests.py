@@ -36,6 +36,8 @@ def read_call(environ: Environ, caller: Caller) -> Call:
     """
     method, path = str(environ.get("REQUEST_METHOD", "GET")), path_of(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET"):
+        if "Action" in query_of(environ):  # moto would do this one
+            raise Unjudged(f"{caller.service} {method} {path} with two operations")
         return Call(caller.service, target.rpartition(".")[2], _json(body_of(environ)))
     if match := CBOR_CALL.search(path):
         return Call(caller.service, match.group("operation"), {})
@@ -52,7 +54,7 @@ def read_call(environ: Environ, caller: Caller) -> Call:
 def read_s3(environ: Environ) -> S3Request:
     """Read a request of S3, with its bucket in the host or in the path."""
     host = str(environ.get("HTTP_HOST", "")).partition(":")[0]
-    path = path_of(environ).lstrip("/")
+    path = path_of(environ).removeprefix("/")
     if match := VIRTUAL_HOST.match(host):
         bucket, key = match.group("bucket"), path
     else:
@@ -69,6 +71,8 @@ def s3_questions(environ: Environ, caller: Caller, request: S3Request) -> list[Q
     Unjudged   the request is none of those that are known
     """
     if caller.form_key is not None:
+        if request.key or request.query:
+            raise Unjudged(f"S3 form to /{request.bucket}/{request.key} with {sorted(request.query)}")
         return [Question("s3:PutObject", object_arn(request.bucket, caller.form_key))]
     if request.method == "POST" and not request.key and "delete" in request.query:
         return [_deletion(request.bucket, each) for each in _deleted(body_of(environ))]
