@@ -237,6 +237,61 @@ def test_a_remembered_key_ends_at_its_time_and_not_a_minute_later(stack: SimpleN
         service.caller(old.key_id)
 
 
+def plans(quota: str) -> list[dict[str, Any]]:
+    found = client("apigateway").get_usage_plans()["items"]
+    return [plan for plan in found if plan["name"] == f"shop {quota}"]
+
+
+def test_a_plan_that_somebody_was_killed_while_deleting_gets_no_key(tenants: Tenants) -> None:
+    tenants.add("acme")
+    client("apigateway").create_usage_plan(name="shop 10/day")
+
+    key, _ = tenants.create_key("acme", quota=Quota(10))
+
+    (used,) = [plan for plan in plans("10/day") if plan.get("apiStages")]
+    assert [each["id"] for each in client("apigateway").get_usage_plan_keys(usagePlanId=used["id"])["items"]] == [
+        key.key_id
+    ]
+    tenants.revoke_key(key.key_id)
+    assert plans("10/day") == []
+
+
+def test_two_who_make_the_first_key_of_a_quota_at_once_leave_no_plan_behind(
+    tenants: Tenants, stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants.add("acme")
+    other = Tenants(stack, by="bob", clock=FakeClock())
+    with monkeypatch.context() as blind:
+        blind.setattr(tenants._keys, "_find_plans", lambda _quota: [])
+        first, _ = other.create_key("acme", quota=Quota(10))
+        second, _ = tenants.create_key("acme", quota=Quota(10))
+    assert len(plans("10/day")) == 2
+
+    for key in (second, first):
+        tenants.revoke_key(key.key_id)
+
+    assert plans("10/day") == []
+
+
+def test_no_reason_can_look_like_another_line_of_the_history(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenant_commands, "tenants_of", lambda *_: tenants)
+    tenants.add("acme", why="x\n2026-01-01T00:00:00Z  eve  key created\x1b[2J")
+
+    shown = CliRunner().invoke(app, ["tenant", "history", "acme"]).stdout
+
+    assert len(shown.splitlines()) == 1
+    assert "\x1b" not in shown
+
+
+def test_a_user_without_a_name_is_known_by_number(stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54_321_987)
+    tenants = Tenants(stack, clock=FakeClock())
+
+    assert tenants.add("acme").by == "uid 54321987"
+
+
 @pytest.mark.parametrize("passed_s", [5, 20])
 def test_no_rotation_gives_a_key_more_time_than_the_first(stack: SimpleNamespace, passed_s: float) -> None:
     clock = FakeClock()
@@ -268,7 +323,7 @@ def test_of_two_who_rotate_a_key_at_once_one_is_told_and_leaves_no_key(
     with pytest.raises(KeyClosed, match="just now"):
         tenants.rotate_key(old.key_id, grace_s=6000)
 
-    assert [key.by for key in tenants.keys("acme")] == ["ada", "bob"]
+    assert sorted(key.by for key in tenants.keys("acme")) == ["ada", "bob"]
     assert all(is_open(key.key_id) for key in tenants.keys("acme"))
 
 

@@ -74,3 +74,8 @@ def say_failure(text: str) -> None:
 def harmless(text: str) -> str:
     """Return a text of strangers without what would move the cursor, or turn the reading direction."""
     return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+
+
+def one_line(text: str) -> str:
+    """Return a text of strangers as `harmless` does, its line breaks shown: one entry of a list is one line."""
+    return harmless(text).replace("\n", r"\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.failures import ending_on_failure, one_line
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.stack_option import takes_stack
 
@@ -101,6 +101,7 @@ def history(name: Name, *, stack: StackChoice) -> None:
     for line in lines:
         told = " ".join(text for text in (line.key_id, line.detail) if text)
         why = f" ({line.why})" if line.why else ""
-        screen().print(f"{line.at[:19]}Z  {line.by}  {line.action} {told}{why}", markup=False, soft_wrap=True)
+        shown = one_line(f"{line.at[:19]}Z  {line.by}  {line.action} {told}{why}")
+        screen().print(shown, markup=False, soft_wrap=True)
     if not lines:
         screen().print(f"Nothing is recorded of {name}.", markup=False)

@@ -6,6 +6,7 @@ Rows: ``TENANTS / {name}``; ``TENANT#{name} / KEY#{id}``; ``AUDIT#{name} / {time
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from getpass import getuser
 from secrets import token_hex
@@ -48,7 +49,7 @@ class Tenants:
         self._stack_name = stack.name
         self._own_key_id = stack.api_key_id
         self._own_tenant = default_tenant(stack)
-        self._by = getuser() if by is None else by
+        self._by = _user() if by is None else by
         self._clock = clock or SystemClock()
         self._rows = TenantRows(DynamoTable(stack.client("dynamodb"), stack.table), by=self._by, clock=self._clock)
 
@@ -261,6 +262,14 @@ _STANDS: dict[str, Any] = {
     "ConditionExpression": "removed_at = :none",
     "ExpressionAttributeValues": {":none": None},
 }
+
+
+def _user() -> str:
+    """Return this machine's user; a container may run as a number that has no name."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _rotated(key: KeyRecord, what: str) -> str:

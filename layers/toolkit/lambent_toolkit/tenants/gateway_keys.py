@@ -59,13 +59,15 @@ class GatewayKeys:
 
     def delete(self, key_id: str, quota: Quota | None) -> None:
         """Delete a key, and the plan of its quota with the last key that was in it."""
-        plan_id = None if quota is None else self._find_plan(quota)
+        # Two who made keys of one quota at once have made a plan each.
+        plans = [] if quota is None else self._find_plans(quota)
         with telling_aws_errors():
-            if plan_id is not None and key_id in self._members(plan_id):
-                self._client.delete_usage_plan_key(usagePlanId=plan_id, keyId=key_id)
+            for plan in plans:
+                if key_id in self._members(plan["id"]):
+                    _unless_gone(self._client.delete_usage_plan_key, usagePlanId=plan["id"], keyId=key_id)
             _unless_gone(self._client.delete_api_key, apiKey=key_id)
-        if plan_id is not None:
-            self._drop_if_empty(plan_id)
+        for plan in plans:
+            self._drop_if_empty(plan["id"])
 
     def value(self, key_id: str) -> str:
         """Return a key's value; raises KeyUnknown, and KeyClosed for one that opens nothing."""
@@ -101,18 +103,16 @@ class GatewayKeys:
     def _plan_name(self, quota: Quota) -> str:
         return f"{self._stack_name} {quota}"
 
-    def _find_plan(self, quota: Quota) -> str | None:
+    def _find_plans(self, quota: Quota) -> list[dict[str, Any]]:
         with telling_aws_errors():
-            for page in self._client.get_paginator("get_usage_plans").paginate():
-                for plan in page["items"]:
-                    if plan["name"] == self._plan_name(quota):
-                        return str(plan["id"])
-        return None
+            pages = self._client.get_paginator("get_usage_plans").paginate()
+            return [plan for page in pages for plan in page["items"] if plan["name"] == self._plan_name(quota)]
 
     def _plan_of(self, quota: Quota) -> str:
-        found = self._find_plan(quota)
+        # One without a stage is about to be deleted, or was when somebody was killed: its keys would open nothing.
+        found = next((plan for plan in self._find_plans(quota) if plan.get("apiStages")), None)
         if found is not None:
-            return found
+            return str(found["id"])
         with telling_aws_errors():
             own = self._client.get_usage_plan(usagePlanId=self._own_plan)
             made = self._client.create_usage_plan(
