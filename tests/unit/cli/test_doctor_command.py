@@ -43,6 +43,13 @@ def test_a_stack_that_is_well_ends_with_0_and_a_report(well: WellStack, tmp_path
     assert json.loads((tmp_path / "report.json").read_text())["counts"]["ok"] == len(all_checks())
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_checks(well: WellStack, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere" / "report.json"):
+        code, said = doctor("--report", str(place))
+
+        assert (code, "✓" in said) == (2, False)
+
+
 def test_what_is_wrong_is_told_with_what_mends_it_and_ends_with_160(well: WellStack) -> None:
     well.moto("sqs").send_message(QueueUrl=well.queues["batch_dead_letter"], MessageBody="x")
 

@@ -89,6 +89,14 @@ class FakeDoor:
         return JobsClient(Door("http://door", "secret"), transport=httpx.MockTransport(self))
 
 
+@pytest.mark.parametrize("content", [b"<html>sign in</html>", b"[1]", b""])
+def test_an_answer_that_is_none_of_lambent_is_told(content: bytes) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=content))
+
+    with JobsClient(Door("http://door", "k"), transport=transport) as client, pytest.raises(ServiceUnreachable):
+        client.show("a")
+
+
 def refusal(status: int, code: str) -> httpx.Response:
     return httpx.Response(status, json={"code": code, "detail": f"It is {code}.", "field": "id", "error": "x"})
 

@@ -50,6 +50,17 @@ def test_one_check_that_cannot_look_ends_none_of_the_others(well: WellStack) -> 
     assert len(results) == len(all_checks())
 
 
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"[1]", b"{}", b"null"])
+def test_a_door_that_speaks_another_language_ends_no_check_up(well: WellStack, body: bytes) -> None:
+    for method in ("GET", "POST", "OPTIONS", "DELETE"):
+        well.door.faults.append((method, "execute-api", lambda _: httpx.Response(200, content=body)))
+
+    results = examine(well.patient())
+
+    assert len(results) == len(all_checks())
+    assert of(results, "http-round-trip").finding.status in {Status.FAILED, Status.UNKNOWN}
+
+
 def test_a_door_that_nobody_opens_fails_what_goes_through_it_and_nothing_else(well: WellStack) -> None:
     def act(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("Connection refused", request=request)

@@ -64,6 +64,8 @@ def doctor(
         known = {each.name for each in checks} | {each.group for each in checks}
         if unknown := [name for name in only or [] if name not in known]:
             raise typer.BadParameter(f"{unknown[0]!r} is no check and no group; see --list", param_hint="--only")
+        if report is not None and (report.is_dir() or not report.parent.is_dir()):
+            raise typer.BadParameter(f"{report} cannot be a file: is its folder there?", param_hint="--report")
         patient = Patient(find_stack(stack), model=model, is_gpu=gpu)
         results = examine(patient, only=only or (), tell=_tell)
         if report is not None:

@@ -53,6 +53,9 @@ def _look(check: Check, patient: Patient) -> Finding:
     except httpx.HTTPError as exc:
         mend = "is the address right, and is this machine on the network? see `lambent status`"
         return failed(f"{exc.request.url.host} did not answer: {_line(exc)}", mend=mend)
+    except Exception as exc:  # noqa: BLE001 - a stack may be broken in ways that no check foresees; the others go on
+        told_of = f"the check itself broke on what it saw: {type(exc).__name__}: {_line(exc)}"
+        return Finding(Status.UNKNOWN, told_of, "see the other checks first; if they pass, send the report (--report)")
 
 
 def _of_aws(exc: BotoCoreError | ClientError) -> Finding:

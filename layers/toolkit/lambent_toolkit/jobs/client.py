@@ -158,7 +158,13 @@ class JobsClient:
 
 
 def _json(answer: httpx.Response) -> Json:
-    return cast("Json", answer.json())
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ServiceUnreachable(_strange(answer))
+    return cast("Json", found)
 
 
 def _refusal(answer: httpx.Response) -> Exception:
@@ -167,6 +173,8 @@ def _refusal(answer: httpx.Response) -> Exception:
         fields = answer.json()
         return restore_error({**fields, "code": fields["code"], "detail": fields["detail"]})
     except (ValueError, KeyError, TypeError):
-        return ServiceUnreachable(
-            f"{answer.request.url} answered HTTP {answer.status_code}, and not as Lambent does; check the address."
-        )
+        return ServiceUnreachable(_strange(answer))
+
+
+def _strange(answer: httpx.Response) -> str:
+    return f"{answer.request.url} answered HTTP {answer.status_code}, and not as Lambent does; check the address."
