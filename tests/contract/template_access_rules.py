@@ -109,6 +109,24 @@ def webhook_secrets_are_kept_from_who_needs_none(template: ExpandedTemplate) -> 
             yield f"{name}: may read the secrets of webhooks"
 
 
+def nothing_that_runs_makes_keys(template: ExpandedTemplate) -> Findings:
+    """Which key is whose is an operator's to say: no role of the stack may write these rows, nor their history."""
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    rows = {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["APIKEY#*", "TENANT*", "AUDIT#*"]}}
+    for name, role in template.of_type("IAM::Role").items():
+        statements = list(_role_statements(role))
+        is_open = any(
+            writing & set(as_list(each["Action"])) and each["Effect"] == "Allow" and "Condition" not in each
+            for each in statements
+        )
+        is_kept = any(
+            each["Effect"] == "Deny" and writing <= set(as_list(each["Action"])) and each.get("Condition") == rows
+            for each in statements
+        )
+        if is_open and not is_kept:
+            yield f"{name}: may say whose a key is"
+
+
 def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
     """No role of what an upload sets off may write where a write starts the ingest.
 
@@ -223,5 +241,6 @@ RULES = [
     what_is_stored_is_encrypted,
     table_can_be_restored_and_forgets,
     webhook_secrets_are_kept_from_who_needs_none,
+    nothing_that_runs_makes_keys,
     uploads_cannot_loop,
 ]

@@ -134,6 +134,8 @@ MUTANTS = [
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "TimeToLiveSpecification")),
     Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("BatchJobRole", -1)),
     Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("InferRole", -1, "Condition")),
+    Mutant(access_rules.nothing_that_runs_makes_keys, _statement("BatchJobRole", -2)),
+    Mutant(access_rules.nothing_that_runs_makes_keys, _statement("InferRole", -2, "Condition")),
     Mutant(
         access_rules.uploads_cannot_loop,
         _properties("DataBucket", "NotificationConfiguration", "QueueConfigurations", 0, "Filter"),
