@@ -3,11 +3,11 @@
 import json
 from uuid import uuid4
 
-from patience import wait_for
 from test_stack_queues import in_dead_letters, marks
 
 from lambent_toolkit.sandbox import LocalStack
 from lambent_toolkit.sandbox.lineage import MAX_RUNS
+from patience import wait_for
 
 
 def start_chain(stack: LocalStack, queue: str, *, links: int) -> str:
