@@ -88,14 +88,14 @@ OF_MODELS = {"models", "show", "diff", "label list", "label history"}
 
 def may(policy: str) -> set[str]:
     """Return the verbs that a policy's row gives, with those that it names by words."""
-    own = verbs_of(policy)
+    own = verbs_of(policy) - TELLS_ITSELF
     return (
         own
         | {
             "ReaderPolicy": set(),
             "PublisherPolicy": OF_MODELS,
             "TrainerPolicy": OF_MODELS,
-            "OperatorPolicy": verbs_of("ReaderPolicy") - TELLS_ITSELF,
+            "OperatorPolicy": verbs_of("ReaderPolicy"),
         }[policy]
     )
 
