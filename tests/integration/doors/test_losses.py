@@ -42,7 +42,7 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_do_no
     product.put("inbox/poison/digits/good.png", product.seven)
 
     assert product.wait_for_json("results/poison/digits/good.png.json")["label"] == "7"
-    assert product.wait_for_dead_letter("infer_dead_letter", None) == poison
+    assert product.wait_for_dead_letter("infer_dead_letter", None, body=poison) == poison
 
 
 def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(product: Any) -> None:
@@ -67,8 +67,7 @@ def test_a_batch_child_that_dies_once_is_retried_and_its_items_have_results(prod
     manifest = product.put_batch("losses", job_id, [png for png, _ in product.pictures[:201]])
     request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "gpu", "input": {"manifest_uri": manifest}}
 
-    # Shards of a version that nobody has measured: another test's long job may have told its throughput.
-    product.table.delete_item(Key={"pk": "MODEL#digits", "sk": "THROUGHPUT#000001#gpu"})
+    product.forget_throughput()
 
     product.send_batch(json.dumps(request), tenant="losses")
     marks = (job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")

@@ -26,6 +26,7 @@ def lines(product: Any, job_id: str) -> list[dict[str, Any]]:
 def test_a_gpu_batch_is_an_array_job_of_the_worker_with_results_in_item_order(product: Any) -> None:
     pictures = product.pictures[:230]
     manifest = product.put_batch(TENANT, "gpu", [png for png, _ in pictures])
+    product.forget_throughput()
 
     product.send_batch(body(product, "gpu", manifest, lane="gpu"), tenant=TENANT)
     job = product.wait_for_job("gpu", TENANT)
@@ -109,4 +110,4 @@ def test_a_message_that_is_no_request_goes_to_the_dead_letter_queue_with_its_rea
 ) -> None:
     product.send_batch(message, tenant=tenant)
 
-    assert product.wait_for_dead_letter("batch_dead_letter", "envelope_invalid") == message
+    assert product.wait_for_dead_letter("batch_dead_letter", "envelope_invalid", body=message) == message
