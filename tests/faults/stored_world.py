@@ -36,7 +36,7 @@ def stored() -> Iterator[dict[str, str]]:
     """Run a store and yield the environment of whoever uses it: an empty table, two buckets and two queues."""
     # The local stack's: moto by itself lets two conditional writes win at once.
     server = subprocess.Popen(
-        [sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(os.getpid()), NO_SUPERVISOR],
+        [sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(os.getpid()), NO_SUPERVISOR, ""],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

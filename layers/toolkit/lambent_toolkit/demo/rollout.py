@@ -14,7 +14,7 @@ from rich.markup import escape
 from scipy.stats import binom
 
 from lambent.domain.model import GOLDEN_FILE, LIVE, LabelRecord, ModelRef
-from lambent.domain.rollout import REQUEST_KEY_HEADER
+from lambent.domain.rollout import REQUEST_KEY_HEADER, gets_canary
 from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
 from lambent.services.move_label import LabelMover
@@ -36,6 +36,7 @@ from lambent_toolkit.stacks.find import StackChoice
 
 _CANARY_BP = 2_000
 _CALLS = 300
+_ASKED = 20
 _REPEATED = 50
 # A fair share falls outside of these bounds once in a thousand demos.
 _CONFIDENCE = 0.999
@@ -74,7 +75,9 @@ def roll_out(stage: Stage) -> None:
     second = ModelRef(stage.model_name, first.version + 1)
     mover = _mover(stage, why="half the filters, half the size")
     mover.start_canary(second.version, _CANARY_BP)
-    _wait_until_answered(stage, second, by_some=True)
+    took_s = _wait_until_answered(stage, [_expected(stage, user, first, second) for user in range(_ASKED)])
+    # Another process of the function, which nobody has asked meanwhile, may remember the label until then.
+    sleep(max(0.0, _REACHES_ALL_S - took_s))
     _show_canary(stage, first, second)
     _move(stage, mover.promote, second, "promote")
     back = _mover(stage, why="it reads fewer digits")
@@ -120,15 +123,26 @@ def _answered_by(stage: Stage, key: str) -> str:
     return str(answer.headers["lambent-model"])
 
 
-def _wait_until_answered(stage: Stage, ref: ModelRef, *, by_some: bool) -> float:
-    """Ask until a version answers, some requests or all of twenty; return how long it took, in seconds."""
+def _expected(stage: Stage, user: int, first: ModelRef, second: ModelRef) -> ModelRef:
+    """Return the version that a user gets by the canary, which everybody can compute."""
+    canary = _label(stage).canary
+    if canary is None:
+        raise DemoFailed(f"{stage.model_name} has no canary")
+    return second if gets_canary(stage.model_name, LIVE, canary, f"user-{user}") else first
+
+
+def _wait_until_answered(stage: Stage, refs: list[ModelRef]) -> float:
+    """Ask until each of some users is answered by a version of its own; return how long it took, in seconds.
+
+    Until then a function may remember where the label pointed before.
+    """
     start = perf_counter()
-    quantify = any if by_some else all
 
     def settled() -> bool | None:
-        return quantify(_answered_by(stage, f"user-{number}") == str(ref) for number in range(20)) or None
+        return all(_answered_by(stage, f"user-{user}") == str(ref) for user, ref in enumerate(refs)) or None
 
-    stage.wait_for(settled, what=f"an answer of {ref}", limit_s=2 * _REACHES_ALL_S)
+    named = " and ".join(sorted({str(ref) for ref in refs}))
+    stage.wait_for(settled, what=f"answers of {named}", limit_s=2 * _REACHES_ALL_S)
     return perf_counter() - start
 
 
@@ -155,7 +169,7 @@ def _show_canary(stage: Stage, first: ModelRef, second: ModelRef) -> None:
 
 def _move(stage: Stage, move: Callable[[], LabelRecord], expected: ModelRef, word: str) -> float:
     record = move()
-    took_s = _wait_until_answered(stage, expected, by_some=False)
+    took_s = _wait_until_answered(stage, [expected] * _ASKED)
     stage.check(
         record.version == expected.version and took_s < _REACHES_ALL_S * stage.patience,
         f"{word}: one conditional write, and {took_s:.1f} s later everybody gets {expected}",
