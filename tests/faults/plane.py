@@ -235,7 +235,7 @@ def _create(name: str, kind: str) -> str:
 
 
 def _environment(body: dict[str, Any], function: str, names: dict[str, str]) -> dict[str, str]:
-    known = {
+    known = {"AWS::StackName": "lambent"} | {
         name: str(parameter["Default"]) for name, parameter in body["Parameters"].items() if "Default" in parameter
     }
     variables = body["Resources"][function]["Properties"]["Environment"]["Variables"]

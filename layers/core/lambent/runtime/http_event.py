@@ -80,7 +80,9 @@ def own_path(event: Mapping[str, Any]) -> str:
     """
     resource: str = event["resource"]
     values = event.get("pathParameters")
-    return _PARAMETER.sub(lambda found: str(values[found[1]]), resource) if values else resource
+    path = _PARAMETER.sub(lambda found: str(values[found[1]]), resource) if values else resource
+    # The gateway routes an address with a slash at its end as the one without; to our routes it is another.
+    return f"{path}/" if event.get("path", "").endswith("/") and not path.endswith("/") else path
 
 
 def read_body(event: HttpEvent, *, max_bytes: int) -> bytes:
