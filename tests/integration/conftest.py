@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stack_pace import RETRY_SCALE, UNHURRIED
 from trained import train_for_a_moment
 
 from lambent_toolkit.sandbox import LocalStack
 
 FIXTURES = Path(__file__).parent / "fixtures"
-# A visibility timeout of six minutes is a second here, so that a message on its way to a dead-letter queue takes five.
-RETRY_SCALE = 1 / 360
-# Tests may be in a hurry; that the plan's limits work is a test of the machinery's stack.
-UNHURRIED = {"RequestsPerSecond": "10000", "RequestBurst": "5000"}
 
 
 @pytest.fixture(scope="session")

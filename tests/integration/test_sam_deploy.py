@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from stack_pace import RETRY_SCALE, UNHURRIED
 
-from conftest import RETRY_SCALE, UNHURRIED
 from lambent_toolkit.sandbox import LocalStack, StackInfo
 from lambent_toolkit.sandbox.build import make_build
 from lambent_toolkit.sandbox.local_stack import stack_options
