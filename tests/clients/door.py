@@ -72,9 +72,9 @@ class ApiKey(InferenceServerClientPlugin):
 
 
 @contextmanager
-def triton(door: Door, base_path: str = "", *, concurrency: int = 1) -> Iterator[InferenceServerClient]:
+def triton(door: Door, *, concurrency: int = 1) -> Iterator[InferenceServerClient]:
     """Return a client of the door."""
-    with InferenceServerClient(door.address + base_path, concurrency=concurrency) as client:
+    with InferenceServerClient(door.address, concurrency=concurrency) as client:
         client.register_plugin(ApiKey(door.key))
         yield client
 

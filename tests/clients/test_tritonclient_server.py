@@ -95,7 +95,10 @@ def test_a_missing_key_is_an_exception_with_our_text(door: Door) -> None:
         client.get_server_metadata()
 
 
-@pytest.mark.parametrize("base_path", ["/dev"])
-def test_a_stage_in_the_address_works_as_on_aws(door: Door, base_path: str) -> None:
-    with triton(door, base_path) as client:
+def test_a_stage_in_the_address_works_as_on_aws_and_outside_it_nothing_is_ready(door: Door) -> None:
+    host, _, stage = door.address.partition("/")
+
+    with triton(door) as client, InferenceServerClient(host) as outside:
+        assert stage == "dev"
         assert client.is_model_ready("digits")
+        assert not outside.is_model_ready("digits")
