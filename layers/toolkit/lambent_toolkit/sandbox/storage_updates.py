@@ -122,12 +122,23 @@ def _managed_policy(found: Any, properties: Mapping[str, Any]) -> None:
     iam.create_policy_version(found.arn, json.dumps(properties["PolicyDocument"]), set_as_default=True)
 
 
+def _role(found: Any, properties: Mapping[str, Any]) -> None:
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    wanted = {each["PolicyName"]: each["PolicyDocument"] for each in properties.get("Policies", [])}
+    for gone in set(iam.list_role_policies(found.name)) - set(wanted):
+        iam.delete_role_policy(found.name, gone)
+    for name, document in wanted.items():
+        iam.put_role_policy(found.name, name, json.dumps(document))
+    iam.update_assume_role_policy(found.name, json.dumps(properties["AssumeRolePolicyDocument"]))
+
+
 UPDATERS: dict[str, Callable[[Any, Mapping[str, Any]], None]] = {
     "AWS::ApiGateway::ApiKey": _api_key,
     "AWS::ApiGateway::UsagePlan": _usage_plan,
     "AWS::Batch::ComputeEnvironment": _compute_environment,
     "AWS::DynamoDB::Table": _table,
     "AWS::IAM::ManagedPolicy": _managed_policy,
+    "AWS::IAM::Role": _role,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::SQS::Queue": _queue,
 }
@@ -137,6 +148,7 @@ CHANGEABLE = {
     # Expiry is put back with what moto drops.
     "AWS::DynamoDB::Table": {"DeletionProtectionEnabled", "TimeToLiveSpecification"},
     "AWS::IAM::ManagedPolicy": {"PolicyDocument"},
+    "AWS::IAM::Role": {"AssumeRolePolicyDocument", "Policies"},
     "AWS::Logs::LogGroup": {"RetentionInDays"},
     "AWS::SQS::Queue": QUEUE_ATTRIBUTES,
 }
