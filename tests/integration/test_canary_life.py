@@ -28,7 +28,6 @@ from patience import PATIENCE_S, wait_for
 MODEL = "rollout"
 SHADE = Path(__file__).parents[1] / "fixtures" / "shade.float32.tflite"
 CLIENTS = 4
-ANSWERS_A_MOVE = 60
 IN_A_ROW = 60
 
 
@@ -87,10 +86,10 @@ class Traffic:
                     self.failures.append(repr(exc))
 
 
-def has_converged(traffic: Traffic, version: int) -> bool:
-    """Look whether the newest answers, of all environments that the traffic keeps busy, are of one version."""
+def answers(traffic: Traffic, versions: set[int]) -> bool:
+    """Look whether the newest answers, of all environments that the traffic keeps busy, are of just these versions."""
     newest = traffic.versions[-IN_A_ROW:]
-    return len(newest) == IN_A_ROW and set(newest) == {version}
+    return len(newest) == IN_A_ROW and set(newest) == versions
 
 
 def test_no_request_fails_while_the_label_moves_and_every_answer_is_of_the_version_it_says(rolled: Rolled) -> None:
@@ -100,29 +99,27 @@ def test_no_request_fails_while_the_label_moves_and_every_answer_is_of_the_versi
     for thread in threads:
         thread.start()
     rollout = rolled.rollout
-    moves = [
-        lambda: rollout.set_label(MODEL, LIVE, 2),
-        lambda: rollout.rollback(MODEL, LIVE),
-        lambda: rollout.start_canary(MODEL, LIVE, 2, 3_000),
-        lambda: rollout.start_canary(MODEL, LIVE, 2, 7_000),
-        lambda: rollout.rollback(MODEL, LIVE),
-        lambda: rollout.start_canary(MODEL, LIVE, 2, 5_000),
+    moves: list[tuple[Callable[[], object], set[int]]] = [
+        (lambda: None, {1}),
+        (lambda: rollout.set_label(MODEL, LIVE, 2), {2}),
+        (lambda: rollout.rollback(MODEL, LIVE), {1}),
+        (lambda: rollout.start_canary(MODEL, LIVE, 2, 3_000), {1, 2}),
+        (lambda: rollout.start_canary(MODEL, LIVE, 2, 7_000), {1, 2}),
+        (lambda: rollout.rollback(MODEL, LIVE), {1}),
+        (lambda: rollout.start_canary(MODEL, LIVE, 2, 5_000), {1, 2}),
+        (lambda: rollout.promote(MODEL, LIVE), {2}),
     ]
     try:
-        for move in moves:
+        for move, versions in moves:
             move()
-            wanted = len(traffic.versions) + ANSWERS_A_MOVE
-            wait_for(lambda wanted=wanted: len(traffic.versions) >= wanted or traffic.failures, what="more answers")
-        rollout.promote(MODEL, LIVE)
-        wait_for(lambda: has_converged(traffic, 2) or traffic.failures, what="version 2 everywhere")
+            # Environments remember a label for a while: the next move comes once this one is seen.
+            wait_for(lambda wanted=versions: answers(traffic, wanted) or traffic.failures, what=f"versions {versions}")
     finally:
         traffic.stop.set()
         for thread in threads:
             thread.join()
 
     assert traffic.failures == []
-    assert set(traffic.versions) == {1, 2}
-    assert has_converged(traffic, 2)
 
 
 def test_a_canary_gets_its_share_and_a_key_its_version_at_every_door(rolled: Rolled) -> None:

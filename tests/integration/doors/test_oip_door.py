@@ -213,7 +213,8 @@ def test_statistics_have_tritons_fields(product: Any, three: Digits) -> None:
 def test_a_mistyped_name_is_told_the_right_one(product: Any) -> None:
     answer = product.http.get("/v2/models/digts/ready")
 
-    assert (answer.status_code, answer.json()["limit"]) == (404, ["digits"])
+    # The nearest comes first; other tests may have published models whose names are near as well.
+    assert (answer.status_code, answer.json()["limit"][0]) == (404, "digits")
 
 
 @pytest.fixture
