@@ -7,19 +7,18 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from shard_messages import run_shard
 
-from lambent.contracts.decoding import decode_json
-from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage
+from lambent.contracts.messages import CallMessage, ShardMessage, read_infer_message
 from lambent.domain.model import ModelRef, Target
 from lambent.errors import restore_error
 from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_service
+from lambent.runtime.wiring import infer_dead_letters, infer_service
 from lambent.runtime.wiring_jobs import run_call_service
 
 
 def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
     """Run one message of any kind."""
-    message = decode_json(sent.body, InferMessage, what="inference message")  # type: ignore[arg-type]
+    message = read_infer_message(sent.body)
     if isinstance(message, ShardMessage):
         run_shard(message, context)
         return
@@ -45,4 +44,4 @@ def run_call(message: CallMessage) -> None:
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_records(event, context, partial(record_handler, context))
+    return process_records(event, context, partial(record_handler, context), infer_dead_letters)

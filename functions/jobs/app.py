@@ -10,6 +10,7 @@ import webhook_routes
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.runtime.cors import share_answer
+from lambent.runtime.foreign_requests import refuse_foreign
 from lambent.runtime.http import make_resolver
 from lambent.runtime.observability import REQUESTS, count, logger, metrics
 
@@ -24,6 +25,8 @@ app.include_router(docs_routes.router)
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one request."""
+    """Answer one request; raises EventUnknown for what is none."""
+    if (refusal := refuse_foreign(event, request_id=context.aws_request_id)) is not None:
+        return refusal
     count(REQUESTS)
     return share_answer(app.resolve(event, context), event)

@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.domain.job import Job
 from lambent.errors import LambentError
+from lambent.runtime.foreign_events import check_schedule
 from lambent.runtime.observability import SWEEPS, count, logger, metrics
 from lambent.runtime.wiring import sweep_service
 
@@ -19,7 +20,8 @@ def note(job: Job, error: LambentError) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Sweep once."""
+    """Sweep once, by the schedule or by hand; raises EventUnknown for anything else that comes here."""
+    check_schedule(event)
     report = asdict(sweep_service().sweep(on_error=note))
     count(SWEEPS)
     logger.info("swept", **report)

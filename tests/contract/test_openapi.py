@@ -31,6 +31,8 @@ NOT_OVER_HTTP = {
     errors.OutputExists,
     errors.ShardFailed,
     errors.EnvelopeInvalid,
+    errors.EventForeign,
+    errors.EventUnknown,  # to whoever asks by another way than this API
     errors.SourceGone,
     errors.SourceChanged,
     errors.VersionImmutable,

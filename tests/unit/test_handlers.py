@@ -30,6 +30,7 @@ from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord
 from lambent.domain.rollout import moved, new_label
+from lambent.errors import Unavailable
 from lambent.ports import WebhookAnswer
 from lambent.runtime.clock import SystemClock
 
@@ -41,7 +42,7 @@ CONTEXT = SimpleNamespace(
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
 FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
-QUEUES = ("infer", "batch", "dead", "notify", "notify-dead")
+QUEUES = ("infer", "batch", "dead", "notify", "notify-dead", "upload-dead", "infer-dead")
 
 
 @dataclass
@@ -137,6 +138,7 @@ def _build() -> Functions:
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", ALLOWED_ORIGINS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
+        UPLOAD_DEAD_LETTER_QUEUE_URL=queues["upload-dead"], INFER_DEAD_LETTER_QUEUE_URL=queues["infer-dead"],
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
         WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
@@ -176,6 +178,7 @@ def _build_services() -> None:
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
+        wiring.preprocess_settings, wiring.upload_dead_letters, wiring.infer_dead_letters,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher, wiring.job_advancer,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
         wiring_notify.deliver_webhook_service, wiring_notify.notify_queue, wiring_notify.notify_dead_letters,
@@ -205,9 +208,34 @@ def _publish() -> None:
         table("table").put_item(Item={"pk": f"APIKEY#{key}", "sk": "TENANT", "tenant": tenant})
 
 
+@dataclass
+class Outage:
+    """An ingest service that an outage meets at uploads whose name says so."""
+
+    service: Any
+
+    def ingest(self, upload: Any) -> Any:
+        if "lost" in upload.key:
+            raise Unavailable("The data store did not answer; try again.")
+        return self.service.ingest(upload)
+
+
 def s3_event(key: str) -> str:
-    created = {"s3": {"bucket": {"name": "data"}, "object": {"key": key, "eTag": ""}}}
-    return json.dumps({"Records": [created]})
+    return json.dumps({"Records": [object_record(key)]})
+
+
+def object_record(key: str, *, name: str = "ObjectCreated:Put", bucket: str = "data") -> dict[str, Any]:
+    s3 = {"bucket": {"name": bucket}, "object": {"key": key, "eTag": ""}}
+    return {"eventSource": "aws:s3", "eventName": name, "s3": s3}
+
+
+def reasons(functions: Functions, queue: str) -> dict[str, tuple[str, str]]:
+    """Take the messages off a dead-letter queue: body to the code and the text of its reason."""
+    told = {}
+    for message in functions.received(queue):
+        texts = {name: each["StringValue"] for name, each in message["MessageAttributes"].items()}
+        told[message["Body"]] = (texts["reason_code"], texts["reason"])
+    return told
 
 
 def test_a_picture_gets_its_label_and_the_headers_tell_how(functions: Functions) -> None:
@@ -563,17 +591,24 @@ def test_an_upload_goes_through_both_functions_to_its_result(functions: Function
     assert (result["label"], result["source"]) == ("bright", "a b.png")
 
 
-def test_only_the_records_that_failed_come_back(functions: Functions) -> None:
+def test_only_the_records_that_failed_come_back(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/bad.png", Body=b"text")
+    preprocess = functions.modules["preprocess"]
+    service = preprocess.ingest_service()
+    monkeypatch.setattr(preprocess, "ingest_service", lambda: Outage(service))
+    lost = json.dumps({"Records": [object_record(f"inbox/acme/shade/{name}.png") for name in ("lost", "bad")]})
 
-    failed = functions.records("preprocess", s3_event("inbox/acme/shade/bad.png"), "not json")
+    failed = functions.records("preprocess", s3_event("inbox/acme/shade/none.png"), lost, "not json")
 
     assert failed == ["1"]
+    assert reasons(functions, "upload-dead").keys() == {"not json"}
     error = functions.s3.get_object(Bucket="data", Key="results/acme/shade/bad.png.error.json")["Body"].read()
     assert json.loads(error)["code"] == "image_format_unsupported"
 
 
-def test_a_shard_whose_job_is_unknown_comes_back_and_a_lost_tensor_is_recorded(functions: Functions) -> None:
+def test_a_shard_of_no_job_is_dead_with_its_reason_and_a_lost_tensor_is_recorded(
+    functions: Functions,
+) -> None:
     shard = {"kind": "shard", "schema_version": 1, "tenant": "acme", "job_id": "none", "shard": 0}
     tensor = {
         "kind": "tensor", "schema_version": 1, "tenant": "acme", "model": "shade", "version": 1,
@@ -581,7 +616,8 @@ def test_a_shard_whose_job_is_unknown_comes_back_and_a_lost_tensor_is_recorded(f
         "source_key": "inbox/acme/shade/lost.png", "source_name": "lost.png", "source_etag": "e",
     }  # fmt: skip
 
-    assert functions.records("infer", json.dumps(shard), json.dumps(tensor)) == ["0"]
+    assert functions.records("infer", json.dumps(shard), json.dumps(tensor)) == []
+    assert reasons(functions, "infer-dead")[json.dumps(shard)][0] == "source_gone"  # its plan
     error = functions.s3.get_object(Bucket="data", Key="results/acme/shade/lost.png.error.json")["Body"].read()
     assert json.loads(error)["code"] == "source_gone"
 
@@ -595,12 +631,16 @@ def test_a_message_of_no_job_is_dead_with_its_reason(functions: Functions) -> No
     assert {message["MessageAttributes"]["reason_code"]["StringValue"] for message in dead} == {"envelope_invalid"}
 
 
+def batch_event(kind: str = "Batch Job State Change", **detail: Any) -> dict[str, Any]:
+    return {"source": "aws.batch", "detail-type": kind, "time": "2026-11-27T08:00:00Z", "detail": detail}
+
+
 def test_a_block_of_the_job_queue_is_remembered(functions: Functions) -> None:
     from lambent.adapters.clients import table
     from lambent.adapters.dynamodb_blocks import DynamoBlockStore
 
     detail = {"jobId": "b", "status": "RUNNABLE", "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
-    event = {"detail-type": "Batch Job Queue Blocked", "time": "2026-11-27T08:00:00Z", "detail": detail}
+    event = batch_event("Batch Job Queue Blocked", **detail)
 
     assert functions.call("job_events", event) is None
     found = DynamoBlockStore(table("table")).latest()
@@ -608,8 +648,8 @@ def test_a_block_of_the_job_queue_is_remembered(functions: Functions) -> None:
 
 
 def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: Functions) -> None:
-    foreign = {"detail": {"status": "FAILED", "parameters": {}}}
-    unknown = {"detail": {"status": "FAILED", "jobId": "b", "parameters": {"tenant": "acme", "job_id": "none"}}}
+    foreign = batch_event(status="FAILED", jobId="b", parameters={})
+    unknown = batch_event(status="FAILED", jobId="b", parameters={"tenant": "acme", "job_id": "none"})
 
     assert functions.call("job_events", foreign) is None
     assert functions.call("job_events", unknown) is None

@@ -66,7 +66,9 @@ LambentError
 │   ├── ModelOperatorUnsupported model_operator_unsupported
 │   └── ModelLoadFailed          model_load_failed
 └── Misconfigured                the deployment is wrong, not the request
-    └── WorkerUnfit              worker_unfit
+    ├── WorkerUnfit              worker_unfit
+    ├── EventUnknown             event_unknown
+    └── EventForeign             event_foreign
 
 ``is_final`` errors are an outcome: the same input meets them again, so a queue records them and moves on. All others
 make it deliver again, and in the end they lie in the dead-letter queue.
@@ -618,6 +620,22 @@ class WorkerUnfit(Misconfigured):
 
     code = "worker_unfit"
     title = "Worker cannot run its job"
+    is_final = True
+
+
+class EventUnknown(Misconfigured):
+    """An event of a form that its function does not take: something is wired to the wrong place."""
+
+    code = "event_unknown"
+    title = "Event of an unknown form"
+    is_final = True
+
+
+class EventForeign(Misconfigured):
+    """An event of a known form that tells of what is not this stack's: another bucket, or nothing that was uploaded."""
+
+    code = "event_foreign"
+    title = "Event is not of this stack's uploads"
     is_final = True
 
 

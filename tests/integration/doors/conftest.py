@@ -87,6 +87,15 @@ class Product:
         assert "FunctionError" not in answer, payload
         return json.loads(payload)
 
+    def fail(self, function: str, event: dict[str, Any]) -> Any:
+        """Return the error of an invocation that fails."""
+        answer = self.info.client("lambda").invoke(
+            FunctionName=self.info.functions[function], Payload=json.dumps(event).encode()
+        )
+        payload = answer["Payload"].read()
+        assert answer.get("FunctionError") == "Unhandled", payload
+        return json.loads(payload)
+
     def put(self, key: str, body: bytes) -> None:
         self.s3.put_object(Bucket=self.data, Key=key, Body=body)
 

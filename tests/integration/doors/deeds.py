@@ -242,6 +242,27 @@ def failed_event_kept(product: Any) -> IsDone:
     return is_done
 
 
+def refused_message(queue: str) -> Deed:
+    """Return the deed of sending a queue what is no work for it, which lies in its dead-letter queue with a reason."""
+
+    def begin(product: Any) -> IsDone:
+        mark = fresh()
+        product.sqs.send_message(QueueUrl=product.info.queues[queue], MessageBody=json.dumps({"mark": mark}))
+
+        def is_done() -> bool:
+            answer = product.sqs.receive_message(
+                QueueUrl=product.info.queues[f"{queue}_dead_letter"], MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+            )  # fmt: skip
+            messages = answer.get("Messages", [])
+            # The queue's own redrive brings a message there too, in the end, but without a reason.
+            return any(mark in each["Body"] and "reason_code" in each.get("MessageAttributes", {}) for each in messages)
+
+        return is_done
+
+    return begin
+
+
 def first_webhook(product: Any) -> IsDone:
     """Tell a receiver of a tenant that has no secret to sign with yet."""
     for row in product.table.query(

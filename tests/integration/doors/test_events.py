@@ -15,6 +15,7 @@ import pytest
 from published import publish_shade
 
 from lambent.contracts.notifications import JobNotification, WebhookTarget
+from lambent_toolkit.sandbox.sam_local import SAMPLE_BUCKET
 from lambent_toolkit.sandbox.sam_probes import PROBES, fault_of
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -22,11 +23,15 @@ EVENTS = Path(__file__).parents[3] / "events"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What must be there before, and what must hold after; ``check`` gets the product and the function's answer."""
+    """What must be there before, and what must hold after; ``check`` gets the product and the function's answer.
+
+    The answer of an invocation that fails is its error.
+    """
 
     function: str
     check: Callable[[Any, Any], None]
     before: Callable[[Any], None] = lambda _: None
+    is_failure: bool = False
 
 
 def answers(status: int, **fields: object) -> Callable[[Any, Any], None]:
@@ -161,6 +166,37 @@ def dead_letter(code: str, queue: str = "batch_dead_letter") -> Callable[[Any, A
     return check
 
 
+def refused(name: str, code: str, queue: str = "upload_dead_letter") -> Callable[[Any, Any], None]:
+    """Expect this very sample's message in a dead-letter queue, with this reason."""
+
+    def check(product: Any, answer: Any) -> None:
+        assert answer == {"batchItemFailures": []}
+        (record,) = of_this_stack(product, json.loads((EVENTS / f"{name}.json").read_text()))["Records"]
+        product.wait_for_dead_letter(queue, code, body=record["body"])
+
+    return check
+
+
+def refused_in_part(name: str, code: str, stem: str) -> Callable[[Any, Any], None]:
+    """Expect the same, and the result of the object that is ours."""
+
+    def check(product: Any, answer: Any) -> None:
+        refused(name, code)(product, answer)
+        assert product.wait_for_json(f"results/demo/{stem}.json")["label"] == "7"
+
+    return check
+
+
+def fails(product: Any, answer: Any) -> None:
+    assert answer["errorType"] == "EventUnknown"
+    assert answer["errorMessage"].startswith("This function takes ")
+
+
+def tells_what_it_is_not(product: Any, answer: Any) -> None:
+    answers(500, code="event_unknown")(product, answer)
+    assert answer["headers"]["Content-Type"] == "application/json"
+
+
 def tracked(state: str) -> Callable[[Any, Any], None]:
     def check(product: Any, answer: Any) -> None:
         assert product.job("event-tracked")["state"] == state
@@ -171,6 +207,21 @@ def tracked(state: str) -> Callable[[Any, Any], None]:
 def put(key: str, body: Callable[[Any], bytes]) -> Callable[[Any], None]:
     # The bucket's own notification of this write delivers the same upload once more, which must change nothing.
     return lambda product: product.put(key, body(product))
+
+
+def forget_result(name: str) -> Callable[[Any], None]:
+    """Put a picture that has had its result by the bucket's own notification, and take the result away."""
+
+    def before(product: Any) -> None:
+        product.put(f"inbox/demo/digits/{name}", product.seven)
+        product.wait_for_json(f"results/demo/digits/{name}.json")
+        product.s3.delete_object(Bucket=product.data, Key=f"results/demo/digits/{name}.json")
+
+    return before
+
+
+def seven(name: str) -> Callable[[Any, Any], None]:
+    return result(f"digits/{name}.json", model="digits", label="7")
 
 
 def put_tensor(product: Any) -> None:
@@ -223,6 +274,9 @@ OUTCOMES = {
     ),
     "predict.not_json": Outcome("predict", answers(400, code="json_invalid")),
     "predict.unknown_model": Outcome("predict", answers(404, code="model_not_found")),
+    "predict.http_api": Outcome("predict", tells_what_it_is_not),
+    "predict.s3_event": Outcome("predict", fails, is_failure=True),
+    "jobs.load_balancer": Outcome("jobs", tells_what_it_is_not),
     "jobs.models": Outcome("jobs", lists_digits),
     "jobs.card": Outcome("jobs", shows_card, before=publish_with_card),
     "jobs.unknown_version": Outcome("jobs", answers(404, code="model_not_found")),
@@ -262,33 +316,61 @@ OUTCOMES = {
     "preprocess.gone": Outcome("preprocess", result("digits/event-deleted.png.error.json", code="source_gone")),
     "preprocess.unknown_model": Outcome("preprocess", result("nobody/event.png.error.json", code="model_not_found")),
     "preprocess.test_event": Outcome("preprocess", all_handled),
+    "preprocess.sns_test_event": Outcome("preprocess", all_handled),
+    "preprocess.sns": Outcome("preprocess", seven("event topicé.png"), before=forget_result("event topicé.png")),
+    "preprocess.eventbridge": Outcome(
+        "preprocess", seven("event rule+é.png"), before=forget_result("event rule+é.png")
+    ),
+    "preprocess.eventbridge_sns": Outcome(
+        "preprocess", seven("event rule topic é.png"), before=forget_result("event rule topic é.png")
+    ),
+    "preprocess.other_bucket": Outcome("preprocess", refused("preprocess.other_bucket", "event_foreign")),
+    "preprocess.removed": Outcome("preprocess", refused("preprocess.removed", "event_foreign")),
+    "preprocess.result_of_ours": Outcome("preprocess", refused("preprocess.result_of_ours", "event_foreign")),
+    "preprocess.unknown": Outcome("preprocess", refused("preprocess.unknown", "event_unknown")),
+    "preprocess.one_of_two": Outcome(
+        "preprocess",
+        refused_in_part("preprocess.one_of_two", "event_foreign", "digits/event-good.png"),
+        before=forget_result("event-good.png"),
+    ),
+    "preprocess.s3_event": Outcome("preprocess", fails, is_failure=True),
     "infer.tensor": Outcome("infer", result("digits/event-tensor.png.json", model="digits"), before=put_tensor),
     "infer.tensor_gone": Outcome("infer", result("digits/event-gone.png.error.json", code="source_gone")),
-    "infer.malformed": Outcome("infer", comes_back),
-    "infer.call_of_no_job": Outcome("infer", comes_back),
+    "infer.malformed": Outcome("infer", refused("infer.malformed", "envelope_invalid", "infer_dead_letter")),
+    "infer.call_of_no_job": Outcome("infer", refused("infer.call_of_no_job", "job_not_found", "infer_dead_letter")),
+    "infer.s3_event": Outcome("infer", refused("infer.s3_event", "envelope_invalid", "infer_dead_letter")),
     "dispatch.missing_manifest": Outcome("dispatch", job_failed("event-missing", "manifest_invalid")),
     "dispatch.unknown_model": Outcome("dispatch", job_failed("event-unknown", "model_not_found")),
     "dispatch.not_json": Outcome("dispatch", dead_letter("envelope_invalid")),
     "dispatch.no_tenant": Outcome("dispatch", dead_letter("envelope_invalid")),
+    "dispatch.binary_tenant": Outcome(
+        "dispatch", refused("dispatch.binary_tenant", "envelope_invalid", "batch_dead_letter")
+    ),
+    "dispatch.number_tenant": Outcome(
+        "dispatch", refused("dispatch.number_tenant", "envelope_invalid", "batch_dead_letter")
+    ),
     "job_events.child_running": Outcome("job_events", tracked("RUNNING"), before=plan_tracked_job),
     "job_events.array_succeeded": Outcome("job_events", tracked("FAILED"), before=plan_tracked_job),
     "job_events.unknown_job": Outcome("job_events", nothing),
     "job_events.queue_blocked": Outcome("job_events", remembers_block),
     "job_events.foreign": Outcome("job_events", nothing),
+    "job_events.s3_event": Outcome("job_events", fails, is_failure=True),
     "notify.no_receiver": Outcome("notify", waits_for_its_receiver, before=end_job_with_webhook),
     "notify.no_webhook": Outcome("notify", all_handled, before=end_told_job),
     "notify.malformed": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
+    "notify.s3_event": Outcome("notify", refused("notify.s3_event", "envelope_invalid", "notify_dead_letter")),
     "notify.unknown_job": Outcome("notify", dead_letter("envelope_invalid", "notify_dead_letter")),
     "sweep.schedule": Outcome("sweep", counts),
+    "sweep.s3_event": Outcome("sweep", fails, is_failure=True),
 }
 
 
 def of_this_stack(product: Any, event: dict[str, Any]) -> dict[str, Any]:
     """Put the stack's data bucket where a sample names `lambent-data`, also inside a body in base64."""
     if event.get("isBase64Encoded"):
-        body = b64decode(event["body"]).replace(b"s3://lambent-data/", f"s3://{product.data}/".encode())
+        body = b64decode(event["body"]).replace(SAMPLE_BUCKET.encode(), product.data.encode())
         event = {**event, "body": b64encode(body).decode()}
-    return dict(json.loads(json.dumps(event).replace("s3://lambent-data/", f"s3://{product.data}/")))
+    return dict(json.loads(json.dumps(event).replace(SAMPLE_BUCKET, product.data)))
 
 
 def names() -> set[str]:
@@ -313,7 +395,8 @@ def test_an_event_has_its_outcome(product: Any, name: str) -> None:
     outcome = OUTCOMES[name]
     outcome.before(product)
 
-    answer = product.invoke(outcome.function, of_this_stack(product, json.loads((EVENTS / f"{name}.json").read_text())))
+    invoke = product.fail if outcome.is_failure else product.invoke
+    answer = invoke(outcome.function, of_this_stack(product, json.loads((EVENTS / f"{name}.json").read_text())))
 
     outcome.check(product, answer)
 

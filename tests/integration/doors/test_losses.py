@@ -42,7 +42,7 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_do_no
     product.put("inbox/poison/digits/good.png", product.seven)
 
     assert product.wait_for_json("results/poison/digits/good.png.json")["label"] == "7"
-    assert product.wait_for_dead_letter("infer_dead_letter", None, body=poison) == poison
+    assert product.wait_for_dead_letter("infer_dead_letter", "envelope_invalid", body=poison) == poison
 
 
 def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(product: Any) -> None:

@@ -166,7 +166,7 @@ def test_each_function_gets_its_variables_of_the_stack_and_the_endpoint_as_a_con
 def test_the_files_can_be_read_by_sam(tmp_path: Path, built: Path) -> None:
     template, variables = container_template(built), {"JobsFunction": {"AWS_ENDPOINT_URL": ENDPOINT}}
 
-    files = write_files(tmp_path / "state" / "sam-local", template, variables, parameters={})
+    files = write_files(tmp_path / "state" / "sam-local", template, variables, parameters={}, data_bucket="data")
 
     assert yaml.safe_load(files.template.read_text()) == template
     assert json.loads(files.variables.read_text()) == variables
@@ -196,6 +196,18 @@ def test_invoke_names_the_event_and_the_function(files: SamLocalFiles) -> None:
 
     assert command[:3] == ["sam", "local", "invoke"]
     assert command[-3:] == ["--event", "/events/jobs.models.json", "JobsFunction"]
+
+
+def test_a_sample_names_the_data_bucket_of_the_stack_that_it_is_given_to(tmp_path: Path) -> None:
+    sample = tmp_path / "preprocess.upload.json"
+    sample.write_text('{"bucket": "lambent-data", "uri": "s3://lambent-data/inputs/a"}')
+    files = write_files(tmp_path / "state", {}, {}, parameters={}, data_bucket="lambent-data-1")
+
+    command = invoke_command("sam", files, function="PreprocessFunction", event=sample)
+
+    given = json.loads(Path(command[command.index("--event") + 1]).read_text())
+    assert given == {"bucket": "lambent-data-1", "uri": "s3://lambent-data-1/inputs/a"}
+    assert "lambent-data-1" not in sample.read_text()
 
 
 def test_sam_itself_gets_the_stack_s_credentials_and_not_the_developer_s() -> None:

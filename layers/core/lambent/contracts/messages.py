@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from lambent.contracts.decoding import decode_json
+from lambent.errors import EnvelopeInvalid, LambentError
+
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     schema_version: Literal[1] = 1
@@ -47,3 +50,11 @@ class CallMessage(_Message, frozen=True, kw_only=True, tag="call"):
 
 
 InferMessage = TensorMessage | ShardMessage | CallMessage
+
+
+def read_infer_message(body: str) -> InferMessage:
+    """Return a message of InferQueue; raises EnvelopeInvalid for what is none."""
+    try:
+        return decode_json(body, InferMessage, what="inference message")  # type: ignore[arg-type]
+    except LambentError as exc:
+        raise EnvelopeInvalid(f"The message is no work for this queue. {exc.detail}", field=exc.field) from exc

@@ -6,14 +6,23 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 
+from lambent.contracts.object_events import ObjectEvent
 from lambent.domain.model import ModelChoice
-from lambent.errors import ChecksumMismatch, MediaTypeUnsupported, PayloadTooLarge, UploadKeyInvalid
+from lambent.domain.names import INBOX
+from lambent.errors import (
+    ChecksumMismatch,
+    EventForeign,
+    MediaTypeUnsupported,
+    PayloadTooLarge,
+    UploadKeyInvalid,
+)
 
 GRANT_S = 900
 # S3 takes the last byte of a form that began in time; the clocks of signer and store differ a little.
 _LATE_S = 300
 _UPLOAD_ID = re.compile(r"up-[0-9a-f]{32}")
 _ID_PART = 3
+_EVENT_NAME = re.compile(r"[A-Za-z0-9: ]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,32 @@ class UploadGrant:
                 limit=self.sha256[:12],
                 got=sha256[:12],
             )
+
+
+def check_event(event: ObjectEvent, *, bucket: str) -> None:
+    """Hold an event to what the upload door takes: a new object below inbox/ of the stack's data bucket.
+
+    Raises
+    ------
+    EventForeign   it is of another bucket, of another kind, or of an object elsewhere, e.g. a result of ours
+    """
+    if event.bucket != bucket:
+        raise EventForeign(
+            "The event is of another bucket than the stack's data bucket. Let only that bucket's events come here.",
+            field=f"{event.field}.bucket.name",
+        )
+    if not event.is_created:
+        name = event.name if _EVENT_NAME.fullmatch(event.name) else "?"
+        raise EventForeign(
+            f"The event is {name}, not of a new object. Let only S3's ObjectCreated events come here.",
+            field=event.field,
+            got=name,
+        )
+    if not event.key.startswith(f"{INBOX}/"):
+        raise EventForeign(
+            f"The object lies outside of {INBOX}/, where uploads are. Choose the events by this prefix of the key.",
+            field=f"{event.field}.object.key",
+        )
 
 
 def is_upload_id(text: str) -> bool:

@@ -24,6 +24,7 @@ _PARAMETER = re.compile(r"\{(\w+)\+?\}")
 _JSON = "application/json"
 _FLAGS = ("true", "false")
 _BYTES = ("image/", "application/octet-stream")
+_TEXT = (str, type(None))
 
 
 class HttpEvent:
@@ -70,6 +71,33 @@ class HttpEvent:
     def media_type(self) -> str:
         """The Content-Type without its parameters, in lower case; empty if there is none."""
         return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def is_request(event: Any) -> bool:
+    """Return whether an event is a request as a REST API's proxy integration sends it, with fields of its types."""
+    if not isinstance(event, dict) or "methodArn" in event:  # which is what an authorizer gets
+        return False
+    context, values = event.get("requestContext") or {}, event.get("pathParameters")
+    identity = context.get("identity") or {} if isinstance(context, dict) else None
+    if not isinstance(identity, dict):
+        return False
+    return (
+        isinstance(event.get("httpMethod"), str)
+        and isinstance(event.get("resource"), str)
+        and _are_texts(event.get("headers"))
+        and _are_texts(event.get("queryStringParameters"))
+        and _are_texts(values)
+        and (not values or values.keys() >= {*_PARAMETER.findall(event["resource"])})
+        and isinstance(event.get("body"), _TEXT)
+        and isinstance(event.get("path", ""), str)
+        and isinstance(context.get("path"), _TEXT)
+        and isinstance(context.get("requestId"), _TEXT)
+        and isinstance(identity.get("apiKeyId"), _TEXT)
+    )
+
+
+def _are_texts(fields: Any) -> bool:
+    return fields is None or (isinstance(fields, dict) and {*map(type, fields.values())} <= {str})
 
 
 def own_path(event: Mapping[str, Any]) -> str:

@@ -105,6 +105,7 @@ class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.up
     label_ttl_s: float
     max_upload_bytes: int
     batch_queue_url: str
+    upload_dead_letter_queue_url: str
     job_retention_days: int
 
 
@@ -114,6 +115,7 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     data_bucket: str
     job_topic_arn: str
     infer_queue_url: str
+    infer_dead_letter_queue_url: str
     notify_queue_url: str
     model_cache_bytes: int
     label_ttl_s: float

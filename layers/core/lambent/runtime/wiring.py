@@ -127,6 +127,12 @@ def identify_service() -> IdentifyService:
 
 
 @cache
+def preprocess_settings() -> PreprocessSettings:
+    """Return the settings of PreprocessFunction."""
+    return load_settings(PreprocessSettings)
+
+
+@cache
 def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
@@ -134,7 +140,7 @@ def ingest_service() -> IngestService:
     from lambent.services.ingest_batch import UploadedBatches
     from lambent.services.submit_job import SubmitService
 
-    settings = load_settings(PreprocessSettings)
+    settings = preprocess_settings()
     submit = SubmitService(
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
@@ -151,6 +157,12 @@ def ingest_service() -> IngestService:
         batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
     )
+
+
+@cache
+def upload_dead_letters() -> Queue:
+    """Return where PreprocessFunction puts events that are none of its uploads."""
+    return parts.queue(preprocess_settings().upload_dead_letter_queue_url)
 
 
 @cache
@@ -189,6 +201,12 @@ def call_service_of_queue() -> CallService:
 
     settings = infer_settings()
     return CallService(PredictService(parts.resolver(settings.table_name, settings.label_ttl_s), _infer_models()))
+
+
+@cache
+def infer_dead_letters() -> Queue:
+    """Return where InferFunction puts messages that it cannot read, or that belong to nothing."""
+    return parts.queue(infer_settings().infer_dead_letter_queue_url)
 
 
 @cache

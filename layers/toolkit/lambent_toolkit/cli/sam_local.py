@@ -127,7 +127,9 @@ def _run(
             endpoint = sam_local.container_endpoint(relay_port)
             template = sam_local.container_template(build.template, has_api_only=has_api_only)
             variables = sam_local.container_variables(stack, stack.client("lambda"), endpoint=endpoint)
-            files = sam_local.write_files(_folder(state), template, variables, parameters=build.chosen)
+            files = sam_local.write_files(
+                _folder(state), template, variables, parameters=build.chosen, data_bucket=stack.buckets["data"]
+            )
             try:
                 environment = sam_local.sam_environment(stack)
                 return await run_sam(command(sam, files), environment=environment, readiness=readiness, output=output)

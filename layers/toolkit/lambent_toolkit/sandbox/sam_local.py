@@ -22,6 +22,8 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 HOST_ALIAS = "host.docker.internal"
 FUNCTION, LAYER = "AWS::Serverless::Function", "AWS::Serverless::LayerVersion"
 CODE_PROPERTIES = {FUNCTION: "CodeUri", LAYER: "ContentUri"}
+# The data bucket of the samples in events/.
+SAMPLE_BUCKET = "lambent-data"
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class SamLocalFiles:
     template : Path    copy of the built template, with whole paths and AWS_ENDPOINT_URL declared
     variables : Path   the `--env-vars` file: every function's variables, as the stack gave them
     parameters : Mapping   what the template was built with; its Python and processor choose the image
+    data_bucket : str      the stack's, which stands in an event where a sample names SAMPLE_BUCKET; "" leaves them
     """
 
     template: Path
     variables: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
+    data_bucket: str = ""
 
 
 def container_endpoint(relay_port: int) -> str:
@@ -51,10 +55,11 @@ def write_files(
     variables: Mapping[str, Mapping[str, str]],
     *,
     parameters: Mapping[str, str],
+    data_bucket: str,
 ) -> SamLocalFiles:
     """Write `container_template` and `container_variables` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = SamLocalFiles(folder / "template.yaml", folder / "variables.json", parameters)
+    files = SamLocalFiles(folder / "template.yaml", folder / "variables.json", parameters, data_bucket)
     # JSON is YAML as well.
     files.template.write_text(json.dumps(template, indent=1, default=str))
     files.variables.write_text(json.dumps(variables, indent=1))
@@ -122,7 +127,17 @@ def start_api_command(sam: str, files: SamLocalFiles, *, port: int) -> list[str]
 
 def invoke_command(sam: str, files: SamLocalFiles, *, function: str, event: Path) -> list[str]:
     """Return the command line that gives one event to one function."""
-    return [*_command(sam, "invoke", files), "--event", str(event), function]
+    return [*_command(sam, "invoke", files), "--event", str(_own_event(event, files)), function]
+
+
+def _own_event(event: Path, files: SamLocalFiles) -> Path:
+    """Return the event, or a copy that names the stack's own data bucket: events of other buckets are refused."""
+    text = event.read_text() if files.data_bucket else ""
+    if SAMPLE_BUCKET not in text:
+        return event
+    own = files.template.with_name("event.json")
+    own.write_text(text.replace(SAMPLE_BUCKET, files.data_bucket))
+    return own
 
 
 def _command(sam: str, verb: str, files: SamLocalFiles) -> list[str]:
