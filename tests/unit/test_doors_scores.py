@@ -1,4 +1,4 @@
-"""Whatever door an item comes through, its labels have the same scores."""
+"""One score under one name: tensor doors give the output of the model's file, all others its calibrated scores."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from lambent.services.answer_call import CallService
 from lambent.services.predict import PredictService, Timings
 
 GREY = picture(60)
-BRIGHT = 60 / 255  # what the model says to it, as a probability
-LOGIT = np.array([1 - BRIGHT, BRIGHT])
+BRIGHT = 60 / 255
+LABELS = ("dark", "bright")
+OUTPUT = np.array([1 - BRIGHT, BRIGHT])  # what the model says to it
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -26,19 +27,22 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 SCORES = {
-    ("none", 1.0): LOGIT,
-    ("none", 3.0): softmax(np.log(LOGIT) / 3.0),
-    ("softmax", 1.0): softmax(LOGIT),
-    ("softmax", 3.0): softmax(LOGIT / 3.0),
-    ("sigmoid", 3.0): 1 / (1 + np.exp(-LOGIT / 3.0)),
+    ("none", 1.0): OUTPUT,
+    ("none", 3.0): softmax(np.log(OUTPUT) / 3.0),
+    ("softmax", 1.0): softmax(OUTPUT),
+    ("softmax", 3.0): softmax(OUTPUT / 3.0),
+    ("sigmoid", 3.0): 1 / (1 + np.exp(-OUTPUT / 3.0)),
 }
 
 
 @pytest.mark.parametrize(("activation", "temperature"), SCORES)
-def test_all_doors_answer_the_scores_of_the_contracts_postprocessing(activation: str, temperature: float) -> None:
+def test_tensor_doors_give_the_output_and_the_media_door_what_the_contract_makes_of_it(
+    activation: str, temperature: float
+) -> None:
     world = World()
-    spec = Classification(labels=("dark", "bright"), activation=activation, temperature=temperature)
-    world.publish(postprocessing=spec)
+    world.publish(
+        postprocessing=Classification(labels=LABELS, activation=activation, temperature=temperature, threshold=0.3)
+    )
     service = CallService(PredictService(world.resolver(), world.models()))
 
     def ask(operation: Operation, body: bytes, **more: dict[str, str]) -> dict:
@@ -48,14 +52,22 @@ def test_all_doors_answer_the_scores_of_the_contracts_postprocessing(activation:
     pixels = {"name": "image", "shape": [1, 2, 2, 1], "datatype": "FP32", "data": [float(np.float32(BRIGHT))] * 4}
     wanted = {"name": "scores", "parameters": {"classification": 2}}
     media = ask(Operation.MEDIA_PREDICT, GREY, headers={"content-type": "image/png"}, query={"top_k": "2"})
-    tfs = ask(Operation.TFS_CLASSIFY, json.dumps({"examples": [{"image": encoded}]}).encode())
-    oip = ask(Operation.OIP_INFER, json.dumps({"inputs": [pixels], "outputs": [wanted]}).encode())
+    rows = ask(Operation.TFS_PREDICT, json.dumps({"instances": [encoded]}).encode())
+    classes = ask(Operation.TFS_CLASSIFY, json.dumps({"examples": [{"image": encoded}]}).encode())
+    tensors = ask(Operation.OIP_INFER, json.dumps({"inputs": [pixels]}).encode())
+    best = ask(Operation.OIP_INFER, json.dumps({"inputs": [pixels], "outputs": [wanted]}).encode())
 
-    expected = dict(zip(spec.labels, SCORES[activation, temperature], strict=True))
-    by_door = {
-        "media": {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]},
-        "tfs": dict(tfs["results"][0]),
-        "oip": {each.split(":")[2]: float(each.split(":")[0]) for each in oip["outputs"][0]["data"]},
-    }
-    for scores in by_door.values():
-        assert scores == pytest.approx(expected, abs=2e-6)
+    told, of_rows = (
+        dict(zip(LABELS, row, strict=True)) for row in (tensors["outputs"][0]["data"], rows["predictions"][0])
+    )
+    assert told == pytest.approx(dict(zip(LABELS, OUTPUT, strict=True)), abs=1e-6)
+    assert of_rows == pytest.approx(told, abs=1e-6)  # the picture's pixels, not ours
+    assert dict(classes["results"][0]) == of_rows
+    # The best comes first: OUTPUT is darker than bright, whatever is made of it.
+    assert best["outputs"][0]["data"] == [f"{told['dark']:.6f}:0:dark", f"{told['bright']:.6f}:1:bright"]
+    # Below the threshold no label is told; tensor doors know none.
+    scores = dict(zip(LABELS, SCORES[activation, temperature], strict=True))
+    expected = {label: score for label, score in scores.items() if score >= 0.3}
+    assert {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]} == pytest.approx(
+        expected, abs=2e-6
+    )

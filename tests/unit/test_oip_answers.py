@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from builders import contract
-from lambent.contracts.model import TensorPreprocessing, TensorSpec
+from lambent.contracts.model import Regression, TensorPreprocessing, TensorSpec
 from lambent.contracts.oip import AnyTensor, InferRequest
 from lambent.contracts.oip_answers import OutputChoice, best_classes, choose_outputs, encode_answer
 from lambent.contracts.oip_metadata import metadata
@@ -145,8 +145,30 @@ def test_metadata_lists_tensors_and_what_else_is_taken() -> None:
         "platform": "tensorflow_lite",
         "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 2, 2, 1]}],
         "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 2]}],
-        "parameters": {"raw_inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}]},
+        "parameters": {
+            "raw_inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
+            "scores": {
+                "output": "scores",
+                "activation": "none",
+                "temperature": 1.0,
+                "here": "the output as the model's file gives it, also as classes",
+                "calibrated_at": "/models/{model}/predict, uploads and batches",
+            },
+        },
     }
+
+
+def test_metadata_of_a_model_without_labels_tells_of_no_scores() -> None:
+    spec = Regression(unit="EUR")
+    outputs = (TensorSpec(name="price", datatype="FP32", shape=(-1, 1)),)
+
+    told = metadata(contract(outputs=outputs, postprocessing=spec), versions=[1], platform="x")
+
+    assert told["parameters"].keys() == {"raw_inputs"}
+
+
+def test_one_number_for_two_labels_is_told_without_a_label_that_it_may_not_be_of() -> None:
+    assert best_classes(np.array([[0.75]], np.float32), 2, ("no", "yes")) == [["0.750000:0"]]
 
 
 def test_metadata_of_a_model_of_tensors_names_no_raw_input() -> None:
@@ -154,4 +176,4 @@ def test_metadata_of_a_model_of_tensors_names_no_raw_input() -> None:
         inputs=(TensorSpec(name="x", datatype="INT8", shape=(-1,)),), preprocessing=TensorPreprocessing()
     )
 
-    assert "parameters" not in metadata(tensors, versions=[1], platform="x")
+    assert "raw_inputs" not in metadata(tensors, versions=[1], platform="x").get("parameters", {})

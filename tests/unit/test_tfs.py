@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from builders import contract
 from lambent.contracts import tfs, tfs_answers
-from lambent.contracts.media import ClassPrediction, LabelScore, ValuePrediction
+from lambent.contracts.media import ValuePrediction
 from lambent.contracts.model import (
     CategoricalColumn,
     NumericColumn,
@@ -350,12 +350,12 @@ def test_every_output_reads_back_with_every_bit(array: np.ndarray) -> None:
 
 
 def test_classes_and_values_are_results() -> None:
-    classes = [
-        ClassPrediction("a", 0.75, [LabelScore("a", 0.75), LabelScore("b", 0.25)]),
-        ClassPrediction(None, None, []),
-    ]
+    rows = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
 
-    assert json.loads(tfs_answers.encode_classes(classes)) == {"results": [[["a", 0.75], ["b", 0.25]], []]}
+    classes = json.loads(tfs_answers.encode_classes(rows, ("a", "b")))
+
+    assert classes == {"results": [[["b", 0.75], ["a", 0.25]], [["a", 0.5], ["b", 0.5]]]}
+    assert tfs_answers.encode_classes(rows[:0], ("a", "b")) == b'{"results":[]}'
     assert json.loads(tfs_answers.encode_values([ValuePrediction(3.5, None)])) == {"results": [3.5]}
 
 

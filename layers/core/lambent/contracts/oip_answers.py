@@ -139,13 +139,13 @@ def best_classes(array: Array, top_k: int, labels: tuple[str, ...]) -> list[list
 
     Parameters
     ----------
-    array : ndarray   shape (rows, …); a row's elements are its classes, their values the scores of the contract's
-                      postprocessing, or the model's own numbers where it declares none
+    array : ndarray   shape (rows, …); a row's elements are its classes, their values the output's own numbers
     top_k : int       at least 1; at most as many as there are classes are answered
-    labels            names by index; empty if there are none
+    labels            names by index; not told unless a row has one element for each
     """
     values = np.atleast_1d(array)
     rows = values.reshape(len(values), -1) if values.size else values.reshape(0, 1)
+    labels = labels if rows.shape[1] == len(labels) else ()
     # Stable, so that equal values keep the order of their index.
     order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :top_k]
     return [[_class(row[index], int(index), labels) for index in best] for row, best in zip(rows, order, strict=True)]

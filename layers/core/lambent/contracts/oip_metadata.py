@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lambent.contracts.decoding import decode_json
-from lambent.contracts.model import ModelContract, TensorSpec
+from lambent.contracts.model import Classification, ModelContract, TensorSpec
 from lambent.contracts.oip import BYTES
 from lambent.contracts.oip_raw import raw_input_name
 from lambent.errors import FieldNotAllowed
@@ -85,7 +85,12 @@ def configuration(contract: ModelContract, *, platform: str) -> dict[str, Any]:
 
 
 def metadata(contract: ModelContract, *, versions: list[int], platform: str) -> dict[str, Any]:
-    """Return the model metadata object; ``parameters`` tells what else the model takes than its tensors."""
+    """Return the model metadata object.
+
+    ``parameters`` tells what else the model takes than its tensors, and what other doors make of an output with labels:
+    the activation of the output divided by the temperature or, without an activation, its probabilities to the power of
+    1 / temperature, normalized to one.
+    """
 
     def tensors(specs: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
         return [{"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)} for spec in specs]
@@ -97,7 +102,16 @@ def metadata(contract: ModelContract, *, versions: list[int], platform: str) -> 
         "inputs": tensors(contract.inputs),
         "outputs": tensors(contract.outputs),
     }
-    raw = raw_input_name(contract)
+    raw, spec = raw_input_name(contract), contract.postprocessing
+    told: dict[str, Any] = {}
     if raw is not None:
-        body["parameters"] = {"raw_inputs": [{"name": raw, "datatype": BYTES, "shape": [-1]}]}
-    return body
+        told["raw_inputs"] = [{"name": raw, "datatype": BYTES, "shape": [-1]}]
+    if isinstance(spec, Classification):
+        told["scores"] = {
+            "output": spec.output or contract.outputs[0].name,
+            "activation": spec.activation,
+            "temperature": spec.temperature,
+            "here": "the output as the model's file gives it, also as classes",
+            "calibrated_at": "/models/{model}/predict, uploads and batches",
+        }
+    return {**body, "parameters": told} if told else body

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from lambent.contracts.media import ClassPrediction, ValuePrediction
+from lambent.contracts.media import ValuePrediction
 from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import Array
 from lambent.contracts.tfs import SIGNATURE
@@ -79,9 +79,20 @@ def _token(value: float) -> bytes:
     return b"Infinity" if value > 0 else b"-Infinity"
 
 
-def encode_classes(predictions: Sequence[ClassPrediction]) -> bytes:
-    """Return ``{"results": [[[label, score], …], …]}``, best first."""
-    return orjson.dumps({"results": [[[each.label, each.score] for each in one.top] for one in predictions]})
+def encode_classes(rows: Array, labels: Sequence[str]) -> bytes:
+    """Return ``{"results": [[[label, score], …], …]}``: all labels, best first, with the numbers of :predict.
+
+    Parameters
+    ----------
+    rows : ndarray   shape (rows, labels)
+    """
+    # Stable, so that equal ones keep the order of the labels.
+    order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")
+    lists = [
+        b"[%b]" % b",".join(b"[%b,%b]" % (orjson.dumps(labels[index]), _numbers(row[index])) for index in best)
+        for row, best in zip(rows, order.tolist(), strict=True)
+    ]
+    return b'{"results":[%b]}' % b",".join(lists)
 
 
 def encode_values(predictions: Sequence[ValuePrediction]) -> bytes:

@@ -1,4 +1,4 @@
-"""Open Inference Protocol: tensors, or raw items, in; tensors out."""
+"""Open Inference Protocol: tensors, or raw items, in; tensors out, as the model's file gives them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from lambent.contracts import oip, oip_answers
-from lambent.contracts.model import Classification
 from lambent.contracts.oip_raw import read_raw_items
 from lambent.domain.call import Call, CallAnswer
-from lambent.domain.postprocessing import activate
 from lambent.domain.preprocessing import prepare_all
 from lambent.errors import MediaTypeUnsupported
 from lambent.services.predict import PredictService, Timings, run_tensors
 
 if TYPE_CHECKING:
-    from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent.services.load_model import ServedModel
 
@@ -42,7 +39,7 @@ def answer_infer(call: Call, predict: PredictService, timings: Timings) -> CallA
             served.contract,
             version=served.ref.version,
             request_id=sent.request.id or token_hex(_ID_BYTES),
-            outputs=_scored(outputs, choices, served.contract),
+            outputs=outputs,
             choices=choices,
         )
     if answer.json_length is None:
@@ -58,21 +55,6 @@ def _inputs(sent: oip.InferCall, served: ServedModel, timings: Timings) -> Mappi
             return oip.read_inputs(sent, served.contract)
     with timings.step("preprocess"):
         return served.preprocessor.collate(prepare_all(served.preprocessor, items, field="inputs[0].data"))
-
-
-def _scored(
-    outputs: dict[str, Array], choices: list[oip_answers.OutputChoice], contract: ModelContract
-) -> dict[str, Array]:
-    """Return the outputs, scored where best classes of the labelled one are asked for: as every other door scores."""
-    spec = contract.postprocessing
-    asked = {choice.name for choice in choices if choice.top_k}
-    if not asked or not isinstance(spec, Classification):
-        return outputs
-    name = spec.output or contract.outputs[0].name
-    if name not in asked:
-        return outputs
-    rows = outputs[name]
-    return {**outputs, name: activate(rows.reshape(len(rows), -1), spec)}
 
 
 def _check_media_type(content_type: str) -> None:

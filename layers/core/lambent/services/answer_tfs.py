@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lambent.contracts import tfs, tfs_answers
-from lambent.contracts.media import ClassPrediction, Prediction, ValuePrediction
+from lambent.contracts.media import ValuePrediction
 from lambent.contracts.model import Classification, Regression
 from lambent.contracts.tfs_examples import read_examples
 from lambent.contracts.tfs_json import TfsBody, decode_body
@@ -48,26 +48,27 @@ def _classify(body: TfsBody, served: ServedModel, timings: Timings) -> bytes:
     spec = served.contract.postprocessing
     if not isinstance(spec, Classification):
         raise RequestInvalid("This model has no labels to classify by; use :predict.", field="method")
-    predictions = _predictions(body, served, timings, method="classify", top_k=len(spec.labels))
+    outputs = _outputs(body, served, timings, method="classify")
     with timings.step("encode"):
-        return tfs_answers.encode_classes([each for each in predictions if isinstance(each, ClassPrediction)])
+        rows = outputs[spec.output or served.contract.outputs[0].name]
+        return tfs_answers.encode_classes(rows.reshape(len(rows), -1), spec.labels)
 
 
 def _regress(body: TfsBody, served: ServedModel, timings: Timings) -> bytes:
     if not isinstance(served.contract.postprocessing, Regression):
         raise RequestInvalid("This model is no regression; use :predict.", field="method")
-    predictions = _predictions(body, served, timings, method="regress", top_k=1)
+    outputs = _outputs(body, served, timings, method="regress")
+    with timings.step("postprocess"):
+        predictions = postprocess(outputs, served.contract, top_k=1)
     with timings.step("encode"):
         return tfs_answers.encode_values([each for each in predictions if isinstance(each, ValuePrediction)])
 
 
-def _predictions(body: TfsBody, served: ServedModel, timings: Timings, *, method: str, top_k: int) -> list[Prediction]:
+def _outputs(body: TfsBody, served: ServedModel, timings: Timings, *, method: str) -> Mapping[str, Array]:
     with timings.step("decode"):
         tfs.check_signature(body.signature_name, method=method)
         sent = read_examples(body, served.contract)
-    outputs = run_tensors(served, _tensors(sent, served, timings), timings)
-    with timings.step("postprocess"):
-        return postprocess(outputs, served.contract, top_k=top_k)
+    return run_tensors(served, _tensors(sent, served, timings), timings)
 
 
 def _tensors(sent: tfs.TfsInput, served: ServedModel, timings: Timings) -> Mapping[str, Array]:

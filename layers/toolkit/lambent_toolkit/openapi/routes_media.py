@@ -27,7 +27,10 @@ _DESCRIPTION = """One item or several, in the form that suits you; what a model 
 | texts | `text/plain`; JSON with `text` or `texts` |
 | table rows | `text/csv`; JSON with `rows` |
 
-The label `live` chooses the version, unless the path does. `Accept: text/csv` asks for a table."""
+The label `live` chooses the version, unless the path does. `Accept: text/csv` asks for a table.
+
+Scores are calibrated: the model's output at the temperature of its contract, as for uploads and in batches. `/v1` and
+`/v2` give the output itself."""
 _ANSWER = {
     "model": samples.MODEL,
     "version": "1",

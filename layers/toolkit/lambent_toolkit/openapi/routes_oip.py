@@ -44,7 +44,10 @@ _DESCRIPTION = """Tensors in, tensors out.
 - **Binary tensors:** the JSON, then the tensors' bytes (little-endian, row-major), in the order of the inputs that have
   `parameters.binary_data_size`; `Inference-Header-Content-Length` tells the length of the JSON. JSON and binary tensors
   mix. Ask for binary outputs by `parameters.binary_data` of an output or `binary_data_output` of the request.
-- **Classes:** `parameters.classification: k` of an output answers its k best as `score:index:label`.
+- **Classes:** `parameters.classification: k` of an output answers its k best as `value:index:label`.
+- **Scores** are the output of the model's file, as numbers and as classes alike. The calibrated ones, which
+  `POST /models/{model}/predict`, uploads and batches give, follow from them by `activation` and `temperature` in
+  `parameters.scores` of the model's metadata; with both `none` and 1 they are the same.
 - `FP16`, NaN and infinity have no JSON form; ask for such outputs in binary."""
 
 
@@ -86,7 +89,16 @@ def _metadata() -> Route:
         "platform": "tensorflow_lite",
         "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, 28, 28, 1]}],
         "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 10]}],
-        "parameters": {"raw_inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}]},
+        "parameters": {
+            "raw_inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
+            "scores": {
+                "output": "scores",
+                "activation": "none",
+                "temperature": 0.79,
+                "here": "the output as the model's file gives it, also as classes",
+                "calibrated_at": "/models/{model}/predict, uploads and batches",
+            },
+        },
     }
     summary = "Inputs and outputs of a model"
     return read_route("model_metadata", _MODEL, summary, "ModelMetadata", example, errors=MODEL_ERRORS)

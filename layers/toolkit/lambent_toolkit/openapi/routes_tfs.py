@@ -69,7 +69,8 @@ _PREDICT = """Rows or columns in, the same out.
 
 - `instances`: a list of rows, each a value of the one input or `{name: value}` of all; answered by `predictions`.
 - `inputs`: the whole tensor, or `{name: tensor}`; answered by `outputs`.
-- Bytes are `{"b64": "…"}`: a picture may come as its file, a text as a string, a table row as `{column: value}`."""
+- Bytes are `{"b64": "…"}`: a picture may come as its file, a text as a string, a table row as `{column: value}`.
+- Numbers are those of the model's file; `POST /models/{model}/predict` gives calibrated scores."""
 
 
 def routes() -> Iterator[Route]:
@@ -141,7 +142,8 @@ def _classify() -> Route:
     return _call(
         "classify",
         "Examples in, labels and scores out",
-        "For models with labels; each result lists all of them, best first.",
+        "For models with labels; each result lists all of them, best first, with the numbers of `:predict`: neither "
+        "calibrated nor held to the contract's threshold, which `POST /models/{model}/predict` does.",
         body=json_content(ref("ExamplesRequest"), **examples),
         answer=json_answer("A list for each example.", ref("Classes"), classes, *DATA_PLANE_HEADERS),
         pasted=samples.curl_examples("post", f"/v1/models/{samples.MODEL}:classify", examples),

@@ -32,7 +32,9 @@ SCHEMAS: dict[str, Any] = {
             "outputs": array_of(ref("TensorSpec")),
             "parameters": {
                 **_PARAMETERS,
-                "description": "`raw_inputs`: what the model takes instead of its tensors.",
+                "description": "`raw_inputs`: what the model takes instead of its tensors. `scores`: the output that "
+                "has labels, which these routes give as the model's file does, and the `activation` and `temperature` "
+                "that the other doors apply to it.",
             },
         },
         optional=("parameters",),
@@ -109,7 +111,8 @@ SCHEMAS: dict[str, Any] = {
             "name": STRING,
             "parameters": {
                 **_PARAMETERS,
-                "description": "`binary_data: true` asks for bytes, `classification: k` for the k best classes.",
+                "description": "`binary_data: true` asks for bytes, `classification: k` for the k best classes with "
+                "the output's own numbers.",
             },
         },
         optional=("parameters",),
