@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from data_plane_works import Work, works
 from harness import demo_stack, percentiles, run_program
-from models import bench_model, publish_bench_model
 from rich.table import Table
 
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.tables import plain_table
 from lambent_toolkit.sandbox.stack_info import StackInfo
+from models import bench_model, publish_bench_model
 
 PROGRAM = Path(__file__).with_name("data_plane_program.py")
 CALLS = 1000

@@ -19,11 +19,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from models import bench_model
 from networks import cut_crops
 
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.tables import plain_table
+from models import bench_model
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 PICTURES = 200

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from harness import EVENT
-from models import bench_model
 from PIL import Image
 from sklearn.datasets import load_sample_image
+
+from models import bench_model
 
 SEED = 7
 JSON = "application/json"

@@ -1,5 +1,6 @@
 """Outputs into labels and numbers."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from builders import World, contract
 from lambent.contracts.model import Classification, RawOutputs, Regression, TensorSpec
+from lambent.domain.contract_check import check_contract
 from lambent.domain.postprocessing import activate, classify_rows, postprocess, scale_rows
 from lambent.errors import MediaTypeUnsupported, ModelContractMismatch
 from lambent.services.predict import Timings, predict_items
@@ -69,6 +71,49 @@ def test_activations_follow_their_textbook_formulas(logits: np.ndarray, temperat
     shifted = np.exp(divided - divided.max(axis=1, keepdims=True))
     np.testing.assert_allclose(soft, shifted / shifted.sum(axis=1, keepdims=True), atol=1e-12)
     np.testing.assert_allclose(each, 1 / (1 + np.exp(-divided)), atol=1e-12)
+
+
+BINARY = Classification(labels=("no", "yes"))
+
+
+@given(logits=hnp.arrays(np.float32, (4, 1), elements=st.floats(-20, 20, width=32)), temperature=st.floats(0.1, 10))
+def test_one_number_for_two_labels_is_what_both_of_them_would_be(logits: np.ndarray, temperature: float) -> None:
+    score = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    both = np.concatenate([np.zeros_like(logits), logits], axis=1)
+
+    of_logit = activate(logits, msgspec.structs.replace(BINARY, activation="sigmoid", temperature=temperature))
+    of_score = activate(score, BINARY)
+
+    wanted = activate(both, msgspec.structs.replace(BINARY, activation="softmax", temperature=temperature))
+    np.testing.assert_array_equal(of_logit, wanted)
+    np.testing.assert_allclose(of_logit[:, 1:], 1 / (1 + np.exp(-logits.astype(np.float64) / temperature)), atol=1e-12)
+    np.testing.assert_allclose(of_score, np.concatenate([1 - score, score], axis=1), atol=1e-12)
+
+
+def test_a_binary_score_is_answered_as_the_likelier_of_its_two_labels() -> None:
+    no, yes = classify(np.array([[0.25], [0.75]], dtype=np.float32), labels=("no", "yes"))
+
+    assert (no.label, no.score, yes.label, yes.score) == ("no", 0.75, "yes", 0.75)
+    assert {each.label: each.score for each in yes.top} == {"no": 0.25, "yes": 0.75}
+
+
+def test_a_temperature_draws_a_binary_score_towards_one_half() -> None:
+    (even,) = classify(np.array([[0.9]]), labels=("no", "yes"), temperature=2.0)
+
+    assert (even.label, even.score) == ("yes", 0.75)
+
+
+def test_a_binary_output_is_answered_by_a_contract_of_two_labels_only() -> None:
+    outputs = (TensorSpec(name="p", datatype="FP32", shape=(-1, 1)),)
+    declared = contract(outputs=outputs, postprocessing=BINARY)
+
+    check_contract(declared)
+    for wrong in (
+        Classification(labels=ABC),
+        msgspec.structs.replace(BINARY, activation="softmax"),
+    ):
+        with pytest.raises(ModelContractMismatch):
+            check_contract(msgspec.structs.replace(declared, postprocessing=wrong))
 
 
 def test_a_higher_temperature_makes_scores_more_even_and_keeps_their_order() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambent.contracts.model import (
@@ -19,7 +21,9 @@ from lambent.errors import NameInvalid
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.draft import Draft, draft_contract
+from lambent_toolkit.modelkit.importing.pixel_range import InputPath
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
+from lambent_toolkit.modelkit.importing.trial import Tried
 
 TOKENIZER = b"{}"
 
@@ -95,8 +99,8 @@ def postprocessing(draft: Draft) -> object:
 
 
 def test_labels_make_a_classifier_and_logits_get_their_softmax() -> None:
-    probabilities = draft_contract("m", signature(ROW, activation="softmax"), labels=("a", "b"))
-    logits = draft_contract("m", signature(ROW, activation="linear"), labels=("a", "b"))
+    probabilities = draft_contract("m", signature(ROW, activations={"scores": "softmax"}), labels=("a", "b"))
+    logits = draft_contract("m", signature(ROW, activations={"scores": "linear"}), labels=("a", "b"))
 
     assert postprocessing(probabilities) == Classification(labels=("a", "b"))
     assert postprocessing(logits) == Classification(labels=("a", "b"), activation="softmax")
@@ -124,6 +128,185 @@ def test_what_cannot_be_drafted_says_what_is_missing(
 ) -> None:
     with pytest.raises(DraftUndecided, match=why):
         draft_contract("m", made, preprocessing=kind, **more)
+
+
+def answered(kind: str | None, function: str | None, *shape: int) -> Signature:
+    """Return the signature of a model whose output's numbers and graph were found to be such."""
+    return signature(
+        ROW,
+        outputs=(spec("p", *shape),),
+        activations={"p": function} if function else {},
+        tried=Tried({"p": kind} if kind else {}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "activation"),
+    [
+        ("probabilities", None, "none"),
+        ("probabilities", "linear", "none"),
+        ("free", None, "softmax"),
+        ("unit", "linear", "softmax"),
+        ("unit", None, "none"),
+        ("unit", "sigmoid", "none"),
+        ("log_probabilities", "log_softmax", "softmax"),
+        (None, "softmax", "none"),
+        (None, "linear", "softmax"),
+        (None, None, "none"),
+    ],
+)
+def test_numbers_decide_what_is_left_to_do_and_the_graph_where_they_leave_it_open(
+    kind: str | None, function: str | None, activation: str
+) -> None:
+    draft = draft_contract("m", answered(kind, function, -1, 3), labels=("a", "b", "c"))
+
+    assert draft.contract.postprocessing == Classification(labels=("a", "b", "c"), activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "activation"),
+    [("unit", "sigmoid", "none"), ("unit", None, "none"), ("free", "linear", "sigmoid"), ("free", None, "sigmoid")],
+)
+def test_one_number_for_two_labels_is_the_second_one_s(kind: str, function: str | None, activation: str) -> None:
+    draft = draft_contract("m", answered(kind, function, -1, 1), labels=("no", "yes"))
+
+    assert draft.contract.postprocessing == Classification(labels=("no", "yes"), activation=activation)
+    assert "yes gets" in draft.to_check[-1]
+    assert "no gets 1 - p" in draft.to_check[-1]
+
+
+def test_a_sigmoid_without_labels_is_said_to_be_a_classifier_most_likely() -> None:
+    draft = draft_contract("m", answered("unit", "sigmoid", -1, 1))
+
+    assert draft.contract.postprocessing == Regression()
+    assert "Name both --labels" in draft.to_check[-1]
+
+
+def test_scores_of_labels_each_for_itself_are_told_as_such() -> None:
+    (told,) = [
+        each
+        for each in draft_contract("m", answered("unit", "sigmoid", -1, 2), labels=("a", "b")).to_check
+        if "label" in each
+    ]
+
+    assert "scores each label for itself" in told
+    assert "their accuracy says nothing" in told
+
+
+HEADS = (spec("age", -1, 1), spec("kind", -1, 3), spec("embedding", -1, 8))
+
+
+def test_the_labels_belong_to_the_only_output_of_as_many_numbers() -> None:
+    draft = draft_contract("m", signature(ROW, outputs=HEADS), labels=("a", "b", "c"))
+
+    assert draft.contract.postprocessing == Classification(labels=("a", "b", "c"), output="kind")
+
+
+def test_the_output_that_is_named_is_the_one_that_is_answered() -> None:
+    number = draft_contract("m", signature(ROW, outputs=HEADS), output="age")
+    twins = signature(ROW, outputs=(spec("left", -1, 2), spec("right", -1, 2)))
+
+    assert number.contract.postprocessing == Regression(output="age")
+    assert draft_contract("m", twins, labels=("a", "b"), output="right").contract.postprocessing == Classification(
+        labels=("a", "b"), output="right"
+    )
+    assert draft_contract("m", signature(ROW, outputs=HEADS)).contract.postprocessing == RawOutputs()
+
+
+@pytest.mark.parametrize(
+    ("labels", "output", "why"),
+    [
+        (("a", "b", "c", "d"), None, "No output has a number for each of 4 labels: the model gives age FP32"),
+        (("a", "b"), "embedding", "2 labels were given, but output embedding has 8"),
+        ((), "weight", "no output weight, but age FP32"),
+        ((), "embedding", r"has the shape \[-1, 8\]"),
+    ],
+)
+def test_an_output_that_cannot_be_the_answer_is_refused_by_the_names_of_those_there_are(
+    labels: tuple[str, ...], output: str | None, why: str
+) -> None:
+    with pytest.raises(DraftUndecided, match=why):
+        draft_contract("m", signature(ROW, outputs=HEADS), labels=labels, output=output)
+
+
+def test_two_outputs_that_fit_the_labels_are_not_chosen_between() -> None:
+    twins = signature(ROW, outputs=(spec("left", -1, 2), spec("right", -1, 2)))
+
+    with pytest.raises(DraftUndecided, match=r"Several outputs have .* by --output"):
+        draft_contract("m", twins, labels=("a", "b"))
+
+
+def test_a_softmax_of_one_number_is_refused() -> None:
+    with pytest.raises(DraftUndecided, match="1 whatever the input"):
+        draft_contract("m", answered("unit", "softmax", -1, 1), labels=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        signature(spec("x", 1, 3), outputs=(spec("scores", 1, 2),)),
+        signature(ROW, outputs=(spec("classes", -1, 2, datatype="INT64"),)),
+        signature(ROW, outputs=(spec("free", -1, -1),)),
+        signature(spec("unknown")),
+    ],
+    ids=["fixed batch", "whole numbers", "free width", "unknown rank"],
+)
+def test_nothing_is_drafted_that_import_would_refuse(made: Signature) -> None:
+    with pytest.raises(DraftUndecided):
+        draft_contract("m", made, labels=("a", "b"))
+
+
+def prepared(*levels: float, steps: tuple[str, ...] = ("Rescaling",)) -> Signature:
+    """Return the signature of a model that makes such numbers of pictures of -1, 0, 1 and 255."""
+    return signature(PICTURE, paths={"image": InputPath(steps, (), (levels,), "conv")})
+
+
+def test_pixels_are_left_to_a_model_that_prepares_them_itself_and_the_draft_says_by_what() -> None:
+    draft = draft_contract("m", prepared(-1 / 255, 0.0, 1 / 255, 1.0))
+
+    assert (draft.contract.preprocessing.scale, draft.contract.preprocessing.offset) == (1.0, 0.0)
+    (told,) = [each for each in draft.to_check if "pixels become" in each]
+    assert "the model itself prepares pixels of 0 to 255 by Rescaling: black to white reach conv as 0 to 1" in told
+
+
+def test_two_readings_of_a_picture_are_both_told_with_the_difference_of_the_answers() -> None:
+    unclear = replace(prepared(-0.5, 0.0, 0.5, 127.5), tried=Tried({}, 0.25))
+
+    draft = draft_contract("m", unclear)
+
+    (told,) = [each for each in draft.to_check if "pixels become" in each]
+    assert draft.contract.preprocessing.scale == pytest.approx(1 / 255)
+    assert "0 to 255 reaches conv as 0 to 128; 0 to 1 reaches conv as 0 to 0.5" in told
+    assert "answered up to 0.25 apart" in told
+
+
+FREE = spec("image", -1, -1, -1, 3)
+
+
+def test_a_size_makes_pictures_of_an_input_that_takes_any() -> None:
+    without, drafted = draft_contract("m", signature(FREE)), draft_contract("m", signature(FREE), size=(32, 48))
+
+    assert isinstance(without.contract.preprocessing, TensorPreprocessing)
+    assert any("--size HEIGHTxWIDTH" in each for each in without.to_check)
+    assert drafted.contract.inputs == (spec("image", -1, 32, 48, 3),)
+    assert (drafted.contract.preprocessing.height, drafted.contract.preprocessing.width) == (32, 48)
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [(signature(PICTURE), "4 x 4, height x width, not 32 x 48"), (signature(ROW), "one input of pictures")],
+)
+def test_a_size_that_the_model_does_not_take_is_refused(made: Signature, why: str) -> None:
+    with pytest.raises(DraftUndecided, match=why):
+        draft_contract("m", made, size=(32, 48))
+
+
+def test_columns_stay_as_they_are_where_the_model_standardizes_itself() -> None:
+    made = signature(ROW, paths={"row": InputPath(("Normalization norm (mean 3, std 2)",), (), (), "dense")})
+
+    told = draft_contract("m", made, preprocessing="tabular").to_check
+
+    assert any("mean 0 and std 1 have to stay" in each and "mean 3, std 2" in each for each in told)
 
 
 def test_a_name_that_no_model_may_have_is_refused() -> None:

@@ -78,7 +78,9 @@ def die(*_: object, **__: object) -> ServingRun:
 def test_a_version_as_evaluated_passes_every_check() -> None:
     checks = check_artifact(artifact(), serve=serving())
 
-    assert [check.name for check in checks] == ["contract", "serving", "golden", "keras", "report", "quality"]
+    assert [check.name for check in checks] == [
+        "contract", "serving", "golden", "activation", "keras", "report", "quality",
+    ]  # fmt: skip
     assert failed(checks) == []
     assert open_gate(checks, is_forced=False) == ()
 
@@ -101,6 +103,33 @@ def test_a_regression_is_held_to_the_rise_of_its_error(increase: float, names: l
 
     assert ([] if quality.is_passed else [quality.name]) == names
     assert "2 % of the RMSE" in quality.expected
+
+
+@pytest.mark.parametrize(
+    ("activation", "scores", "got"),
+    [
+        ("none", [[0.25, 0.75], [0.5, 0.5]], None),
+        ("none", [[0.9, 0.9], [0.1, 0.2]], None),
+        ("none", [[-2.0, 3.0], [1.0, -1.0]], "numbers from -2 to 3"),
+        ("softmax", [[-2.0, 3.0], [1.0, -1.0]], None),
+        ("softmax", [[0.25, 0.75], [0.5, 0.5]], "probabilities that sum to one already"),
+        ("sigmoid", [[0.9, 0.9], [0.1, 0.2]], "scores of 0 to 1 already"),
+    ],
+)
+def test_a_contract_that_scores_twice_or_not_at_all_is_stopped_unless_forced(
+    activation: str, scores: list[list[float]], got: str | None
+) -> None:
+    golden = replace(GOLDEN, outputs={"scores": np.array(scores, np.float32)})
+    spec = msgspec.structs.replace(contract().postprocessing, activation=activation)
+    declared = contract(postprocessing=spec)
+    told = report(contract_sha256=measured_contract_sha256(declared))
+    checks = check_artifact(artifact(told, declared, {**FILES, "golden.npz": golden.to_npz()}), serve=serving(golden))
+
+    assert failed(checks) == ([] if got is None else ["activation"])
+    if got is not None:
+        assert open_gate(checks, is_forced=True) == ("activation",)
+        with pytest.raises(GateClosed, match=got):
+            open_gate(checks, is_forced=False)
 
 
 def test_a_report_on_another_file_of_the_same_size_is_noticed() -> None:
@@ -222,7 +251,7 @@ def test_golden_vectors_that_cannot_be_read_are_stopped() -> None:
 def test_all_failed_checks_are_told_at_once_with_the_way_out() -> None:
     checks = check_artifact(artifact(report(drop_pt=45.0, model_sha256="1" * 64)), serve=serving())
 
-    with pytest.raises(GateClosed, match=r"2 of 6 checks failed.*--force") as closed:
+    with pytest.raises(GateClosed, match=r"2 of 7 checks failed.*--force") as closed:
         open_gate(checks, is_forced=False)
 
     assert "drop 45.00 pt" in str(closed.value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from lambent.adapters.keras_structure import call_flat, flat_outputs, pack_inputs
 from lambent.contracts.tensor import Array
 from lambent.errors import MemoryExhausted, WorkerUnfit
 
@@ -45,7 +46,7 @@ def _on_tensorflow(model: Any) -> Call:
     import tensorflow as tf
 
     # XLA pays on GPUs; on processors oneDNN's kernels are several times faster than what it makes of convolutions.
-    call = tf.function(lambda arrays: model(_inputs(arrays), training=False), jit_compile=has_gpu(), autograph=False)
+    call = tf.function(lambda arrays: call_flat(model, arrays), jit_compile=has_gpu(), autograph=False)
 
     def run(arrays: list[Array]) -> list[Array]:
         try:
@@ -61,7 +62,9 @@ def _on_jax(model: Any) -> Call:
 
     trained, others = ([each.value for each in group] for group in _variables(model))
     call = jax.jit(
-        lambda trained, others, arrays: model.stateless_call(trained, others, _inputs(arrays), training=False)[0]
+        lambda trained, others, arrays: flat_outputs(
+            model.stateless_call(trained, others, pack_inputs(model, arrays), training=False)[0]
+        )
     )
 
     def run(arrays: list[Array]) -> list[Array]:
@@ -80,13 +83,9 @@ def _variables(model: Any) -> tuple[list[Any], list[Any]]:
     return model.trainable_variables, model.non_trainable_variables
 
 
-def _inputs(arrays: Sequence[Any]) -> Any:
-    return list(arrays) if len(arrays) > 1 else arrays[0]
-
-
-def _outputs(answer: Any) -> list[Array]:
+def _outputs(answer: list[Any]) -> list[Array]:
     # Both backends compute later than they are called, and fail where the result is asked for: here.
-    return [np.asarray(each) for each in (answer if isinstance(answer, list | tuple) else [answer])]
+    return [np.asarray(each) for each in answer]
 
 
 def _exhausted(arrays: list[Array]) -> MemoryExhausted:

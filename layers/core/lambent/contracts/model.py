@@ -112,11 +112,12 @@ Preprocessing = ImagePreprocessing | TextPreprocessing | TabularPreprocessing | 
 
 
 class Classification(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="classification"):
-    """The output holds one score a label, in the order of ``labels``.
+    """The output holds one score a label, in the order of ``labels``; or one number for two labels.
 
     ``activation`` is what the model leaves to do: "softmax" (one label is right) or "sigmoid" (each for itself) on its
     logits, which are divided by ``temperature`` first. With "none" the output holds probabilities that sum to one;
     their ``temperature`` raises them to the power 1/T and normalizes again, which is the softmax of divided logits.
+    One number for two labels is the second's score p, or with "sigmoid" its logit; the first one's is 1 - p.
     Labels that score below ``threshold`` are not answered.
     """
 

@@ -22,6 +22,7 @@ from lambent.errors import ModelContractMismatch
 _INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _FRACTIONS = ("FP32", "FP64")
 _FLOATS = ("FP16", "FP32", "FP64")
+_BINARY = 2
 
 
 def check_contract(contract: ModelContract) -> None:
@@ -146,7 +147,8 @@ def _check_postprocessing(contract: ModelContract) -> None:
     tensor = _read_output(contract, spec.output)
     _check_rows(tensor, f"outputs.{tensor.name}")
     numbers = len(spec.labels) if isinstance(spec, Classification) else 1
-    if -1 in tensor.shape[1:] or prod(tensor.shape[1:]) != numbers:
+    is_binary = numbers == _BINARY and prod(tensor.shape[1:]) == 1
+    if -1 in tensor.shape[1:] or (prod(tensor.shape[1:]) != numbers and not is_binary):
         raise _broken(
             f"Output {tensor.name} must hold {numbers} numbers a row, as postprocessing reads it.",
             f"outputs.{tensor.name}.shape",
@@ -159,6 +161,14 @@ def _check_postprocessing(contract: ModelContract) -> None:
         return
     _check_datatype(tensor, _FLOATS, "postprocessing reads scores")
     _check_finite("postprocessing.temperature", spec.temperature)
+    if spec.activation == "softmax" and prod(tensor.shape[1:]) == 1:
+        raise _broken(
+            f"A softmax of one number is 1 whatever the model answers: declare sigmoid if output {tensor.name} is a "
+            "logit, none if it is a score.",
+            "postprocessing.activation",
+            limit=["none", "sigmoid"],
+            got=spec.activation,
+        )
     if spec.activation == "none" and spec.temperature != 1.0 and numbers == 1:
         raise _broken(
             "A temperature without activation is for probabilities that sum to one, but there is one label only: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from msgspec.structs import replace
 
 from lambent.contracts.media import ClassPrediction, LabelScore, Prediction, ValuePrediction
 from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression
@@ -12,6 +13,7 @@ from lambent.contracts.tensor import Array
 from lambent.errors import ModelContractMismatch
 
 _DIGITS = 6
+_BINARY = 2
 
 
 def postprocess(outputs: Mapping[str, Array], contract: ModelContract, *, top_k: int) -> list[Prediction]:
@@ -42,7 +44,8 @@ def classify_rows(rows: Array, spec: Classification, *, top_k: int) -> list[Clas
 
     Parameters
     ----------
-    rows : ndarray   float, shape (rows, labels): scores, or logits where ``spec.activation`` is left to do
+    rows : ndarray   float, shape (rows, labels): scores, or logits where ``spec.activation`` is left to do; (rows, 1)
+                     for two labels, see `per_label`
     spec             the contract's classification
     top_k : int      how many labels to answer a row, from 1
 
@@ -61,7 +64,7 @@ def classify_rows(rows: Array, spec: Classification, *, top_k: int) -> list[Clas
 
 
 def activate(rows: Array, spec: Classification) -> Array:
-    """Return scores of a model's output, shape (rows, labels).
+    """Return scores of a model's output, shape (rows, labels), from one number a label, or one for two of them.
 
     float64 where there is an activation or a temperature to apply, else ``rows`` themselves. A temperature of sigmoid
     scores divides each label's own logit; one above 1 draws them towards one half.
@@ -70,6 +73,7 @@ def activate(rows: Array, spec: Classification) -> Array:
     ------
     ModelContractMismatch   a temperature for scores that are no probabilities, because one is negative
     """
+    rows, spec = per_label(rows, spec)
     if spec.activation == "none":
         return rows if spec.temperature == 1.0 else temper(rows, spec.temperature)
     logits = rows.astype(np.float64) / spec.temperature
@@ -80,6 +84,20 @@ def activate(rows: Array, spec: Classification) -> Array:
     powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers
+
+
+def per_label(rows: Array, spec: Classification) -> tuple[Array, Classification]:
+    """Return one number a label, and the classification that says what is left to do to them.
+
+    A binary classifier answers one number for two labels. If it is the score p of the second, the rows become
+    [1 - p, p]; if it is a logit z, [0, z] for a softmax: softmax([0, z] / T) = [1 - sigmoid(z / T), sigmoid(z / T)].
+    All other rows are returned as they are.
+    """
+    if rows.shape[1] != 1 or len(spec.labels) != _BINARY:
+        return rows, spec
+    if spec.activation == "none":
+        return np.concatenate([1 - rows, rows], axis=1), spec
+    return np.concatenate([np.zeros_like(rows), rows], axis=1), replace(spec, activation="softmax")
 
 
 def temper(probabilities: Array, temperature: float) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.failures import ending_on_failure, one_line
 from lambent_toolkit.cli.screen import screen, typed
 
 if TYPE_CHECKING:
@@ -97,27 +97,37 @@ def init(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     tokenizer: Tokenizer = None,
     trust: Trust = False,
+    output: Annotated[
+        str | None,
+        typer.Option(help="Name of the output that is answered, where there are several.", show_default=False),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEIGHTxWIDTH", help="Size of pictures, where the model leaves it free.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """Draft a contract from a model's signature, and say what in it is a guess."""
+    """Draft a contract from a model's graph and its answers to samples, and say what in it is a guess."""
     console = screen()
     with ending_on_failure():
-        from lambent_toolkit.modelkit.importing.draft import draft_contract
-        from lambent_toolkit.modelkit.importing.inputs import model_name, read_labels, read_tokenizer, write_contract
-        from lambent_toolkit.modelkit.importing.reading import read_model
+        from lambent_toolkit.modelkit.importing.drafting import DraftWish, draft_of
+        from lambent_toolkit.modelkit.importing.inputs import read_labels, read_size, read_tokenizer, write_contract
 
-        signature = read_model(model, is_trusted=trust).signature
-        draft = draft_contract(
-            name or model_name(model),
-            signature,
-            preprocessing=preprocessing,
-            labels=read_labels(labels),
-            tokenizer=next(iter(read_tokenizer(tokenizer).values()), None),
+        wish = DraftWish(
+            name,
+            preprocessing,
+            read_labels(labels),
+            output,
+            read_size(size),
+            next(iter(read_tokenizer(tokenizer).values()), None),
         )
+        draft = draft_of(model, wish, is_trusted=trust)
         write_contract(out, draft.contract)
     _show_tensors(draft.contract)
     console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
     for sentence in draft.to_check:
-        console.print(f"  - {sentence}", markup=False, soft_wrap=True)
+        console.print(f"  - {one_line(sentence)}", markup=False, soft_wrap=True)
     console.print(f"Next: lambent contract check {typed(out)} {typed(model)}", markup=False, soft_wrap=True)
 
 

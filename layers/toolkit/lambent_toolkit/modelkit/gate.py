@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from lambent.adapters.keras_archive import check_keras_archive
-from lambent.contracts.model import RawOutputs, Regression
+from lambent.contracts.model import Classification, RawOutputs, Regression
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
 from lambent.domain.names import check_name
@@ -27,6 +27,7 @@ from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, Serv
 from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.quantization_choice import Rule
 from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
+from lambent_toolkit.modelkit.score_kinds import activation_fault
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
 
 Serve = Callable[..., ServingRun]
@@ -42,7 +43,7 @@ class Check:
 
     Parameters
     ----------
-    name             contract, serving, golden, keras, report, quality or signature
+    name             contract, serving, golden, activation, keras, report, quality or signature
     is_passed
     expected, got    in words
     remedy           what to do if it failed
@@ -124,7 +125,8 @@ def _serving(artifact: Artifact, serve: Serve) -> list[Check]:
         run = serve(artifact.files[TFLITE_FILE], artifact.contract, golden.raw, assets=artifact.assets)
     except (ServingRefused, ServingCheckFailed, LambentError) as error:
         return [Check("serving", False, expected, _clause(str(error)), remedy)]
-    return [Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy), _golden(artifact, golden, run)]
+    loaded = Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy)
+    return [loaded, _golden(artifact, golden, run), *_activation(artifact, golden, run)]
 
 
 def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check:
@@ -139,6 +141,21 @@ def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check
     ]
     largest = float(np.max(differences))
     return Check("golden", largest <= tolerance, expected, f"outputs within {largest:.3g}", _EVALUATE)
+
+
+def _activation(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> list[Check]:
+    """Check by a classifier's golden outputs that its contract leaves nothing to do twice, or undone."""
+    spec = artifact.contract.postprocessing
+    if not isinstance(spec, Classification):
+        return []
+    name = spec.output or artifact.contract.outputs[0].name
+    rows = golden.outputs[name].reshape(len(golden.outputs[name]), -1)
+    wanted = "scores of 0 to 1" if spec.activation == "none" else f"numbers that {spec.activation} has yet to score"
+    fault = activation_fault(rows, spec, output_step=run.output_step)
+    remedy = (
+        "set postprocessing.activation in the contract to what the model leaves to do, then import or evaluate again"
+    )
+    return [Check("activation", fault is None, f"{wanted} as {name}", fault or "such", remedy, is_forceable=True)]
 
 
 def _keras(artifact: Artifact) -> list[Check]:

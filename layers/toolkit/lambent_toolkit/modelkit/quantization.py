@@ -148,13 +148,14 @@ def _export(model: keras.Model, contract: ModelContract, folder: str, *, takes_r
     import keras
     import tensorflow as tf
 
+    from lambent.adapters.keras_structure import call_flat
+
     def serve(*tensors: Any) -> dict[str, Any]:
         numbers = [
             tf.cast(tensor, tf.float32) if spec.datatype == "UINT8" else tensor
             for spec, tensor in zip(contract.inputs, tensors, strict=True)
         ]
-        answer = model(numbers if len(numbers) > 1 else numbers[0], training=False)
-        outputs = answer if isinstance(answer, list | tuple) else [answer]
+        outputs = call_flat(model, numbers)
         return {spec.name: output for spec, output in zip(contract.outputs, outputs, strict=True)}
 
     archive = keras.export.ExportArchive()

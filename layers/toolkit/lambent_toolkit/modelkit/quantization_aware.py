@@ -84,8 +84,8 @@ def fine_tune(
         learning_rate = _compile_like(copy, model)
         keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
         history = copy.fit(
-            *_pair(split.train, split),
-            validation_data=_pair(split.validation, split),
+            *_pair(split.train, split, copy),
+            validation_data=_pair(split.validation, split, copy),
             epochs=epochs,
             batch_size=batch_size,
             verbose=0,
@@ -114,9 +114,11 @@ def _compile_like(copy: keras.Model, model: keras.Model) -> float:
     return float(settings["learning_rate"])
 
 
-def _pair(part: Prepared, split: Split) -> tuple[Any, Any]:
+def _pair(part: Prepared, split: Split, model: keras.Model) -> tuple[Any, Any]:
+    from lambent.adapters.keras_structure import pack_inputs
+
     inputs = [part.tensors[spec.name].astype("float32") for spec in split.contract.inputs]
-    return (inputs if len(inputs) > 1 else inputs[0]), part.targets
+    return pack_inputs(model, inputs), part.targets
 
 
 def _reporter(watcher: Watcher) -> keras.callbacks.Callback:

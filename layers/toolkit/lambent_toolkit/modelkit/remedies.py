@@ -161,6 +161,7 @@ def keras_outputs(keras_file: bytes, split: Split) -> dict[str, Array]:
     model = from_keras_file(keras_file)
     inputs = [split.validation.tensors[spec.name] for spec in split.contract.inputs]
     with quiet():
-        answer = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
-    outputs = answer if isinstance(answer, list | tuple) else [answer]
+        from lambent.adapters.keras_structure import flat_outputs, pack_inputs
+
+        outputs = flat_outputs(model.predict(pack_inputs(model, inputs), verbose=0))
     return {spec.name: output for spec, output in zip(split.contract.outputs, outputs, strict=True)}

@@ -21,6 +21,7 @@ import numpy as np
 from lambent.contracts.model import Classification, ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
+from lambent.domain.postprocessing import per_label
 from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss
 from lambent_toolkit.modelkit.quantization_report import Loss, Metric
 from lambent_toolkit.modelkit.recipe import Prepared
@@ -67,9 +68,10 @@ class EffectMeter:
 
     def _loss(self, ours: Array, theirs: Array) -> Loss:
         targets: Any = self._validation.targets
-        if self.metric == "accuracy":
-            return accuracy_loss(ours.argmax(axis=1) == targets, theirs.argmax(axis=1) == targets)
         spec: Any = self._contract.postprocessing
+        if self.metric == "accuracy":
+            ours, theirs = (per_label(rows, spec)[0] for rows in (ours, theirs))
+            return accuracy_loss(ours.argmax(axis=1) == targets, theirs.argmax(axis=1) == targets)
         scale, offset = getattr(spec, "scale", 1.0), getattr(spec, "offset", 0.0)
         return rmse_loss(ours[:, 0] * scale + offset, theirs[:, 0] * scale + offset, targets)
 

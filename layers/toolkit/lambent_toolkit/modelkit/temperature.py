@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import Classification
 from lambent.contracts.tensor import Array
-from lambent.domain.postprocessing import activate
+from lambent.domain.postprocessing import activate, per_label
 from lambent_toolkit.modelkit.evaluating.calibration import BINS, are_probabilities, log_losses, reliability
 from lambent_toolkit.modelkit.quantization_report import TemperatureFigures
 from lambent_toolkit.modelkit.report import Reliability
@@ -48,7 +48,8 @@ def fit_temperature(
 
     Parameters
     ----------
-    rows          (items, labels), the model's output as it is: logits, or probabilities if ``spec.activation`` is none
+    rows          (items, labels), the model's output as it is: logits, or probabilities if ``spec.activation`` is none;
+                  (items, 1) for two labels
     classes       (items,), the true classes
     spec          how the output becomes scores; its own temperature is left out of account
     output_step   distance of two neighbouring values of a quantized output, 0 if it is not quantized. A probability
@@ -56,6 +57,7 @@ def fit_temperature(
     """
     from scipy.optimize import minimize_scalar
 
+    rows, spec = per_label(rows, spec)
     if len(classes) < FEWEST_ITEMS:
         return TemperatureFit(
             note=f"The validation part has {len(classes)} items; a temperature fitted to fewer than {FEWEST_ITEMS} "

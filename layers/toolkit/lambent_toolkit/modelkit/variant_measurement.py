@@ -16,6 +16,7 @@ import numpy as np
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.contracts.tensor import Array
 from lambent.domain.model import digest
+from lambent.domain.postprocessing import per_label
 from lambent_toolkit.modelkit.errors import ModelNotFinite, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.evaluating.measuring import check_preprocessing, latency
 from lambent_toolkit.modelkit.evaluating.regression import determination
@@ -113,7 +114,8 @@ class Judge:
 
     def _rows(self, outputs: Outputs) -> Array:
         rows = outputs[getattr(self._spec, "output", None) or self._contract.outputs[0].name]
-        return rows.reshape(len(rows), -1)
+        rows = rows.reshape(len(rows), -1)
+        return per_label(rows, self._spec)[0] if isinstance(self._spec, Classification) else rows
 
 
 def measure_variants(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import Classification
 from lambent.contracts.tensor import Array
+from lambent.domain.postprocessing import per_label
 from lambent_toolkit.modelkit.evaluating.answers import UNANSWERED, Scored, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import (
     Floats,
@@ -46,10 +47,11 @@ def classification_figures(rows: Array, classes: NDArray[np.int64], spec: Classi
 
     Parameters
     ----------
-    rows      (items, labels), its output; at least one item
+    rows      (items, labels), its output, or (items, 1) for two labels; at least one item
     classes   (items,), the true ones, by the contract's labels
     spec      with the temperature that the file is served with
     """
+    rows, spec = per_label(rows, spec)
     scored = score(rows, spec)
     right = scored.right(classes)
     samples = resample(len(classes), {"accuracy": mean_of(right), "classes": _Counts(scored.answers, classes, spec)})

@@ -11,9 +11,11 @@ from lambent.domain.model import TOKENIZER_FILE, digest
 from lambent.domain.names import check_name
 from lambent.errors import ModelContractMismatch, NameInvalid
 from lambent_toolkit.modelkit.errors import ContractDisagrees
+from lambent_toolkit.modelkit.importing.layer_names import scope_name
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
 
 _PIXEL_OFFSET = -128
+_BINARY = 2
 
 
 class Contradiction(NamedTuple):
@@ -70,6 +72,9 @@ def _names(
         yield Contradiction(side, str(others), str(names), fix)
     elif len(names) != len(others):
         yield Contradiction(side, f"{len(others)} tensors {others}", f"{len(names)}", "Declare each once, in order.")
+    elif not is_named and (unfit := [name for name in names if scope_name(name) != name]):
+        fix = "They name the tensors of the .tflite file too: use letters, digits, dot, dash and underscore of ASCII."
+        yield Contradiction(side, str([scope_name(name) for name in unfit]), str(unfit), fix)
     elif not is_named and names != others and set(names) == set(others):
         fix = "A .keras model goes by the order: declare them in the model's."
         yield Contradiction(side, str(others), str(names), fix)
@@ -133,7 +138,8 @@ def _labels(contract: ModelContract, signature: Signature) -> Iterator[Contradic
     if name not in names or names.index(name) >= len(signature.outputs):
         return
     shape = signature.outputs[names.index(name)].shape
-    if len(shape) > 1 and shape[-1] not in (-1, len(spec.labels)):
+    is_binary = len(spec.labels) == _BINARY and shape[1:] == (1,)
+    if len(shape) > 1 and shape[-1] not in (-1, len(spec.labels)) and not is_binary:
         fix = "Name one label a score, in the model's order."
         yield Contradiction("postprocessing.labels", f"{shape[-1]} labels", f"{len(spec.labels)}", fix)
 

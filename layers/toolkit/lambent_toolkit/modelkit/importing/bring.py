@@ -10,16 +10,17 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import Classification, ModelContract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, KERAS_GOLDEN_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.card import CARD_FILE, model_card
-from lambent_toolkit.modelkit.errors import ForeignModelRefused, ModelNotFinite, StepMissing
+from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefused, ModelNotFinite, StepMissing
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
 from lambent_toolkit.modelkit.recipe import Declaration
+from lambent_toolkit.modelkit.score_kinds import score_kind
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 from lambent_toolkit.modelkit.whole_files import write_together
 
@@ -85,7 +86,7 @@ def import_model(
     ------
     ForeignModelRefused, ServingRefused, ServingCheckFailed, ConversionFailed   see `read_model`
     ContractDisagrees                                                          with every contradiction
-    ModelNotFinite                                                             it answers NaN or infinity
+    ModelNotFinite                                                             see `rehearse`
     FolderNotWritable                                                          nothing was left behind
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -96,9 +97,7 @@ def import_model(
     given = dict(assets or {})
     check_agreement(contract, read.signature, given)
     watcher.advance("the contract fits")
-    request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, given)
-    files, golden, finished = _with_golden(read, contract, request, given)
-    _check_finite(golden, source)
+    files, finished = rehearse(read, contract, given, examples)
     watcher.advance("golden vectors")
     record = ImportRecord(
         kind=read.foreign.kind,
@@ -119,6 +118,24 @@ def import_model(
     }
     write_together(folder, everything, last=IMPORT_FILE)
     return record
+
+
+def rehearse(
+    read: ReadModel, contract: ModelContract, assets: Mapping[str, bytes], examples: Sequence[bytes] = ()
+) -> tuple[dict[str, bytes], ModelContract]:
+    """Run a model as its contract says; return its files with golden vectors, and the contract with their tolerance.
+
+    Raises
+    ------
+    ForeignModelRefused, ServingRefused, ServingCheckFailed   it cannot be run on what the contract allows
+    ModelNotFinite                                            it answers NaN or infinity
+    ContractDisagrees                                         its scores have had their activation already
+    """
+    request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, assets)
+    files, golden, finished = _with_golden(read, contract, request, assets)
+    _check_finite(golden, read.foreign.path)
+    _check_activation(golden, finished)
+    return files, finished
 
 
 def import_record(folder: Path) -> ImportRecord:
@@ -165,6 +182,20 @@ def _check_finite(golden: GoldenVectors, source: Path) -> None:
                 f"{source} answers NaN or infinity as {name}, to inputs that the contract allows. A SavedModel written "
                 "without its variables does so: export it by `model.export(folder)`."
             )
+
+
+def _check_activation(golden: GoldenVectors, contract: ModelContract) -> None:
+    """Raise ContractDisagrees where probabilities would get a second activation; other doubts are for the gate."""
+    spec = contract.postprocessing
+    if not isinstance(spec, Classification) or spec.activation == "none":
+        return
+    name = spec.output or contract.outputs[0].name
+    rows = golden.outputs[name]
+    if score_kind(rows.reshape(len(rows), -1)) == "probabilities":
+        raise ContractDisagrees(
+            f"postprocessing.activation: expected none, got {spec.activation}. Rows of {name} sum to one already: "
+            f"a second {spec.activation} would answer other scores than the model's."
+        )
 
 
 def _json(value: msgspec.Struct) -> bytes:

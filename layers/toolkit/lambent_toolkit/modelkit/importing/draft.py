@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Literal, NamedTuple
 
 from lambent.contracts.model import (
-    Classification,
     ImagePreprocessing,
     ModelContract,
     NumericColumn,
-    Postprocessing,
     Preprocessing,
-    RawOutputs,
-    Regression,
     TabularPreprocessing,
     TensorPreprocessing,
     TensorSpec,
@@ -22,10 +17,12 @@ from lambent.contracts.model import (
 from lambent.domain.model import TOKENIZER_FILE, digest
 from lambent.domain.names import check_name
 from lambent_toolkit.modelkit.errors import DraftUndecided
+from lambent_toolkit.modelkit.importing.agreement import contradictions
+from lambent_toolkit.modelkit.importing.answer_draft import draft_answer
+from lambent_toolkit.modelkit.importing.picture_draft import draft_pixels, is_picture, sized, told_steps
 from lambent_toolkit.modelkit.importing.signature import Signature
 
 PreprocessingKind = Literal["image", "text", "tabular", "tensor"]
-_PICTURE_RANK = 4
 _ROW_RANK = 2
 _MAX_TOKENS = 128
 
@@ -48,6 +45,8 @@ def draft_contract(
     *,
     preprocessing: PreprocessingKind | None = None,
     labels: tuple[str, ...] = (),
+    output: str | None = None,
+    size: tuple[int, int] | None = None,
     tokenizer: bytes | None = None,
 ) -> Draft:
     """Draft a contract.
@@ -58,18 +57,21 @@ def draft_contract(
     signature
     preprocessing   None guesses: image where the only input is [-1, height, width, 1 or 3], tensor otherwise. Text and
                     tables look like any other tensor, so they must be named.
-    labels          of a classifier, in the order of its output
+    labels          of a classifier, in the order of its output; two of them also for a single score
+    output          name of the output that is answered, where there are several and the labels do not tell
+    size            height and width of pictures, where the model leaves them free
     tokenizer       tokenizer.json, for preprocessing text
 
     Raises
     ------
     NameInvalid
-    DraftUndecided   the model cannot be preprocessed so, or something is missing
+    DraftUndecided   the model cannot be preprocessed so, something is missing, or `import` would refuse the contract
     """
     check_name(name, what="model")
+    known, signature = signature, sized(signature, size)
     kind = preprocessing or ("image" if _looks_like_pictures(signature) else "tensor")
     guess = _text(signature, tokenizer) if kind == "text" else _GUESSES[kind](signature)
-    postprocessing, to_check = _postprocessing(signature, labels)
+    postprocessing, to_check = draft_answer(signature, labels, output)
     contract = ModelContract(
         name=name,
         inputs=signature.inputs,
@@ -77,27 +79,21 @@ def draft_contract(
         preprocessing=guess.preprocessing,
         postprocessing=postprocessing,
     )
+    assets = {TOKENIZER_FILE: tokenizer} if tokenizer is not None else {}
+    found = [str(each) for each in contradictions(contract, known, assets)]
+    if found:
+        raise DraftUndecided(f"No contract that could be imported can be drafted of this model: {' '.join(found)}")
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
 
 
 def _looks_like_pictures(signature: Signature) -> bool:
-    return len(signature.inputs) == 1 and _is_picture(signature.inputs[0])
-
-
-def _is_picture(spec: TensorSpec) -> bool:
-    return (
-        len(spec.shape) == _PICTURE_RANK
-        and spec.shape[0] == -1
-        and min(spec.shape[1:3]) > 0
-        and spec.shape[3] in (1, 3)
-        and spec.datatype in ("FP32", "UINT8")
-    )
+    return len(signature.inputs) == 1 and is_picture(signature.inputs[0])
 
 
 def _image(signature: Signature) -> _Guess:
     spec = signature.inputs[0]
-    if len(signature.inputs) != 1 or not _is_picture(spec):
+    if len(signature.inputs) != 1 or not is_picture(spec):
         raise DraftUndecided(
             f"Preprocessing image fills one input of shape [-1, height, width, 1 or 3], FP32 or UINT8; this model has "
             f"{_told(signature.inputs)}. Use --preprocessing tensor, or convert the model with a free batch dimension."
@@ -112,16 +108,18 @@ def _image(signature: Signature) -> _Guess:
         scale, offset = kept.scale, -first * kept.scale
         why = f"taken from how the file quantizes its input ({kept.datatype}, scale {kept.scale:g})"
     else:
-        scale, offset, why = 1 / 255, 0.0, "the commonest choice; MobileNet for one wants 2/255 and -1"
+        scale, offset, why = draft_pixels(signature, spec.name)
     preprocessing = ImagePreprocessing(
         height=height, width=width, channels=1 if channels == 1 else 3, scale=scale, offset=offset
     )
     order = "grey" if channels == 1 else "RGB"
+    idle = ", ".join(signature.paths[spec.name].idle) if spec.name in signature.paths else ""
     return _Guess(
         preprocessing,
         [
             f"pixels become value * {scale:.6g} + {offset:.6g}: {why}.",
             f"channels are {order}; a picture is stretched bilinearly to {height} x {width} (resize, fit, decode).",
+            *([f"augmentation ({idle}) acts in training only and changes nothing here."] if idle else []),
         ],
     )
 
@@ -159,39 +157,28 @@ def _table(signature: Signature) -> _Guess:
         raise DraftUndecided(
             f"Preprocessing tabular fills one input of shape [-1, numbers]; this model has {_told(signature.inputs)}."
         )
+    steps = told_steps(signature, spec.name)
     columns = tuple(NumericColumn(name=f"column_{index + 1}") for index in range(spec.shape[1]))
     return _Guess(
         TabularPreprocessing(columns=columns),
         [
             f"{len(columns)} numeric columns stand for the real ones: fill in names, mean and std, vocabularies.",
+            *([f"mean 0 and std 1 have to stay, since the model itself standardizes: {steps}."] if steps else []),
         ],
     )
 
 
-def _tensors(_signature: Signature) -> _Guess:
-    return _Guess(TensorPreprocessing(), ["callers send the tensors themselves, prepared as in training."])
+def _tensors(signature: Signature) -> _Guess:
+    told = ["callers send the tensors themselves, prepared as in training."]
+    for spec in signature.inputs:
+        if steps := told_steps(signature, spec.name):
+            told.append(f"{spec.name} is prepared by the model itself ({steps}): not twice.")
+        if is_picture(spec, is_sized=False) and not is_picture(spec):
+            told.append(f"{spec.name} takes pictures of any size: with --size HEIGHTxWIDTH callers send pictures.")
+    return _Guess(TensorPreprocessing(), told)
 
 
 _GUESSES = {"image": _image, "tabular": _table, "tensor": _tensors}
-
-
-def _postprocessing(signature: Signature, labels: tuple[str, ...]) -> tuple[Postprocessing, list[str]]:
-    spec = signature.outputs[0]
-    if not labels:
-        if spec.shape == (-1, 1):
-            return Regression(), ["one number a row is answered as it is (postprocessing.scale, offset, unit)."]
-        return RawOutputs(), ["the outputs are the answer; name --labels to make it a classifier."]
-    numbers = prod(spec.shape[1:])
-    if numbers != len(labels):
-        raise DraftUndecided(
-            f"{len(labels)} labels were given, but output {spec.name} has {numbers} numbers a row: name one label a "
-            "number, in the model's order."
-        )
-    activation: Literal["none", "softmax", "sigmoid"] = "none"
-    told = f"output {spec.name} is taken to hold probabilities already (postprocessing.activation none)."
-    if signature.activation == "linear":
-        activation, told = "softmax", f"output {spec.name} looks like logits, so softmax is applied to it."
-    return Classification(labels=labels, activation=activation), [f"the labels' order is the model's. {told}"]
 
 
 def _told(specs: tuple[TensorSpec, ...]) -> str:

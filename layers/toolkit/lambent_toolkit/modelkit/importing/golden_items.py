@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -16,13 +17,16 @@ from lambent.contracts.model import (
     CategoricalColumn,
     ImagePreprocessing,
     ModelContract,
+    RawOutputs,
     TabularPreprocessing,
     TensorPreprocessing,
+    TensorSpec,
     TextPreprocessing,
 )
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.model import CONTRACT_FILE, KERAS_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.domain.preprocessing import make_preprocessor
+from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
@@ -36,6 +40,8 @@ _SEED = 7
 # A free dimension that is not the batch: long enough for a window or two of most networks.
 _FREE_LENGTH = 16
 _WORDS = 12
+_MOST_SAID = 200
+_TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def read_examples(folder: Path, contract: ModelContract) -> list[bytes]:
@@ -69,6 +75,17 @@ def generated(contract: ModelContract, assets: Mapping[str, bytes]) -> GoldenVec
     return GoldenVectors([], {each.name: _tensor(each, random) for each in contract.inputs}, {})
 
 
+def tensor_contract(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> ModelContract:
+    """Return a contract that says nothing of a model but its tensors."""
+    return ModelContract(
+        name="model",
+        inputs=inputs,
+        outputs=outputs,
+        preprocessing=TensorPreprocessing(),
+        postprocessing=RawOutputs(),
+    )
+
+
 def tflite_golden(
     model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
 ) -> tuple[GoldenVectors, float]:
@@ -97,7 +114,13 @@ def tflite_golden(
 def keras_golden(
     model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
 ) -> GoldenVectors:
-    """Return the vectors as the batch worker's own adapter answers them; raises BrokenArtifact, InvalidInput."""
+    """Return the vectors as the batch worker's own adapter answers them.
+
+    Raises
+    ------
+    BrokenArtifact, InvalidInput   the worker refuses the file, preprocessing an item
+    ForeignModelRefused            Keras raises when the model is called
+    """
     with quiet(), TemporaryDirectory() as name:
         path = Path(name) / KERAS_FILE
         path.write_bytes(model)
@@ -108,7 +131,23 @@ def keras_golden(
         if request.raw:
             preprocessor = make_preprocessor(contract, assets)
             tensors = preprocessor.collate([preprocessor.prepare(item) for item in request.raw])
-        return GoldenVectors(request.raw, tensors, interpreter.run(tensors))
+        try:
+            return GoldenVectors(request.raw, tensors, interpreter.run(tensors))
+        except LambentError:
+            raise
+        except Exception as exc:  # whatever the layers of a stranger's model raise
+            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in tensors.items())
+            raise ForeignModelRefused(
+                f"Keras cannot run {contract.name} on inputs that its contract allows ({shapes}): {keras_said(exc)}"
+            ) from exc
+
+
+def keras_said(exc: Exception) -> str:
+    """Return what Keras means by an exception: its first line that says more than in which call it arose."""
+    plain = _TERMINAL_COLOURS.sub("", str(exc))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    told = next((line for line in lines if not line.startswith("Exception encountered when calling")), None)
+    return (told or (lines or [type(exc).__name__])[0])[:_MOST_SAID]
 
 
 def _picture(spec: ImagePreprocessing, random: np.random.Generator) -> bytes:

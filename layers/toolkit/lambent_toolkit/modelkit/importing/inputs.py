@@ -63,6 +63,16 @@ def read_labels(given: str | None) -> tuple[str, ...]:
     return labels
 
 
+def read_size(given: str | None) -> tuple[int, int] | None:
+    """Return height and width, given as ``224x192``; raises ForeignModelRefused."""
+    if given is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", given.strip().lower())
+    if found is None:
+        raise ForeignModelRefused(f"A size is HEIGHTxWIDTH in pixels, such as 224x224, not {given}.")
+    return int(found[1]), int(found[2])
+
+
 def model_name(path: Path) -> str:
     """Return a name for the model of a file: its own, or that of its folder if it is only called model."""
     stem = path.absolute().stem

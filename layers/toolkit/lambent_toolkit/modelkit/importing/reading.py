@@ -5,16 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
+from lambent.contracts.tensor import Array
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent.errors import ModelFormatRefused
-from lambent_toolkit.modelkit.errors import ForeignModelRefused
+from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.importing.golden_items import tensor_contract, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
+from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
-from lambent_toolkit.modelkit.importing.signature import Signature, keras_signature, tflite_signature
+from lambent_toolkit.modelkit.importing.signature import (
+    FACTS_FILE,
+    GraphFacts,
+    Signature,
+    keras_signature,
+    tflite_signature,
+)
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 SAVED_MODEL_FILE = "saved_model.zip"
@@ -59,7 +72,7 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
     """
     foreign = recognise(source)
     if foreign.kind == "tflite":
-        return ReadModel(foreign, tflite_signature(source), {TFLITE_FILE: source.read_bytes()})
+        return ReadModel(foreign, _tried(tflite_signature(source), source), {TFLITE_FILE: source.read_bytes()})
     if foreign.kind == "saved_model":
         return _read_saved_model(foreign, source)
     if foreign.kind == "hdf5" and not is_trusted:
@@ -93,13 +106,37 @@ def _read_keras(foreign: ForeignModel) -> ReadModel:
                 raise ForeignModelRefused(
                     f"Keras cannot load {foreign.path}: {str(exc).strip().splitlines()[0][:200]}"
                 ) from exc
-    return ReadModel(foreign, keras_signature(model), {KERAS_FILE: foreign.path.read_bytes()})
+        # It runs the model, which TensorFlow has its word to say about.
+        signature = keras_signature(model)
+    return ReadModel(foreign, signature, {KERAS_FILE: with_scope_names(foreign.path.read_bytes())})
 
 
-def _read_saved_model(foreign: ForeignModel, folder: Path, *, is_trusted: bool = False) -> ReadModel:
+def _read_saved_model(
+    foreign: ForeignModel, folder: Path, *, is_trusted: bool = False, facts: GraphFacts | None = None
+) -> ReadModel:
     signature = saved_model_signature(folder)
-    files = {TFLITE_FILE: to_float_tflite(folder), SAVED_MODEL_FILE: pack(folder)}
-    return ReadModel(foreign, signature, files, is_trusted)
+    if facts is not None:
+        signature = replace(signature, activations=facts.activations, paths=facts.paths)
+    converted = to_float_tflite(folder)
+    with TemporaryDirectory() as name:
+        path = Path(name) / TFLITE_FILE
+        path.write_bytes(converted)
+        tried = _tried(signature, path)
+    return ReadModel(foreign, tried, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted)
+
+
+def _tried(signature: Signature, model: Path) -> Signature:
+    """Return the signature of a .tflite file with what the file answers to samples, where it will be served."""
+    declared = tensor_contract(signature.inputs, signature.outputs)
+
+    def run(tensors: Mapping[str, Array]) -> Mapping[str, Array] | None:
+        try:
+            request = GoldenVectors([], dict(tensors), {})
+            return tflite_golden(model.read_bytes(), declared, request, {})[0].outputs
+        except (ServingRefused, ServingCheckFailed):
+            return None  # the samples are not its maker's; what its own contract allows is tried when it is imported
+
+    return signature.after_trial(run)
 
 
 def _read_trusted(foreign: ForeignModel) -> ReadModel:
@@ -125,7 +162,8 @@ def _read_trusted(foreign: ForeignModel) -> ReadModel:
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
             raise ForeignModelRefused(f"Keras cannot load {foreign.path}, trusted or not: {last[0][:200]}")
-        return _read_saved_model(foreign, folder, is_trusted=True)
+        facts = msgspec.json.decode((Path(name) / FACTS_FILE).read_bytes(), type=GraphFacts)
+        return _read_saved_model(foreign, folder, is_trusted=True, facts=facts)
 
 
 def _all_findings(error: ModelFormatRefused) -> str:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lambent.contracts.model import Datatype, TensorSpec
-from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.domain.model import TFLITE_FILE
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
+from lambent_toolkit.modelkit.importing.layer_names import scope_name
+from lambent_toolkit.modelkit.importing.pixel_range import InputPath
+from lambent_toolkit.modelkit.importing.trial import Run, Tried, try_model
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
 
 if TYPE_CHECKING:
     import keras
 
+FACTS_FILE = "graph_facts.json"
 PROGRAM = Path(__file__).with_name("signature_program.py")
 _TIMEOUT_S = 120.0
 _NAME_CHARACTERS = 60  # of a contract's 64, four for a number behind
@@ -33,6 +40,14 @@ class Quantized:
 
 
 @dataclass(frozen=True)
+class GraphFacts:
+    """What a model's graph tells, written where the model is loaded and read where it may not be, see `Signature`."""
+
+    activations: dict[str, str]
+    paths: dict[str, InputPath]
+
+
+@dataclass(frozen=True)
 class Signature:
     """The tensors of a model.
 
@@ -42,14 +57,23 @@ class Signature:
     quantized         tensor name → how the file keeps it
     is_named          whether a contract must use these names: a .keras file goes by the order, and its .tflite file
                       takes the contract's names
-    activation        of the last layer, where it is known
+    activations       output → the function that gives it its range, where the graph is known; "linear" is none
+    paths             input → what the model itself does to it before it learns, where the graph is known
+    tried             what the model answered to samples
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     quantized: dict[str, Quantized] = field(default_factory=dict)
     is_named: bool = True
-    activation: str | None = None
+    activations: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, InputPath] = field(default_factory=dict)
+    tried: Tried = field(default_factory=Tried)
+
+    def after_trial(self, run: Run) -> Signature:
+        """Return it with what the model answers to samples; ``run`` returns None where it does not take them."""
+        steps = {name: kept.scale for name, kept in self.quantized.items()}
+        return replace(self, tried=try_model(self.inputs, self.outputs, run, steps=steps))
 
 
 def tflite_signature(model: Path) -> Signature:
@@ -83,8 +107,29 @@ def keras_signature(model: keras.Model) -> Signature:
         raise ForeignModelRefused(
             "The Keras model does not say what it takes: build it with keras.Input, or call it once before saving."
         )
-    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
-    return Signature(_keras_specs(model.inputs), _keras_specs(model.outputs), is_named=False, activation=activation)
+    from lambent.adapters.keras_structure import call_flat, graph_of
+    from lambent_toolkit.modelkit.importing.input_paths import input_paths
+    from lambent_toolkit.modelkit.importing.keras_graph import output_activations
+
+    graph = graph_of(model)
+    inputs, outputs = (_keras_specs(side) for side in (graph._inputs_struct, graph._outputs_struct))  # noqa: SLF001
+    activations = zip(outputs, output_activations(model), strict=True)
+    signature = Signature(
+        inputs,
+        outputs,
+        is_named=False,
+        activations={spec.name: function for spec, function in activations if function},
+        paths={spec.name: path for spec, path in zip(inputs, input_paths(model), strict=True)},
+    )
+
+    def run(tensors: Mapping[str, Array]) -> dict[str, Array] | None:
+        try:
+            answers = call_flat(model, [tensors[spec.name] for spec in inputs])
+        except Exception:  # noqa: BLE001 - the samples are not its maker's: what is wrong with the model, its import says
+            return None
+        return {spec.name: np.asarray(answer) for spec, answer in zip(outputs, answers, strict=True)}
+
+    return signature.after_trial(run)
 
 
 def datatype_of(dtype: str, name: str) -> Datatype:
@@ -98,11 +143,9 @@ def datatype_of(dtype: str, name: str) -> Datatype:
     return datatype
 
 
-def _keras_specs(tensors: list[Any]) -> tuple[TensorSpec, ...]:
+def _keras_specs(structure: Any) -> tuple[TensorSpec, ...]:
     specs: list[TensorSpec] = []
-    for tensor in tensors:
-        # The layer's name is what its maker gave; the tensor's own counts the tensors of the process.
-        name = tensor._keras_history.operation.name[:_NAME_CHARACTERS]  # noqa: SLF001 - there is no public way
+    for name, tensor in _keras_tensors(structure):
         is_taken = name in {spec.name for spec in specs}
         specs.append(
             TensorSpec(
@@ -112,6 +155,17 @@ def _keras_specs(tensors: list[Any]) -> tuple[TensorSpec, ...]:
             )
         )
     return tuple(specs)
+
+
+def _keras_tensors(structure: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each tensor of a model's inputs or outputs with its name: the keys that lead to it, or its layer's."""
+    import keras
+
+    for path, tensor in keras.tree.flatten_with_path(structure):
+        # The layer's name is what its maker gave; the tensor's own counts the tensors of the process.
+        layer = tensor._keras_history.operation.name  # noqa: SLF001 - there is no public way
+        is_keyed = any(isinstance(key, str) for key in path)
+        yield scope_name("_".join(map(str, path)) if is_keyed else layer)[:_NAME_CHARACTERS], tensor
 
 
 def _spec(found: dict[str, Any]) -> TensorSpec:

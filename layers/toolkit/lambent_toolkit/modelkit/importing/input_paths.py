@@ -1,0 +1,157 @@
+"""What a Keras model does to an input before it learns from it: followed by numbers through the model's own graph.
+
+Constant pictures (or rows) are sent in, and each operation that only prepares numbers is run on them as it stands in
+the model, nested models too, up to the first layers that weigh or mix them. So arithmetic of any form is understood by
+what it does: Rescaling, Normalization, ``preprocess_input``, a batch normalization that stands first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from lambent.adapters.keras_structure import flat_outputs, graph_of
+from lambent_toolkit.modelkit.importing.keras_graph import TRANSPARENT, nested_graph
+from lambent_toolkit.modelkit.importing.pixel_range import PROBES, InputPath
+
+_FREE_SIDE = 32  # of a picture whose size is free
+_RANKS = (2, 3, 4)
+_LAYERS = """
+    Activation Add Average BatchNormalization Concatenate Maximum Minimum Multiply Normalization Rescaling Resizing
+    Subtract UpSampling2D ZeroPadding2D
+"""
+_PREPARING = TRANSPARENT | frozenset(_LAYERS.split())
+# Layers that act in training only, beside all that are called Random.
+_AUGMENTING = frozenset({"AugMix", "CutMix", "Equalization", "MixUp", "RandAugment", "Solarization"})
+_OPERATIONS = """
+    AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm Conv ConvTranspose DepthwiseConv Dot
+    DotProductAttention Einsum Fold Inner LayerNorm Matmul MaxPool RMSNorm SeparableConv Tensordot Unfold Vdot
+"""
+_MIXING = frozenset(_OPERATIONS.split())
+_SIGNS = {"Multiply": "*", "TrueDivide": "/", "Divide": "/", "Add": "+", "Subtract": "-"}
+_TOLD_NUMBERS = 4
+
+
+def input_paths(model: Any) -> list[InputPath]:
+    """Return, for each input in the model's order, what happens to it up to the first layers that learn."""
+    graph = graph_of(model)
+    return [_Walk().of(graph, tensor) for tensor in graph.inputs]
+
+
+class _Walk:
+    """One input's way through the graph."""
+
+    def __init__(self) -> None:
+        self._steps: list[str] = []
+        self._idle: list[str] = []
+        self._levels: list[tuple[float, ...]] = []
+        self._learns: list[str] = []
+
+    def of(self, graph: Any, tensor: Any) -> InputPath:
+        """Return an input's path."""
+        if tensor.shape and len(tensor.shape) in _RANKS and "float" in str(tensor.dtype):
+            self._follow(graph, {id(tensor): _probes(tensor)})
+        first = self._learns[0] if self._learns else None
+        return InputPath(tuple(self._steps), tuple(self._idle), tuple(dict.fromkeys(self._levels)), first)
+
+    def _follow(self, graph: Any, values: dict[int, Any]) -> None:
+        """Run what only prepares, and note where the rest takes over; ``values`` goes by ids of symbolic tensors."""
+        for node in _in_order(graph):
+            came = [values[id(each)] for each in node.input_tensors if id(each) in values]
+            if not came:
+                continue
+            inner = nested_graph(node.operation)
+            if inner is not None:
+                self._enter(inner, node, values)
+            elif len(came) < len(node.input_tensors) or not self._passes(node, values, came[0]):
+                self._levels.append(_level(came[0]))
+                self._learns.append(node.operation.name)
+
+    def _enter(self, inner: Any, node: Any, values: dict[int, Any]) -> None:
+        pairs = [(id(ours), id(theirs)) for ours, theirs in zip(inner.inputs, node.input_tensors, strict=True)]
+        inside = {ours: values[theirs] for ours, theirs in pairs if theirs in values}
+        self._follow(inner, inside)
+        for ours, theirs in zip(inner.outputs, node.outputs, strict=True):
+            if id(ours) in inside:
+                values[id(theirs)] = inside[id(ours)]
+
+    def _passes(self, node: Any, values: dict[int, Any], came: Any) -> bool:
+        """Run one operation if it only prepares numbers, and return whether it did."""
+        operation = node.operation
+        if not _prepares(operation):
+            return False
+        args, kwargs = node.arguments.fill_in(values)
+        if isinstance(operation, keras.Layer) and operation._call_has_training_arg:  # noqa: SLF001 - no public way
+            kwargs["training"] = False
+        try:
+            answer = flat_outputs(operation(*args, **kwargs))
+        except Exception:  # noqa: BLE001 - whatever an operation says to numbers that were not made for it: not followed
+            return False
+        values.update(zip(map(id, node.outputs), answer, strict=True))
+        if _is_idle(operation):
+            self._idle.append(operation.name)
+        elif _level(answer[0]) != _level(came):
+            self._steps.append(_told(operation, node))
+        return True
+
+
+def _in_order(graph: Any) -> Iterator[Any]:
+    """Yield the calls of a graph, each after those that it needs."""
+    by_depth = graph._nodes_by_depth  # noqa: SLF001 - there is no public way
+    for depth in sorted(by_depth, reverse=True):
+        yield from (node for node in by_depth[depth] if not node.is_input)
+
+
+def _probes(tensor: Any) -> Any:
+    shape = [_FREE_SIDE if side is None else side for side in tensor.shape[1:]]
+    levels = np.array(PROBES, dtype=np.float32).reshape(-1, *[1] * len(shape))
+    return keras.ops.convert_to_tensor(np.broadcast_to(levels, (len(PROBES), *shape)), dtype=tensor.dtype)
+
+
+def _prepares(operation: Any) -> bool:
+    name = type(operation).__name__
+    if not isinstance(operation, keras.Layer):
+        return name not in _MIXING
+    if name == "Activation":
+        return operation.activation is keras.activations.linear
+    return name in _PREPARING or _is_idle(operation)
+
+
+def _is_idle(operation: Any) -> bool:
+    name = type(operation).__name__
+    return isinstance(operation, keras.Layer) and (name.startswith("Random") or name in _AUGMENTING)
+
+
+def _level(value: Any) -> tuple[float, ...]:
+    """Return what each probe has become: in the middle of a picture, where no padding is, as the channels' mean."""
+    numbers = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")), dtype=np.float64)
+    middle = numbers[(slice(None), *[side // 2 for side in numbers.shape[1:-1]])]
+    return tuple(middle.mean(axis=-1).tolist())
+
+
+def _told(operation: Any, node: Any) -> str:
+    """Return what an operation does, in words."""
+    name = type(operation).__name__
+    if name == "Rescaling":
+        does = f"* {_numbers(operation.scale)} + {_numbers(operation.offset)}"
+    elif name == "Normalization":
+        does = f"mean {_numbers(operation.mean)}, std {_numbers(np.sqrt(np.asarray(operation.variance)))}"
+    elif name == "BatchNormalization":
+        variance = keras.ops.convert_to_numpy(operation.moving_variance)
+        mean = keras.ops.convert_to_numpy(operation.moving_mean)
+        does = f"mean {_numbers(mean)}, std {_numbers(np.sqrt(variance))}"
+    else:
+        constants = [each for each in node.arguments.args if not hasattr(each, "_keras_history")]
+        sign = _SIGNS.get(name)
+        return f"{sign} {_numbers(constants[0])}" if sign and len(constants) == 1 else f"{name} {operation.name}"
+    return f"{name} {operation.name} ({does})"
+
+
+def _numbers(values: Any) -> str:
+    flat = np.unique(np.asarray(keras.ops.convert_to_numpy(values), dtype=np.float64))
+    if len(flat) > _TOLD_NUMBERS:
+        return f"{flat[0]:.6g} to {flat[-1]:.6g}"
+    return " or ".join(f"{each:.6g}" for each in flat)
