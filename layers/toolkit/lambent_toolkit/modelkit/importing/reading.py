@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,17 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lambent.domain.keras_config import CUSTOM, TABLES
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent.errors import ModelFormatRefused
 from lambent_toolkit.modelkit.errors import ForeignModelRefused
+from lambent_toolkit.modelkit.importing.keras_generations import check_generation, keras_generation
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
 from lambent_toolkit.modelkit.importing.signature import Signature, keras_signature, tflite_signature
+from lambent_toolkit.modelkit.keras_files import with_config, without_inner_compilation
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 SAVED_MODEL_FILE = "saved_model.zip"
 TRUSTED_PROGRAM = Path(__file__).with_name("trusted_program.py")
 TRUSTED_TIMEOUT_S = 300
+REFUSED_FILE, CHANGES_FILE = "refused.txt", "changes.json"
+_EXPORT = (
+    "Where the model was made, `model.export('FOLDER')` writes it as a SavedModel, which needs no code of its maker's: "
+    "import that folder."
+)
+_TABLES = (
+    "Build a model of the layers behind it, keras.Model(LAYER.output, model.outputs), save that, and name the text or "
+    "the vocabulary in the contract's preprocessing. --trust does not help: the converter has no such tables either."
+)
 _TRUST = (
     "If you trust whoever made it, --trust loads it once, in a process of its own, and keeps a .tflite file and a "
     "SavedModel without the code; there will be no model.keras for the GPU lane."
@@ -36,12 +49,14 @@ class ReadModel:
     signature   what it takes and gives
     files       what the working folder keeps of it, by name
     is_trusted  whether code of its maker may have run to read it
+    changes     how it was made otherwise for the converter, see `Convertible`
     """
 
     foreign: ForeignModel
     signature: Signature
     files: dict[str, bytes]
     is_trusted: bool = False
+    changes: tuple[str, ...] = ()
 
 
 def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
@@ -62,6 +77,8 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
         return ReadModel(foreign, tflite_signature(source), {TFLITE_FILE: source.read_bytes()})
     if foreign.kind == "saved_model":
         return _read_saved_model(foreign, source)
+    if foreign.kind in ("keras", "hdf5"):
+        check_generation(foreign)
     if foreign.kind == "hdf5" and not is_trusted:
         raise ForeignModelRefused(
             f"{source} is an HDF5 file, whatever its name says: Keras's older format, which may hold code that loading "
@@ -71,35 +88,56 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
         try:
             return _read_keras(foreign)
         except ModelFormatRefused as exc:
-            if not is_trusted:
-                raise ForeignModelRefused(f"{source} is refused: {_all_findings(exc)} {_TRUST}") from exc
+            advice, can_be_trusted = _way_on(exc)
+            if not (is_trusted and can_be_trusted):
+                raise ForeignModelRefused(f"{source} is refused: {_all_findings(exc)} {advice}") from exc
     return _read_trusted(foreign)
+
+
+def _way_on(refused: ModelFormatRefused) -> tuple[str, bool]:
+    """Return what to do about a refused .keras file, and whether trust is of use."""
+    details = [each["detail"] for each in refused.errors or ()]
+    named = {each["what"] for each in refused.errors or ()}
+    if named & TABLES.keys():
+        return _TABLES, False
+    if any(detail.endswith(CUSTOM) for detail in details):
+        return f"Its code is not in the file, so that --trust does not help. {_EXPORT}", False
+    return (_TRUST if details else _EXPORT), True
 
 
 def _read_keras(foreign: ForeignModel) -> ReadModel:
     from lambent.adapters.keras_archive import check_keras_archive
 
-    check_keras_archive(foreign.path)
-    with quiet():
-        import keras
-
-        with TemporaryDirectory() as name:
-            path = Path(name) / KERAS_FILE
+    with TemporaryDirectory() as name:
+        path = Path(name) / KERAS_FILE
+        try:
+            check_keras_archive(foreign.path)
             path.symlink_to(foreign.path.absolute())
+        except ModelFormatRefused as exc:
+            if not exc.errors or not all(".compile_config" in each["where"] for each in exc.errors):
+                raise
+            with_config(foreign.path, path, without_inner_compilation)
+            check_keras_archive(path)
+        with quiet():
+            import keras
+
             try:
                 model = keras.models.load_model(path, compile=False, safe_mode=True)
             # Keras raises whatever its layers raise on numbers that they do not expect.
             except (ValueError, TypeError, KeyError, OSError, AttributeError) as exc:
                 raise ForeignModelRefused(
-                    f"Keras cannot load {foreign.path}: {str(exc).strip().splitlines()[0][:200]}"
+                    f"Keras cannot load {foreign.path}, which Keras {keras_generation(foreign) or 3} wrote: its layers "
+                    f"and their weights do not go together. {_EXPORT}"
                 ) from exc
-    return ReadModel(foreign, keras_signature(model), {KERAS_FILE: foreign.path.read_bytes()})
+        return ReadModel(foreign, keras_signature(model), {KERAS_FILE: path.read_bytes()})
 
 
-def _read_saved_model(foreign: ForeignModel, folder: Path, *, is_trusted: bool = False) -> ReadModel:
+def _read_saved_model(
+    foreign: ForeignModel, folder: Path, *, is_trusted: bool = False, changes: tuple[str, ...] = ()
+) -> ReadModel:
     signature = saved_model_signature(folder)
     files = {TFLITE_FILE: to_float_tflite(folder), SAVED_MODEL_FILE: pack(folder)}
-    return ReadModel(foreign, signature, files, is_trusted)
+    return ReadModel(foreign, signature, files, is_trusted, changes)
 
 
 def _read_trusted(foreign: ForeignModel) -> ReadModel:
@@ -123,9 +161,16 @@ def _read_trusted(foreign: ForeignModel) -> ReadModel:
         except subprocess.TimeoutExpired:
             raise ForeignModelRefused(f"{foreign.path} did not load in {TRUSTED_TIMEOUT_S} s.") from None
         if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
-            raise ForeignModelRefused(f"Keras cannot load {foreign.path}, trusted or not: {last[0][:200]}")
-        return _read_saved_model(foreign, folder, is_trusted=True)
+            raise ForeignModelRefused(_not_loaded(foreign.path, Path(name) / REFUSED_FILE))
+        changes = tuple(json.loads((Path(name) / CHANGES_FILE).read_text()))
+        return _read_saved_model(foreign, folder, is_trusted=True, changes=changes)
+
+
+def _not_loaded(source: Path, refused: Path) -> str:
+    """Return why the trusted program ended: in its own words, if it was one of the refusals that it knows."""
+    if refused.exists():
+        return f"{source}: {refused.read_text()}"
+    return f"Keras cannot load {source}, trusted or not: classes or values in it are not of this Keras. {_EXPORT}"
 
 
 def _all_findings(error: ModelFormatRefused) -> str:

@@ -1,24 +1,46 @@
 """Load a Keras model that may hold code, and leave it as a SavedModel: started by path from `reading`, with --trust.
 
-Arguments: a .keras or .h5 file, and the folder to write. Whatever code is in the file runs here, in a process that ends
+Arguments: a .keras or .h5 file, and the folder to write. Beside the folder it leaves ``changes.json``, how the model
+was made otherwise for the converter, or ``refused.txt``. Whatever code is in the file runs here, in a process that ends
 afterwards and has none of the caller's environment variables.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 
-def main(model_file: str, folder: str) -> None:
+def main(model_file: Path, folder: Path) -> None:
     """Load, and export with the model's own tensor names as the signature."""
     import keras
-    import tensorflow as tf
 
+    from lambent_toolkit.modelkit.convertible import convertible
+    from lambent_toolkit.modelkit.errors import ModelkitError
+    from lambent_toolkit.modelkit.importing.keras_generations import upgrade
+    from lambent_toolkit.modelkit.importing.reading import CHANGES_FILE, REFUSED_FILE
     from lambent_toolkit.modelkit.importing.signature import keras_signature
 
+    if model_file.suffix == ".h5":
+        upgraded = folder.with_name("upgraded.h5")
+        upgrade(model_file, upgraded)
+        model_file = upgraded
     model = keras.models.load_model(model_file, compile=False, safe_mode=False)
-    signature = keras_signature(model)
+    try:
+        signature = keras_signature(model)
+        made = convertible(model, signature.inputs, is_trusted=True)
+    except ModelkitError as exc:
+        folder.with_name(REFUSED_FILE).write_text(str(exc))
+        sys.exit(1)
+    folder.with_name(CHANGES_FILE).write_text(json.dumps(made.changes))
+    _export(made.model, signature, str(folder))
+
+
+def _export(model: Any, signature: Any, folder: str) -> None:
+    import keras
+    import tensorflow as tf
 
     def serve(*tensors: Any) -> dict[str, Any]:
         answer = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
@@ -36,4 +58,4 @@ def main(model_file: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
