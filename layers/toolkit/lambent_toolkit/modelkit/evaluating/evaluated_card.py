@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from lambent.contracts.model import ModelContract
+from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent_toolkit.modelkit.card import Figure, model_card
 from lambent_toolkit.modelkit.evaluating.wording import NO_INTERVAL, key_figures, loss_text, percent
 from lambent_toolkit.modelkit.importing.bring import import_provenance, import_record
@@ -26,6 +27,7 @@ def evaluated_card(
         data=_data(report),
         provenance=_provenance(made, report),
         description=_description(made.recipe) if made.recipe else None,
+        files=[name for name in (TFLITE_FILE, KERAS_FILE) if (made.folder / name).exists()],
     )
 
 

@@ -118,7 +118,7 @@ def import_model(
         **files,
         **given,
         CONTRACT_FILE: _json(finished),
-        CARD_FILE: model_card(finished, provenance=import_provenance(record)).encode(),
+        CARD_FILE: model_card(finished, provenance=import_provenance(record), files=files).encode(),
         IMPORT_FILE: _json(record),
     }
     write_together(folder, everything, last=IMPORT_FILE)
