@@ -67,6 +67,40 @@ def test_what_is_no_arithmetic_of_keras_is_refused_and_named(spec: Any, why: str
     assert caught.value.errors[0]["where"].startswith("config.layers[1]")
 
 
+OWN_LOSS = {"module": None, "class_name": "Dice", "config": {}, "registered_name": "Dice"}
+
+
+def test_how_the_outermost_model_was_compiled_is_left_out_unless_it_will_be_loaded_compiled(tmp_path: Path) -> None:
+    compiled = {**sequential(DENSE), "compile_config": {"optimizer": "adam", "loss": OWN_LOSS}}
+    model = keras_archive(tmp_path / "model.keras", compiled)
+
+    check_keras_archive(model)
+
+    with pytest.raises(ModelFormatRefused, match="Dice at compile_config"):
+        check_keras_archive(model, is_compiled=True)
+
+
+def test_how_an_inner_model_was_compiled_is_looked_at_since_keras_builds_it(tmp_path: Path) -> None:
+    inner = {**sequential(DENSE), "compile_config": {"loss": OWN_LOSS}}
+
+    with pytest.raises(ModelFormatRefused, match=r"Dice at config\.layers\[0\]\.compile_config"):
+        check_keras_archive(keras_archive(tmp_path / "model.keras", sequential(inner)))
+
+
+@pytest.mark.parametrize("name", ["StringLookup", "IntegerLookup", "TextVectorization"])
+@pytest.mark.parametrize("more", [{}, {"assets/_layer/vocabulary.txt": b"a"}], ids=["in the file", "in assets"])
+def test_a_table_is_named_for_what_it_is_and_no_path_is_made_up(
+    name: str, more: dict[Any, bytes], tmp_path: Path
+) -> None:
+    model = keras_archive(tmp_path / "model.keras", sequential(layer(name, vocabulary=["a"])), more=more)
+
+    with pytest.raises(ModelFormatRefused, match=f"{name} at config") as caught:
+        check_keras_archive(model)
+
+    assert "no lane has" in caught.value.detail
+    assert "path" not in caught.value.detail
+
+
 def test_every_finding_is_told_at_once(tmp_path: Path) -> None:
     model = keras_archive(tmp_path / "model.keras", sequential(layer("Lambda"), DENSE, layer("TFSMLayer")))
 

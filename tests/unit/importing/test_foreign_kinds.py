@@ -75,6 +75,7 @@ def test_hdf5_is_refused_whatever_its_name_unless_it_is_trusted(tmp_path: Path) 
     model = tmp_path / "model.keras"
     with h5py.File(model, "w") as file:
         file["a"] = 1
+        file.attrs["model_config"] = b"{}"
 
     with pytest.raises(ForeignModelRefused, match=r"HDF5.*--trust"):
         read_model(model)
@@ -92,6 +93,104 @@ def test_a_keras_file_with_code_is_refused_with_every_place(tmp_path: Path) -> N
     assert "config[0]" in str(caught.value)
     assert "config[1]" in str(caught.value)
     assert "--trust" in str(caught.value)
+
+
+SAFETENSORS = b'{"dense.kernel":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+
+
+def archive_of(*names: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"{}")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("make", "named", "way_on"),
+    [
+        (lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x05"), "ONNX", "SavedModel"),
+        (lambda path: path.write_bytes(b"\x08\x0a\x3a\x90\x01graph"), "ONNX", "SavedModel"),
+        (lambda path: path.write_bytes(len(SAFETENSORS).to_bytes(8, "little") + SAFETENSORS), "safetensors", ".keras"),
+        (lambda path: path.write_bytes(b"GGUF\x03\x00\x00\x00"), "GGUF", ".keras"),
+        (
+            lambda path: path.write_text('{"format": "layers-model", "modelTopology": {}}'),
+            "TensorFlow.js",
+            "SavedModel",
+        ),
+        (archive_of("serialized_exported_program.json", "version"), "torch.export", "litert_torch"),
+        (archive_of("m/archive_format", "m/models/model.json"), "torch.export", "litert_torch"),
+        (archive_of("dense.npy", "bias.npy"), "NumPy", ".keras"),
+    ],
+)
+def test_models_of_other_kinds_are_named_with_the_way_on(
+    make: Callable[[Path], object], named: str, way_on: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    make(model)
+
+    for is_trusted in (False, True):
+        with pytest.raises(ForeignModelRefused) as caught:
+            read_model(model, is_trusted=is_trusted)
+
+        assert named in str(caught.value)
+        assert way_on in str(caught.value)
+
+
+@pytest.mark.parametrize("version", [b"3.15.1", b"2.15.0"])
+def test_weights_alone_are_told_to_be_weights_trusted_or_not(version: bytes, tmp_path: Path) -> None:
+    model = tmp_path / "model.weights.h5"
+    with h5py.File(model, "w") as file:
+        file["layers/dense/vars/0"] = [1.0]
+        file.attrs["keras_version"] = version
+
+    for is_trusted in (False, True):
+        with pytest.raises(ForeignModelRefused, match=r"weights and no layers.*model\.save"):
+            read_model(model, is_trusted=is_trusted)
+
+
+def test_a_keras_file_of_keras_2_is_told_which_call_writes_one_that_works(tmp_path: Path) -> None:
+    model = tmp_path / "model.keras"
+    with ZipFile(model, "w") as archive:
+        archive.writestr("metadata.json", b'{"keras_version": "2.15.0"}')
+        archive.writestr("config.json", b'{"module": "keras.src.engine.functional", "class_name": "Functional"}')
+
+    for is_trusted in (False, True):
+        with pytest.raises(ForeignModelRefused) as caught:
+            read_model(model, is_trusted=is_trusted)
+
+        assert "Keras 2.15.0" in str(caught.value)
+        assert "model.export('FOLDER')" in str(caught.value)
+        assert "save_format='tf'" in str(caught.value)
+        assert "--trust" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "advice"),
+    [
+        ({"class_name": "Mine", "module": None, "config": {}, "registered_name": "p>Mine"}, "model.export('FOLDER')"),
+        (
+            {
+                "class_name": "TextVectorization",
+                "module": "keras.layers",
+                "config": {"vocabulary": None},
+                "registered_name": None,
+            },
+            "keras.Model(LAYER.output",
+        ),
+    ],
+)
+def test_what_trust_cannot_help_is_not_told_to_trust(layer: dict[str, object], advice: str, tmp_path: Path) -> None:
+    config = {"class_name": "Sequential", "module": "keras", "config": {"layers": [layer]}}
+    model = keras_archive(tmp_path / "m.keras", config)
+
+    for is_trusted in (False, True):
+        with pytest.raises(ForeignModelRefused) as caught:
+            read_model(model, is_trusted=is_trusted)
+
+        assert advice in str(caught.value)
+        assert "--trust loads it" not in str(caught.value)
 
 
 def directory(path: Path) -> None:

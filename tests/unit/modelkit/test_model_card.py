@@ -24,6 +24,22 @@ def test_a_card_of_what_was_not_evaluated_says_so_and_has_all_headings() -> None
     assert "No data set is recorded" in card
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            ["model.tflite", "model.keras"],
+            "on the CPU lane from its model.tflite, and on the GPU lane from its model.keras.",
+        ),
+        (["model.tflite"], "on no GPU lane: it has no model.keras."),
+        (["model.keras"], "on the CPU lane once `lambent quantize` has made its model.tflite"),
+    ],
+)
+def test_a_card_says_on_which_lanes_the_version_runs(files: list[str], told: str) -> None:
+    assert told in model_card(contract(), files=files)
+    assert "lane" not in model_card(contract())
+
+
 def test_what_is_known_stands_in_its_place() -> None:
     card = model_card(
         contract(),

@@ -32,16 +32,18 @@ _MAX_BYTES = {
     METADATA_MEMBER: MAX_METADATA_BYTES,
     WEIGHTS_MEMBER: MAX_WEIGHTS_BYTES,
 }
+_ASSETS = "assets/"
 _REPORTED = 20
 _ENCRYPTED = 0x1
 _PIECE_BYTES = 1 << 20
 _KEEP = "Save it as `model.save('model.keras')` does, from layers of Keras itself."
 
 
-def check_keras_archive(model: Path) -> None:
+def check_keras_archive(model: Path, *, is_compiled: bool = False) -> None:
     """Check that a .keras file holds numbers and names only, so that loading it can run nothing of its maker's.
 
-    Keras must read the very bytes that were checked: the caller lends a file that nobody else can write.
+    Keras must read the very bytes that were checked: the caller lends a file that nobody else can write. It loads them
+    with ``compile=False``, or says ``is_compiled`` here, see `config_findings`.
 
     Raises
     ------
@@ -51,13 +53,22 @@ def check_keras_archive(model: Path) -> None:
     """
     try:
         with model.open("rb") as file, ZipFile(file) as archive:
+            _check_assets(archive)
             members = _checked_members(archive.infolist())
-            _check_config(_read(archive, members[CONFIG_MEMBER]))
+            _check_config(_read(archive, members[CONFIG_MEMBER]), is_compiled=is_compiled)
             _read(archive, members[METADATA_MEMBER])
             with _unpacked(archive, members[WEIGHTS_MEMBER]) as weights:
                 check_weights(weights, size_bytes=members[WEIGHTS_MEMBER].file_size)
     except (BadZipFile, LargeZipFile, EOFError, NotImplementedError, zlib.error) as exc:
         raise _refused("The model file is not a .keras archive, or a part of it is missing or damaged.") from exc
+
+
+def _check_assets(archive: ZipFile) -> None:
+    """Name the layer that an archive brings files for, where that is one which is refused anyway."""
+    configs = [info for info in archive.infolist() if info.filename == CONFIG_MEMBER]
+    if len(configs) == 1 and any(name.startswith(_ASSETS) for name in archive.namelist()):
+        _check_member(configs[0])
+        _check_config(_read(archive, configs[0]), is_compiled=False)
 
 
 def _checked_members(infos: list[ZipInfo]) -> dict[str, ZipInfo]:
@@ -96,13 +107,13 @@ def _read(archive: ZipFile, info: ZipInfo) -> bytes:
     return body
 
 
-def _check_config(body: bytes) -> None:
+def _check_config(body: bytes, *, is_compiled: bool) -> None:
     try:
         # The very parser that Keras uses, so that both see the same objects; names given twice are refused.
         config = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as exc:
         raise _refused("config.json in the .keras archive is not JSON, or is nested deeper than any model.") from exc
-    findings = list(islice(config_findings(config), _REPORTED))
+    findings = list(islice(config_findings(config, is_compiled=is_compiled), _REPORTED))
     if findings:
         raise ModelFormatRefused(
             f"The .keras file would load more than numbers: {_told(findings[0])}. Build the model from layers of Keras "

@@ -46,6 +46,14 @@ DANGERS: Mapping[str, str] = {
     "IntegerLookup": "reads a vocabulary from a path; the contract's preprocessing has vocabularies",
     "TextVectorization": "reads a vocabulary from a path; the contract's preprocessing has tokenizers",
 }
+# The same layers with a vocabulary that lies in the file.
+TABLES: Mapping[str, str] = {
+    "StringLookup": "looks strings up in a table, which no lane has; the contract's preprocessing has vocabularies",
+    "IntegerLookup": "looks numbers up in a table, which no lane has; the contract's preprocessing has vocabularies",
+    "TextVectorization": "takes strings, which no lane has; the contract's preprocessing has tokenizers",
+}
+CUSTOM = "is a custom object, which needs code from outside of the file"
+_COMPILATION = "compile_config"
 _VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
 _CLASS = re.compile(r"[A-Z]\w{0,63}\Z", re.ASCII)
 _FUNCTION = re.compile(r"[a-z]\w{0,63}\Z", re.ASCII)
@@ -81,18 +89,24 @@ class Finding(NamedTuple):
     why: str
 
 
-def config_findings(config: Any) -> Iterator[Finding]:
+def config_findings(config: Any, *, is_compiled: bool = False) -> Iterator[Finding]:
     """Yield whatever a Keras configuration names beyond the allow-list.
 
     Parameters
     ----------
-    config   decoded config.json; it is walked as a whole, also where Keras might not look
+    config        decoded config.json; it is walked as a whole, also where Keras might not look, but for what follows
+    is_compiled   whether it will be loaded with ``compile=True``. Else the outermost ``compile_config``, where losses
+                  and metrics of its maker's own stand, is left out: Keras makes it None before it builds anything
+                  (``_model_from_config`` in keras/src/saving/saving_lib.py). Of models inside it builds them all the
+                  same, so those are walked
 
     Notes
     -----
     An object is any mapping with a ``class_name``, with or without a module: inside of layers Keras still reads the
     older form that has none.
     """
+    if isinstance(config, dict) and not is_compiled:
+        config = {name: value for name, value in config.items() if name != _COMPILATION}
     pending: list[tuple[str, Any]] = [("", config)]
     while pending:
         where, value = pending.pop()
@@ -111,12 +125,17 @@ def _refusal(value: dict[str, Any]) -> str | None:
     if not isinstance(name, str):
         return "has no name"
     if name in DANGERS:
-        return DANGERS[name]
+        return TABLES[name] if name in TABLES and not _has_path(value) else DANGERS[name]
     if value.get("registered_name") not in (None, name):
-        return "is a custom object, which needs code from outside of the file"
+        return CUSTOM
     if name not in _VALUES and not (isinstance(module, str) and _is_allowed(module, name)):
         return "is no part of Keras that is known to do arithmetic only"
     return None
+
+
+def _has_path(value: dict[str, Any]) -> bool:
+    config = value.get("config")
+    return isinstance(config, dict) and isinstance(config.get("vocabulary"), str)
 
 
 def _is_allowed(module: str, name: str) -> bool:

@@ -72,6 +72,8 @@ def import_(  # noqa: PLR0917 - typer makes options of them
         markup=False,
         soft_wrap=True,
     )
+    if record.changes:
+        console.print(f"Made for the converter: {'; '.join(record.changes)}.", markup=False, soft_wrap=True)
     if record.golden_from == "generated":
         console.print("Golden vectors are of seeded noise: --examples FOLDER takes real items.")
     if record.is_trusted:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambent.contracts.model import ModelContract
+from lambent_toolkit.modelkit.conversion_refusals import refused
 from lambent_toolkit.modelkit.errors import ConversionFailed, ModelNotFinite
 from lambent_toolkit.modelkit.quantization import Tensors
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -79,8 +80,8 @@ class ActivationRanges:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as exc:
             raise ConversionFailed(
-                f"The float32 file converts, but TensorFlow Lite cannot run it: {exc}. Export the model with its "
-                "weights in the graph, as `model.export(FOLDER)` does."
+                f"The float32 file converts, but TensorFlow Lite cannot run it: {refused(exc).said}. Export the model "
+                "with its weights in the graph, as `model.export(FOLDER)` does."
             ) from exc
 
 

@@ -7,7 +7,7 @@ it is made up: what was not measured or not told stands there as such.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from lambent.contracts.model import (
@@ -19,6 +19,7 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.domain.card import CARD_FILE
+from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 
 __all__ = ["CARD_FILE", "Figure", "model_card"]
 _MOST_LABELS = 20
@@ -40,6 +41,7 @@ def model_card(
     data: Mapping[str, str] | None = None,
     provenance: Mapping[str, str] | None = None,
     description: str | None = None,
+    files: Collection[str] | None = None,
 ) -> str:
     """Return the card as Markdown.
 
@@ -51,10 +53,11 @@ def model_card(
     data           what the figures were measured on: name, items, digest
     provenance     where the model comes from: recipe or file, seed, tool versions, signing key
     description    what it is for, in its maker's words
+    files          names of the version's files, which say on which lanes it runs
     """
     parts = [
         f"# {contract.name}",
-        "## What it is\n\n" + _kind(contract),
+        "## What it is\n\n" + _kind(contract) + (f" {_lanes(files)}" if files is not None else ""),
         "## Intended use\n\n" + (description or "Its maker has not said what it is for."),
         "## Figures\n\n"
         + (_table(figures) if figures else "Not evaluated: nothing is known of how often it is right."),
@@ -86,6 +89,14 @@ def _kind(contract: ModelContract) -> str:
     else:
         gives = "its outputs as they are: " + ", ".join(spec.name for spec in contract.outputs)
     return f"It takes {takes}. It gives {gives}."
+
+
+def _lanes(files: Collection[str]) -> str:
+    cpu = f"on the CPU lane from its {TFLITE_FILE}"
+    if TFLITE_FILE not in files:
+        cpu = f"on the CPU lane once `lambent quantize` has made its {TFLITE_FILE}"
+    gpu = f"on the GPU lane from its {KERAS_FILE}" if KERAS_FILE in files else f"on no GPU lane: it has no {KERAS_FILE}"
+    return f"It runs {cpu}, and {gpu}."
 
 
 def _table(figures: Sequence[Figure]) -> str:

@@ -101,7 +101,7 @@ class DataChanged(ModelkitError):
 
 
 class ConversionFailed(ModelkitError):
-    """TensorFlow's converter cannot make a .tflite file of this form of the model; ``said`` is its own first line."""
+    """TensorFlow's converter cannot make a .tflite file of this form of the model; ``said`` is the reason."""
 
     exit_code = 17
 

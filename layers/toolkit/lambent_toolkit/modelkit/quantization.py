@@ -16,6 +16,8 @@ import numpy as np
 
 from lambent.contracts.model import ModelContract, TensorSpec
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
+from lambent_toolkit.modelkit.conversion_refusals import refused
+from lambent_toolkit.modelkit.convertible import convertible
 from lambent_toolkit.modelkit.errors import ConversionFailed
 from lambent_toolkit.modelkit.float_model import SavedModelFloat
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, Array]
 CALIBRATED = ("int8", "int16x8")
 _SIGNATURE = "serving_default"
-_FOREIGN_OPERATORS = ("Custom ops", "Flex ops")
 
 
 def to_tflite(
@@ -70,15 +71,23 @@ def to_tflite(
         try:
             return bytes(converter.convert())
         except converter_errors() as exc:
-            raise conversion_failure(exc, contract, variant) from exc
+            raise conversion_failure(exc, contract, variant, model=model) from exc
 
 
-def conversion_failure(exc: Exception, contract: ModelContract, variant: str) -> ConversionFailed:
-    """Return what to raise for what the converter raised; ``variant`` is the form that it was to make."""
-    said = converter_said(exc)
+def conversion_failure(
+    exc: Exception, contract: ModelContract, variant: str, *, model: keras.Model | SavedModelFloat | None = None
+) -> ConversionFailed:
+    """Return what to raise for what the converter raised.
+
+    Parameters
+    ----------
+    variant   the form that it was to make; where that is float32, there is no other to choose
+    model     whose layers are told, if it is a Keras model
+    """
+    said, advice = refused(exc, None if isinstance(model, SavedModelFloat) else model)
+    advice = advice if variant == "float32" else "choose another --variant"
     return ConversionFailed(
-        f"TensorFlow's converter cannot make a {variant} file of {contract.name}: choose another --variant. "
-        f"It says: {said}",
+        f"TensorFlow's converter cannot make a {variant} file of {contract.name}: {advice}. The reason: {said}.",
         said=said,
     )
 
@@ -88,16 +97,6 @@ def converter_errors() -> tuple[type[Exception], ...]:
     from tensorflow.lite.python.convert_phase import ConverterError
 
     return (ConverterError, RuntimeError, ValueError)
-
-
-def converter_said(exc: Exception) -> str:
-    """Return what the converter means: the operators without a kernel if it names them, or its first line."""
-    lines = str(exc).strip().splitlines() or [type(exc).__name__]
-    for line in lines:
-        kind, _, names = line.strip().partition(": ")
-        if kind in _FOREIGN_OPERATORS:
-            return f"TensorFlow Lite has no kernel for {names.strip()}"
-    return lines[0]
 
 
 def prepared_converter(
@@ -115,7 +114,9 @@ def prepared_converter(
     if isinstance(model, SavedModelFloat):
         model.unpack(Path(folder))
     else:
-        _export(model, contract, folder, takes_real_pixels=takes_real_pixels)
+        # Most callers have done it, once for all variants; then this is the model itself.
+        made = convertible(model, contract.inputs).model
+        _export(made, contract, folder, takes_real_pixels=takes_real_pixels)
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
     _choose(converter, contract, variant)
     if calibration is not None and variant in CALIBRATED:

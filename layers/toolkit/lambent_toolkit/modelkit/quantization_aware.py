@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambent_toolkit.modelkit.convertible import convertible
 from lambent_toolkit.modelkit.quantization import Tensors, to_tflite
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -77,10 +78,10 @@ def fine_tune(
 
         keras.utils.set_random_seed(seed)
         tf.config.experimental.enable_op_determinism()
-    model = from_keras_file(keras_file)
+    model = _compiled(keras_file)
     pixels = frozenset(n for n, spec in enumerate(split.contract.inputs) if spec.datatype == "UINT8")
     with quiet():
-        copy = fake_quantized(model, pixel_inputs=pixels)
+        copy = fake_quantized(convertible(model, split.contract.inputs).model, pixel_inputs=pixels)
         learning_rate = _compile_like(copy, model)
         keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
         history = copy.fit(
@@ -101,6 +102,18 @@ def fine_tune(
         validation_losses=[float(loss) for loss in history.history["val_loss"]],
         kept_epoch=keep_best.best_epoch + 1,
     )
+
+
+def _compiled(keras_file: bytes) -> keras.Model:
+    from lambent_toolkit.modelkit.errors import LayerUnsupported
+
+    try:
+        return from_keras_file(keras_file, is_compiled=True)
+    except (TypeError, ValueError) as exc:
+        raise LayerUnsupported(
+            "The model was compiled with a loss, a metric or an optimizer of its maker's own, whose code is not in the "
+            "file: fine-tuning has none to use. Compile it with Keras's own and save it again."
+        ) from exc
 
 
 def _compile_like(copy: keras.Model, model: keras.Model) -> float:

@@ -88,6 +88,8 @@ def _in_short(report: QuantizationReport, folder: str) -> Iterator[Block]:
     )
     holds = rule.holds(measured.loss)
     yield Notice(tables.verdict(report), "good" if holds else "bad")
+    for change in tables.changes(report):
+        yield Notice(change, "neutral")
     for problem in tables.problems(report):
         yield Notice(problem, "warning")
     if advice := tables.hint(report, folder):

@@ -174,7 +174,8 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     """quantization.json.
 
     ``model_sha256`` is of model.tflite, ``data_sha256`` of the data as in training.json. ``temperature`` is None where
-    there is nothing to scale; ``temperature_note`` then says why.
+    there is nothing to scale; ``temperature_note`` then says why. ``changes`` says how the model was made otherwise for
+    the converter, such as recurrent layers unrolled; it is empty for one that was converted as it is.
     """
 
     schema_version: int = 2
@@ -189,6 +190,7 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     calibration: CalibrationFigures | None
     temperature: TemperatureFigures | None
     temperature_note: str | None = None
+    changes: list[str] = []
     runtime: str
     tools: dict[str, str]
 

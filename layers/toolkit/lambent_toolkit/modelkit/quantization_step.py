@@ -111,6 +111,7 @@ def run_quantization(
         calibration=files.calibration.figures if files.calibration else None,
         temperature=fit.figures,
         temperature_note=fit.note,
+        changes=list(files.changes),
         runtime=f"{place.runtime} {place.versions[place.runtime]}",
         tools={name: version(name) for name in _TOOLS}
         | {f"serving {name}": number for name, number in place.versions.items()},

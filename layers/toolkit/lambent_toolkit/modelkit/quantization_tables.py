@@ -50,8 +50,13 @@ def cost_table(report: QuantizationReport) -> Table:
 def sentences(report: QuantizationReport, folder: str) -> list[str]:
     """Return what is to be told beside the tables; ``folder`` is the model's, for commands to go on with."""
     advice = hint(report, folder)
-    told = [*problems(report), verdict(report), *([advice] if advice else [])]
+    told = [*changes(report), *problems(report), verdict(report), *([advice] if advice else [])]
     return [*told, temperature_line(report), calibration_line(report)]
+
+
+def changes(report: QuantizationReport) -> list[str]:
+    """Return how the model was made otherwise for the converter, in a sentence; none if it was not."""
+    return [f"Made for the converter: {'; '.join(report.changes)}."] if report.changes else []
 
 
 def problems(report: QuantizationReport) -> list[str]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from lambent.adapters.keras_archive import check_keras_archive
+from lambent.domain.model import KERAS_FILE
+from lambent.errors import ModelFormatRefused
 from lambent_toolkit.modelkit.calibration import sample
 from lambent_toolkit.modelkit.errors import LayerUnsupported
 from lambent_toolkit.modelkit.float_model import KerasFloat
@@ -44,6 +48,7 @@ class RemediesBench:
             )
         self._settings = made.recipe.settings if made.recipe else HyperParameters()
         split, keras = made.split, made.float_model
+        self._imported = keras.file if made.recipe is None else None
         calibration = sample(split.train, calibration_rows(folder, keras, split, watcher=watcher))
         self._remedies = Remedies(keras.file, split, calibration, watcher=watcher)
 
@@ -62,6 +67,8 @@ class RemediesBench:
 
     def fine_tuned(self, *, epochs: int) -> FineTuning:
         """Leave variants/qat.tflite, model.qat.keras and qat.json; raises as `Remedies.fine_tuned`."""
+        if self._imported is not None:
+            _check_compilation(self._imported)
         batch_size, seed = self._settings.batch_size, self._settings.seed
         made = self._remedies.fine_tuned(batch_size=batch_size, seed=seed, epochs=epochs)
         write_together(self._folder / VARIANTS_FOLDER, {"qat.tflite": made.tflite_file})
@@ -72,3 +79,17 @@ class RemediesBench:
         page = render_page(sensitivity_page(report)).encode()
         write_together(self._folder, {"sensitivity.json": to_json(report), "sensitivity.html": page})
         return report
+
+
+def _check_compilation(keras_file: bytes) -> None:
+    """Check how a stranger's model was compiled, which importing it leaves out; raises LayerUnsupported."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / KERAS_FILE
+        path.write_bytes(keras_file)
+        try:
+            check_keras_archive(path, is_compiled=True)
+        except ModelFormatRefused as exc:
+            raise LayerUnsupported(
+                "The model was compiled with a loss, a metric or an optimizer that is not Keras's own: fine-tuning has "
+                "none to use. Compile it with Keras's own, save it and import it again."
+            ) from exc

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lambent.contracts.model import ModelContract
+from lambent_toolkit.modelkit.convertible import convertible
 from lambent_toolkit.modelkit.float16_weights import store_weights_as_float16
 from lambent_toolkit.modelkit.quantization import Tensors, conversion_failure, converter_errors, prepared_converter
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -68,7 +69,7 @@ class SelectiveQuantizer:
 
     def __init__(self, keras_file: bytes, contract: ModelContract, calibration: Tensors) -> None:
         self._contract = contract
-        model = from_keras_file(keras_file)
+        model = convertible(from_keras_file(keras_file), contract.inputs).model
         self._calibrated = _calibrated(model, contract, calibration)
         self.layers = layer_operators(self._calibrated, model)
 
@@ -150,7 +151,7 @@ def _calibrated(model: keras.Model, contract: ModelContract, calibration: Tensor
                 debug_options=tf.lite.experimental.QuantizationDebugOptions(fully_quantize=True),
             )
         except converter_errors() as exc:
-            raise conversion_failure(exc, contract, "int8") from exc
+            raise conversion_failure(exc, contract, "int8", model=model) from exc
         return bytes(debugger.calibrated_model)
 
 

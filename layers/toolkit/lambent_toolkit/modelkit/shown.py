@@ -62,5 +62,5 @@ def show_version(choice: ModelChoice, *, registry: Registry, files: VersionFiles
     manifest = files.manifest(ref)
     contract = files.contract(ref)
     has_card = CARD_FILE in manifest.files
-    card = read_card(files.file(ref, manifest, CARD_FILE)) if has_card else model_card(contract)
+    card = read_card(files.file(ref, manifest, CARD_FILE)) if has_card else model_card(contract, files=manifest.files)
     return Shown(files.record(ref), registry.labels(ref.name), manifest, contract, card)

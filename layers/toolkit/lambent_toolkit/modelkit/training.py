@@ -131,14 +131,18 @@ def to_keras_file(model: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def from_keras_file(body: bytes) -> keras.Model:
-    """Read a .keras file of our own making; safe mode refuses embedded code all the same."""
+def from_keras_file(body: bytes, *, is_compiled: bool = False) -> keras.Model:
+    """Read a .keras file of our own making; safe mode refuses embedded code all the same.
+
+    ``is_compiled`` asks for its loss and optimizer too. Keras raises TypeError or ValueError where these are code of
+    somebody's own, which no file holds; what only answers does not need them.
+    """
     with quiet(), TemporaryDirectory() as folder:
         import keras
 
         path = Path(folder) / KERAS_FILE
         path.write_bytes(body)
-        return keras.models.load_model(path, safe_mode=True)
+        return keras.models.load_model(path, compile=is_compiled, safe_mode=True)
 
 
 class _Training:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import digest
 from lambent_toolkit.modelkit.calibration import Calibration, choose_calibration, sample, saved_rows
+from lambent_toolkit.modelkit.convertible import convertible
 from lambent_toolkit.modelkit.errors import ConversionFailed, ModelNotFinite
 from lambent_toolkit.modelkit.float_model import FloatModel, KerasFloat, SavedModelFloat
 from lambent_toolkit.modelkit.quantization import CALIBRATED, Tensors, to_tflite
@@ -22,7 +24,28 @@ from lambent_toolkit.modelkit.training import from_keras_file
 from lambent_toolkit.modelkit.variants import REMEDIES, Variant, variant_file
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
 
-Converter = Callable[[Variant, Tensors | None], bytes]
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Converter:
+    """Makes variants of one model.
+
+    Parameters
+    ----------
+    source     the model as the converter takes it
+    contract
+    changes    how it differs from the model that was given, see `Convertible`
+    """
+
+    source: keras.Model | SavedModelFloat
+    contract: ModelContract
+    changes: tuple[str, ...] = ()
+
+    def __call__(self, variant: Variant, calibration: Tensors | None) -> bytes:
+        """Return a .tflite file; raises ConversionFailed."""
+        return to_tflite(self.source, self.contract, variant=variant, calibration=calibration)
 
 
 @dataclass(frozen=True)
@@ -34,11 +57,13 @@ class VariantFiles:
     files         variant → bytes of its .tflite file, float32 first
     problems      variant → why there is no file
     calibration   None if no variant needed one
+    changes       how the model was made otherwise for the converter, see `Convertible`
     """
 
     files: dict[str, bytes]
     problems: dict[str, str]
     calibration: Calibration | None
+    changes: tuple[str, ...] = ()
 
 
 def make_variants(
@@ -68,17 +93,18 @@ def make_variants(
         except ConversionFailed as exc:
             problems[variant] = f"does not convert: {exc.said}"
             watcher.advance(f"{variant} does not convert")
-    return VariantFiles(files, problems, calibration)
+    return VariantFiles(files, problems, calibration, convert.changes)
 
 
 def converter_of(float_model: FloatModel, contract: ModelContract) -> Converter:
-    """Return what makes variants of a model, loaded once; raises ModelNotFinite."""
+    """Return what makes variants of a model, loaded once; raises ModelNotFinite, ConversionFailed."""
     if isinstance(float_model, KerasFloat):
         model = from_keras_file(float_model.file)
         _check_weights(model)
-        return lambda variant, calibration: to_tflite(model, contract, variant=variant, calibration=calibration)
+        made = convertible(model, contract.inputs)
+        return Converter(made.model, contract, made.changes)
     if isinstance(float_model, SavedModelFloat):
-        return lambda variant, calibration: to_tflite(float_model, contract, variant=variant, calibration=calibration)
+        return Converter(float_model, contract)
     raise TypeError(f"no converter for {type(float_model).__name__}")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from lambent.contracts.model import ModelContract
+from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent_toolkit.modelkit.card import Figure, model_card
 from lambent_toolkit.modelkit.evaluating.wording import NO_INTERVAL, key_figures, loss_text, percent
 from lambent_toolkit.modelkit.importing.bring import import_provenance, import_record
@@ -25,6 +27,7 @@ def evaluated_card(
         data=_data(report),
         provenance=_provenance(made, report),
         description=_description(made.recipe) if made.recipe else None,
+        files=[name for name in (TFLITE_FILE, KERAS_FILE) if (made.folder / name).exists()],
     )
 
 
@@ -44,10 +47,20 @@ def _quantization(report: Report, quantization: QuantizationReport | None) -> li
     if quantization:
         how = "chosen by what was measured" if quantization.choice.mode == "auto" else "named by its maker"
         found.append(Figure("choice of the form", f"{how}, on {quantization.validation_items} validation items"))
+        found += [Figure("made for the converter", change, NO_INTERVAL) for change in quantization.changes]
+        found += _forms(quantization)
         if quantization.temperature:
             fitted = quantization.temperature
             found.append(Figure("temperature, fitted after quantization", f"{fitted.temperature:.3g}", NO_INTERVAL))
     return found
+
+
+def _forms(quantization: QuantizationReport) -> Iterator[Figure]:
+    made = [row.variant for row in quantization.variants if row.measured]
+    yield Figure("forms that convert and serve", ", ".join(made), NO_INTERVAL)
+    for row in quantization.variants:
+        if row.measured is None:
+            yield Figure(f"{row.variant}, not to be had", (row.problem or "").rstrip("."), NO_INTERVAL)
 
 
 def _data(report: Report) -> dict[str, str]:

@@ -39,6 +39,8 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     is_trusted    whether --trust let code of its maker run to read it; nothing of that code is kept
     golden_from   what the golden vectors were made of
     contract      as it was given; `lambent evaluate` writes contract.json anew with what it measures
+    changes       how it was made otherwise for the converter while it was read, see `Convertible`; of a .keras file
+                  that is done later, see quantization.json
     """
 
     schema_version: Literal[1] = 1
@@ -50,6 +52,7 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     golden_from: Literal["examples", "generated"]
     contract: ModelContract
     tools: dict[str, str]
+    changes: list[str] = []
 
 
 def import_model(
@@ -108,12 +111,13 @@ def import_model(
         golden_from="examples" if examples else "generated",
         contract=contract,
         tools={tool: version(tool) for tool in _TOOLS},
+        changes=list(read.changes),
     )
     everything = {
         **files,
         **given,
         CONTRACT_FILE: _json(finished),
-        CARD_FILE: model_card(finished, provenance=import_provenance(record)).encode(),
+        CARD_FILE: model_card(finished, provenance=import_provenance(record), files=files).encode(),
         IMPORT_FILE: _json(record),
     }
     write_together(folder, everything, last=IMPORT_FILE)
@@ -159,6 +163,7 @@ def import_provenance(record: ImportRecord) -> dict[str, str]:
         "imported from": f"{record.source} ({record.kind}, sha256 {record.sha256})",
         "golden vectors": f"of {record.golden_from} items",
         **({"code": "the file's code was trusted to run once, and is not kept"} if record.is_trusted else {}),
+        **({"made for the converter": "; ".join(record.changes)} if record.changes else {}),
         **record.tools,
     }
 

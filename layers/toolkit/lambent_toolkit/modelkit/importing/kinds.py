@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import pickletools
+import re
 import stat
 import zlib
 from collections.abc import Callable
@@ -22,12 +23,28 @@ GRAPH_FILE = "saved_model.pb"
 MAX_MODEL_BYTES = 2 << 30  # of a .tflite file, which is addressed by 32-bit signed offsets
 _HEAD_BYTES = 1 << 16
 _PEEK_BYTES = 1 << 12
+# Of its first form, and of the one since PyTorch 2.8.
+_TORCH_MEMBERS = frozenset({"serialized_exported_program.json", "archive_format"})
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TAKEN = "Lambent takes model.keras, a SavedModel folder or model.tflite."
 _PICKLE = (
     "is a pickle: loading it runs whatever its maker wrote into it, so it is never loaded, also not with --trust. "
     "Load it where it was made and save the model as .keras or as a SavedModel."
 )
+_ONNX = (
+    "is an ONNX model. Convert it where it was made, e.g. by onnx2tf, which writes a SavedModel and .tflite files, and "
+    "import one of these."
+)
+_TORCH = (
+    "was written by torch.export. Convert it where it was made by LiteRT's converter for PyTorch "
+    "(litert_torch.convert(module, inputs).export('model.tflite'), formerly ai_edge_torch), and import that file."
+)
+_WEIGHTS = (
+    "holds weights and no layers ({}). Load them into their model where it was made, and write the whole model as "
+    ".keras or as a SavedModel."
+)
+# Of protobuf: field 1 (ir_version) as a number, then field 2 (producer), 7 (graph) or 8 (operators) with a length.
+_ONNX_HEAD = re.compile(rb"\x08[\x01-\x1f][\x12\x3a\x42]", re.DOTALL)
 _UNPACK: dict[bytes, Callable[[bytes], bytes]] = {
     b"\x1f\x8b": lambda head: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head, _PEEK_BYTES),
     b"BZh": lambda head: bz2.BZ2Decompressor().decompress(head, _PEEK_BYTES),
@@ -91,6 +108,8 @@ def _kind(head: bytes, path: Path) -> Kind:
         return "hdf5"
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_archive(path)
+    if other := _other_form(head):
+        raise ForeignModelRefused(f"{path} {other}")
     if _is_pickle(head) or _is_pickle(_unpacked(head)):
         raise ForeignModelRefused(f"{path} {_PICKLE}")
     if path.name == GRAPH_FILE:
@@ -108,9 +127,26 @@ def _kind_of_archive(path: Path) -> Kind:
         return "keras"
     if any(name.endswith((".pkl", ".pickle")) for name in names):
         raise ForeignModelRefused(f"{path} is an archive with pickles inside, as PyTorch writes it, and {_PICKLE}")
+    if any(name.rpartition("/")[2] in _TORCH_MEMBERS for name in names):
+        raise ForeignModelRefused(f"{path} {_TORCH}")
+    if names and all(name.endswith(".npy") for name in names):
+        raise ForeignModelRefused(f"{path} {_WEIGHTS.format('NumPy arrays')}")
     if any(name.rpartition("/")[2] == GRAPH_FILE for name in names):
         raise ForeignModelRefused(f"{path} is a packed SavedModel: unpack it and give the folder.")
     raise ForeignModelRefused(f"{path} is an archive, but not one that Keras wrote. {_TAKEN}")
+
+
+def _other_form(head: bytes) -> str | None:
+    """Return what a file of another kind of model is, and the way on."""
+    if _ONNX_HEAD.match(head):
+        return _ONNX
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < MAX_MODEL_BYTES and b'"dtype"' in head:
+        return _WEIGHTS.format("safetensors")
+    if head.startswith(b"GGUF"):
+        return _WEIGHTS.format("GGUF")
+    if head.lstrip()[:1] == b"{" and b'"modelTopology"' in head:
+        return "is a model of TensorFlow.js. Import the Keras model or the SavedModel that it was converted from."
+    return None
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +14,13 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from lambent.contracts.tensor import Array
+from lambent.domain.keras_config import CUSTOM, TABLES
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent.errors import ModelFormatRefused
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.importing.golden_items import tensor_contract, tflite_golden
+from lambent_toolkit.modelkit.importing.keras_generations import check_generation, keras_generation
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
@@ -28,11 +31,21 @@ from lambent_toolkit.modelkit.importing.signature import (
     keras_signature,
     tflite_signature,
 )
+from lambent_toolkit.modelkit.keras_files import with_config, without_inner_compilation
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 SAVED_MODEL_FILE = "saved_model.zip"
 TRUSTED_PROGRAM = Path(__file__).with_name("trusted_program.py")
 TRUSTED_TIMEOUT_S = 300
+REFUSED_FILE, CHANGES_FILE = "refused.txt", "changes.json"
+_EXPORT = (
+    "Where the model was made, `model.export('FOLDER')` writes it as a SavedModel, which needs no code of its maker's: "
+    "import that folder."
+)
+_TABLES = (
+    "Build a model of the layers behind it, keras.Model(LAYER.output, model.outputs), save that, and name the text or "
+    "the vocabulary in the contract's preprocessing. --trust does not help: the converter has no such tables either."
+)
 _TRUST = (
     "If you trust whoever made it, --trust loads it once, in a process of its own, and keeps a .tflite file and a "
     "SavedModel without the code; there will be no model.keras for the GPU lane."
@@ -49,12 +62,14 @@ class ReadModel:
     signature   what it takes and gives
     files       what the working folder keeps of it, by name
     is_trusted  whether code of its maker may have run to read it
+    changes     how it was made otherwise for the converter, see `Convertible`
     """
 
     foreign: ForeignModel
     signature: Signature
     files: dict[str, bytes]
     is_trusted: bool = False
+    changes: tuple[str, ...] = ()
 
 
 def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
@@ -75,6 +90,8 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
         return ReadModel(foreign, _tried(tflite_signature(source), source), {TFLITE_FILE: source.read_bytes()})
     if foreign.kind == "saved_model":
         return _read_saved_model(foreign, source)
+    if foreign.kind in ("keras", "hdf5"):
+        check_generation(foreign)
     if foreign.kind == "hdf5" and not is_trusted:
         raise ForeignModelRefused(
             f"{source} is an HDF5 file, whatever its name says: Keras's older format, which may hold code that loading "
@@ -84,35 +101,59 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
         try:
             return _read_keras(foreign)
         except ModelFormatRefused as exc:
-            if not is_trusted:
-                raise ForeignModelRefused(f"{source} is refused: {_all_findings(exc)} {_TRUST}") from exc
+            advice, can_be_trusted = _way_on(exc)
+            if not (is_trusted and can_be_trusted):
+                raise ForeignModelRefused(f"{source} is refused: {_all_findings(exc)} {advice}") from exc
     return _read_trusted(foreign)
+
+
+def _way_on(refused: ModelFormatRefused) -> tuple[str, bool]:
+    """Return what to do about a refused .keras file, and whether trust is of use."""
+    details = [each["detail"] for each in refused.errors or ()]
+    named = {each["what"] for each in refused.errors or ()}
+    if named & TABLES.keys():
+        return _TABLES, False
+    if any(detail.endswith(CUSTOM) for detail in details):
+        return f"Its code is not in the file, so that --trust does not help. {_EXPORT}", False
+    return (_TRUST if details else _EXPORT), True
 
 
 def _read_keras(foreign: ForeignModel) -> ReadModel:
     from lambent.adapters.keras_archive import check_keras_archive
 
-    check_keras_archive(foreign.path)
-    with quiet():
-        import keras
-
-        with TemporaryDirectory() as name:
-            path = Path(name) / KERAS_FILE
+    with TemporaryDirectory() as name:
+        path = Path(name) / KERAS_FILE
+        try:
+            check_keras_archive(foreign.path)
             path.symlink_to(foreign.path.absolute())
+        except ModelFormatRefused as exc:
+            if not exc.errors or not all(".compile_config" in each["where"] for each in exc.errors):
+                raise
+            with_config(foreign.path, path, without_inner_compilation)
+            check_keras_archive(path)
+        with quiet():
+            import keras
+
             try:
                 model = keras.models.load_model(path, compile=False, safe_mode=True)
             # Keras raises whatever its layers raise on numbers that they do not expect.
             except (ValueError, TypeError, KeyError, OSError, AttributeError) as exc:
                 raise ForeignModelRefused(
-                    f"Keras cannot load {foreign.path}: {str(exc).strip().splitlines()[0][:200]}"
+                    f"Keras cannot load {foreign.path}, which Keras {keras_generation(foreign) or 3} wrote: its layers "
+                    f"and their weights do not go together. {_EXPORT}"
                 ) from exc
         # It runs the model, which TensorFlow has its word to say about.
         signature = keras_signature(model)
-    return ReadModel(foreign, signature, {KERAS_FILE: with_scope_names(foreign.path.read_bytes())})
+        return ReadModel(foreign, signature, {KERAS_FILE: with_scope_names(path.read_bytes())})
 
 
 def _read_saved_model(
-    foreign: ForeignModel, folder: Path, *, is_trusted: bool = False, facts: GraphFacts | None = None
+    foreign: ForeignModel,
+    folder: Path,
+    *,
+    is_trusted: bool = False,
+    facts: GraphFacts | None = None,
+    changes: tuple[str, ...] = (),
 ) -> ReadModel:
     signature = saved_model_signature(folder)
     if facts is not None:
@@ -122,7 +163,7 @@ def _read_saved_model(
         path = Path(name) / TFLITE_FILE
         path.write_bytes(converted)
         tried = _tried(signature, path)
-    return ReadModel(foreign, tried, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted)
+    return ReadModel(foreign, tried, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
 
 
 def _tried(signature: Signature, model: Path) -> Signature:
@@ -160,10 +201,17 @@ def _read_trusted(foreign: ForeignModel) -> ReadModel:
         except subprocess.TimeoutExpired:
             raise ForeignModelRefused(f"{foreign.path} did not load in {TRUSTED_TIMEOUT_S} s.") from None
         if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
-            raise ForeignModelRefused(f"Keras cannot load {foreign.path}, trusted or not: {last[0][:200]}")
+            raise ForeignModelRefused(_not_loaded(foreign.path, Path(name) / REFUSED_FILE))
         facts = msgspec.json.decode((Path(name) / FACTS_FILE).read_bytes(), type=GraphFacts)
-        return _read_saved_model(foreign, folder, is_trusted=True, facts=facts)
+        changes = tuple(json.loads((Path(name) / CHANGES_FILE).read_text()))
+        return _read_saved_model(foreign, folder, is_trusted=True, facts=facts, changes=changes)
+
+
+def _not_loaded(source: Path, refused: Path) -> str:
+    """Return why the trusted program ended: in its own words, if it was one of the refusals that it knows."""
+    if refused.exists():
+        return f"{source}: {refused.read_text()}"
+    return f"Keras cannot load {source}, trusted or not: classes or values in it are not of this Keras. {_EXPORT}"
 
 
 def _all_findings(error: ModelFormatRefused) -> str:

@@ -16,10 +16,11 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from google.protobuf.message import DecodeError
 
 from lambent.contracts.model import TensorSpec
+from lambent_toolkit.modelkit.conversion_refusals import refused
 from lambent_toolkit.modelkit.errors import ConversionFailed, ForeignModelRefused
 from lambent_toolkit.modelkit.importing.kinds import GRAPH_FILE
 from lambent_toolkit.modelkit.importing.signature import Signature, datatype_of
-from lambent_toolkit.modelkit.quantization import converter_errors, converter_said
+from lambent_toolkit.modelkit.quantization import converter_errors
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
 SIGNATURE = "serving_default"
@@ -88,9 +89,10 @@ def to_float_tflite(folder: Path) -> bytes:
         try:
             return bytes(converter.convert())
         except converter_errors() as exc:
-            said = converter_said(exc)
+            said, advice = refused(exc)
             raise ConversionFailed(
-                f"TensorFlow's converter cannot make a .tflite file of this SavedModel. It says: {said}", said=said
+                f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {advice}. The reason: {said}.",
+                said=said,
             ) from exc
 
 

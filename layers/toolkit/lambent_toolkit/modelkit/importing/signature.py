@@ -150,7 +150,8 @@ def _keras_specs(structure: Any) -> tuple[TensorSpec, ...]:
         specs.append(
             TensorSpec(
                 name=f"{name}_{len(specs)}" if is_taken else name,
-                datatype=datatype_of(str(tensor.dtype), name),
+                # Every .tflite file is made to compute in 32-bit floats, see `convertible`.
+                datatype="FP32" if "float" in str(tensor.dtype) else datatype_of(str(tensor.dtype), name),
                 shape=tuple(-1 if dim is None else int(dim) for dim in tensor.shape),
             )
         )
