@@ -67,6 +67,11 @@ GOOD = {
         "postprocessing": Classification(labels=("a", "b"), output="scores"),
     },
     "regression": {"outputs": (spec("price", -1),), "postprocessing": Regression()},
+    "labels of a fixed batch of tensors": {
+        "inputs": (spec("a", 1, 3),),
+        "outputs": (spec("scores", 1, 2),),
+        "preprocessing": TensorPreprocessing(),
+    },
 }
 
 BAD = {

@@ -149,3 +149,11 @@ def test_a_sample_is_small_enough_to_be_read_at_every_cold_start(row_numbers: in
     sample = GoldenVectors([b"item"] * 25, tensors, {"y": np.zeros((25, 1), dtype=np.float32)}).sample(20)
 
     assert (len(sample.raw), len(sample.tensors["x"]), len(sample.outputs["y"])) == (kept, kept, kept)
+
+
+def test_a_sample_of_tensors_without_items_is_cut_by_the_size_of_their_rows() -> None:
+    tensors = {"x": np.zeros((5_000, 100), dtype=np.float32)}
+
+    sample = GoldenVectors([], tensors, {"y": np.zeros((5_000, 1), dtype=np.float32)}).sample(20)
+
+    assert (len(sample.tensors["x"]), len(sample.outputs["y"])) == (20, 20)

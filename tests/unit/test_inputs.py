@@ -146,11 +146,11 @@ def test_a_line_without_end_and_millions_of_blank_ones_are_refused(monkeypatch: 
 
 
 def test_a_manifest_that_was_overwritten_is_not_read_for_the_one_before() -> None:
-    data = put("items.jsonl", manifest({"id": "a", "text": "x"}))
+    data = put("items.jsonl", manifest({"id": "a", "uri": "x"}))
     etag = data.etag(f"inputs/{TENANT}/items.jsonl")
     assert len(read(data, uri=f"{HOME}items.jsonl", etag=etag)) == 1
 
-    put("items.jsonl", manifest({"id": "b", "text": "y"}), data)
+    put("items.jsonl", manifest({"id": "b", "uri": "y"}), data)
 
     with pytest.raises(SourceChanged):
         read(data, uri=f"{HOME}items.jsonl", etag=etag)

@@ -16,6 +16,7 @@ from builders import World, picture
 from lambent.contracts.model import (
     Classification,
     NumericColumn,
+    RawOutputs,
     Regression,
     TabularPreprocessing,
     TensorSpec,
@@ -169,6 +170,46 @@ def test_a_text_that_cannot_be_taken_is_named(words: World, body: bytes, content
         ask(words, body, content_type)
 
     assert refusal.value.field == field
+
+
+@pytest.fixture
+def masks() -> World:
+    """Return a world whose model answers each picture with two outputs, and no label."""
+
+    def tell(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"mask": inputs["image"][..., 0], "mean": inputs["image"].mean(axis=(1, 2, 3))}
+
+    world = World(loader=FakeInterpreterLoader(tell))
+    world.publish(**MASK)
+    return world
+
+
+MASK = {
+    "outputs": (
+        TensorSpec(name="mask", datatype="FP32", shape=(-1, 2, 2)),
+        TensorSpec(name="mean", datatype="FP32", shape=(-1,)),
+    ),
+    "postprocessing": RawOutputs(),
+}
+
+
+def test_a_picture_of_a_model_without_labels_is_answered_with_its_outputs(masks: World) -> None:
+    one = json.loads(ask(masks, BRIGHT, "image/png").body)
+    two = ask(masks, form((BRIGHT, "image/png"), (DARK, "image/jpeg")), FORM, "text/csv")
+
+    assert one["predictions"] == [
+        {
+            "outputs": [
+                {"name": "mask", "datatype": "FP32", "shape": [2, 2], "data": [1.0, 1.0, 1.0, 1.0]},
+                {"name": "mean", "datatype": "FP32", "shape": [], "data": [1.0]},
+            ]
+        }
+    ]
+    assert two.body.decode().splitlines() == [
+        "mask[0],mask[1],mask[2],mask[3],mean",
+        "1.0,1.0,1.0,1.0,1.0",
+        "0.0,0.0,0.0,0.0,0.0",
+    ]
 
 
 def test_the_answer_is_csv_for_whoever_asks_for_it(shades: World, sums: World) -> None:

@@ -90,7 +90,7 @@ def test_others_read_parquet_parts_with_the_same_types_whatever_is_in_them(tmp_p
         **dict.fromkeys(
             [
                 "id", "model", "label", "unit", "error", "code", "title", "detail", "field", "limit", "got", "errors",
-                "more",
+                "outputs", "more",
             ],
             "VARCHAR",
         ),

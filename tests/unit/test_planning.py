@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from lambent.contracts.quotes import LaneEstimate, ThroughputView
 from lambent.contracts.throughput import KerasRate, ServedRate, ThreadsRate, VersionThroughput
-from lambent.domain.lanes import CPU_SHARD_S, MAX_SHARDS, MESSAGES_AN_INVOCATION, CpuLane, GpuLane, Lanes, Work
+from lambent.domain.lanes import (
+    CPU_SHARD_S,
+    MAX_SHARDS,
+    MESSAGES_AN_INVOCATION,
+    SHARD_RESULT_BYTES,
+    CpuLane,
+    GpuLane,
+    Lanes,
+    Work,
+)
 from lambent.domain.model import ModelRef
 from lambent.domain.planning import Decision, decide, dollars, duration
 from lambent.domain.prices import PRICES, STALE_AFTER_DAYS
@@ -42,8 +51,9 @@ def plan(
     files: frozenset[str] = BOTH,
     seconds_left: float | None = None,
     lanes: Lanes = LANES,
+    item_result_bytes: int = 0,
 ) -> Decision:
-    work = Work(items, items, asked, files, seconds_left)
+    work = Work(items, items, asked, files, seconds_left, item_result_bytes)
     on_cpu, on_gpu = (None if each is None else rate(each) for each in (cpu, gpu))
     return decide(work, lanes, cpu=on_cpu, gpu=on_gpu, prices=PRICES)
 
@@ -338,3 +348,17 @@ def test_durations_are_told_in_the_unit_that_fits(seconds: float, words: str) ->
 )
 def test_costs_are_told_with_two_digits(usd: float, words: str) -> None:
     assert dollars(usd) == words
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+@pytest.mark.parametrize("measured", [1_000.0, None])
+def test_a_shard_of_large_results_has_no_more_items_than_its_part_may_hold(name: str, measured: float | None) -> None:
+    bytes_an_item = SHARD_RESULT_BYTES // 7
+
+    large = lane(plan(100_000, cpu=measured, gpu=measured, item_result_bytes=bytes_an_item), name)
+    huge = lane(plan(1_000, cpu=measured, gpu=measured, item_result_bytes=SHARD_RESULT_BYTES * 2), name)
+    most = lane(plan(1_000 * MAX_SHARDS, gpu=1e6, asked="gpu", item_result_bytes=bytes_an_item), "gpu")
+
+    assert large.shard_items <= max(7, 100_000 // MAX_SHARDS + 1)
+    assert huge.shard_items == 1
+    assert most.shards == MAX_SHARDS

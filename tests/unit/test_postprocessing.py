@@ -1,4 +1,6 @@
-"""Outputs into labels and numbers."""
+"""Outputs into labels, numbers, and themselves by their names."""
+
+import json
 
 import msgspec
 import numpy as np
@@ -7,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from builders import World, contract
+from builders import contract
+from lambent.contracts.lines import encode_lines
+from lambent.contracts.media import MediaAnswer, Usage, prediction_fields
+from lambent.contracts.media_answers import encode_csv, encode_json
 from lambent.contracts.model import Classification, RawOutputs, Regression, TensorSpec
+from lambent.domain.answer_size import check_json_answer, check_json_size
 from lambent.domain.contract_check import check_contract
 from lambent.domain.postprocessing import activate, classify_rows, postprocess, scale_rows
-from lambent.errors import MediaTypeUnsupported, ModelContractMismatch
-from lambent.services.predict import Timings, predict_items
+from lambent.errors import ModelContractMismatch, OutputNotJson
 
 ABC = ("a", "b", "c")
 SCORES = hnp.arrays(
@@ -206,9 +211,84 @@ def test_the_output_that_the_contract_names_is_read() -> None:
     assert postprocess(outputs, priced, top_k=1)[0].value == 7.0
 
 
-def test_a_model_whose_outputs_are_the_answer_has_no_labels() -> None:
-    world = World()
-    served = world.models().get(world.publish(postprocessing=RawOutputs()))
+RAW = contract(
+    outputs=(
+        TensorSpec(name="mask", datatype="FP32", shape=(-1, 2, 2)),
+        TensorSpec(name="count", datatype="INT64", shape=(-1,)),
+        TensorSpec(name="half", datatype="FP16", shape=(-1, 1)),
+        TensorSpec(name="found", datatype="BOOL", shape=(-1, 2)),
+    ),
+    postprocessing=RawOutputs(),
+)
 
-    with pytest.raises(MediaTypeUnsupported):
-        predict_items(served, [{"image": np.zeros((2, 2, 1), dtype=np.float32)}], Timings(), top_k=1)
+
+def raw_outputs(rows: int = 2) -> dict[str, np.ndarray]:
+    """Return outputs of every kind in another order than the contract's."""
+    return {
+        "count": np.arange(rows, dtype=np.int64) + 2**60,
+        "found": np.array([[True, False]] * rows),
+        "half": np.full((rows, 1), 0.5, dtype=np.float16),
+        "mask": np.arange(4 * rows, dtype=np.float32).reshape(rows, 2, 2) / np.float32(10),
+    }
+
+
+def test_outputs_that_are_the_answer_are_named_a_row_each_in_the_contract_s_order() -> None:
+    first, second = postprocess(raw_outputs(), RAW, top_k=1)
+
+    assert [(each.name, each.datatype, each.shape) for each in second.outputs] == [
+        ("mask", "FP32", [2, 2]),
+        ("count", "INT64", []),
+        ("half", "FP16", [1]),
+        ("found", "BOOL", [2]),
+    ]
+    assert [each.data.tolist() for each in first.outputs[1:]] == [[2**60], [0.5], [True, False]]
+    np.testing.assert_array_equal(second.outputs[0].data, raw_outputs()["mask"][1].ravel())
+
+
+def test_outputs_are_written_alike_in_every_form_of_json_and_in_csv_with_no_more_digits_than_they_have() -> None:
+    predictions = postprocess(raw_outputs(1), RAW, top_k=1)
+    answer = MediaAnswer("m", "1", predictions, Usage(1, 1))
+
+    told = json.loads(encode_json(answer))["predictions"]
+    line = encode_lines([prediction_fields(predictions[0])])
+
+    assert json.loads(line) == told[0]
+    assert b'"data":[0.0,0.1,0.2,0.3]' in line
+    assert encode_csv(answer).decode().splitlines() == [
+        "mask[0],mask[1],mask[2],mask[3],count,half,found[0],found[1]",
+        f"0.0,0.1,0.2,0.3,{2**60},0.5,True,False",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_output_that_json_has_no_number_for_is_refused_with_the_way_to_it(wrong: float) -> None:
+    outputs = raw_outputs()
+    outputs["mask"][1, 0, 0] = wrong
+
+    with pytest.raises(OutputNotJson, match=r"mask holds 1 numbers that are NaN or infinite.*binary") as refusal:
+        postprocess(outputs, RAW, top_k=1)
+
+    assert refusal.value.field == "outputs.mask"
+
+
+def test_outputs_without_a_row_for_each_item_are_refused() -> None:
+    with pytest.raises(ModelContractMismatch, match="no row for each item"):
+        postprocess({**raw_outputs(), "count": np.zeros(3, dtype=np.int64)}, RAW, top_k=1)
+
+
+def test_more_numbers_than_an_answer_of_json_should_hold_are_refused_with_how_many_items_are_possible() -> None:
+    large = contract(
+        outputs=(TensorSpec(name="mask", datatype="FP32", shape=(-1, 1024, 1024)),), postprocessing=RawOutputs()
+    )
+    larger = contract(
+        outputs=(TensorSpec(name="mask", datatype="FP32", shape=(-1, 2048, 2048)),), postprocessing=RawOutputs()
+    )
+
+    check_json_answer(large, 7)
+    check_json_size(large)
+    with pytest.raises(OutputNotJson, match="at most 7 at once") as refusal:
+        check_json_answer(large, 8)
+    with pytest.raises(OutputNotJson, match="4194304 numbers"):
+        check_json_size(larger)
+
+    assert (refusal.value.limit, refusal.value.got) == (7, 8)

@@ -12,7 +12,7 @@ from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 
 from builders import TENANT, World, picture
-from lambent.contracts.batch_request import BatchInput, BatchSubmission, ManifestItem
+from lambent.contracts.batch_request import BatchInput, BatchSubmission, InlineImage, ManifestItem
 from lambent.contracts.quotes import Quote
 from lambent.contracts.throughput import ServedRate, ThreadsRate, VersionThroughput
 from lambent.domain.throughput import ObservedThroughput
@@ -96,7 +96,7 @@ def test_a_quote_is_the_plan_of_the_job_and_writes_nothing() -> None:
 def test_an_array_has_two_children_at_least_and_one_shard_is_a_plain_job() -> None:
     world = published()
     many = quote(world, lane="gpu")
-    one = quote(world, lane="gpu", input=BatchInput(items=[ManifestItem(id="a", row={"x": 1})]))
+    one = quote(world, lane="gpu", input=BatchInput(items=[ManifestItem(id="a", image=InlineImage(b64=b"x"))]))
 
     assert (many.shards, many.array_size, many.concurrency) == (2, 2, None)
     assert (one.shards, one.array_size) == (1, None)

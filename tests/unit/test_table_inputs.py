@@ -18,6 +18,7 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.domain.job_states import JobState
+from lambent.errors import MediaTypeUnsupported
 
 ROWS = contract(
     preprocessing=TabularPreprocessing(
@@ -128,7 +129,8 @@ def test_a_model_of_tensors_takes_no_table() -> None:
         preprocessing=TensorPreprocessing(), inputs=(TensorSpec(name="x", datatype="FP32", shape=(-1, 2)),)
     )
 
-    assert "tensors only" in refused("a\n1\n", declared).detail
+    with pytest.raises(MediaTypeUnsupported, match="tensors only"):
+        rows("a\n1\n", declared)
 
 
 def test_a_table_of_addresses_runs_from_request_to_results() -> None:

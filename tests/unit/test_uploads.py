@@ -7,6 +7,7 @@ import pytest
 
 from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, TensorMessage
+from lambent.contracts.model import RawOutputs
 from lambent.errors import Unavailable
 from lambent.services.infer import InferService
 from lambent.services.ingest import MOST_PREPROCESSORS, IngestService, Upload
@@ -53,6 +54,18 @@ def test_an_upload_ends_in_one_result_that_names_its_source_model_and_label() ->
     result = json.loads(world.data.objects[RESULT])
     assert (result["source"], result["source_etag"]) == ("a.png", event.etag)
     assert (result["model"], result["version"], result["label"], result["score"]) == ("shade", "1", "bright", 1.0)
+    assert ERROR not in world.data.objects
+
+
+def test_an_upload_to_a_model_without_labels_ends_in_its_outputs() -> None:
+    world = World()
+    world.publish(postprocessing=RawOutputs())
+
+    assert ingest(world).ingest(upload(world, picture(255))) is None
+    drain(world)
+
+    result = json.loads(world.data.objects[RESULT])
+    assert result["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [2], "data": [0.0, 1.0]}]
     assert ERROR not in world.data.objects
 
 

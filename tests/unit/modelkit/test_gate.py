@@ -11,7 +11,15 @@ import pytest
 
 from builders import World, contract, golden_vectors, model_files, tell_shade
 from foreign_files import keras_archive, layer, sequential, weights
-from lambent.contracts.model import Forced, Limits, ModelContract, QualityLimits, Regression, VersionManifest
+from lambent.contracts.model import (
+    Forced,
+    Limits,
+    ModelContract,
+    QualityLimits,
+    Regression,
+    TensorPreprocessing,
+    VersionManifest,
+)
 from lambent.domain.model import digest
 from lambent.services.golden import GoldenVectors
 from lambent.services.publish import publish_version
@@ -238,6 +246,34 @@ def test_other_preprocessing_in_the_serving_interpreter_is_stopped() -> None:
     other = replace(GOLDEN, tensors={"image": GOLDEN.tensors["image"] * np.float32(0.5)})
 
     assert failed(check_artifact(artifact(), serve=serving(other))) == ["golden"]
+
+
+def of_tensors(golden: GoldenVectors) -> Artifact:
+    """Return an artifact of a model that takes tensors, imported and never evaluated."""
+    declared = contract(preprocessing=TensorPreprocessing())
+    return Artifact(declared, None, {"model.tflite": b"model", "golden.npz": golden.to_npz()})
+
+
+def test_a_model_that_takes_tensors_is_served_those_of_its_golden_vectors() -> None:
+    golden = replace(GOLDEN, raw=[])
+    served: list[object] = []
+
+    def serve(*given: object, tensors: dict[str, np.ndarray], **_: object) -> ServingRun:
+        served.append((given[2], tensors["image"].tolist()))
+        return serving(golden)(*given)
+
+    checks = check_artifact(of_tensors(golden), serve=serve)
+
+    assert served == [([], GOLDEN.tensors["image"].tolist())]
+    assert open_gate(checks, is_forced=True) == ("report", "quality")
+
+
+def test_golden_tensors_that_are_not_the_contract_s_are_not_served_at_all() -> None:
+    strange = GoldenVectors([], {"picture": GOLDEN.tensors["image"]}, GOLDEN.outputs)
+
+    checks = check_artifact(of_tensors(strange), serve=lambda *_, **__: pytest.fail("the model was run"))
+
+    assert failed(checks)[:2] == ["contract", "serving"]
 
 
 def test_golden_vectors_that_cannot_be_read_are_stopped() -> None:

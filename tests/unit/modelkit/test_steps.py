@@ -85,6 +85,11 @@ def test_serving_process_that_cannot_start_is_reported_with_its_last_line(tmp_pa
             "ended with signal SIGSEGV: it wrote nothing",
         ),
         ("raise SystemExit('no such layer')", PATIENCE_S, "ended with status 1: no such layer"),
+        (
+            "open('/tmp/lambent-serving-x1/tensors/0.npy')",
+            PATIENCE_S,
+            r"status 1: FileNotFoundError: \[Errno 2\] No such file or directory: '0\.npy'$",
+        ),
         ("import signal; signal.pause()", 1, "gave no answer in 1 s"),
     ],
 )

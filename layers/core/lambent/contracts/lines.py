@@ -10,11 +10,12 @@ import orjson
 from lambent.contracts.jobs import ShardItem
 
 CONTENT_TYPE = "application/x-ndjson"
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 
 
 def encode_lines(lines: Iterable[Any]) -> bytes:
-    """Return one JSON value a line, each line ended."""
-    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+    """Return one JSON value a line, each line ended; NumPy's arrays as lists."""
+    return b"".join(orjson.dumps(line, option=_OPTIONS) for line in lines)
 
 
 def error_line(item: ShardItem, error: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Results as Parquet: the fields of JSON lines as columns of fixed types, whatever the model answers.
 
-Fields that a line lacks are null. What has no type of its own in all lines (``limit``, ``got``, ``errors``) is JSON
-text, and so are in ``more`` the fields that have no column.
+Fields that a line lacks are null. What has no type of its own in all lines (``outputs``, ``limit``, ``got``,
+``errors``) is JSON text, and so are in ``more`` the fields that have no column.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arro3.core import Schema
 
 _TEXTS = ("id", "model", "label", "unit", "error", "code", "title", "detail", "field")
-_JSON_TEXTS = ("limit", "got", "errors")
+_JSON_TEXTS = ("outputs", "limit", "got", "errors")
 _MORE = "more"
 
 

@@ -118,7 +118,7 @@ def write_rows(header: Sequence[str], rows: Iterable[Sequence[str | float | None
     """
     buffer = StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(header)
+    writer.writerow([_safe(cell) for cell in header])
     writer.writerows([_safe(cell) for cell in row] for row in rows)
     return buffer.getvalue().encode()
 

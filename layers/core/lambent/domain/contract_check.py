@@ -145,7 +145,8 @@ def _check_postprocessing(contract: ModelContract) -> None:
     if not isinstance(spec, Classification | Regression):
         return
     tensor = _read_output(contract, spec.output)
-    _check_rows(tensor, f"outputs.{tensor.name}")
+    if not isinstance(contract.preprocessing, TensorPreprocessing):
+        _check_rows(tensor, f"outputs.{tensor.name}")
     numbers = len(spec.labels) if isinstance(spec, Classification) else 1
     is_binary = numbers == _BINARY and prod(tensor.shape[1:]) == 1
     if -1 in tensor.shape[1:] or (prod(tensor.shape[1:]) != numbers and not is_binary):

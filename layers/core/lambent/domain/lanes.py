@@ -25,6 +25,8 @@ CPU_SHARD_ITEMS = 5_000
 UNMEASURED_CPU_SHARD_ITEMS = 25
 GPU_SHARD_S = (60.0, 600.0)
 _GPU_TIMEOUT_SHARE = 0.5
+# A part is made in memory where it is Parquet, and lies in scratch storage until it is written.
+SHARD_RESULT_BYTES = 64 << 20
 # Assumptions, in seconds.
 COLD_START_S = 2.0
 SHARD_OVERHEAD_S = 0.3
@@ -73,6 +75,7 @@ class Work:
     asked            auto, cpu or gpu
     files            the version's: the CPU lane needs model.tflite, the GPU lane model.keras
     seconds_left     until the deadline, None without one
+    item_result_bytes   of an item's outputs as JSON, about, where they are the answer; 0 where an answer is small
     """
 
     items: int
@@ -80,6 +83,7 @@ class Work:
     asked: str
     files: frozenset[str]
     seconds_left: float | None = None
+    item_result_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def on_cpu(work: Work, lanes: Lanes, rate: Rate | None, prices: PriceTable) -> L
     else:
         spread = _spread(work.items, lane.max_concurrency, item_s, least_s=min(CPU_SHARD_S[0], most_s), most_s=most_s)
         wanted = min(spread, CPU_SHARD_ITEMS)
-    cut = _Cut(work, _sized(work.items, wanted), lane.max_concurrency, item_s)
+    cut = _Cut(work, _sized(work, wanted), lane.max_concurrency, item_s)
     reason = _why_not_cpu(work, lane, cut)
     if rate is None or cut.item_s is None or cut.shard_s is None or reason is not None:
         return cut.estimate("cpu", reason=reason)
@@ -168,16 +172,14 @@ def on_gpu(work: Work, lanes: Lanes, rate: Rate | None, prices: PriceTable) -> L
     """
     lane = lanes.gpu
     if lane is None:
-        return _Cut(work, _sized(work.items, lanes.shard_items), 1, None).estimate(
-            "gpu", reason="this stack has no GPU lane"
-        )
+        return _Cut(work, _sized(work, lanes.shard_items), 1, None).estimate("gpu", reason="this stack has no GPU lane")
     most_s = min(GPU_SHARD_S[1], lane.timeout_s * _GPU_TIMEOUT_SHARE)
     item_s = None if rate is None else 1 / rate.items_per_s
     if item_s is None:
         wanted = lanes.shard_items
     else:
         wanted = _spread(work.items, lane.max_hosts, item_s, least_s=min(GPU_SHARD_S[0], most_s), most_s=most_s)
-    cut = _Cut(work, _sized(work.items, wanted), lane.max_hosts, item_s)
+    cut = _Cut(work, _sized(work, wanted), lane.max_hosts, item_s)
     reason = _why_not_gpu(work, lane, cut)
     if rate is None or cut.item_s is None or cut.shard_s is None or reason is not None:
         return cut.estimate("gpu", reason=reason)
@@ -200,9 +202,10 @@ def _spread(items: int, workers: int, item_s: float, *, least_s: float, most_s: 
     return max(least, ceil(items / (workers * rounds)))
 
 
-def _sized(items: int, wanted: int) -> int:
-    """Return the wanted size, but no more than there are items, and no more shards than an array takes."""
-    return max(min(wanted, items), ceil(items / MAX_SHARDS))
+def _sized(work: Work, wanted: int) -> int:
+    """Return the wanted size: at most the items that there are or whose results fit; at most MAX_SHARDS shards."""
+    fitting = SHARD_RESULT_BYTES // work.item_result_bytes if work.item_result_bytes else wanted
+    return max(min(wanted, work.items, max(1, fitting)), ceil(work.items / MAX_SHARDS))
 
 
 def _why_not_cpu(work: Work, lane: CpuLane, cut: _Cut) -> str | None:

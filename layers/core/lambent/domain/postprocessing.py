@@ -1,4 +1,4 @@
-"""Outputs into answers: labels with scores, or a number with its unit."""
+"""Outputs into answers: labels with scores, a number with its unit, or the outputs themselves by their names."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 from msgspec.structs import replace
 
-from lambent.contracts.media import ClassPrediction, LabelScore, Prediction, ValuePrediction
-from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression
+from lambent.contracts.media import (
+    ClassPrediction,
+    LabelScore,
+    NamedTensor,
+    Prediction,
+    TensorsPrediction,
+    ValuePrediction,
+)
+from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression, TensorSpec
 from lambent.contracts.tensor import Array
-from lambent.errors import ModelContractMismatch
+from lambent.domain.answer_size import BINARY_WAY, check_json_size
+from lambent.errors import ModelContractMismatch, OutputNotJson
 
 _DIGITS = 6
 _BINARY = 2
@@ -22,16 +30,18 @@ def postprocess(outputs: Mapping[str, Array], contract: ModelContract, *, top_k:
     Parameters
     ----------
     outputs       the interpreter's, by name
-    contract      of classification or regression
+    contract
     top_k : int   how many labels to answer a row, from 1
 
     Raises
     ------
-    ModelContractMismatch   the model answered a number that is not finite, or the contract declares no postprocessing
+    ModelContractMismatch   the model answered a number that is not finite, where the contract declares labels or one
+                            number; or an output has no row for each item
+    OutputNotJson           see `name_rows`
     """
     spec = contract.postprocessing
     if isinstance(spec, RawOutputs):
-        raise ModelContractMismatch("The contract declares neither labels nor a number.", field="postprocessing")
+        return [*name_rows(outputs, contract)]
     rows = outputs[spec.output or contract.outputs[0].name]
     rows = rows.reshape(len(rows), -1)
     if isinstance(spec, Classification):
@@ -130,6 +140,39 @@ def scale_rows(rows: Array, spec: Regression) -> list[ValuePrediction]:
     values = rows[:, 0].astype(np.float64) * spec.scale + spec.offset
     _check_finite(values)
     return [ValuePrediction(value, spec.unit) for value in values.tolist()]
+
+
+def name_rows(outputs: Mapping[str, Array], contract: ModelContract) -> list[TensorsPrediction]:
+    """Return each row's outputs as they are, in the contract's order.
+
+    Raises
+    ------
+    ModelContractMismatch   an output has no row for each item
+    OutputNotJson           NaN, infinity, or more than `MOST_JSON_NUMBERS` of an item
+    """
+    check_json_size(contract)
+    arrays = [(spec, outputs[spec.name]) for spec in contract.outputs]
+    counts = {len(array) for _, array in arrays}
+    if len(counts) > 1:
+        raise ModelContractMismatch("An output of the model has no row for each item.", field="outputs")
+    for spec, array in arrays:
+        _check_json(spec.name, array)
+    return [TensorsPrediction([_named(spec, array[row]) for spec, array in arrays]) for row in range(counts.pop())]
+
+
+def _named(spec: TensorSpec, row: Array) -> NamedTensor:
+    # FP16 has no encoder; 32 bits hold the same number.
+    numbers = row.astype(np.float32) if row.dtype == np.float16 else row
+    return NamedTensor(spec.name, spec.datatype, list(row.shape), np.ascontiguousarray(numbers).reshape(-1))
+
+
+def _check_json(name: str, array: Array) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise OutputNotJson(
+            f"Output {name} holds {int(np.count_nonzero(~np.isfinite(array)))} numbers that are NaN or infinite, which "
+            f"JSON does not have; {BINARY_WAY}",
+            field=f"outputs.{name}",
+        )
 
 
 def _best(row: Array, spec: Classification, top_k: int) -> ClassPrediction:

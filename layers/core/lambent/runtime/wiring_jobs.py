@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 @cache
 def submit_service() -> SubmitService:
     """Return JobsFunction's job submission."""
+    from lambent.services.check_batch import SubmissionCheck
     from lambent.services.submit_job import SubmitService
 
     settings = jobs_settings()
+    resolver, files = parts.resolver(settings.table_name, 0.0), parts.version_files(settings)
     return SubmitService(
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
@@ -45,6 +47,7 @@ def submit_service() -> SubmitService:
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
         trusted_hosts=settings.trusted_hosts,
+        check=SubmissionCheck(resolver, files),
     )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from lambent.contracts.jobs import ShardItem
 from lambent.contracts.lines import error_line
-from lambent.contracts.media import Prediction
+from lambent.contracts.media import Prediction, prediction_fields
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing.padding import Padding
 from lambent.errors import LambentError, MemoryExhausted
@@ -63,4 +61,4 @@ def _answer_each(
 def _line(item: ShardItem, model: ServedModel, answer: Prediction | LambentError) -> dict[str, Any]:
     if isinstance(answer, LambentError):
         return error_line(item, answer.to_dict())
-    return {"id": item.id, "model": str(model.ref), **msgspec.to_builtins(answer)}
+    return {"id": item.id, "model": str(model.ref), **prediction_fields(answer)}

@@ -16,6 +16,7 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.contracts.schema_errors import shown_name
+from lambent.domain.answer_size import check_json_answer
 from lambent.domain.call import Call, CallAnswer
 from lambent.domain.preprocessing import prepare_all
 from lambent.errors import FieldNotAllowed, ImageFormatUnsupported, RequestInvalid
@@ -46,6 +47,7 @@ def answer_predict(call: Call, predict: PredictService, timings: Timings) -> Cal
         sent = read_items(call, served.contract)
     with timings.step("preprocess"):
         prepared = _prepare(sent, served)
+    check_json_answer(served.contract, len(prepared))
     predictions = predict_items(served, prepared, timings, top_k=top_k)
     with timings.step("encode"):
         usage = Usage(items=len(prepared), input_bytes=len(call.body))

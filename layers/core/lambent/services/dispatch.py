@@ -9,6 +9,7 @@ import msgspec
 from lambent.contracts.batch_request import BatchRequest
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import Plan
+from lambent.domain.answer_size import result_bytes_an_item
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice, digest
@@ -165,7 +166,13 @@ class DispatchService:
                 )
             )
             planned = self._planner.plan(
-                request, target.ref, manifest, tenant=job.tenant, items=len(spool), objects=spool.objects
+                request,
+                target.ref,
+                manifest,
+                tenant=job.tenant,
+                items=len(spool),
+                objects=spool.objects,
+                item_result_bytes=result_bytes_an_item(contract),
             )
             taken = planned.taken
             offsets = spool.offsets(taken.shard_items)

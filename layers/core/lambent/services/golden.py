@@ -49,7 +49,7 @@ class GoldenVectors:
 
         Every cold start reads them, so their tensors are kept to about `SAMPLE_BYTES`.
         """
-        rows = max(len(self.raw), 1)
+        rows = max((len(array) for array in self.tensors.values()), default=1) or 1
         row_bytes = max(sum(array.nbytes for array in self.tensors.values()) // rows, 1)
         return self.first(min(most, max(SAMPLE_BYTES // row_bytes, FIRST_LOAD_ROWS)))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from io import BytesIO
 
-import msgspec
 import numpy as np
 
+from lambent.contracts.media import prediction_fields
 from lambent.contracts.messages import TensorMessage
 from lambent.domain.model import ModelRef
 from lambent.errors import LambentError
@@ -66,6 +66,6 @@ class InferService:
             "model": message.model,
             "version": str(message.version),
             **({} if message.is_canary is None else {"canary": message.is_canary}),
-            **msgspec.to_builtins(prediction),
+            **prediction_fields(prediction),
         }
         write_result(self._data, message.result_stem, result)

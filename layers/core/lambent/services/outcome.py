@@ -13,8 +13,11 @@ _JSON = "application/json"
 
 
 def write_result(data: ObjectStore, stem: str, result: dict[str, Any]) -> None:
-    """Write ``{stem}.json``; an error object that an earlier upload of the same name left is removed."""
-    data.write(f"{stem}.json", orjson.dumps(result), content_type=_JSON)
+    """Write ``{stem}.json``; an error object that an earlier upload of the same name left is removed.
+
+    ``result`` may hold NumPy's arrays, which become lists.
+    """
+    data.write(f"{stem}.json", orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY), content_type=_JSON)
     data.delete(f"{stem}.error.json")
 
 

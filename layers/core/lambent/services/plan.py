@@ -54,6 +54,7 @@ class BatchPlanner:
         tenant: str,
         items: int,
         objects: int,
+        item_result_bytes: int = 0,
     ) -> PlannedBatch:
         """Choose lane, shard size and concurrency of a batch.
 
@@ -63,6 +64,7 @@ class BatchPlanner:
         ref, manifest    the version that it is pinned to
         tenant           whose batch it is
         items, objects   how many items, and how many of them are objects to fetch
+        item_result_bytes   see `domain.lanes.Work`
 
         Raises
         ------
@@ -71,7 +73,7 @@ class BatchPlanner:
         Unavailable
         """
         left_s = None if request.deadline_s is None else request.deadline_s - self._clock.epoch_s()
-        work = Work(items, objects, request.lane, frozenset(manifest.files), left_s)
+        work = Work(items, objects, request.lane, frozenset(manifest.files), left_s, item_result_bytes)
         decision = self._decide(work, self._shared(request.priority_or_default), ref, manifest, tenant)
         return PlannedBatch(decision.taken, decision.why, self._estimate(work, decision))
 

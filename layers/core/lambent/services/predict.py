@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from lambent.contracts.media import Prediction
-from lambent.contracts.model import ModelContract, RawOutputs, TextPreprocessing
+from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
 from lambent.domain.preprocessing.padding import Padding, pad_batch
-from lambent.errors import MediaTypeUnsupported, TensorShapeMismatch
+from lambent.errors import TensorShapeMismatch
 from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
 
 
@@ -166,14 +166,12 @@ def predict_items(
 
     Raises
     ------
-    MediaTypeUnsupported    the contract's outputs are the answer, they have neither labels nor a unit
     TensorShapeMismatch     more items than the contract allows
     ModelContractMismatch   the model answered a score or number that is not finite
+    OutputNotJson           an output that is answered as it is has NaN or infinity in it, or is too large for JSON
     MemoryExhausted         the batch is too large for this host
     """
     contract = model.contract
-    if isinstance(contract.postprocessing, RawOutputs):
-        raise MediaTypeUnsupported("This model has no labels; use POST /v2/models/{model}/infer.")
     inputs = model.preprocessor.collate(prepared)
     if padding is None:
         outputs = run_tensors(model, inputs, timings)

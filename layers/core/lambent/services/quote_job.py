@@ -7,6 +7,7 @@ from collections.abc import Collection
 from lambent.contracts.batch_request import BatchInput, BatchSubmission
 from lambent.contracts.model import ModelContract
 from lambent.contracts.quotes import Quote
+from lambent.domain.answer_size import result_bytes_an_item
 from lambent.domain.model import ModelChoice
 from lambent.ports import Clock, Isolation, ObjectStore
 from lambent.services.count_items import COUNTED_BYTES, MOST_LISTED, ItemCount, at_most, counted, rows_counted, sampled
@@ -50,6 +51,7 @@ class QuoteService:
         NameInvalid, ModelNotFound, ModelNotReady, BrokenArtifact   the version cannot serve
         UrlRefused, RequestInvalid, DeadlineExceeded                the request cannot be submitted
         ManifestInvalid                                             its input is missing, or has bad items
+        MediaTypeUnsupported, OutputNotJson                         the version can answer no item
         LaneUnavailable                                             no lane can run it
         Unavailable
         """
@@ -58,8 +60,17 @@ class QuoteService:
         )
         ref = self._resolver.resolve(ModelChoice(submission.model, submission.version, submission.label))
         manifest = self._files.manifest(ref)
-        count = self._count(tenant, submission.input, self._files.contract(ref))
-        planned = self._planner.plan(submission, ref, manifest, tenant=tenant, items=count.items, objects=count.objects)
+        contract = self._files.contract(ref)
+        count = self._count(tenant, submission.input, contract)
+        planned = self._planner.plan(
+            submission,
+            ref,
+            manifest,
+            tenant=tenant,
+            items=count.items,
+            objects=count.objects,
+            item_result_bytes=result_bytes_an_item(contract),
+        )
         taken = planned.taken
         is_array = taken.lane == "gpu" and taken.shards > 1
         return Quote(

@@ -15,6 +15,7 @@ from lambent.contracts.jobs import ShardItem
 from lambent.contracts.model import ModelContract
 from lambent.errors import ManifestInvalid, PayloadTooLarge, SourceGone, Unavailable
 from lambent.ports import Isolation, ObjectStore
+from lambent.services.check_batch import check_batch, check_kinds
 from lambent.services.gather_items import MAX_ITEMS, gather_items, too_many_items
 from lambent.services.input_address import InputAddresses, format_of
 from lambent.services.read_failed import failed_items
@@ -37,6 +38,8 @@ def read_items(
 ) -> Iterator[ShardItem]:
     """Yield the items of an input, in its order, at least one, with ids that differ; memory does not grow with them.
 
+    An input of which the model can answer no item is refused.
+
     What is wrong may be found after many items: none of them counts before all are read.
 
     Parameters
@@ -52,8 +55,23 @@ def read_items(
     ManifestInvalid   missing, empty, too long, or with bad items: up to 20 of them in ``errors``, and how many
     RequestInvalid    nothing tells the format
     NothingFailed     the job whose failed items are asked for has none
+    MediaTypeUnsupported, OutputNotJson   see `check_batch`
     Unavailable
     """
+    check_batch(contract)
+    items = _read(data, source, tenant=tenant, contract=contract, isolation=isolation, tell=tell)
+    return check_kinds(items, contract)
+
+
+def _read(
+    data: ObjectStore,
+    source: BatchInput,
+    *,
+    tenant: str,
+    contract: ModelContract,
+    isolation: Isolation,
+    tell: Callable[[str], None],
+) -> Iterator[ShardItem]:
     addresses = InputAddresses(data, tenant)
     if source.failed_of is not None:
         return failed_items(data, source.failed_of, tenant=tenant, model=contract.name)

@@ -18,6 +18,7 @@ from lambent.domain.timestamps import to_timestamp
 from lambent.domain.webhook_url import check_notification
 from lambent.errors import DeadlineExceeded, InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
+from lambent.services.check_batch import SubmissionCheck
 from lambent.services.read_items import check_input
 from lambent.services.send_job import send_batch
 
@@ -71,7 +72,7 @@ def check_submission(
 
 
 class SubmitService:
-    """Accepts batch requests over HTTP."""
+    """Accepts batch requests over HTTP; ``check`` looks at the model, which else the dispatcher does."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class SubmitService:
         clock: Clock,
         retention_days: int,
         trusted_hosts: Collection[str] = frozenset(),
+        check: SubmissionCheck | None = None,
     ) -> None:
         self._data = data
         self._jobs = jobs
@@ -89,6 +91,7 @@ class SubmitService:
         self._clock = clock
         self._retention_days = retention_days
         self._trusted_hosts = trusted_hosts
+        self._check = check
 
     def submit(
         self, tenant: str, submission: BatchSubmission | BatchRequest, *, idempotency_key: str | None = None
@@ -103,6 +106,7 @@ class SubmitService:
 
         Raises
         ------
+        MediaTypeUnsupported, OutputNotJson, ManifestInvalid   the model can answer no item, see `SubmissionCheck`
         NameInvalid           the model's name or the label is not allowed
         ModelNotFound         the version is no number
         RequestInvalid        no id and no key, or a key that is not visible ASCII
@@ -115,6 +119,8 @@ class SubmitService:
         check_submission(
             self._data, submission, tenant=tenant, now_s=self._clock.epoch_s(), trusted_hosts=self._trusted_hosts
         )
+        if self._check is not None:
+            self._check.check(submission)
         job = new_job(
             tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
         )

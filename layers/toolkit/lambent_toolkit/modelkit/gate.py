@@ -15,7 +15,8 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from lambent.adapters.keras_archive import check_keras_archive
-from lambent.contracts.model import Classification, RawOutputs, Regression
+from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression, TensorPreprocessing
+from lambent.contracts.tensor import Array
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
 from lambent.domain.names import check_name
@@ -122,11 +123,25 @@ def _serving(artifact: Artifact, serve: Serve) -> list[Check]:
     remedy = f"choose another form with `lambent quantize --variant`, or, if a file was exchanged, {_EVALUATE}"
     try:
         golden = GoldenVectors.from_npz(artifact.files[GOLDEN_FILE])
-        run = serve(artifact.files[TFLITE_FILE], artifact.contract, golden.raw, assets=artifact.assets)
+        run = serve(
+            artifact.files[TFLITE_FILE],
+            artifact.contract,
+            golden.raw,
+            assets=artifact.assets,
+            tensors=_own_tensors(golden, artifact.contract),
+        )
     except (ServingRefused, ServingCheckFailed, LambentError) as error:
         return [Check("serving", False, expected, _clause(str(error)), remedy)]
     loaded = Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy)
     return [loaded, _golden(artifact, golden, run), *_activation(artifact, golden, run)]
+
+
+def _own_tensors(golden: GoldenVectors, contract: ModelContract) -> dict[str, Array] | None:
+    """Return what a model that takes tensors is served, for want of raw items; raises ModelContractMismatch."""
+    if not isinstance(contract.preprocessing, TensorPreprocessing):
+        return None
+    check_declared(golden, contract)
+    return golden.tensors
 
 
 def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check:
@@ -135,8 +150,10 @@ def _golden(artifact: Artifact, golden: GoldenVectors, run: ServingRun) -> Check
     if not all(np.array_equal(run.golden.tensors[name], array) for name, array in golden.tensors.items()):
         return Check("golden", False, expected, "other tensors", _EVALUATE)
     # A model.tflite exchanged after it was evaluated shows here: the vectors were recorded from the file measured.
+    if any(run.golden.outputs[name].shape != array.shape for name, array in golden.outputs.items()):
+        return Check("golden", False, expected, "outputs of other shapes", _EVALUATE)
     differences = [
-        np.max(np.abs(run.golden.outputs[name].astype(np.float64) - array.astype(np.float64)))
+        np.max(np.abs(run.golden.outputs[name].astype(np.float64) - array.astype(np.float64)), initial=0.0)
         for name, array in golden.outputs.items()
     ]
     largest = float(np.max(differences))

@@ -13,13 +13,14 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, TensorPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.contracts.throughput import ServedRate
 from lambent.domain.model import CONTRACT_FILE
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ServingRefused
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
+from lambent_toolkit.modelkit.tensor_items import stack_items
 from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
 
 _TIMEOUT_S = 120.0
@@ -129,7 +130,15 @@ class ServingBench:
             (self._folder / "variants" / f"{variant}.tflite").write_bytes(file)
 
     def prepare(self, items: Sequence[bytes]) -> Place:
-        """Preprocess raw items there; raises ServingRefused (an item), ServingCheckFailed, FolderNotWritable."""
+        """Preprocess raw items there; items of a model that takes tensors are those of `encode_item`.
+
+        Raises
+        ------
+        ServingRefused       an item was refused
+        ServingCheckFailed
+        DataUnfit            tensors that are not the contract's
+        FolderNotWritable
+        """
         self._take_items(items)
         self._run("prepare")
         return Place(**self._figures("prepared"))
@@ -162,9 +171,9 @@ class ServingBench:
             for number, spec in enumerate(self._contract.inputs)
         }
 
-    def run_one(self, file: bytes, items: Sequence[bytes]) -> ServingRun:
+    def run_one(self, file: bytes, items: Sequence[bytes], *, tensors: Mapping[str, Array] | None = None) -> ServingRun:
         """Take all steps with one variant in one process; raises as they do."""
-        self._take_items(items)
+        self._take_items(items, tensors)
         self.put(_ONLY, file)
         self._run("prepare", f"predict:{_ONLY}", f"time:{_ONLY}", timeout_s=2 * _TIMEOUT_S)
         # In the order of the steps: what one of them refuses, the later ones have no figures of.
@@ -173,7 +182,9 @@ class ServingBench:
         p50_ms, p99_ms = np.percentile(np.concatenate(self._timing()[_ONLY][1]), (50, 99))
         return ServingRun(
             golden=GoldenVectors(
-                list(items), {name: np.array(array) for name, array in self.tensors().items()}, answers.outputs
+                [] if self._takes_tensors else list(items),
+                {name: np.array(array) for name, array in self.tensors().items()},
+                answers.outputs,
             ),
             output_step=answers.output_step,
             load_ms=answers.load_ms,
@@ -184,10 +195,21 @@ class ServingBench:
             origins=place.origins,
         )
 
-    def _take_items(self, items: Sequence[bytes]) -> None:
+    def _take_items(self, items: Sequence[bytes], tensors: Mapping[str, Array] | None = None) -> None:
         self._items = len(items)
+        if tensors is None and self._takes_tensors:
+            tensors = stack_items(items, self._contract)
         with telling_of_full_disks(self._folder):
-            (self._folder / "items.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
+            if tensors is None:
+                (self._folder / "items.npz").write_bytes(GoldenVectors(list(items), {}, {}).to_npz())
+                return
+            for number, spec in enumerate(self._contract.inputs):
+                np.save(self._folder / "tensors" / f"{number}.npy", tensors[spec.name])
+        self._items = len(tensors[self._contract.inputs[0].name])
+
+    @property
+    def _takes_tensors(self) -> bool:
+        return isinstance(self._contract.preprocessing, TensorPreprocessing)
 
     def _answers(self, variant: str) -> Answers:
         figures = self._figures(variant)
@@ -219,16 +241,18 @@ def serve(
     *,
     assets: Mapping[str, bytes] | None = None,
     python_path: Sequence[Path] | None = None,
+    tensors: Mapping[str, Array] | None = None,
 ) -> ServingRun:
-    """Predict raw items with a .tflite file as Lambda would.
+    """Predict raw items, or ready tensors, with a .tflite file as Lambda would.
 
     Parameters
     ----------
     model         bytes of the .tflite file
     contract
-    items         raw items: pictures, texts or rows; at least one
+    items         raw items: pictures, texts or rows; at least one, unless there are ``tensors``
     assets        files that the contract's preprocessing needs, by name
     python_path   folders to import from; the built layers if None
+    tensors       inputs to predict as they are, of a model that takes tensors; a fixed batch is one call, or several
 
     Raises
     ------
@@ -237,4 +261,4 @@ def serve(
     BuildFailed          the layers could not be built
     """
     with ServingBench(contract, assets=assets, python_path=python_path) as bench:
-        return bench.run_one(model, items)
+        return bench.run_one(model, items, tensors=tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +17,7 @@ PROGRAM = Path(__file__).with_name("serving_program.py")
 LAYERS = ("NumericLayer", "CoreLayer")
 # Folders with colons between them, where the layers' packages are installed already: in the worker's image.
 LAYERS_VARIABLE = "LAMBENT_SERVING_LAYERS"
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\":]+/)+")
 
 
 @cache
@@ -67,7 +69,13 @@ def run_program(
         raise ServingCheckFailed(f"The serving interpreter gave no answer in {timeout_s:.0f} s.") from None
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
-        raise ServingCheckFailed(f"The serving interpreter ended with {_ending(done.returncode)}: {last[0]}")
+        told = _without_folders(last[0])
+        raise ServingCheckFailed(f"The serving interpreter ended with {_ending(done.returncode)}: {told}")
+
+
+def _without_folders(line: str) -> str:
+    """Return a line without the folders of absolute paths: they are temporary ones, or of this machine alone."""
+    return _FOLDERS.sub("", line)
 
 
 def _ending(status: int) -> str:

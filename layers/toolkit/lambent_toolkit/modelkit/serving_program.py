@@ -4,10 +4,12 @@ Usage: ``serving_program.py FOLDER STEP…``, the steps of one run, in one proce
 
 =================  ====================================================================================================
 prepare            preprocess the raw items of ``items.npz`` (golden vectors without tensors): ``tensors/{number}.npy``,
-                   one file an input in the contract's order, and ``prepared.json`` with where this process runs
+                   one file an input in the contract's order, and ``prepared.json`` with where this process runs; of a
+                   model that takes tensors, those files lie there already
 predict:VARIANT    load ``variants/VARIANT.tflite`` and answer all rows: ``VARIANT.npz`` (arrays by output) and
                    ``VARIANT.json``; if it is refused, ``VARIANT.json`` with ``{"refused": {"code", "detail"}}`` only
-time:V1,V2…        time single rows of these variants, taking turns: ``timing.json``
+time:V1,V2…        time single rows (whole calls where the batch is fixed) of these variants, taking turns:
+                   ``timing.json``
 rate:VARIANT       items a second as the CPU lane does batches, preprocessing included: ``rate.json``
 =================  ====================================================================================================
 
@@ -32,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from lambent.adapters import litert
-from lambent.contracts.model import ModelContract, TextPreprocessing
+from lambent.contracts.model import ModelContract, TensorPreprocessing, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE
 from lambent.domain.preprocessing import Preprocessor, make_preprocessor
@@ -86,14 +88,8 @@ def take(step: str, argument: str, folder: Path, contract: ModelContract) -> tup
 
 def rate(folder: Path, contract: ModelContract, variant: str) -> dict[str, Any]:
     """Return items a second of batches from raw items on, by number of threads, and of preprocessing alone."""
-    raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
     rows_at_once = min(_RATED_ROWS, contract.limits.max_rows)
-    batches = [raw[start : start + rows_at_once] for start in range(0, len(raw), rows_at_once)]
-    preprocessor = preprocessor_of(folder, contract)
-
-    def ready(items: list[bytes]) -> Tensors:
-        return preprocessor.collate([preprocessor.prepare(item) for item in items])
-
+    batches, ready = rated_batches(folder, contract, rows_at_once)
     rates = []
     for threads in THREADS:
         interpreter = load(folder, contract, variant, threads=threads)
@@ -109,13 +105,26 @@ def rate(folder: Path, contract: ModelContract, variant: str) -> dict[str, Any]:
     }
 
 
-def items_per_s(batches: list[list[bytes]], act: Callable[[list[bytes]], object]) -> float:
+def rated_batches(
+    folder: Path, contract: ModelContract, rows_at_once: int
+) -> tuple[list[Any], Callable[[Any], Tensors]]:
+    """Return batches of raw items with what makes tensors of one; of a model that takes tensors, those themselves."""
+    if isinstance(contract.preprocessing, TensorPreprocessing):
+        tensors = mapped(folder, contract)
+        return list(_chunks(tensors, call_rows(contract, tensors, most=rows_at_once))), lambda batch: batch
+    raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
+    preprocessor = preprocessor_of(folder, contract)
+    batches = [raw[start : start + rows_at_once] for start in range(0, len(raw), rows_at_once)]
+    return batches, lambda items: preprocessor.collate([preprocessor.prepare(item) for item in items])
+
+
+def items_per_s(batches: list[Any], act: Callable[[Any], object]) -> float:
     """Return how many items a second an act does, over and over for half a second after a first batch."""
     act(batches[0])
     done, start = 0, perf_counter()
     for items in cycle(batches):
         act(items)
-        done += len(items)
+        done += count(items) if isinstance(items, dict) else len(items)
         if (taken_s := perf_counter() - start) >= _RATED_S:
             break
     return done / taken_s
@@ -129,6 +138,8 @@ def preprocessor_of(folder: Path, contract: ModelContract) -> Preprocessor:
 
 def prepare(folder: Path, contract: ModelContract) -> dict[str, Any]:
     """Preprocess all items; raises InvalidInput."""
+    if isinstance(contract.preprocessing, TensorPreprocessing):
+        return place()
     raw = GoldenVectors.from_npz((folder / "items.npz").read_bytes()).raw
     preprocessor = preprocessor_of(folder, contract)
     spec = contract.preprocessing
@@ -159,18 +170,21 @@ def predict(folder: Path, contract: ModelContract, variant: str) -> dict[str, An
     outputs = run_all(interpreter, contract, tensors)
     np.savez(folder / f"{variant}.npz", **outputs)
     for threads in THREADS[1:]:
-        load(folder, contract, variant, threads=threads).run(_apart(rows(tensors, 0, 1)))
+        load(folder, contract, variant, threads=threads).run(
+            next(_chunks(tensors, call_rows(contract, tensors, most=1)))
+        )
     return {"load_ms": float(np.median(loads_ms)), "output_step": max(interpreter.output_steps.values())}
 
 
 def time_all(folder: Path, contract: ModelContract, variants: list[str]) -> dict[str, Any]:
     """Return the time of every call in milliseconds: by variant, number of threads and round."""
     tensors = mapped(folder, contract)
+    size = call_rows(contract, tensors, most=1)
     random = Random(_SEED)  # noqa: S311 - an order, no secret
     taken: dict[str, dict[str, list[list[float]]]] = {name: {} for name in variants}
     for threads in THREADS:
         interpreters = {name: load(folder, contract, name, threads=threads) for name in variants}
-        first_ms = {name: min(round_ms(each, tensors, 0, 2)) for name, each in interpreters.items()}
+        first_ms = {name: min(round_ms(each, tensors, 0, 2, size)) for name, each in interpreters.items()}
         rounds = max(_FEWEST_ROUNDS, min(ROUNDS, int(_BUDGET_MS / max(first_ms.values()))))
         calls = {name: max(1, min(CALLS_A_ROUND, int(_BUDGET_MS / ROUNDS / ms))) for name, ms in first_ms.items()}
         for name in variants:
@@ -178,17 +192,17 @@ def time_all(folder: Path, contract: ModelContract, variants: list[str]) -> dict
         for turn in range(rounds):
             # In another order every round: who follows whom decides what lies in the processor's caches.
             for name in random.sample(variants, len(variants)):
-                taken[name][str(threads)].append(round_ms(interpreters[name], tensors, turn, calls[name]))
+                taken[name][str(threads)].append(round_ms(interpreters[name], tensors, turn, calls[name], size))
     return {"taken_ms": taken}
 
 
-def round_ms(interpreter: litert.LiteInterpreter, tensors: Tensors, turn: int, calls: int) -> list[float]:
-    """Return the time of some calls of one row each, in milliseconds, after some that are not counted."""
+def round_ms(interpreter: litert.LiteInterpreter, tensors: Tensors, turn: int, calls: int, size: int) -> list[float]:
+    """Return the time of some calls of ``size`` rows each, in milliseconds, after some that are not counted."""
     warm_up = min(_WARM_UP_CALLS, calls - 1)
     taken_ms = []
     for call in range(-warm_up, calls):
-        at = (turn * calls + max(call, 0)) % count(tensors)
-        row = _apart(rows(tensors, at, at + 1))
+        at = (turn * calls + max(call, 0)) % max(1, count(tensors) // size) * size
+        row = _apart(rows(tensors, at, at + size))
         start = perf_counter()
         interpreter.run(row)
         taken_ms.append((perf_counter() - start) * 1000)
@@ -204,8 +218,19 @@ def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensor
     """Return the outputs for all rows, as many rows at once as one request may hold and memory allows."""
     row_bytes = sum(array.nbytes for array in tensors.values()) // count(tensors)
     step = max(1, min(contract.limits.max_rows, _CHUNK_BYTES // max(row_bytes, 1)))
+    step = call_rows(contract, tensors, most=step)
     parts = [interpreter.run(part) for part in _chunks(tensors, step)]
     return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in contract.outputs}
+
+
+def call_rows(contract: ModelContract, tensors: Tensors, *, most: int) -> int:
+    """Return how many rows a call has: ``most`` where the batch is free, else as many as the contract says.
+
+    All of them where inputs and outputs have no number of rows in common, so that rows cannot be told apart.
+    """
+    firsts = {spec.shape[0] for spec in (*contract.inputs, *contract.outputs)}
+    rows_a_call = firsts.pop() if len(firsts) == 1 else max(len(array) for array in tensors.values())
+    return most if rows_a_call == -1 else rows_a_call
 
 
 def mapped(folder: Path, contract: ModelContract) -> Tensors:
@@ -227,7 +252,7 @@ def rows(tensors: Tensors, start: int, stop: int) -> Tensors:
 
 
 def count(tensors: Tensors) -> int:
-    """Return how many rows a batch has."""
+    """Return how many rows a batch has, of its first input."""
     return len(next(iter(tensors.values())))
 
 

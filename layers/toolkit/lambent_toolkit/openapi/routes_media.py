@@ -27,6 +27,10 @@ _DESCRIPTION = """One item or several, in the form that suits you; what a model 
 | texts | `text/plain`; JSON with `text` or `texts` |
 | table rows | `text/csv`; JSON with `rows` |
 
+A model of labels answers with them, a regression with a number; a model whose contract declares neither (an embedding,
+a mask, boxes) with its outputs as named tensors. An answer that is too large for the door lies at the address that a
+303 names.
+
 The label `live` chooses the version, unless the path does. `Accept: text/csv` asks for a table.
 
 Scores are calibrated: the model's output at the temperature of its contract, as for uploads and in batches. `/v1` and
@@ -47,7 +51,7 @@ def routes() -> Iterator[Route]:
 
 
 def _predict() -> Route:
-    answer = json_answer("Labels and scores.", ref("MediaAnswer"), _ANSWER, *DATA_PLANE_HEADERS)
+    answer = json_answer("Labels and scores, numbers, or outputs.", ref("MediaAnswer"), _ANSWER, *DATA_PLANE_HEADERS)
     answer["content"]["text/csv"] = {
         "schema": {"type": "string", "description": "If asked for in `Accept`: a line for each item, and a header."}
     }
@@ -117,6 +121,7 @@ _PREDICT_ERRORS = (
     errors.ContentCodingInvalid,
     errors.MediaTypeUnsupported,
     errors.NotAcceptable,
+    errors.OutputNotJson,
     errors.SourceEmpty,
     errors.ImageFormatUnsupported,
     errors.ImageCorrupt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from inspect import cleandoc
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -13,6 +13,7 @@ from lambent.contracts.batch_request import BatchSubmission, PriorityRequest
 from lambent.contracts.job_views import ErrorPage, JobPage, JobView, ResultPage
 from lambent.contracts.media import ClassPrediction, Usage, ValuePrediction
 from lambent.contracts.media_requests import ImageRequest, RowsRequest, TextRequest
+from lambent.contracts.model import Datatype
 from lambent.contracts.notifications import JobEvent, WebhookSecretView
 from lambent.contracts.oip_metadata import IndexRequest, RepositoryRequest
 from lambent.contracts.quotes import Quote
@@ -20,7 +21,7 @@ from lambent.contracts.uploads import GrantView, InputGrantView, InputRequest, U
 from lambent.contracts.versions import CardView, VersionView
 from lambent_toolkit.openapi import schemas_oip, schemas_tfs
 from lambent_toolkit.openapi.error_answers import error_examples
-from lambent_toolkit.openapi.schema_parts import REFERENCE, STRING, array_of, loose, ref, strict
+from lambent_toolkit.openapi.schema_parts import COUNT, REFERENCE, STRING, array_of, loose, ref, strict
 
 _STRUCTS = (
     AnswerReference,
@@ -130,16 +131,33 @@ _OWN: dict[str, Any] = {
         }
     ),
 }
-# An answer's union of structs without tags, which msgspec writes but does not describe.
+# An answer's union of structs without tags, and arrays, which msgspec writes but does not describe.
 _MEDIA: dict[str, Any] = {
     "MediaAnswer": strict(
         {
             "model": STRING,
             "version": STRING,
             "predictions": array_of(
-                {"anyOf": [ref("ClassPrediction"), ref("ValuePrediction")]}, description="One for each item sent."
+                {"anyOf": [ref("ClassPrediction"), ref("ValuePrediction"), ref("TensorsPrediction")]},
+                description="One for each item sent, all of one kind.",
             ),
             "usage": ref("Usage"),
         }
-    )
+    ),
+    "TensorsPrediction": strict(
+        {"outputs": array_of(ref("NamedTensor"), description="All outputs, in the contract's order.")},
+        description="The outputs of one item as they are, of a model whose contract declares neither labels nor a "
+        "number: an embedding, a mask, boxes.",
+    ),
+    "NamedTensor": strict(
+        {
+            "name": STRING,
+            "datatype": {**STRING, "enum": list(get_args(Datatype))},
+            "shape": array_of(COUNT, description="The item's own, without the batch."),
+            "data": array_of(
+                {"anyOf": [{"type": "number"}, {"type": "boolean"}]}, description="All numbers, flat and row-major."
+            ),
+        },
+        description="One output of one item, as the Open Inference Protocol has it.",
+    ),
 }

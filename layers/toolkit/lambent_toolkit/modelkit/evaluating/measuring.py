@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lambent.contracts.model import Classification, ModelContract, Regression
+from lambent.contracts.model import Classification, ModelContract, Regression, TensorPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import digest
@@ -93,7 +93,10 @@ def measure(
     for name, arrays in outputs.items():
         for array in arrays.values():
             check_finite(array, of=f"{subject.name}, {name},")
-    golden = GoldenVectors(part.items, part.tensors, answers[subject.published].outputs)
+    # Of a model that takes tensors, the tensors are the items.
+    takes_tensors = isinstance(subject.contract.preprocessing, TensorPreprocessing)
+    raw = [] if takes_tensors else part.items
+    golden = GoldenVectors(raw, part.tensors, answers[subject.published].outputs)
     latencies = {name: [latency(threads, rounds) for threads, rounds in by.items()] for name, by in taken.items()}
     return Measured(outputs, answers, latencies, golden, place, throughput)
 

@@ -1,8 +1,8 @@
 """Load a Keras model that may hold code, and leave it as a SavedModel: started by path from `reading`, with --trust.
 
 Arguments: a .keras or .h5 file, and the folder to write. Beside the folder it leaves what the graph tells, as
-`GraphFacts`, and ``changes.json``, how the model was made otherwise for the converter; or ``refused.txt``. Whatever code
-is in the file runs here, in a process that ends afterwards and has none of the caller's environment variables.
+`GraphFacts`, and ``changes.json``, how the model was made otherwise for the converter; or ``refused.txt``. Whatever
+code is in the file runs here, in a process that ends afterwards and has none of the caller's environment variables.
 """
 
 from __future__ import annotations
