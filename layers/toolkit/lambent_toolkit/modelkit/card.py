@@ -40,6 +40,7 @@ def model_card(
     data: Mapping[str, str] | None = None,
     provenance: Mapping[str, str] | None = None,
     description: str | None = None,
+    findings: Sequence[str] = (),
 ) -> str:
     """Return the card as Markdown.
 
@@ -51,11 +52,13 @@ def model_card(
     data           what the figures were measured on: name, items, digest
     provenance     where the model comes from: recipe or file, seed, tool versions, signing key
     description    what it is for, in its maker's words
+    findings       what is wrong with its answers, or cannot be measured, as sentences
     """
     parts = [
         f"# {contract.name}",
         "## What it is\n\n" + _kind(contract),
         "## Intended use\n\n" + (description or "Its maker has not said what it is for."),
+        *(["## Findings\n\n" + "\n".join(f"- {each}" for each in findings)] if findings else []),
         "## Figures\n\n"
         + (_table(figures) if figures else "Not evaluated: nothing is known of how often it is right."),
         "## Data\n\n" + (_list(data) if data else "No data set is recorded."),
