@@ -84,7 +84,7 @@ def test_a_tflite_file_that_was_never_measured_is_published_by_force_only(desk: 
     assert artifact.report is None
     with pytest.raises(GateClosed, match="never evaluated"):
         open_gate(checks, is_forced=False)
-    assert open_gate(checks, is_forced=True) == ("report", "quality")
+    assert open_gate(checks, is_forced=True) == ("report", "quality", "sense")
 
 
 def test_a_tflite_file_is_its_own_reference_once_it_is_measured(desk: Path) -> None:

@@ -16,6 +16,7 @@ from lambent.contracts.model import (
     Limits,
     ModelContract,
     QualityLimits,
+    RawOutputs,
     Regression,
     TensorPreprocessing,
     VersionManifest,
@@ -28,7 +29,14 @@ from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
 from lambent_toolkit.modelkit.quantization_report import Loss
-from lambent_toolkit.modelkit.report import DataFigures, Report, Source, VariantFigures, measured_contract_sha256
+from lambent_toolkit.modelkit.report import (
+    DataFigures,
+    Finding,
+    Report,
+    Source,
+    VariantFigures,
+    measured_contract_sha256,
+)
 from lambent_toolkit.modelkit.serving_check import ServingRun
 
 GOLDEN = golden_vectors(contract(), tell_shade)
@@ -49,6 +57,7 @@ def report(*, drop_pt: float = 0.0, model_sha256: str = digest(FILES["model.tfli
         data=DataFigures(name="shade", train_items=1, validation_items=1, test_items=1, sha256="0" * 64),
         variants={"keras": keras, "int8": measured},
         loss=Loss(value=drop_pt, low=-9.0, high=99.0),
+        findings=[],
         resamples=2000,
         bootstrap_seed=1,
         tools={},
@@ -87,7 +96,7 @@ def test_a_version_as_evaluated_passes_every_check() -> None:
     checks = check_artifact(artifact(), serve=serving())
 
     assert [check.name for check in checks] == [
-        "contract", "serving", "golden", "activation", "keras", "report", "quality",
+        "contract", "serving", "golden", "activation", "keras", "report", "quality", "sense",
     ]  # fmt: skip
     assert failed(checks) == []
     assert open_gate(checks, is_forced=False) == ()
@@ -107,7 +116,7 @@ def test_a_regression_is_held_to_the_rise_of_its_error(increase: float, names: l
     declared = contract(quality=QualityLimits(max_rmse_increase=0.02), postprocessing=Regression())
     told = report(drop_pt=increase, task="regression", contract_sha256=measured_contract_sha256(declared))
 
-    quality = check_artifact(artifact(told, declared), serve=serving())[-1]
+    quality = check_artifact(artifact(told, declared), serve=serving())[-2]
 
     assert ([] if quality.is_passed else [quality.name]) == names
     assert "2 % of the RMSE" in quality.expected
@@ -203,10 +212,10 @@ def test_a_model_keras_with_code_in_it_is_stopped_even_when_forced(tmp_path: Pat
 def test_a_model_that_was_never_evaluated_is_published_by_force_only() -> None:
     checks = check_artifact(replace(artifact(), report=None), serve=serving())
 
-    assert failed(checks) == ["report", "quality"]
+    assert failed(checks) == ["report", "quality", "sense"]
     with pytest.raises(GateClosed, match="never evaluated"):
         open_gate(checks, is_forced=False)
-    assert open_gate(checks, is_forced=True) == ("report", "quality")
+    assert open_gate(checks, is_forced=True) == ("report", "quality", "sense")
 
 
 def test_an_imported_file_that_is_the_model_has_nothing_to_lose() -> None:
@@ -214,7 +223,84 @@ def test_an_imported_file_that_is_the_model_has_nothing_to_lose() -> None:
     checks = check_artifact(artifact(report(reference=None, loss=None), files=alone), serve=serving())
 
     assert failed(checks) == []
-    assert "this file is the model" in checks[-1].got
+    assert "this file is the model" in checks[-2].got
+
+
+def test_answers_far_from_the_float_model_s_are_stopped_though_as_many_are_right() -> None:
+    apart = {"agreement": 0.61, "score_difference": 0.75}
+    told = report()
+    told = report(variants=told.variants | {"int8": msgspec.structs.replace(told.measured, **apart)})
+
+    checks = check_artifact(artifact(told), serve=serving())
+
+    assert failed(checks) == ["quality"]
+    with pytest.raises(GateClosed, match=r"agreement with the float model 61\.00% < 95\.00%; scores up to 0\.750 from"):
+        open_gate(checks, is_forced=False)
+
+
+def test_what_makes_no_sense_is_stopped_with_its_code_unless_it_is_forced() -> None:
+    found = [Finding(code="one_class_answered", text="All items are answered 'dark'.")]
+
+    checks = check_artifact(artifact(report(findings=found)), serve=serving())
+
+    assert failed(checks) == ["sense"]
+    with pytest.raises(GateClosed, match="got one_class_answered: All items are answered 'dark'; mend"):
+        open_gate(checks, is_forced=False)
+    assert open_gate(checks, is_forced=True) == ("sense",)
+
+
+def test_a_report_of_a_release_that_had_no_baselines_is_to_be_made_again() -> None:
+    checks = check_artifact(artifact(report(findings=None)), serve=serving())
+
+    assert failed(checks) == ["sense"]
+    assert "lambent evaluate" in checks[-1].remedy
+
+
+@pytest.mark.parametrize(
+    ("limits", "changes", "got"),
+    [
+        ({"min_accuracy": 0.95}, {}, None),
+        ({"min_accuracy": 0.951}, {}, "min_accuracy: accuracy 95.00% < 95.10%"),
+        ({"min_accuracy": 0.5}, {"accuracy": float("nan")}, "min_accuracy: accuracy nan%"),
+        ({"min_accuracy": 0.5}, {"accuracy": None}, "min_accuracy: raw outputs"),
+        ({"max_rmse": 2.5}, {"rmse": 2.5}, None),
+        ({"max_rmse": 2.5}, {"rmse": 2.51}, "max_rmse: RMSE 2.51 > 2.5"),
+        ({"max_rmse": 2.5}, {}, "max_rmse: raw outputs"),
+    ],
+)
+def test_limits_of_the_answers_themselves_are_held(
+    limits: dict[str, float], changes: dict[str, float | None], got: str | None
+) -> None:
+    told = report(unmeasured="raw outputs" if got and "raw" in got else None)
+    measured = {**told.variants, "int8": msgspec.structs.replace(told.measured, **changes)}
+    declared = contract(quality=QualityLimits(**limits))
+
+    sense = check_artifact(artifact(msgspec.structs.replace(told, variants=measured), declared), serve=serving())[-1]
+
+    assert sense.is_passed == (got is None)
+    assert got is None or got in sense.got
+
+
+def test_what_cannot_be_measured_passes_and_it_is_said_what_that_means() -> None:
+    raw = contract(postprocessing=RawOutputs())
+    told = report(
+        task="raw",
+        unmeasured="raw outputs have no accuracy",
+        contract_sha256=measured_contract_sha256(raw),
+        loss=Loss(value=0.03, low=0.02, high=0.04),
+    )
+
+    checks = check_artifact(artifact(told, raw), serve=serving())
+    too_far = check_artifact(
+        artifact(msgspec.structs.replace(told, loss=Loss(value=0.11, low=0.1, high=0.2)), raw), serve=serving()
+    )
+
+    assert failed(checks) == []
+    assert checks[-1].got.startswith(
+        "unmeasured: raw outputs have no accuracy; that its answers are right is its owner"
+    )
+    assert failed(too_far) == ["quality"]
+    assert "outputs off by 11.00%" in too_far[-2].got
 
 
 def test_a_report_that_lost_its_loss_is_stopped() -> None:

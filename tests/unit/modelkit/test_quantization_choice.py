@@ -6,18 +6,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lambent_toolkit.modelkit.errors import NoVariantHolds
+from builders import contract
+from lambent.contracts.model import QualityLimits, RawOutputs, Regression
+from lambent_toolkit.modelkit.artifact import Artifact
+from lambent_toolkit.modelkit.errors import NoVariantHolds, ServingCheckFailed
+from lambent_toolkit.modelkit.gate import check_artifact
+from lambent_toolkit.modelkit.lane_distance import LaneLimits
 from lambent_toolkit.modelkit.quantization_choice import (
     PREFERENCE,
     Rule,
     choose,
+    contract_rule,
     fixed_choice,
     frontier,
     items_to_prove,
 )
 from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, paired_interval, rmse_loss, worst_class
 from lambent_toolkit.modelkit.quantization_report import Latency, Loss, VariantMeasurement, VariantRow
+from measured import report as evaluated
+from measured import variant
 
 
 def measured(
@@ -100,6 +109,74 @@ def test_the_bound_asks_for_proof_where_the_estimate_trusts() -> None:
     assert "the interval crosses the limit" in trusting.steps[0].reason
     assert proving.variant == "float32"
     assert proving.steps[0].reason.startswith("upper end of drop 0.20 pt")
+
+
+def apart(row: VariantRow, **distance: float) -> VariantRow:
+    """Return a variant with answers so far from the float model's."""
+    return replace(row, measured=replace(row.measured, **distance))
+
+
+def test_a_variant_that_answers_otherwise_than_the_float_model_is_out_though_it_loses_nothing() -> None:
+    rule = Rule("accuracy", 1.0, lanes=LaneLimits.of(QualityLimits()))
+    rows = [
+        apart(measured("float32", p50=3.0), agreement=1.0, score_difference=0.0),
+        apart(measured("int16x8", p50=2.0), agreement=0.957, score_difference=0.1),
+        apart(measured("int8", drop=-4.35), agreement=0.61, score_difference=0.75),
+        apart(measured("dynamic"), agreement=0.99, score_difference=0.26),
+    ]
+
+    choice = choose(rows, rule)
+
+    told = {step.variant: (step.outcome, step.reason) for step in choice.steps}
+    assert choice.variant == "int16x8"
+    assert told["int8"][0] == "over_limit"
+    assert "agreement with the float model 61.00% < 95.00%; scores up to 0.750 from" in told["int8"][1]
+    assert "agreement" not in told["dynamic"][1]
+    named = fixed_choice(rows, "int8", rule)
+    assert not named.holds_limit
+    assert "although it breaks the limit: agreement" in named.steps[0].reason
+
+
+SHARES = st.sampled_from([0.0, 0.02, 0.0201, 0.1, 0.11, 0.25, 0.26, 0.61, 0.94, 0.95, 0.957, 1.0, float("nan")])
+
+
+@given(
+    metric=st.sampled_from(["accuracy", "rmse", "outputs"]),
+    figures=st.lists(st.tuples(SHARES, SHARES, SHARES, SHARES), min_size=1, max_size=5),
+)
+def test_what_is_chosen_is_never_what_the_gate_refuses_of_the_same_figures(
+    metric: str, figures: list[tuple[float, float, float, float]]
+) -> None:
+    answer = {"accuracy": contract().postprocessing, "rmse": Regression(), "outputs": RawOutputs()}[metric]
+    declared = contract(postprocessing=answer)
+    rows = [
+        apart(measured(name, drop=loss), agreement=agreement, score_difference=difference, output_error=error)
+        for name, (loss, agreement, difference, error) in zip(PREFERENCE, figures, strict=False)
+    ]
+
+    try:
+        chosen = choose(rows, contract_rule(declared, metric)).variant
+    except NoVariantHolds:
+        return
+
+    found = next(row.measured for row in rows if row.variant == chosen)
+    told = evaluated(
+        task={"accuracy": "classification", "rmse": "regression", "outputs": "raw"}[metric],
+        loss=found.loss,
+        variants={
+            "keras": variant(),
+            "int8": variant(
+                agreement=found.agreement, score_difference=found.score_difference, output_error=found.output_error
+            ),
+        },
+    )
+    checks = check_artifact(Artifact(declared, told, {"golden.npz": b"not looked at"}), serve=no_serving)
+    quality = next(each for each in checks if each.name == "quality")
+    assert quality.is_passed, quality.got
+
+
+def no_serving(*_: object, **__: object) -> object:
+    raise ServingCheckFailed("Nothing is served here.")
 
 
 def test_nothing_within_the_limit_is_told_with_all_reasons() -> None:

@@ -66,7 +66,7 @@ def test_no_mistakes_are_told_as_such() -> None:
 def test_variants_stand_side_by_side() -> None:
     shown = printed(variants_table(report()))
 
-    assert re.search(r"int8 +90.0 % +90.0 % +1.0 +0.4 +0.100 +0.200 +ai-edge-litert 1.4.0", shown)
+    assert re.search(r"int8 +90.0 % +90.0 % +- +1.0 +0.4 +0.100 +0.200 +ai-edge-litert 1.4.0", shown)
     assert "keras" in shown
 
 

@@ -153,15 +153,31 @@ class Limits(_Contract, frozen=True, kw_only=True):
 
 
 class QualityLimits(_Contract, frozen=True, kw_only=True):
-    """How much worse than the float Keras model the served file may be, on the same items; publishing holds it to that.
+    """What a version must keep to; `lambent quantize` chooses by it, and publishing holds the version to it.
+
+    Against the float Keras model, which is what the GPU lane runs, on the same items:
 
     max_accuracy_drop_pt   percentage points of accuracy, for classification; 1.0 is the "99 % of the float reference"
                            of MLPerf Inference, near enough
     max_rmse_increase      share of the float model's RMSE, for regression: 0.02 is two per cent more
+    min_agreement          share of items that both answer alike, for classification
+    max_score_difference   of a classifier's scores, 0 to 1: the largest of an item that 99 of 100 items keep to
+    max_output_error       root mean square of the difference, as a share of that of the outputs themselves (raw
+                           outputs) or of the spread of the answers (regression)
+
+    By itself, on test data; None asks for no more than to be better than guessing:
+
+    min_accuracy           0 to 1, for classification
+    max_rmse               in the answer's unit, for regression
     """
 
     max_accuracy_drop_pt: Annotated[float, Meta(ge=0, le=100)] = 1.0
     max_rmse_increase: Annotated[float, Meta(ge=0)] = 0.02
+    min_agreement: Probability = 0.95
+    max_score_difference: Probability = 0.25
+    max_output_error: Annotated[float, Meta(ge=0)] = 0.1
+    min_accuracy: Probability | None = None
+    max_rmse: PositiveFloat | None = None
 
 
 class ModelContract(_Contract, frozen=True, kw_only=True):

@@ -136,16 +136,30 @@ def compare(
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured of a model."""
     from lambent_toolkit.cli.tables import variants_table
-    from lambent_toolkit.modelkit.evaluating.tables import figures_table
+    from lambent_toolkit.modelkit.evaluating.tables import baselines_table, figures_table
     from lambent_toolkit.modelkit.evaluating.wording import key_figures
     from lambent_toolkit.reporting.terminal import terminal_table
 
     console.print(variants_table(report))
     console.print(terminal_table(figures_table(key_figures(report))))
+    if report.baselines:
+        console.print(terminal_table(baselines_table(report)))
     for line in _lines(report):
         console.print(line, soft_wrap=True, markup=False)
-    for warning in report.warnings:
+    for finding in report.findings or []:
+        console.print(f"[red]✗ {escape(finding.text)}[/] ({finding.code})", soft_wrap=True)
+    for warning in _warnings(report):
         console.print(f"[yellow]![/] {escape(warning)}", soft_wrap=True)
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    from lambent_toolkit.modelkit.evaluating.wording import unmeasured_text
+
+    if told := unmeasured_text(report):
+        yield told
+    if report.findings:
+        yield 'The gate will not let it be published: mend it, or say by --force --why "…" that it is meant so.'
+    yield from report.warnings
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -42,6 +42,7 @@ def model_card(
     provenance: Mapping[str, str] | None = None,
     description: str | None = None,
     files: Collection[str] | None = None,
+    findings: Sequence[str] = (),
 ) -> str:
     """Return the card as Markdown.
 
@@ -54,11 +55,13 @@ def model_card(
     provenance     where the model comes from: recipe or file, seed, tool versions, signing key
     description    what it is for, in its maker's words
     files          names of the version's files, which say on which lanes it runs
+    findings       what is wrong with its answers, or cannot be measured, as sentences
     """
     parts = [
         f"# {contract.name}",
         "## What it is\n\n" + _kind(contract) + (f" {_lanes(files)}" if files is not None else ""),
         "## Intended use\n\n" + (description or "Its maker has not said what it is for."),
+        *(["## Findings\n\n" + "\n".join(f"- {each}" for each in findings)] if findings else []),
         "## Figures\n\n"
         + (_table(figures) if figures else "Not evaluated: nothing is known of how often it is right."),
         "## Data\n\n" + (_list(data) if data else "No data set is recorded."),

@@ -78,9 +78,13 @@ class StepMissing(ModelkitError):
 
 
 class ServingCheckFailed(ModelkitError):
-    """The process with the layers' packages ended without an answer."""
+    """The process with the layers' packages ended without an answer, or gave none within ``waited_s``."""
 
     exit_code = 13
+
+    def __init__(self, message: str, *, waited_s: float | None = None) -> None:
+        super().__init__(message)
+        self.waited_s = waited_s
 
 
 class ServingRefused(ModelkitError):

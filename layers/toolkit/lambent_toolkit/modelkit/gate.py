@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from lambent.adapters.keras_archive import check_keras_archive
-from lambent.contracts.model import Classification, ModelContract, RawOutputs, Regression, TensorPreprocessing
+from lambent.contracts.model import Classification, ModelContract, TensorPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.contract_check import check_contract
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
@@ -23,10 +23,11 @@ from lambent.domain.names import check_name
 from lambent.errors import LambentError, ModelFormatRefused
 from lambent.ports import SignatureVerifier, Signer
 from lambent.services.golden import GoldenVectors, check_declared
+from lambent_toolkit.modelkit.absolute_quality import judge_sense
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.float_model import KerasFloat
-from lambent_toolkit.modelkit.quantization_choice import Rule
+from lambent_toolkit.modelkit.quantization_choice import contract_rule
 from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
 from lambent_toolkit.modelkit.score_kinds import activation_fault
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
@@ -35,7 +36,6 @@ Serve = Callable[..., ServingRun]
 _EVALUATE = "run `lambent evaluate` on this folder again"
 _BETTER = "choose another form with `lambent quantize`, or raise the limit in the contract's quality"
 _SHOWN = 12  # figures of a digest
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Check:
 
     Parameters
     ----------
-    name             contract, serving, golden, activation, keras, report, quality or signature
+    name             contract, serving, golden, activation, keras, report, quality, sense or signature
     is_passed
     expected, got    in words
     remedy           what to do if it failed
@@ -72,6 +72,7 @@ def check_artifact(artifact: Artifact, *, serve: Serve = serve) -> list[Check]:
         *_keras(artifact),
         _report(artifact),
         _quality(artifact),
+        Check("sense", *judge_sense(artifact.contract, artifact.report), is_forceable=True),
     ]
 
 
@@ -223,20 +224,17 @@ def _present(artifact: Artifact) -> dict[str, str]:
 
 
 def _quality(artifact: Artifact) -> Check:
-    limits, report = artifact.contract.quality, artifact.report
-    is_regression = isinstance(artifact.contract.postprocessing, Regression)
-    rule = Rule("rmse", limits.max_rmse_increase) if is_regression else Rule("accuracy", limits.max_accuracy_drop_pt)
-    expected = f"at most {rule.show_limit()} lost against the float model on test data"
+    report = artifact.report
     if report is None:
+        expected = "a loss against the float model within the contract's limits"
         return Check(
             "quality", False, expected, "no figures: it was never evaluated", f"{_EVALUATE}, with --data", True
         )
+    rule = contract_rule(artifact.contract, report.metric)
+    expected = f"at most {rule.show_limit()} lost against the float model on test data, and answers near its own"
     if report.reference is None:
         return Check("quality", True, expected, "no float model to compare with: this file is the model", _EVALUATE)
-    if isinstance(artifact.contract.postprocessing, RawOutputs):
-        return Check("quality", True, expected, "raw outputs, which have no accuracy", _EVALUATE)
     if report.loss is None:
         return Check("quality", False, expected, "a report without the loss", _EVALUATE, True)
-    # Shares of whole items: a drop of exactly the limit must not fail by rounding. NaN fails.
-    is_passed = report.loss.value <= rule.limit + _ROUNDING
-    return Check("quality", is_passed, expected, rule.show_loss(report.loss), _BETTER, True)
+    broken = rule.broken(report.loss, report.measured)
+    return Check("quality", not broken, expected, "; ".join(broken) or rule.show_loss(report.loss), _BETTER, True)

@@ -1,6 +1,8 @@
 """Which variant Lambda serves: the best for a target among those that lose little enough.
 
-1. A variant is out if it could not be made, loaded or measured, or if its loss is over the limit.
+1. A variant is out if it could not be made, loaded or measured, if its loss is over the limit, or if its answers lie
+   further from the float model's than the contract allows (see `lane_distance`): the very rule of the gate, which uses
+   `Rule.broken` too.
 2. Of the rest, the target decides: the smallest file, or the lowest p50 with one thread.
 3. Differences that mean nothing are ties: sizes within 5 %, latencies within 5 % or whose rounds overlap (see
    `Latency`). Of tied variants the first of the order of preference is taken: int8, int16x8, dynamic, float16, float32.
@@ -21,7 +23,10 @@ from math import ceil
 
 from msgspec.structs import replace
 
+from lambent.contracts.model import ModelContract
 from lambent_toolkit.modelkit.errors import NoVariantHolds
+from lambent_toolkit.modelkit.lane_distance import NO_LIMITS, Distance, LaneLimits
+from lambent_toolkit.modelkit.quantization_limit import limit_of
 from lambent_toolkit.modelkit.quantization_report import (
     Basis,
     Choice,
@@ -39,6 +44,8 @@ _ORDER = (PREFERENCE[0], *REMEDIES, *PREFERENCE[1:])
 TARGETS: tuple[Target, ...] = ("latency", "size")
 TIE_SHARE = 0.05
 _Z_SQUARED = 3.841458820694124  # of the two-sided 95 % interval
+# Shares of whole items: a drop of exactly the limit must not fail by rounding.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -48,28 +55,38 @@ class Rule:
     Parameters
     ----------
     metric   of the model
-    limit    the most that may be lost: percentage points of accuracy, or share of the RMSE
+    limit    the most that may be lost: percentage points of accuracy, or share of the RMSE or of the outputs
     target   what to make small
     basis    whether the loss or the upper end of its interval is held to the limit
+    lanes    how far the answers may lie from the float model's
     """
 
     metric: Metric
     limit: float
     target: Target = "latency"
     basis: Basis = "estimate"
+    lanes: LaneLimits = NO_LIMITS
 
     def holds(self, loss: Loss) -> bool:
-        """Return whether a loss is within the limit."""
-        return (loss.value if self.basis == "estimate" else loss.high) <= self.limit
+        """Return whether a loss is within the limit; NaN is not."""
+        return (loss.value if self.basis == "estimate" else loss.high) <= self.limit + _ROUNDING
+
+    def broken(self, loss: Loss, distance: Distance) -> list[str]:
+        """Return each limit that a file breaks, in words with both numbers; none where it may be served."""
+        return [*([] if self.holds(loss) else [self._over_limit(loss)]), *self.lanes.broken(distance)]
 
     def show_limit(self) -> str:
-        """Return the limit in words: ``0.5 pt`` or ``2 % of the RMSE``."""
-        return f"{self.limit:g} pt" if self.metric == "accuracy" else f"{self.limit * 100:g} % of the RMSE"
+        """Return the limit in words: ``0.5 pt``, ``2 % of the RMSE`` or ``10 % of the outputs``."""
+        if self.metric == "accuracy":
+            return f"{self.limit:g} pt"
+        return f"{self.limit * 100:g} % of the {'RMSE' if self.metric == 'rmse' else 'outputs'}"
 
     def show_loss(self, loss: Loss) -> str:
         """Return a loss with its interval in words: ``drop 1.40 pt (95 %: -0.20 to 3.10)``."""
         if self.metric == "accuracy":
             return f"drop {loss.value:.2f} pt (95 %: {loss.low:.2f} to {loss.high:.2f})"
+        if self.metric == "outputs":
+            return f"outputs off by {loss.value:.2%} (95 %: {loss.low:.2%} to {loss.high:.2%})"
         return f"RMSE {loss.value:+.1%} (95 %: {loss.low:+.1%} to {loss.high:+.1%})"
 
     def show_cost(self, measured: VariantMeasurement) -> str:
@@ -84,6 +101,15 @@ class Rule:
             return True
         return self.target == "latency" and measured.latency(1).low_ms <= best.latency(1).high_ms
 
+    def _over_limit(self, loss: Loss) -> str:
+        which = "upper end of " if self.basis == "bound" else ""
+        return f"{which}{self.show_loss(loss)} > {self.show_limit()}"
+
+
+def contract_rule(contract: ModelContract, metric: Metric) -> Rule:
+    """Return the rule that a contract holds its version to, which is the gate's."""
+    return Rule(metric, limit_of(contract, metric), lanes=LaneLimits.of(contract.quality))
+
 
 def choose(rows: Sequence[VariantRow], rule: Rule) -> Choice:
     """Choose a variant; the steps of the answer say why each was taken or not, in the order of preference.
@@ -93,7 +119,7 @@ def choose(rows: Sequence[VariantRow], rule: Rule) -> Choice:
     NoVariantHolds   none holds the limit, not even float32
     """
     ordered = sorted(rows, key=_preference)
-    holding = {row.variant: row.measured for row in ordered if row.measured and rule.holds(row.measured.loss)}
+    holding = {row.variant: row.measured for row in ordered if row.measured and not _broken(row.measured, rule)}
     if not holding:
         raise NoVariantHolds(_nothing_holds(ordered, rule))
     best = min(holding, key=lambda name: cost(holding[name], rule.target))
@@ -117,10 +143,10 @@ def fixed_choice(rows: Sequence[VariantRow], variant: str, rule: Rule) -> Choice
     row = next(row for row in rows if row.variant == variant)
     if row.measured is None:
         raise NoVariantHolds(f"{variant} was asked for, but {row.problem}. Name another --variant.")
-    holds = rule.holds(row.measured.loss)
-    reason = "named" if holds else f"named, although it breaks the limit: {_over_limit(row.measured.loss, rule)}"
+    broken = _broken(row.measured, rule)
+    reason = f"named, although it breaks the limit: {'; '.join(broken)}" if broken else "named"
     step = ChoiceStep(variant=variant, outcome="chosen", reason=f"{reason}; {_by_itself(rows, variant, rule)}")
-    return _choice(variant, rule, [step], mode_is_fixed=True, holds_limit=holds)
+    return _choice(variant, rule, [step], mode_is_fixed=True, holds_limit=not broken)
 
 
 def _by_itself(rows: Sequence[VariantRow], variant: str, rule: Rule) -> str:
@@ -185,8 +211,8 @@ def _why_chosen(chosen: str, best: str, holding: dict[str, VariantMeasurement], 
 def _why_not(row: VariantRow, chosen: str, best: VariantMeasurement, rule: Rule) -> ChoiceStep:
     if row.measured is None:
         return ChoiceStep(variant=row.variant, outcome="not_measured", reason=row.problem or "not measured")
-    if not rule.holds(row.measured.loss):
-        return ChoiceStep(variant=row.variant, outcome="over_limit", reason=_over_limit(row.measured.loss, rule))
+    if broken := _broken(row.measured, rule):
+        return ChoiceStep(variant=row.variant, outcome="over_limit", reason="; ".join(broken))
     relation = "ties with" if rule.is_tied(row.measured, best) else "is behind"
     order = ", which is preferred" if relation == "ties with" else ""
     return ChoiceStep(
@@ -197,19 +223,19 @@ def _why_not(row: VariantRow, chosen: str, best: VariantMeasurement, rule: Rule)
     )
 
 
-def _over_limit(loss: Loss, rule: Rule) -> str:
-    which = "upper end of " if rule.basis == "bound" else ""
-    return f"{which}{rule.show_loss(loss)} > {rule.show_limit()}"
+def _broken(measured: VariantMeasurement, rule: Rule) -> list[str]:
+    return rule.broken(measured.loss, measured)
 
 
 def _nothing_holds(rows: Sequence[VariantRow], rule: Rule) -> str:
     reasons = (
-        f"{row.variant}: {_over_limit(row.measured.loss, rule) if row.measured else row.problem}" for row in rows
+        f"{row.variant}: {'; '.join(_broken(row.measured, rule)) if row.measured else row.problem}" for row in rows
     )
-    remedy = "Raise --max-drop, or name a --variant."
+    remedy = "Raise --max-drop or the limits in the contract's quality, or name a --variant."
     if rule.basis == "bound" and rule.metric == "accuracy" and rule.limit > 0:
         remedy = f"A proof takes {items_to_prove(rule.limit)} validation items at least. {remedy}"
-    return f"No variant loses at most {rule.show_limit()}. {'; '.join(reasons)}. {remedy}"
+    near = " and answers as near to the float model as the contract wants" if rule.lanes != NO_LIMITS else ""
+    return f"No variant loses at most {rule.show_limit()}{near}. {'; '.join(reasons)}. {remedy}"
 
 
 def _choice(
@@ -223,4 +249,7 @@ def _choice(
         basis=rule.basis,
         holds_limit=holds_limit,
         steps=steps,
+        min_agreement=rule.lanes.min_agreement,
+        max_score_difference=rule.lanes.max_score_difference,
+        max_output_error=rule.lanes.max_output_error,
     )

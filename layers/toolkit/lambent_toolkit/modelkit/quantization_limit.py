@@ -1,4 +1,4 @@
-"""How much may be lost, as people write it: ``0.5pt`` of accuracy, ``2%`` of the RMSE."""
+"""How much may be lost, as people write it: ``0.5pt`` of accuracy, ``2%`` of the RMSE or of raw outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(pt|%)\s*")
 
 @dataclass(frozen=True)
 class Limit:
-    """A number with its unit: percentage points of accuracy, or per cent of the float model's RMSE."""
+    """A number with its unit: percentage points of accuracy, or per cent of the float model's RMSE or outputs."""
 
     number: float
     unit: Literal["pt", "%"]
@@ -37,13 +37,17 @@ class Limit:
                 )
             return self.number
         if self.unit != "%":
-            raise LimitUnfit(
-                f"A regression loses per cent of the RMSE, not points of accuracy: write {self.number:g}%."
-            )
+            what = "A regression loses per cent of the RMSE" if metric == "rmse" else "Outputs are off by per cent"
+            raise LimitUnfit(f"{what}, not points of accuracy: write {self.number:g}%.")
         return self.number / 100
 
 
 def limit_of(contract: ModelContract, metric: Metric) -> float:
     """Return the contract's own limit, in the unit of `quantization_report.Loss`."""
     quality = contract.quality
-    return quality.max_accuracy_drop_pt if metric == "accuracy" else quality.max_rmse_increase
+    limits: dict[Metric, float] = {
+        "accuracy": quality.max_accuracy_drop_pt,
+        "rmse": quality.max_rmse_increase,
+        "outputs": quality.max_output_error,
+    }
+    return limits[metric]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lambent_toolkit.modelkit import quantization_tables as tables
-from lambent_toolkit.modelkit.quantization_report import QuantizationReport, Target, VariantMeasurement
+from lambent_toolkit.modelkit.quantization_report import Metric, QuantizationReport, Target, VariantMeasurement
 from lambent_toolkit.modelkit.report import Reliability
 from lambent_toolkit.modelkit.temperature import TemperatureFit
 from lambent_toolkit.reporting.page import (
@@ -27,16 +27,28 @@ from lambent_toolkit.reporting.plots_tradeoff import Choice, pareto_plot
 
 QUANTIZATION_PAGE = "quantization.html"
 _COST_AXES: dict[Target, str] = {"latency": "p50 of one item, one thread (ms)", "size": "size of the file (kB)"}
+_QUALITY_AXES: dict[Metric, str] = {
+    "accuracy": "accuracy (%)",
+    "rmse": "RMSE below the float model's (%, more is better)",
+    "outputs": "outputs off the float model's (%, nearer to zero is better)",
+}
 _MOST_STRATA = 30
 _METHODS = {
     "accuracy": (
         "Drop: accuracy of the float model minus that of the form, in percentage points, on the same items; its 95 % "
-        "interval is Tango's for paired proportions. Agrees: share of the items with the float model's answer. Output "
+        "interval is Tango's for paired proportions. Agrees: share of the items with the float model's answer. Scores "
+        "differ: the largest difference of an item's scores that 99 of 100 items keep to. Output "
         "error: absolute difference from the float model's outputs."
     ),
     "rmse": (
         "More RMSE: by what share the RMSE is above the float model's on the same items; its 95 % interval is a paired "
-        "bootstrap of 2,000 resamples. Output error: absolute difference from the float model's outputs."
+        "bootstrap of 2,000 resamples. Off: root mean square of the difference from the float model's answers, as a "
+        "share of their spread. Output error: absolute difference from the float model's outputs."
+    ),
+    "outputs": (
+        "Outputs off: root mean square of the difference from the float model's outputs, as a share of that of the "
+        "outputs themselves; its 95 % interval is a bootstrap of 2,000 resamples. Whether any of it is right is not "
+        "measured."
     ),
 }
 
@@ -73,27 +85,31 @@ def _in_short(report: QuantizationReport, folder: str) -> Iterator[Block]:
     measured = _measured(report)[report.choice.variant]
     latency, rule = measured.latency(1), tables.rule_of(report)
     share = measured.size_bytes / report.float_model.size_bytes
-    quality = (
-        KeyFigure("accuracy", f"{measured.accuracy:.1%}", f"float model {report.float_model.accuracy:.1%}")
-        if report.metric == "accuracy"
-        else KeyFigure("RMSE", f"{measured.rmse:.4g}", f"float model {report.float_model.rmse:.4g}")
-    )
     yield KeyFigures(
         [
             KeyFigure("served", report.choice.variant, _how_chosen(report)),
-            quality,
+            _quality(measured, report),
             KeyFigure("size", f"{measured.size_bytes / 1000:.1f} kB", f"{share:.0%} of the float model's file"),
             KeyFigure("p50", f"{latency.p50_ms:.3g} ms", f"p99 {latency.p99_ms:.3g} ms, {latency.calls} calls"),
         ]
     )
-    holds = rule.holds(measured.loss)
-    yield Notice(tables.verdict(report), "good" if holds else "bad")
+    yield Notice(tables.verdict(report), "bad" if rule.broken(measured.loss, measured) else "good")
     for change in tables.changes(report):
         yield Notice(change, "neutral")
+    for doubt in tables.doubts(report):
+        yield Notice(doubt, "warning")
     for problem in tables.problems(report):
         yield Notice(problem, "warning")
     if advice := tables.hint(report, folder):
         yield Notice(advice, "warning")
+
+
+def _quality(measured: VariantMeasurement, report: QuantizationReport) -> KeyFigure:
+    if report.metric == "accuracy":
+        return KeyFigure("accuracy", f"{measured.accuracy:.1%}", f"float model {report.float_model.accuracy:.1%}")
+    if report.metric == "rmse":
+        return KeyFigure("RMSE", f"{measured.rmse:.4g}", f"float model {report.float_model.rmse:.4g}")
+    return KeyFigure("outputs off", f"{measured.loss.value:.2%}", "against the float model; unmeasured otherwise")
 
 
 def _how_chosen(report: QuantizationReport) -> str:
@@ -105,7 +121,7 @@ def _pareto_plots(report: QuantizationReport) -> Iterator[Figure]:
     for target, axis in _COST_AXES.items():
         choices = [_point(name, each, target, report) for name, each in _measured(report).items()]
         best = ", ".join(name for name, each in _measured(report).items() if target in each.frontiers)
-        quality = "accuracy (%)" if report.metric == "accuracy" else "RMSE below the float model's (%, more is better)"
+        quality = _QUALITY_AXES[report.metric]
         yield pareto_plot(
             choices,
             cost_axis=axis,

@@ -11,7 +11,8 @@ import msgspec
 
 Target = Literal["latency", "size"]
 Basis = Literal["estimate", "bound"]
-Metric = Literal["accuracy", "rmse"]
+# "outputs": there is no truth to hold the answers to, so they are held to the float model's.
+Metric = Literal["accuracy", "rmse", "outputs"]
 
 
 class _Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,8 @@ class Loss(_Figures, frozen=True, kw_only=True):
     """How much worse than the float Keras model a variant is, on the same items.
 
     ``value`` is in percentage points of accuracy for a classifier, and the increase of the RMSE as a share of the
-    Keras model's for a regression; below zero, the variant is better. ``low`` and ``high`` are its 95 % interval, see
+    Keras model's for a regression; below zero, the variant is better. Where nothing is right or wrong (metric
+    "outputs"), it is the relative error of the outputs. ``low`` and ``high`` are its 95 % interval, see
     `quantization_loss`. ``only_float_right`` and ``only_variant_right`` count the items that one of the two gets right
     and the other does not; a regression has none.
     """
@@ -63,7 +65,8 @@ class VariantMeasurement(_Figures, frozen=True, kw_only=True):
     ``agreement`` is the share of items for which it names the Keras model's class. ``output_error_max`` and
     ``output_error_mean`` are absolute differences from the Keras model's outputs, over all of them, in their own
     unit. A classifier has ``accuracy``, ``agreement`` and ``worst_class``; a regression ``rmse`` (in the answer's
-    unit) and ``r2``. ``frontiers`` names the targets for which no other variant is at least as good in both.
+    unit) and ``r2``. ``score_difference`` and ``output_error`` say how far the two lanes lie apart, see
+    `lane_distance`. ``frontiers`` names the targets for which no other variant is at least as good in both.
     """
 
     size_bytes: int
@@ -77,6 +80,8 @@ class VariantMeasurement(_Figures, frozen=True, kw_only=True):
     worst_class: WorstClass | None = None
     rmse: float | None = None
     r2: float | None = None
+    score_difference: float | None = None
+    output_error: float | None = None
     frontiers: list[Target] = []
 
     def latency(self, threads: int) -> Latency:
@@ -118,8 +123,9 @@ class Choice(_Figures, frozen=True, kw_only=True):
     """Which variant model.tflite is.
 
     ``mode`` "fixed" means that a person or the recipe named it, whatever the figures. ``limit`` is the most that
-    `Loss.value` (``basis`` "estimate") or `Loss.high` ("bound") may be; ``holds_limit`` says whether the chosen one
-    keeps to it.
+    `Loss.value` (``basis`` "estimate") or `Loss.high` ("bound") may be; the three after ``steps`` are the contract's
+    limits of how far the lanes may lie apart, None in a report of a release that had none. ``holds_limit`` says whether
+    the chosen one keeps to all of them.
     """
 
     variant: str
@@ -129,6 +135,9 @@ class Choice(_Figures, frozen=True, kw_only=True):
     basis: Basis
     holds_limit: bool
     steps: list[ChoiceStep]
+    min_agreement: float | None = None
+    max_score_difference: float | None = None
+    max_output_error: float | None = None
 
 
 class CalibrationRound(_Figures, frozen=True, kw_only=True):
@@ -175,7 +184,8 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
 
     ``model_sha256`` is of model.tflite, ``data_sha256`` of the data as in training.json. ``temperature`` is None where
     there is nothing to scale; ``temperature_note`` then says why. ``changes`` says how the model was made otherwise for
-    the converter, such as recurrent layers unrolled; it is empty for one that was converted as it is.
+    the converter, such as recurrent layers unrolled; it is empty for one that was converted as it is. ``unmeasured``
+    says why there is neither accuracy nor RMSE, None where there is one.
     """
 
     schema_version: int = 2
@@ -191,6 +201,7 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     temperature: TemperatureFigures | None
     temperature_note: str | None = None
     changes: list[str] = []
+    unmeasured: str | None = None
     runtime: str
     tools: dict[str, str]
 

@@ -15,6 +15,7 @@ from lambent_toolkit.modelkit.calibration import CALIBRATION_FILE, calibration_n
 from lambent_toolkit.modelkit.errors import QuantizedAlready, StepMissing, ValidationMissing
 from lambent_toolkit.modelkit.evaluating.subject import QUANTIZATION_FILE
 from lambent_toolkit.modelkit.float_model import FloatModel
+from lambent_toolkit.modelkit.lane_distance import LaneLimits
 from lambent_toolkit.modelkit.made_model import MadeModel
 from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice
 from lambent_toolkit.modelkit.quantization_limit import Limit, limit_of
@@ -92,12 +93,13 @@ def run_quantization(
     _check_validation(len(split.validation))
     judge = Judge(split.contract, split.validation, float_model.outputs(split.validation, split.contract))
     limit = limit_of(split.contract, judge.metric) if wish.limit is None else wish.limit.of(judge.metric)
-    rule = Rule(judge.metric, limit, wish.target, wish.basis)
+    lanes = LaneLimits.of(split.contract.quality)
+    rule = Rule(judge.metric, limit, wish.target, wish.basis, lanes)
     named = wish.variant or made.variant
     files = _all_files(made, float_model, wish, named, watcher)
     measured = measure_variants(split, files.files, judge, problems=files.problems, watcher=watcher)
     choice = choose(measured.rows, rule) if named == "auto" else fixed_choice(measured.rows, named, rule)
-    fit = _fit(made, measured, choice.variant)
+    fit = _fit(made, measured, choice.variant, judge)
     place = measured.place
     report = QuantizationReport(
         model=split.contract.name,
@@ -112,6 +114,7 @@ def run_quantization(
         temperature=fit.figures,
         temperature_note=fit.note,
         changes=list(files.changes),
+        unmeasured=judge.unmeasured,
         runtime=f"{place.runtime} {place.versions[place.runtime]}",
         tools={name: version(name) for name in _TOOLS}
         | {f"serving {name}": number for name, number in place.versions.items()},
@@ -155,10 +158,12 @@ def _no_remedy(folder: Path, named: str) -> str:
     )
 
 
-def _fit(made: MadeModel, measured: Measured, variant: str) -> TemperatureFit:
+def _fit(made: MadeModel, measured: Measured, variant: str, judge: Judge) -> TemperatureFit:
     spec, validation = made.split.contract.postprocessing, made.split.validation
     if not isinstance(spec, Classification):
         return TemperatureFit(note="The model is no classifier: there are no scores to scale.")
+    if judge.unmeasured:
+        return TemperatureFit(note="How often a label is right is not known, so nothing is fitted to it.")
     answers = measured.answers[variant]
     rows = answers.outputs[spec.output or made.split.contract.outputs[0].name]
     rows = rows.reshape(len(rows), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lambent_toolkit.modelkit.lane_distance import LaneLimits
 from lambent_toolkit.modelkit.quantization_choice import Rule
 from lambent_toolkit.modelkit.quantization_report import (
     Choice,
@@ -14,6 +15,7 @@ from lambent_toolkit.modelkit.quantization_report import (
 from lambent_toolkit.reporting.page import Cell, Column, Marked, Table, Tone
 
 _UNMEASURED = "-"
+_HELD_TO_FLOAT = "The forms are held to the float model's answers instead."
 _STILL_GROWING = "the ranges still grow, but there are no more items, or more are not taken"
 _TONES: dict[str, Tone] = {"chosen": "good", "over_limit": "bad", "not_measured": "warning", "beaten": "neutral"}
 _WORDS = {"chosen": "chosen", "over_limit": "over the limit", "not_measured": "no figures", "beaten": "not chosen"}
@@ -50,13 +52,25 @@ def cost_table(report: QuantizationReport) -> Table:
 def sentences(report: QuantizationReport, folder: str) -> list[str]:
     """Return what is to be told beside the tables; ``folder`` is the model's, for commands to go on with."""
     advice = hint(report, folder)
-    told = [*changes(report), *problems(report), verdict(report), *([advice] if advice else [])]
+    told = [*changes(report), *problems(report), verdict(report), *([advice] if advice else []), *doubts(report)]
     return [*told, temperature_line(report), calibration_line(report)]
 
 
 def changes(report: QuantizationReport) -> list[str]:
     """Return how the model was made otherwise for the converter, in a sentence; none if it was not."""
     return [f"Made for the converter: {'; '.join(report.changes)}."] if report.changes else []
+
+
+def doubts(report: QuantizationReport) -> list[str]:
+    """Return what the figures cannot tell: what nobody can measure, and what so few items do not show."""
+    told = [] if report.unmeasured is None else [f"Unmeasured: {report.unmeasured}. {_HELD_TO_FLOAT}"]
+    one_item_pt = 100 / report.validation_items
+    if report.metric == "accuracy" and one_item_pt > report.choice.limit:
+        told.append(
+            f"Too few validation items to tell: one of {report.validation_items} is {one_item_pt:.2f} pt, more than "
+            f"the limit of {rule_of(report).show_limit()}, so that a loss of that size cannot be seen. Measure on more."
+        )
+    return told
 
 
 def problems(report: QuantizationReport) -> list[str]:
@@ -77,15 +91,30 @@ def verdict(report: QuantizationReport) -> str:
     """Return the choice in a sentence."""
     choice = report.choice
     how = "as named" if choice.mode == "fixed" else f"chosen for {choice.target}"
-    loss = rule_of(report).show_loss(_measured(report, choice.variant).loss)
-    return f"model.tflite is {choice.variant}, {how}: {loss}, limit {rule_of(report).show_limit()}."
+    rule, measured = rule_of(report), _measured(report, choice.variant)
+    apart = "".join(f"; {each}" for each in rule.lanes.broken(measured))
+    return (
+        f"model.tflite is {choice.variant}, {how}: {rule.show_loss(measured.loss)}, limit {rule.show_limit()}{apart}."
+        f"{_lanes(measured)}"
+    )
+
+
+def _lanes(measured: VariantMeasurement) -> str:
+    """Return how far the lane of the served file and that of the float model lie apart."""
+    if measured.score_difference is not None:
+        return (
+            f" Beside the GPU lane's, its scores differ by up to {measured.score_difference:.3f} for 99 of 100 items."
+        )
+    if measured.output_error is not None:
+        return f" Beside the GPU lane's, its answers are {measured.output_error:.2%} off."
+    return ""
 
 
 def hint(report: QuantizationReport, folder: str) -> str | None:
     """Return what to try where int8 loses too much; None where it holds the limit, or its remedies are there."""
     names = {row.variant for row in report.variants}
     int8 = next((row.measured for row in report.variants if row.variant == "int8"), None)
-    if int8 is None or rule_of(report).holds(int8.loss) or {"mixed", "qat"} <= names:
+    if int8 is None or not rule_of(report).broken(int8.loss, int8) or {"mixed", "qat"} <= names:
         return None
     options = " ".join(option for name, option in (("mixed", "--mixed"), ("qat", "--qat")) if name not in names)
     return (
@@ -119,7 +148,10 @@ def calibration_line(report: QuantizationReport) -> str:
 def rule_of(report: QuantizationReport) -> Rule:
     """Return the rule that the choice was made by."""
     choice: Choice = report.choice
-    return Rule(report.metric, choice.limit, choice.target, choice.basis)
+    if choice.min_agreement is None or choice.max_score_difference is None or choice.max_output_error is None:
+        return Rule(report.metric, choice.limit, choice.target, choice.basis)
+    lanes = LaneLimits(choice.min_agreement, choice.max_score_difference, choice.max_output_error)
+    return Rule(report.metric, choice.limit, choice.target, choice.basis, lanes)
 
 
 def _measured(report: QuantizationReport, variant: str) -> VariantMeasurement:
@@ -137,13 +169,23 @@ def _quality_columns(report: QuantizationReport) -> tuple[Column, ...]:
     errors = (Column("output error, mean", is_number=True), Column("max", is_number=True))
     if report.metric == "rmse":
         numbers = (Column(name, is_number=True) for name in ("RMSE", "R²", "more RMSE"))
-        return (Column("variant"), *numbers, Column("95 % interval"), *errors)
+        return (Column("variant"), *numbers, Column("95 % interval"), Column("off", is_number=True), *errors)
+    if report.metric == "outputs":
+        return (
+            Column("variant"),
+            Column("outputs off", is_number=True),
+            Column("95 % interval"),
+            Column("agrees", is_number=True),
+            Column("scores differ", is_number=True),
+            *errors,
+        )
     return (
         Column("variant"),
         Column("accuracy", is_number=True),
         Column("drop", "pt", is_number=True),
         Column("95 % interval"),
         Column("agrees", is_number=True),
+        Column("scores differ", is_number=True),
         Column("worst class"),
         *errors,
     )
@@ -158,18 +200,25 @@ def _quality_row(row: VariantRow, report: QuantizationReport) -> list[Cell]:
         return [row.variant, Marked("no figures", "warning"), *(_UNMEASURED for _ in range(_quality_width(report) - 1))]
     figures, loss = row.measured, row.measured.loss
     errors = [f"{figures.output_error_mean:.2g}", f"{figures.output_error_max:.2g}"]
-    own = _own(figures, report)
+    own, lanes = _own(figures, report), rule_of(report).lanes
     if report.metric == "rmse":
         r2 = "" if figures.r2 is None else f"{figures.r2:.4f}"
         more = _within(f"{loss.value:+.2%}", loss, report)
-        return [row.variant, own, r2, more, f"{loss.low:+.2%} to {loss.high:+.2%}", *errors]
+        off = _kept(figures.output_error, "{:.2%}", is_kept=lanes.holds_output_error(figures))
+        return [row.variant, own, r2, more, f"{loss.low:+.2%} to {loss.high:+.2%}", off, *errors]
+    agrees = _kept(figures.agreement, "{:.2%}", is_kept=lanes.holds_agreement(figures))
+    differ = _kept(figures.score_difference, "{:.3f}", is_kept=lanes.holds_scores(figures))
+    if report.metric == "outputs":
+        off = _within(f"{loss.value:.2%}", loss, report)
+        return [row.variant, off, f"{loss.low:.2%} to {loss.high:.2%}", agrees, differ, *errors]
     worst = figures.worst_class
     return [
         row.variant,
         own,
         _within(f"{loss.value:.2f}", loss, report),
         f"{loss.low:.2f} to {loss.high:.2f}",
-        f"{figures.agreement:.2%}",
+        agrees,
+        differ,
         f"{worst.label}: {worst.drop_pt:.1f} pt of {worst.items}" if worst else "none",
         *errors,
     ]
@@ -190,6 +239,8 @@ def _cost_row(row: VariantRow, width: int) -> list[Cell]:
 
 
 def _own(figures: FloatFigures | VariantMeasurement, report: QuantizationReport) -> str:
+    if report.metric == "outputs":
+        return ""
     return f"{figures.accuracy:.2%}" if report.metric == "accuracy" else f"{figures.rmse:.4g}"
 
 
@@ -197,10 +248,16 @@ def _within(text: str, loss: Loss, report: QuantizationReport) -> Cell:
     return text if rule_of(report).holds(loss) else Marked(text, "bad")
 
 
+def _kept(value: float | None, form: str, *, is_kept: bool) -> Cell:
+    if value is None:
+        return _UNMEASURED
+    return form.format(value) if is_kept else Marked(form.format(value), "bad")
+
+
 def _rule_caption(report: QuantizationReport) -> str:
     choice = report.choice
     which = "the loss" if choice.basis == "estimate" else "the upper end of the loss's interval"
     return (
-        f"Best {choice.target} among those that keep {which} within {rule_of(report).show_limit()}, in the order of "
-        "preference."
+        f"Best {choice.target} among those that keep {which} within {rule_of(report).show_limit()} and their answers "
+        "near the float model's, as the contract says, in the order of preference."
     )

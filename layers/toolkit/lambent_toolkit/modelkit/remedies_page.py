@@ -75,7 +75,7 @@ def sensitivity_page(report: SensitivityReport) -> Page:
 
 
 def _loss_columns(report: SensitivityReport) -> tuple[Column, Column]:
-    name, unit = ("drop", "pt") if report.metric == "accuracy" else ("RMSE", "%")
+    name, unit = {"accuracy": ("drop", "pt"), "rmse": ("RMSE", "%"), "outputs": ("outputs off", "%")}[report.metric]
     return Column(name, unit, is_number=True), Column("95 %", is_number=True)
 
 

@@ -12,11 +12,19 @@ import msgspec
 from lambent.contracts.model import Limits, ModelContract, QualityLimits
 from lambent.domain.model import digest
 from lambent_toolkit.modelkit.errors import ReportOutdated
-from lambent_toolkit.modelkit.quantization_report import Latency, Loss
+from lambent_toolkit.modelkit.quantization_report import Latency, Loss, Metric
 
 SCHEMA_VERSION = 3
 Task = Literal["classification", "regression", "raw"]
-IntervalMethod = Literal["bootstrap", "wilson", "none"]
+IntervalMethod = Literal["bootstrap", "wilson", "tango", "none"]
+FindingCode = Literal[
+    "no_better_than_guessing",
+    "constant_outputs",
+    "one_class_answered",
+    "saturated_scores",
+    "labels_in_other_order",
+    "pictures_on_other_scale",
+]
 
 
 class _Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +49,7 @@ class Estimate(_Figures, frozen=True, kw_only=True):
 
     ``method`` "wilson" stands where every resample is the same (no mistakes, or nothing but mistakes), so that the
     bootstrap sees no doubt; "none", with no interval, where that happens to a figure which is no share of items.
+    "tango" is the interval of a difference of two shares of the same items.
     """
 
     value: float
@@ -54,7 +63,8 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
 
     ``agreement`` is the share of items with the reference's answer; ``output_error_max`` and ``output_error_mean`` are
     absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, a regression
-    ``rmse``, ``mae`` and ``r2``. Only what Lambda runs has ``load_ms`` and ``latencies``, measured in ``runtime``.
+    ``rmse``, ``mae`` and ``r2``. ``score_difference`` and ``output_error`` say how far its answers lie from the
+    reference's, see `lane_distance`. Only what Lambda runs has ``load_ms`` and ``latencies``, measured in ``runtime``.
     """
 
     size_bytes: int
@@ -69,6 +79,8 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
     r2: float | None = None
     output_error_max: float | None = None
     output_error_mean: float | None = None
+    score_difference: float | None = None
+    output_error: float | None = None
 
     def latency(self, threads: int) -> Latency | None:
         """Return the latency with so many threads, None where it was not measured."""
@@ -202,6 +214,30 @@ class SliceFigures(_Figures, frozen=True, kw_only=True):
     is_worse: bool = False
 
 
+class BaselineFigures(_Figures, frozen=True, kw_only=True):
+    """What is answered without a model, on the same test items; see `evaluating.baselines`.
+
+    ``value`` is its figure in ``metric``; ``better_by`` is how much better the model is, with its paired interval: the
+    model's share - the baseline's, or the baseline's error - the model's. ``is_beaten`` says whether even an interval
+    of 99 % is above zero. A model that beats none of those that ``must_be_beaten`` is no better than guessing.
+    """
+
+    name: str
+    metric: Literal["accuracy", "macro recall", "rmse", "mae"]
+    value: float
+    better_by: Estimate
+    p_value: float | None = None
+    is_beaten: bool
+    must_be_beaten: bool = True
+
+
+class Finding(_Figures, frozen=True, kw_only=True):
+    """A fault of the answers themselves, which no comparison with the float model shows; it stops the gate."""
+
+    code: FindingCode
+    text: str
+
+
 class Source(_Figures, frozen=True, kw_only=True):
     """Where the model comes from: ``name`` of a recipe, an imported file or a published version, and its digest."""
 
@@ -223,6 +259,9 @@ class Report(_Figures, frozen=True, kw_only=True):
     reference        the float model's key in ``variants`` ("keras", "saved_model"); None where a .tflite was imported
     loss             of the published file against the reference, on the same test items; see `quantization_loss`
     slice_metric     what the slices are compared by
+    baselines        what the model must beat to know anything
+    findings         what makes no sense in its answers; None in a report of a release that did not look
+    unmeasured       why nothing is said of how often it is right; None where it was measured
     resamples        of the bootstrap, and its seed
     warnings         what a reader should not overlook, in words
     tools            versions of the packages, those of the serving interpreter as "serving …"
@@ -243,6 +282,9 @@ class Report(_Figures, frozen=True, kw_only=True):
     regression: RegressionFigures | None = None
     slice_metric: Literal["accuracy", "rmse"] | None = None
     slices: list[SliceFigures] = []
+    baselines: list[BaselineFigures] = []
+    findings: list[Finding] | None = None
+    unmeasured: str | None = None
     resamples: int
     bootstrap_seed: int
     warnings: list[str] = []
@@ -258,6 +300,13 @@ class Report(_Figures, frozen=True, kw_only=True):
     def measured(self) -> VariantFigures:
         """The published variant's figures."""
         return self.variants[self.published]
+
+    @property
+    def metric(self) -> Metric:
+        """The figure that ``loss`` is in."""
+        if self.task == "raw" or self.unmeasured is not None:
+            return "outputs"
+        return "accuracy" if self.task == "classification" else "rmse"
 
     @property
     def float_figures(self) -> VariantFigures | None:

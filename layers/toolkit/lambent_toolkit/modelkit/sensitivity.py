@@ -14,16 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
-from lambent.contracts.model import Classification, ModelContract
+from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
-from lambent.domain.postprocessing import per_label
-from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss
-from lambent_toolkit.modelkit.quantization_report import Loss, Metric
+from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of
+from lambent_toolkit.modelkit.quantization_limit import limit_of
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.selective_quantization import SelectiveQuantizer
 from lambent_toolkit.modelkit.sensitivity_report import Effect, LayerSensitivity
@@ -45,13 +43,12 @@ class EffectMeter:
         self._contract = contract
         self._validation = validation
         self._keras_outputs = keras_outputs
-        self.metric: Metric = "accuracy" if isinstance(contract.postprocessing, Classification) else "rmse"
+        self.metric = metric_of(contract, keras_outputs)
 
     @property
     def limit(self) -> float:
         """The most that the contract allows to be lost, in the unit of `Loss`."""
-        quality = self._contract.quality
-        return quality.max_accuracy_drop_pt if self.metric == "accuracy" else quality.max_rmse_increase
+        return limit_of(self._contract, self.metric)
 
     def measure(self, file: bytes) -> Effect:
         """Run the validation items through a .tflite file; raises ModelLoadFailed."""
@@ -62,18 +59,9 @@ class EffectMeter:
         name = _answer_output(self._contract)
         ours, theirs = (each[name].reshape(len(each[name]), -1) for each in (outputs, self._keras_outputs))
         return Effect(
-            loss=self._loss(ours, theirs),
+            loss=loss_of(self.metric, self._contract, outputs, self._keras_outputs, self._validation.targets),
             output_error=float(np.sqrt(np.mean((ours.astype(np.float64) - theirs) ** 2))),
         )
-
-    def _loss(self, ours: Array, theirs: Array) -> Loss:
-        targets: Any = self._validation.targets
-        spec: Any = self._contract.postprocessing
-        if self.metric == "accuracy":
-            ours, theirs = (per_label(rows, spec)[0] for rows in (ours, theirs))
-            return accuracy_loss(ours.argmax(axis=1) == targets, theirs.argmax(axis=1) == targets)
-        scale, offset = getattr(spec, "scale", 1.0), getattr(spec, "offset", 0.0)
-        return rmse_loss(ours[:, 0] * scale + offset, theirs[:, 0] * scale + offset, targets)
 
 
 def measure_sensitivity(

@@ -66,7 +66,9 @@ def run_program(
             timeout=timeout_s,
         )
     except subprocess.TimeoutExpired:
-        raise ServingCheckFailed(f"The serving interpreter gave no answer in {timeout_s:.0f} s.") from None
+        raise ServingCheckFailed(
+            f"The serving interpreter gave no answer in {timeout_s:.0f} s.", waited_s=timeout_s
+        ) from None
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it wrote nothing"]
         told = _without_folders(last[0])

@@ -16,14 +16,16 @@ import numpy as np
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.contracts.tensor import Array
 from lambent.domain.model import digest
-from lambent.domain.postprocessing import per_label
+from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of, why_unmeasured
 from lambent_toolkit.modelkit.errors import ModelNotFinite, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.measuring import check_preprocessing, latency
 from lambent_toolkit.modelkit.evaluating.regression import determination
 from lambent_toolkit.modelkit.float_model import FloatModel
+from lambent_toolkit.modelkit.lane_distance import lane_distance
 from lambent_toolkit.modelkit.quantization_choice import with_frontiers
-from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss, worst_class
-from lambent_toolkit.modelkit.quantization_report import FloatFigures, Latency, Metric, VariantMeasurement, VariantRow
+from lambent_toolkit.modelkit.quantization_loss import worst_class
+from lambent_toolkit.modelkit.quantization_report import FloatFigures, Latency, VariantMeasurement, VariantRow
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.serving_check import Answers, Place, ServingBench
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
@@ -65,7 +67,8 @@ class Judge:
             )
         self._contract, self._part, self._float = contract, part, float_outputs
         self._spec = contract.postprocessing
-        self.metric: Metric = "accuracy" if isinstance(self._spec, Classification) else "rmse"
+        self.unmeasured = why_unmeasured(contract, float_outputs)
+        self.metric = metric_of(contract, float_outputs)
 
     def float_figures(self, model: FloatModel) -> FloatFigures:
         """Return the figures of the float model itself."""
@@ -89,33 +92,28 @@ class Judge:
     def _own(self, outputs: Outputs) -> dict[str, float | None]:
         if self.metric == "accuracy":
             return {"accuracy": float(self._right(outputs).mean())}
-        values, targets = self._values(outputs), self._part.targets.astype(np.float64)
+        if not isinstance(self._spec, Regression):
+            return {}
+        values, targets = numbers(self._rows(outputs), self._spec), self._part.targets.astype(np.float64)
         return {"rmse": sqrt(float(np.mean((values - targets) ** 2))), "r2": determination(values, targets)}
 
     def _against_float(self, outputs: Outputs) -> dict[str, Any]:
-        if not isinstance(self._spec, Classification):
-            targets = self._part.targets.astype(np.float64)
-            return {"loss": rmse_loss(self._values(outputs), self._values(self._float), targets)}
-        ours, theirs = self._right(outputs), self._right(self._float)
-        agreeing = self._rows(outputs).argmax(axis=1) == self._rows(self._float).argmax(axis=1)
-        classes = self._part.targets.astype(np.int64)
-        return {
-            "loss": accuracy_loss(ours, theirs),
-            "agreement": float(agreeing.mean()),
-            "worst_class": worst_class(ours, theirs, classes, self._spec.labels),
+        found = {
+            "loss": loss_of(self.metric, self._contract, outputs, self._float, self._part.targets),
+            **lane_distance(outputs, self._float, self._contract),
         }
+        if self.metric == "accuracy" and isinstance(self._spec, Classification):
+            ours, theirs = self._right(outputs), self._right(self._float)
+            found["worst_class"] = worst_class(ours, theirs, self._part.targets.astype(np.int64), self._spec.labels)
+        return found
 
     def _right(self, outputs: Outputs) -> Any:
-        return self._rows(outputs).argmax(axis=1) == self._part.targets
-
-    def _values(self, outputs: Outputs) -> Any:
-        values = self._rows(outputs)[:, 0].astype(np.float64)
-        return values * self._spec.scale + self._spec.offset if isinstance(self._spec, Regression) else values
+        if not isinstance(self._spec, Classification):
+            raise TypeError(f"{self._contract.name} is no classifier.")
+        return score(self._rows(outputs), self._spec).right(self._part.targets.astype(np.int64))
 
     def _rows(self, outputs: Outputs) -> Array:
-        rows = outputs[getattr(self._spec, "output", None) or self._contract.outputs[0].name]
-        rows = rows.reshape(len(rows), -1)
-        return per_label(rows, self._spec)[0] if isinstance(self._spec, Classification) else rows
+        return answer_rows(outputs, self._contract, of=self._contract.name)
 
 
 def measure_variants(
@@ -183,6 +181,10 @@ def _try(bench: ServingBench, variant: str) -> Answers | str:
     except ServingRefused as exc:
         return f"the serving interpreter refuses it: {exc.detail} ({exc.code})"
     except ServingCheckFailed as exc:
+        if exc.waited_s is not None:
+            return (
+                f"took longer than {exc.waited_s:.0f} s to answer the validation items, so that nothing is known of it"
+            )
         return f"crashes when it serves: {exc}"
     return answers if _are_finite(answers.outputs) else "answers NaN or infinity"
 

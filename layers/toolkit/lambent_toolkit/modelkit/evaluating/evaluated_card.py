@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent_toolkit.modelkit.card import Figure, model_card
-from lambent_toolkit.modelkit.evaluating.wording import NO_INTERVAL, key_figures, loss_text, percent
+from lambent_toolkit.modelkit.evaluating.wording import NO_INTERVAL, key_figures, loss_text, percent, unmeasured_text
 from lambent_toolkit.modelkit.importing.bring import import_provenance, import_record
 from lambent_toolkit.modelkit.made_model import MadeModel
 from lambent_toolkit.modelkit.quantization_report import QuantizationReport
@@ -24,11 +24,18 @@ def evaluated_card(
         contract,
         figures=[*key_figures(report), *_speed(report)],
         quantization=_quantization(report, quantization),
+        findings=_findings(report),
         data=_data(report),
         provenance=_provenance(made, report),
         description=_description(made.recipe) if made.recipe else None,
         files=[name for name in (TFLITE_FILE, KERAS_FILE) if (made.folder / name).exists()],
     )
+
+
+def _findings(report: Report) -> list[str]:
+    """Return what a reader must know before the figures: faults of the answers, and what nobody has measured."""
+    told = unmeasured_text(report)
+    return [*(each.text for each in report.findings or []), *([told] if told else [])]
 
 
 def _speed(report: Report) -> list[Figure]:
@@ -44,6 +51,12 @@ def _quantization(report: Report, quantization: QuantizationReport | None) -> li
         found.append(Figure("against the float model, on test data", loss_text(report.loss, report), NO_INTERVAL))
     if report.measured.agreement is not None:
         found.append(Figure("answers as the float model does", percent(report.measured.agreement), NO_INTERVAL))
+    if report.measured.score_difference is not None:
+        apart = f"up to {report.measured.score_difference:.3f} for 99 of 100 items"
+        found.append(Figure("scores of the CPU lane beside the GPU lane's", apart, NO_INTERVAL))
+    if report.measured.output_error is not None:
+        off = f"{report.measured.output_error:.2%} off"
+        found.append(Figure("answers of the CPU lane beside the GPU lane's", off, NO_INTERVAL))
     if quantization:
         how = "chosen by what was measured" if quantization.choice.mode == "auto" else "named by its maker"
         found.append(Figure("choice of the form", f"{how}, on {quantization.validation_items} validation items"))

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from lambent.contracts.model import Classification, Regression
+from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of, why_unmeasured
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, RESAMPLES, SEED
 from lambent_toolkit.modelkit.evaluating.classification import classification_figures
+from lambent_toolkit.modelkit.evaluating.making_sense import make_sense
 from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
 from lambent_toolkit.modelkit.evaluating.regression import regression_figures
 from lambent_toolkit.modelkit.evaluating.slices import classifier_slices, regression_slices
 from lambent_toolkit.modelkit.evaluating.subject import Subject
-from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, rmse_loss
-from lambent_toolkit.modelkit.quantization_report import Loss
+from lambent_toolkit.modelkit.quantization_choice import contract_rule
+from lambent_toolkit.modelkit.quantization_report import Loss, Metric
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.report import DataFigures, Report, Task, VariantFigures, measured_contract_sha256
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
@@ -55,6 +57,10 @@ def evaluate(
     measured = measure(subject, part, watcher=watcher, with_throughput=with_throughput)
     variants = variant_figures(subject, part, measured)
     loss = _loss(subject, part, measured)
+    unmeasured = why_unmeasured(subject.contract, measured.outputs[subject.published])
+    figures = {} if unmeasured else _figures(subject, part, measured)
+    metric = metric_of(subject.contract, measured.outputs[subject.published])
+    sense = make_sense(subject, split, measured, figures.get("classification"))
     report = Report(
         model=subject.contract.name,
         task=task_of(subject),
@@ -72,10 +78,13 @@ def evaluate(
         ),
         variants=variants,
         loss=loss,
-        **_figures(subject, part, measured),
+        **figures,
+        baselines=sense.baselines,
+        findings=sense.findings,
+        unmeasured=unmeasured,
         resamples=RESAMPLES,
         bootstrap_seed=SEED,
-        warnings=_warnings(subject, part, variants, loss),
+        warnings=_warnings(subject, part, variants, loss, metric),
         tools={name: version(name) for name in TOOLS}
         | {f"serving {name}": number for name, number in measured.place.versions.items()},
     )
@@ -113,21 +122,19 @@ def _figures(subject: Subject, part: Prepared, measured: Measured) -> Mapping[st
 
 def _loss(subject: Subject, part: Prepared, measured: Measured) -> Loss | None:
     """Return what the published file loses against the float model, on the same items."""
-    spec, contract = subject.contract.postprocessing, subject.contract
     if subject.float_model is None:
         return None
-    both = (measured.outputs[name] for name in (subject.published, subject.float_model.name))
-    if isinstance(spec, Classification):
-        ours, theirs = (score(answer_rows(each, contract, of=""), spec) for each in both)
-        classes = part.targets.astype(np.int64)
-        return accuracy_loss(ours.right(classes), theirs.right(classes))
-    if isinstance(spec, Regression) and len(part) >= _FEWEST_FOR_RMSE_LOSS:
-        ours_values, their_values = (numbers(answer_rows(each, contract, of=""), spec) for each in both)
-        return rmse_loss(ours_values, their_values, part.targets.astype(np.float64))
-    return None
+    ours, theirs = (measured.outputs[name] for name in (subject.published, subject.float_model.name))
+    # By the served outputs, as everything else in the report: both are of one kind, but for a rounding.
+    metric = metric_of(subject.contract, ours)
+    if metric == "rmse" and len(part) < _FEWEST_FOR_RMSE_LOSS:
+        return None
+    return loss_of(metric, subject.contract, ours, theirs, part.targets)
 
 
-def _warnings(subject: Subject, part: Prepared, variants: Mapping[str, VariantFigures], loss: Loss | None) -> list[str]:
+def _warnings(
+    subject: Subject, part: Prepared, variants: Mapping[str, VariantFigures], loss: Loss | None, metric: Metric
+) -> list[str]:
     told = []
     figures = variants[subject.published]
     if figures.agreement is not None and figures.agreement < MIN_AGREEMENT:
@@ -136,16 +143,10 @@ def _warnings(subject: Subject, part: Prepared, variants: Mapping[str, VariantFi
             f"items; below {MIN_AGREEMENT:.0%} its calibration is most likely broken: calibrate with more "
             "representative data, or choose another form by `lambent quantize`."
         )
-    limits, spec = subject.contract.quality, subject.contract.postprocessing
-    if loss and isinstance(spec, Classification) and loss.value > limits.max_accuracy_drop_pt:
+    if loss and (broken := contract_rule(subject.contract, metric).broken(loss, figures)):
         told.append(
-            f"It loses {loss.value:.2f} points of accuracy against the float model, the contract allows "
-            f"{limits.max_accuracy_drop_pt:g}: the gate will not let it be published."
-        )
-    if loss and isinstance(spec, Regression) and loss.value > limits.max_rmse_increase:
-        told.append(
-            f"Its RMSE is {loss.value:.1%} above the float model's, the contract allows "
-            f"{limits.max_rmse_increase:.1%}: the gate will not let it be published."
+            f"Against the float model, it breaks the contract's limits ({'; '.join(broken)}): the gate will not let it "
+            "be published."
         )
     if len(part) < FEW_ITEMS:
         told.append(f"The test part has {len(part)} items only: all intervals are rough, and rather too narrow.")

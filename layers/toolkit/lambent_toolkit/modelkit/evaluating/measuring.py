@@ -19,10 +19,12 @@ from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import digest
 from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
+from lambent_toolkit.modelkit.answer_loss import why_unmeasured
 from lambent_toolkit.modelkit.errors import ServingCheckFailed
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, check_finite, numbers, score
 from lambent_toolkit.modelkit.evaluating.regression import determination
 from lambent_toolkit.modelkit.evaluating.subject import Subject
+from lambent_toolkit.modelkit.lane_distance import lane_distance
 from lambent_toolkit.modelkit.quantization_report import Latency
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.report import VariantFigures
@@ -165,6 +167,8 @@ def _where(subject: Subject, measured: Measured, name: str) -> dict[str, Any]:
 def _quality(outputs: Mapping[str, Array], part: Prepared, contract: ModelContract, *, of: str) -> dict[str, Any]:
     spec = contract.postprocessing
     if isinstance(spec, Classification):
+        if why_unmeasured(contract, outputs) is not None:
+            return {}
         right = score(answer_rows(outputs, contract, of=of), spec).right(part.targets.astype(np.int64))
         return {"accuracy": float(right.mean())}
     if isinstance(spec, Regression):
@@ -184,8 +188,4 @@ def _nearness(outputs: Mapping[str, Array], reference: Mapping[str, Array], cont
         "output_error_max": float(max(each.max() for each in errors)),
         "output_error_mean": float(np.concatenate([each.ravel() for each in errors]).mean()),
     }
-    spec = contract.postprocessing
-    if isinstance(spec, Classification):
-        ours, theirs = (score(answer_rows(each, contract, of=""), spec).answers for each in (outputs, reference))
-        found["agreement"] = float((ours == theirs).mean())
-    return found
+    return found | lane_distance(outputs, reference, contract)

@@ -11,8 +11,14 @@ from lambent_toolkit.modelkit.evaluating import page_classifier, page_regression
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.evaluation import Evaluation
 from lambent_toolkit.modelkit.evaluating.items import item_shower
-from lambent_toolkit.modelkit.evaluating.tables import figures_table, latencies_table, slices_table, variants_table
-from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text, percent
+from lambent_toolkit.modelkit.evaluating.tables import (
+    baselines_table,
+    figures_table,
+    latencies_table,
+    slices_table,
+    variants_table,
+)
+from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text, percent, unmeasured_text
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.reporting.page import (
     Block,
@@ -40,6 +46,7 @@ def report_page(evaluation: Evaluation) -> str:
         f"{report.data.name} that no step before has looked at",
         sections=(
             Section("In short", _in_short(evaluation)),
+            *_baselines(report),
             *_task_sections(evaluation),
             *_slices(report),
             Section("Against the float model, and how fast", _variants(report)),
@@ -59,11 +66,26 @@ def _in_short(evaluation: Evaluation) -> Sequence[Block]:
     large.append(KeyFigure("size", f"{report.measured.size_bytes / 1000:.1f} kB", report.published))
     if fast := report.measured.latency(1):
         large.append(KeyFigure("latency, p50", f"{fast.p50_ms:.3f} ms", f"p99 {fast.p99_ms:.3f} ms, one thread"))
-    notices: list[Block] = [Notice(text, "warning") for text in report.warnings]
+    notices: list[Block] = [Notice(each.text, "bad") for each in report.findings or []]
+    if told := unmeasured_text(report):
+        notices.append(Notice(told, "warning"))
+    notices += [Notice(text, "warning") for text in report.warnings]
     if report.classification and report.classification.note:
         notices.append(Notice(report.classification.note))
     notices += [Notice(text, "bad") for text in _worse_slices(report)]
     return [KeyFigures(large), *notices, figures_table(key_figures(report))]
+
+
+def _baselines(report: Report) -> list[Section]:
+    if not report.baselines:
+        return []
+    told = (
+        "Constant answers come from the training part. Model and constant answer the same test items: the interval of "
+        "a difference of accuracies is Tango's for paired proportions, that of errors a paired bootstrap. The answer "
+        "of the nearest training item, by the distance of the tensors, stands beside where it is cheap; a model need "
+        "not beat it."
+    )
+    return [Section("Better than guessing?", (baselines_table(report), Prose(told)))]
 
 
 def _worse_slices(report: Report) -> list[str]:

@@ -6,14 +6,34 @@ from collections.abc import Sequence
 
 from lambent_toolkit.modelkit.card import Figure
 from lambent_toolkit.modelkit.evaluating.wording import NO_INTERVAL, Format, in_unit, interval, number, percent
-from lambent_toolkit.modelkit.report import ClassFigures, Estimate, Report, SliceFigures, VariantFigures
+from lambent_toolkit.modelkit.report import (
+    BaselineFigures,
+    ClassFigures,
+    Estimate,
+    Report,
+    SliceFigures,
+    VariantFigures,
+)
 from lambent_toolkit.reporting.page import Cell, Column, Marked, Table
 
 # Heading → the figure and its format, by the model's task.
 _QUALITY: dict[str, dict[str, tuple[str, Format]]] = {
-    "classification": {"accuracy": ("accuracy", percent), "agrees": ("agreement", percent)},
-    "regression": {"RMSE": ("rmse", number), "MAE": ("mae", number), "R²": ("r2", number)},
-    "raw": {"largest difference": ("output_error_max", number), "mean": ("output_error_mean", number)},
+    "classification": {
+        "accuracy": ("accuracy", percent),
+        "agrees": ("agreement", percent),
+        "scores differ": ("score_difference", number),
+    },
+    "regression": {
+        "RMSE": ("rmse", number),
+        "MAE": ("mae", number),
+        "R²": ("r2", number),
+        "off": ("output_error", percent),
+    },
+    "raw": {
+        "off": ("output_error", percent),
+        "largest difference": ("output_error_max", number),
+        "mean": ("output_error_mean", number),
+    },
 }
 
 
@@ -74,6 +94,38 @@ def classes_table(classes: Sequence[ClassFigures]) -> Table:
         for each in classes
     ]
     return Table(columns, rows, caption="answered: how many items were answered so; a dash where nothing is defined")
+
+
+def baselines_table(report: Report) -> Table:
+    """Return what the model must beat beside it."""
+    columns = [Column("answered without a model"), Column("figure"), Column("value", is_number=True)]
+    columns += [
+        Column("the model is better by", is_number=True),
+        Column("95 % interval", is_number=True),
+        Column("beaten?"),
+    ]
+    rows: list[list[Cell]] = []
+    for each in report.baselines:
+        is_share = each.metric in {"accuracy", "macro recall"}
+        form = percent if is_share else in_unit(report.regression.unit if report.regression else None)
+        name = each.metric if is_share else each.metric.upper()
+        rows.append(
+            [
+                each.name,
+                name,
+                form(each.value),
+                form(each.better_by.value),
+                interval(each.better_by, form),
+                _beaten(each),
+            ]
+        )
+    return Table(columns, rows, caption="A model that beats none of the constant answers is no better than guessing")
+
+
+def _beaten(each: BaselineFigures) -> Marked:
+    if each.is_beaten:
+        return Marked("yes", "good")
+    return Marked("not shown to be", "bad" if each.must_be_beaten else "neutral")
 
 
 def slices_table(slices: Sequence[SliceFigures], report: Report) -> Table:

@@ -49,18 +49,31 @@ def key_figures(report: Report) -> list[Figure]:
         return _classification(report.classification)
     if report.regression:
         return _regression(report.regression)
-    return [] if report.measured.output_error_max is None else [_error(report)]
+    told = [Figure("accuracy", "unmeasured", NO_INTERVAL)] if report.unmeasured else []
+    return told if report.measured.output_error_max is None else [*told, _error(report)]
 
 
 def loss_text(loss: Loss, report: Report) -> str:
     """Return in words how the published file compares with the float model."""
-    if report.classification is None:
+    if report.metric == "outputs":
+        return f"outputs {loss.value:.2%} off (95 %: {loss.low:.2%} to {loss.high:.2%})"
+    if report.metric == "rmse":
         return f"{loss.value:+.2%} RMSE (95 %: {loss.low:+.2%} to {loss.high:+.2%})"
     # 0.0 - 0.0 has no sign, -0.0 would show one.
     value, low, high = (0.0 - each for each in (loss.value, loss.high, loss.low))
     return (
         f"{value:+.2f} pt accuracy (95 %: {low:+.2f} to {high:+.2f}); of the items, only the float model gets "
         f"{loss.only_float_right} right, only the served file {loss.only_variant_right}"
+    )
+
+
+def unmeasured_text(report: Report) -> str | None:
+    """Return that nothing is known of how often a model is right, and what is looked at instead; None where it is."""
+    if report.unmeasured is None:
+        return None
+    return (
+        f"Unmeasured: {report.unmeasured}. What is looked at is whether the outputs depend on the item, and how near "
+        "they come to the float model's."
     )
 
 

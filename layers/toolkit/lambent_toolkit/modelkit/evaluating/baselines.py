@@ -1,0 +1,169 @@
+"""What a model must beat to know anything: answers that are made without looking at the item.
+
+The commonest class and any one class, the mean and the median are those of the training part. Model and baseline
+answer the same test items, so their difference has a paired interval: Tango's for shares of items (see
+`quantization_loss.paired_interval`), a paired bootstrap for errors. The nearest training item's answer (Cover and Hart,
+IEEE Transactions on Information Theory 13, 1967) looks at the item, and learns nothing: it stands beside, where it is
+cheap and distances of the tensors mean something, and is nothing that a model must beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambent.contracts.model import ImagePreprocessing, ModelContract, TabularPreprocessing
+from lambent_toolkit.modelkit.evaluating.bootstrap import Floats
+from lambent_toolkit.modelkit.evaluating.paired import error_difference, mcnemar
+from lambent_toolkit.modelkit.quantization_loss import paired_interval
+from lambent_toolkit.modelkit.recipe import Prepared
+from lambent_toolkit.modelkit.report import BaselineFigures, ClassificationFigures, Estimate
+
+NEAREST = "nearest training item"
+# Multiplications of the nearest neighbour's search: about two seconds on one core.
+_MOST_PRODUCTS = 2e10
+_FEWEST_FOR_ERRORS = 2
+# Several constants are to be beaten, and every model that guesses has a try at each: beaten is what an interval of 99 %
+# lies above. That of a bootstrap is taken for as much wider as a normal distribution's would be.
+_SURE = 0.99
+_WIDER = 2.5758 / 1.9600
+
+
+def classifier_baselines(
+    right: NDArray[np.bool_],
+    figures: ClassificationFigures,
+    *,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    nearest: NDArray[np.int64] | None,
+) -> list[BaselineFigures]:
+    """Return what a classifier is held against.
+
+    Parameters
+    ----------
+    right     (items,), which test items it gets right
+    figures   of it
+    train     (n,), the training part's classes
+    test      (items,), the test part's
+    nearest   (items,), classes of the nearest training items, None if they were not searched
+    """
+    commonest = int(np.bincount(train).argmax())
+    found = [
+        share_baseline(
+            f"always {figures.labels[commonest]}, the commonest of the training part", right, test == commonest
+        )
+    ]
+    occurring = len(np.unique(test))
+    if occurring > 1:
+        found.append(_any_one_class(figures.macro_recall, occurring))
+    if nearest is not None:
+        found.append(share_baseline(NEAREST, right, nearest == test))
+    return found
+
+
+def share_baseline(name: str, right: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> BaselineFigures:
+    """Return a baseline's accuracy, and how much more often a model is right on the same items."""
+    only_model, only_baseline = int((right & ~baseline).sum()), int((baseline & ~right).sum())
+    low, high = paired_interval(only_model, only_baseline, len(right))
+    sure_low, _ = paired_interval(only_model, only_baseline, len(right), confidence=_SURE)
+    return BaselineFigures(
+        name=name,
+        metric="accuracy",
+        value=float(baseline.mean()),
+        better_by=Estimate(value=(only_model - only_baseline) / len(right), low=low, high=high, method="tango"),
+        p_value=mcnemar(only_model, only_baseline).p_value,
+        is_beaten=sure_low > 0,
+        must_be_beaten=name != NEAREST,
+    )
+
+
+def _any_one_class(macro_recall: Estimate, classes: int) -> BaselineFigures:
+    """Return what any constant answer reaches; where one class is rare, its accuracy alone would be hard to beat."""
+    chance = 1 / classes
+    low, high = macro_recall.low, macro_recall.high
+    return BaselineFigures(
+        name="always one class, whichever",
+        metric="macro recall",
+        value=chance,
+        better_by=Estimate(
+            value=macro_recall.value - chance,
+            low=None if low is None else low - chance,
+            high=None if high is None else high - chance,
+            method=macro_recall.method,
+        ),
+        # All recalls being the same in every resample, there is no doubt about their mean.
+        is_beaten=macro_recall.value - (0.0 if low is None else _WIDER * (macro_recall.value - low)) > chance,
+    )
+
+
+def regression_baselines(
+    values: Floats, targets: Floats, *, train: Floats, nearest: Floats | None
+) -> list[BaselineFigures]:
+    """Return what a regression is held against; nothing of fewer than two items.
+
+    Parameters
+    ----------
+    values, targets   (items,), its answers and the truth
+    train             (n,), the training part's targets
+    nearest           (items,), targets of the nearest training items, None if they were not searched
+    """
+    if len(targets) < _FEWEST_FOR_ERRORS:
+        return []
+    mean, median = float(train.mean()), float(np.median(train))
+    found = [
+        _error_baseline(
+            f"always {mean:.4g}, the mean of the training part", values, np.full_like(targets, mean), targets
+        ),
+        _error_baseline(
+            f"always {median:.4g}, the median of the training part",
+            values,
+            np.full_like(targets, median),
+            targets,
+            is_root=False,
+        ),
+    ]
+    return found if nearest is None else [*found, _error_baseline(NEAREST, values, nearest, targets)]
+
+
+def _error_baseline(
+    name: str, values: Floats, baseline: Floats, targets: Floats, *, is_root: bool = True
+) -> BaselineFigures:
+    power = 2 if is_root else 1
+    ours, theirs = (np.abs(each - targets) ** power for each in (values, baseline))
+    difference = error_difference(theirs, ours, is_root=is_root)
+    error = float(theirs.mean())
+    return BaselineFigures(
+        name=name,
+        metric="rmse" if is_root else "mae",
+        value=float(np.sqrt(error)) if is_root else error,
+        better_by=Estimate(value=difference.value, low=difference.low, high=difference.high, method="bootstrap"),
+        p_value=difference.significance.p_value,
+        is_beaten=difference.value > 0 and difference.significance.p_value <= 1 - _SURE,
+        must_be_beaten=name != NEAREST,
+    )
+
+
+def nearest_targets(train: Prepared, test: Prepared, contract: ModelContract) -> NDArray[np.generic] | None:
+    """Return the target of each test item's nearest training item, by the Euclidean distance of their tensors.
+
+    None where the distance says nothing (token ids, tensors of any kind) or the search would take long.
+    """
+    if not isinstance(contract.preprocessing, ImagePreprocessing | TabularPreprocessing):
+        return None
+    ours, theirs = (part.tensors[contract.inputs[0].name].reshape(len(part), -1) for part in (test, train))
+    if float(len(ours)) * len(theirs) * ours.shape[1] > _MOST_PRODUCTS:
+        return None
+    from sklearn.metrics import pairwise_distances_argmin
+
+    found: NDArray[np.generic] = train.targets[
+        pairwise_distances_argmin(ours.astype(np.float32), theirs.astype(np.float32))
+    ]
+    return found
+
+
+def is_guessing(baselines: Sequence[BaselineFigures]) -> bool:
+    """Return whether there is something to beat, and none of it is."""
+    to_beat = [each for each in baselines if each.must_be_beaten]
+    return bool(to_beat) and not any(each.is_beaten for each in to_beat)

@@ -1,0 +1,43 @@
+"""The sense of a model's answers, see `sense`, with what can run the model once more."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from lambent.contracts.model import Classification, Regression
+from lambent_toolkit.modelkit.evaluating.answers import answer_rows
+from lambent_toolkit.modelkit.evaluating.measuring import Measured
+from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs
+from lambent_toolkit.modelkit.evaluating.sense import Sense, classifier_sense, raw_sense, regression_sense
+from lambent_toolkit.modelkit.evaluating.subject import Subject
+from lambent_toolkit.modelkit.recipe import Prepared, Split
+from lambent_toolkit.modelkit.report import ClassificationFigures
+from lambent_toolkit.modelkit.sensitivity import run_file
+
+
+def make_sense(subject: Subject, split: Split, measured: Measured, figures: ClassificationFigures | None) -> Sense:
+    """Return what a model was held against and what is wrong with its answers.
+
+    Parameters
+    ----------
+    figures   of the published file as a classifier, None where it is none or its accuracy cannot be measured
+    """
+    contract, outputs = subject.contract, measured.outputs[subject.published]
+    answer = partial(_answer, subject)
+    if isinstance(contract.postprocessing, Classification) and figures is not None:
+        rows = answer_rows(outputs, contract, of=subject.name)
+        step = measured.answers[subject.published].output_step
+        return classifier_sense(contract, rows, figures, split, answer=answer, output_step=step)
+    if isinstance(contract.postprocessing, Regression):
+        return regression_sense(contract, answer_rows(outputs, contract, of=subject.name), split, answer=answer)
+    return raw_sense(outputs)
+
+
+def _answer(subject: Subject, part: Prepared) -> Outputs:
+    """Run the float model, whose inputs no calibration has fixed to a range; an imported .tflite file as it is."""
+    if subject.float_model is not None:
+        return subject.float_model.outputs(part, subject.contract)
+    tensors = {name: np.ascontiguousarray(array) for name, array in part.tensors.items()}
+    return run_file(subject.files[subject.published], subject.contract, tensors)

@@ -1,0 +1,221 @@
+"""Whether a model's answers make sense at all: faults that a comparison with its own float model cannot show.
+
+Each finding has a code, says what was seen and what to do, and stops the gate (see `gate`). All of them are looked for
+on the test part; what is found there was not chosen by it, but for the order of labels, see `label_order`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract, Regression
+from lambent.contracts.tensor import Array
+from lambent_toolkit.modelkit.evaluating.answers import Scored, numbers, score
+from lambent_toolkit.modelkit.evaluating.baselines import (
+    NEAREST,
+    classifier_baselines,
+    is_guessing,
+    nearest_targets,
+    regression_baselines,
+)
+from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
+from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
+from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs, Reading, better_reading
+from lambent_toolkit.modelkit.recipe import Prepared, Split
+from lambent_toolkit.modelkit.report import BaselineFigures, ClassificationFigures, Finding
+
+_SHOWN_LABELS = 12
+# Fewer items of other classes may all be mistaken by chance.
+_FEWEST_OF_OTHERS = 5
+_SATURATED_SHARE = 0.9
+_WRONG_SHARE = 0.2
+_FEWEST_WRONG = 5
+_ROUNDING = 1e-6
+_FAR_BEHIND = 0.1
+
+
+@dataclass(frozen=True)
+class Sense:
+    """What a model was held against, and what is wrong with it."""
+
+    baselines: list[BaselineFigures]
+    findings: list[Finding]
+
+
+def classifier_sense(
+    contract: ModelContract,
+    rows: Array,
+    figures: ClassificationFigures,
+    split: Split,
+    *,
+    answer: Callable[[Prepared], Outputs],
+    output_step: float,
+) -> Sense:
+    """Return baselines and findings of a classifier of which one label is right.
+
+    Parameters
+    ----------
+    contract      as it is served
+    rows          (items, labels), the published file's output on the test part
+    figures       of it
+    split         the data
+    answer        runs the model on other tensors
+    output_step   of a quantized output, see `serving_check.Answers`
+    """
+    spec: Classification = contract.postprocessing  # type: ignore[assignment] - a classifier
+    train, classes = (part.targets.astype(np.int64) for part in (split.train, split.test))
+    scored = score(rows, spec)
+    nearest = nearest_targets(split.train, split.test, contract)
+    baselines = classifier_baselines(
+        scored.right(classes),
+        figures,
+        train=train,
+        test=classes,
+        nearest=None if nearest is None else nearest.astype(np.int64),
+    )
+    commonest = int(np.bincount(train).argmax())
+    findings = list(_collapsed(rows, scored, classes, spec.labels))
+    if not findings and (order := better_order(scored.best, classes, spec.labels, commonest=commonest)):
+        findings.append(_order_finding(order, spec.labels))
+    if is_guessing(baselines) or _is_far_behind(baselines):
+        reading = better_reading(contract, split.test, answer, commonest)
+        findings += [_reading_finding(reading, contract)] if reading else []
+    if saturated := _saturated(rows, spec, classes, output_step):
+        findings.append(saturated)
+    if is_guessing(baselines):
+        findings.insert(0, _guessing(baselines, f"{figures.accuracy.value:.1%} accuracy", len(classes)))
+    return Sense(baselines, findings)
+
+
+def regression_sense(
+    contract: ModelContract, rows: Array, split: Split, *, answer: Callable[[Prepared], Outputs]
+) -> Sense:
+    """Return baselines and findings of a regression; see `classifier_sense`."""
+    spec: Regression = contract.postprocessing  # type: ignore[assignment] - a regression
+    train, targets = (part.targets.astype(np.float64) for part in (split.train, split.test))
+    values = numbers(rows, spec)
+    nearest = nearest_targets(split.train, split.test, contract)
+    baselines = regression_baselines(
+        values, targets, train=train, nearest=None if nearest is None else nearest.astype(np.float64)
+    )
+    findings = [_constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
+    if is_guessing(baselines):
+        rmse = float(np.sqrt(((values - targets) ** 2).mean()))
+        unit = f" {spec.unit}" if spec.unit else ""
+        findings.insert(0, _guessing(baselines, f"an RMSE of {rmse:.4g}{unit}", len(targets)))
+        reading = better_reading(contract, split.test, answer, float(train.mean()))
+        findings += [_reading_finding(reading, contract)] if reading else []
+    return Sense(baselines, findings)
+
+
+def raw_sense(outputs: Outputs) -> Sense:
+    """Return what can be told of outputs without a truth: whether they depend on the item at all."""
+    constant = all(is_constant(array.reshape(len(array), -1)) for array in outputs.values())
+    return Sense([], [_constant_finding()] if constant else [])
+
+
+def is_constant(rows: Array) -> bool:
+    """Return whether all items, (items, numbers), of which there must be two, are answered by the same numbers."""
+    if len(rows) < 2:  # noqa: PLR2004 - one answer has nothing to differ from
+        return False
+    numbers_of = rows.astype(np.float64)
+    return bool((np.ptp(numbers_of, axis=0) <= _ROUNDING * max(1.0, float(np.abs(numbers_of).max()))).all())
+
+
+def _collapsed(rows: Array, scored: Scored, classes: NDArray[np.int64], labels: Sequence[str]) -> Iterator[Finding]:
+    told = np.unique(scored.best)
+    if len(told) > 1:
+        return
+    others = int((classes != told[0]).sum())
+    if others >= _FEWEST_OF_OTHERS and is_constant(rows):
+        yield _constant_finding()
+    elif others >= _FEWEST_OF_OTHERS:
+        yield Finding(
+            code="one_class_answered",
+            text=f"All {len(classes)} test items are answered {labels[int(told[0])]!r}, though {others} are of other "
+            "classes. Look at how items become tensors (scale, offset, order of columns), and at the balance of the "
+            "training part.",
+        )
+
+
+def _constant_finding() -> Finding:
+    return Finding(
+        code="constant_outputs",
+        text="Every test item gets the same outputs: the model does not look at its input. Look at how items become "
+        "tensors (scale, offset), and whether the weights are those that were trained.",
+    )
+
+
+def _saturated(rows: Array, spec: Classification, classes: NDArray[np.int64], output_step: float) -> Finding | None:
+    """Return a finding where nearly all scores are 0 and 1, and many of the items so answered are answered wrongly.
+
+    The temperature is left out of account: it hides that the model is sure of everything.
+    """
+    untempered = score(rows, msgspec.structs.replace(spec, temperature=1.0, threshold=0.0))
+    is_sure = untempered.scores.max(axis=1) >= 1 - max(output_step, _ROUNDING)
+    wrong = is_sure & (untempered.best != classes)
+    if is_sure.mean() < _SATURATED_SHARE or wrong.sum() < max(_FEWEST_WRONG, _WRONG_SHARE * is_sure.sum()):
+        return None
+    return Finding(
+        code="saturated_scores",
+        text=f"{int(is_sure.sum())} of {len(classes)} test items are answered with a score of 1, {int(wrong.sum())} of "
+        "them wrongly: the scores say nothing. Inputs on a larger scale than in training do this (scale, offset), and "
+        "an activation that is applied twice or to something else than logits.",
+    )
+
+
+def _order_finding(order: LabelOrder, declared: Sequence[str]) -> Finding:
+    moved = [
+        f"{number}: {label}"
+        for number, (label, old) in enumerate(zip(order.labels, declared, strict=True))
+        if label != old
+    ]
+    told = ", ".join(moved[:_SHOWN_LABELS]) + (", …" if len(moved) > _SHOWN_LABELS else "")
+    name = "alphabetical order" if order.is_alphabetical else "another order"
+    return Finding(
+        code="labels_in_other_order",
+        text=f"The labels are declared in another order than the model's outputs have: as declared, "
+        f"{order.declared_accuracy:.1%} of {order.items} test items are right, in {name} {order.accuracy:.1%}. The "
+        f"outputs that mean something else, by number: {told}. Declare the labels in the order that the model was "
+        "trained with.",
+    )
+
+
+def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
+    spec: ImagePreprocessing = contract.preprocessing  # type: ignore[assignment] - pictures
+    if isinstance(contract.postprocessing, Classification):
+        was, now = f"{1 - reading.declared_error:.1%} are right", f"{1 - reading.error:.1%}"
+    else:
+        was, now = f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
+    return Finding(
+        code="pictures_on_other_scale",
+        text=f"The model was made for pixels on another scale: as declared (pixel * {spec.scale:.4g} + "
+        f"{spec.offset:.4g}) {was}, with pixels from {reading.name} (pixel * {reading.scale:.4g} + "
+        f"{reading.offset:.4g}) {now}, on {reading.items} test items. Set preprocessing.scale and .offset so, then "
+        "import or train it again.",
+    )
+
+
+def _guessing(baselines: Sequence[BaselineFigures], own: str, items: int) -> Finding:
+    first = next(each for each in baselines if each.must_be_beaten)
+    is_share = first.metric in {"accuracy", "macro recall"}
+    told = f"{first.value:.1%}" if is_share else f"{first.value:.4g}"
+    few = f" On {items} items only a large difference shows." if items < FEW_ITEMS else ""
+    return Finding(
+        code="no_better_than_guessing",
+        text=f"No better than guessing: {own} on {items} test items, answering {first.name} has {told}.{few} Look at "
+        "how items become tensors, at the order of the labels or the unit of the targets, and at the training.",
+    )
+
+
+def _is_far_behind(baselines: Sequence[BaselineFigures]) -> bool:
+    """Return whether the nearest training item's answer is right far more often."""
+    return any(
+        each.name == NEAREST and each.better_by.high is not None and each.better_by.high < -_FAR_BEHIND
+        for each in baselines
+    )
