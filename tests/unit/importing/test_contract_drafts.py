@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from lambent.contracts.model import (
@@ -21,6 +22,7 @@ from lambent.errors import NameInvalid
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.draft import Draft, draft_contract
+from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
 from lambent_toolkit.modelkit.importing.trial import Tried
@@ -278,6 +280,20 @@ def test_two_readings_of_a_picture_are_both_told_with_the_difference_of_the_answ
     assert draft.contract.preprocessing.scale == pytest.approx(1 / 255)
     assert "0 to 255 reaches conv as 0 to 128; 0 to 1 reaches conv as 0 to 0.5" in told
     assert "answered up to 0.25 apart" in told
+
+
+@pytest.mark.parametrize(("scale", "count"), [(1.0, 0), (1 / 255, 1), (2 / 255, 1)])
+def test_a_contract_that_scales_what_the_model_scales_itself_is_in_doubt(scale: float, count: int) -> None:
+    made = prepared(-1 / 255, 0.0, 1 / 255, 1.0, steps=("Rescaling r (* 0.0039 + 0)",))
+    drafted = draft_contract("m", made).contract
+    declared = msgspec.structs.replace(
+        drafted, preprocessing=msgspec.structs.replace(drafted.preprocessing, scale=scale)
+    )
+
+    found = doubts(declared, made)
+
+    assert len(found) == count
+    assert all("prepares pixels of 0 to 255 (Rescaling r" in each for each in found)
 
 
 FREE = spec("image", -1, -1, -1, 3)

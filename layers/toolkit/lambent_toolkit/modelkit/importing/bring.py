@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefus
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
+from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
 from lambent_toolkit.modelkit.recipe import Declaration
 from lambent_toolkit.modelkit.score_kinds import score_kind
@@ -38,6 +39,7 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     sha256        of the file, or of a SavedModel's paths and digests
     is_trusted    whether --trust let code of its maker run to read it; nothing of that code is kept
     golden_from   what the golden vectors were made of
+    doubts        where the contract says otherwise than the model's graph, and may be right all the same
     contract      as it was given; `lambent evaluate` writes contract.json anew with what it measures
     """
 
@@ -50,6 +52,7 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     golden_from: Literal["examples", "generated"]
     contract: ModelContract
     tools: dict[str, str]
+    doubts: tuple[str, ...] = ()
 
 
 def import_model(
@@ -108,6 +111,7 @@ def import_model(
         golden_from="examples" if examples else "generated",
         contract=contract,
         tools={tool: version(tool) for tool in _TOOLS},
+        doubts=doubts(contract, read.signature),
     )
     everything = {
         **files,
@@ -158,6 +162,7 @@ def import_provenance(record: ImportRecord) -> dict[str, str]:
     return {
         "imported from": f"{record.source} ({record.kind}, sha256 {record.sha256})",
         "golden vectors": f"of {record.golden_from} items",
+        **({"in doubt": "; ".join(record.doubts)} if record.doubts else {}),
         **({"code": "the file's code was trusted to run once, and is not kept"} if record.is_trusted else {}),
         **record.tools,
     }
