@@ -19,9 +19,10 @@ from lambent.contracts.model import (
 )
 from lambent.domain.contract_check import check_contract
 from lambent.errors import NameInvalid
-from lambent_toolkit.modelkit.errors import DraftUndecided
+from lambent_toolkit.modelkit.errors import DraftUndecided, ForeignModelRefused
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.draft import Draft, draft_contract
+from lambent_toolkit.modelkit.importing.inputs import read_size
 from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
@@ -315,6 +316,14 @@ def test_a_size_makes_pictures_of_an_input_that_takes_any() -> None:
 def test_a_size_that_the_model_does_not_take_is_refused(made: Signature, why: str) -> None:
     with pytest.raises(DraftUndecided, match=why):
         draft_contract("m", made, size=(32, 48))
+
+
+@pytest.mark.parametrize("given", ["224", "224x", "0x5", "-1x5", "axb", "224 x 224 x 3", "999999x1"])
+def test_a_size_is_two_whole_numbers(given: str) -> None:
+    assert read_size(" 224X192 ") == (224, 192)
+    assert read_size(None) is None
+    with pytest.raises(ForeignModelRefused, match="HEIGHTxWIDTH"):
+        read_size(given)
 
 
 def test_columns_stay_as_they_are_where_the_model_standardizes_itself() -> None:
