@@ -125,6 +125,18 @@ def test_a_saved_model_s_scores_are_known_by_its_answers(tmp_path: Path) -> None
     assert found["logits"].postprocessing.activation == "softmax"
 
 
+def test_a_saved_model_s_preprocessing_is_read_where_the_converter_leaves_it(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        for name in ("preprocess_torch", "normed_unit"):
+            GRAPH_MODELS[name].build(keras, keras.layers).export(tmp_path / name, verbose=False)
+
+    for name in ("preprocess_torch", "normed_unit"):
+        found = draft_contract("m", read_model(tmp_path / name).signature, labels=("a", "b", "c")).contract
+        check_drafted(found, GRAPH_MODELS[name])
+
+
 def test_an_hdf5_file_that_is_trusted_tells_of_its_graph_too(tmp_path: Path) -> None:
     source = saved(GRAPH_MODELS["augmented"], tmp_path / "augmented.h5")
 
@@ -132,3 +144,19 @@ def test_an_hdf5_file_that_is_trusted_tells_of_its_graph_too(tmp_path: Path) -> 
 
     assert (drafted.contract.preprocessing.scale, drafted.contract.preprocessing.offset) == (1.0, 0.0)
     assert any("random_flip" in each for each in drafted.to_check)
+
+
+def test_a_saved_model_of_unknown_rank_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with quiet():
+        import tensorflow as tf
+
+        class AnyRank(tf.Module):
+            @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
+            def serve(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+                return {"y": 2.0 * x}
+
+        module = AnyRank()
+        tf.saved_model.save(module, tmp_path / "any", signatures={"serving_default": module.serve})
+
+    with pytest.raises(ForeignModelRefused, match=r"Tensor [xy] .* an unknown number of dimensions.*input_signature"):
+        read_model(tmp_path / "any")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from lambent.contracts.model import (
@@ -18,9 +19,11 @@ from lambent.contracts.model import (
 )
 from lambent.domain.contract_check import check_contract
 from lambent.errors import NameInvalid
-from lambent_toolkit.modelkit.errors import DraftUndecided
+from lambent_toolkit.modelkit.errors import DraftUndecided, ForeignModelRefused
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.draft import Draft, draft_contract
+from lambent_toolkit.modelkit.importing.inputs import read_size
+from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
 from lambent_toolkit.modelkit.importing.trial import Tried
@@ -280,6 +283,20 @@ def test_two_readings_of_a_picture_are_both_told_with_the_difference_of_the_answ
     assert "answered up to 0.25 apart" in told
 
 
+@pytest.mark.parametrize(("scale", "count"), [(1.0, 0), (1 / 255, 1), (2 / 255, 1)])
+def test_a_contract_that_scales_what_the_model_scales_itself_is_in_doubt(scale: float, count: int) -> None:
+    made = prepared(-1 / 255, 0.0, 1 / 255, 1.0, steps=("Rescaling r (* 0.0039 + 0)",))
+    drafted = draft_contract("m", made).contract
+    declared = msgspec.structs.replace(
+        drafted, preprocessing=msgspec.structs.replace(drafted.preprocessing, scale=scale)
+    )
+
+    found = doubts(declared, made)
+
+    assert len(found) == count
+    assert all("prepares pixels of 0 to 255 (Rescaling r" in each for each in found)
+
+
 FREE = spec("image", -1, -1, -1, 3)
 
 
@@ -299,6 +316,14 @@ def test_a_size_makes_pictures_of_an_input_that_takes_any() -> None:
 def test_a_size_that_the_model_does_not_take_is_refused(made: Signature, why: str) -> None:
     with pytest.raises(DraftUndecided, match=why):
         draft_contract("m", made, size=(32, 48))
+
+
+@pytest.mark.parametrize("given", ["224", "224x", "0x5", "-1x5", "axb", "224 x 224 x 3", "999999x1"])
+def test_a_size_is_two_whole_numbers(given: str) -> None:
+    assert read_size(" 224X192 ") == (224, 192)
+    assert read_size(None) is None
+    with pytest.raises(ForeignModelRefused, match="HEIGHTxWIDTH"):
+        read_size(given)
 
 
 def test_columns_stay_as_they_are_where_the_model_standardizes_itself() -> None:

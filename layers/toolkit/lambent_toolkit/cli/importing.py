@@ -50,6 +50,8 @@ def import_(  # noqa: PLR0917 - typer makes options of them
     """Bring a model of your own: check it and its contract, and make a folder that the later steps take."""
     console = screen()
     with ending_on_failure():
+        from rich.markup import escape
+
         from lambent_toolkit.cli.watch import ConsoleWatcher
         from lambent_toolkit.modelkit.importing.bring import import_model
         from lambent_toolkit.modelkit.importing.golden_items import read_examples
@@ -74,6 +76,8 @@ def import_(  # noqa: PLR0917 - typer makes options of them
     )
     if record.changes:
         console.print(f"Made for the converter: {'; '.join(record.changes)}.", markup=False, soft_wrap=True)
+    for doubt in record.doubts:
+        console.print(f"[yellow]![/] {escape(one_line(doubt))}.", soft_wrap=True)
     if record.golden_from == "generated":
         console.print("Golden vectors are of seeded noise: --examples FOLDER takes real items.")
     if record.is_trusted:

@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefus
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
+from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
 from lambent_toolkit.modelkit.recipe import Declaration
 from lambent_toolkit.modelkit.score_kinds import score_kind
@@ -38,6 +39,7 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     sha256        of the file, or of a SavedModel's paths and digests
     is_trusted    whether --trust let code of its maker run to read it; nothing of that code is kept
     golden_from   what the golden vectors were made of
+    doubts        where the contract says otherwise than the model's graph, and may be right all the same
     contract      as it was given; `lambent evaluate` writes contract.json anew with what it measures
     changes       how it was made otherwise for the converter while it was read, see `Convertible`; of a .keras file
                   that is done later, see quantization.json
@@ -53,6 +55,7 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     contract: ModelContract
     tools: dict[str, str]
     changes: list[str] = []
+    doubts: tuple[str, ...] = ()
 
 
 def import_model(
@@ -112,6 +115,7 @@ def import_model(
         contract=contract,
         tools={tool: version(tool) for tool in _TOOLS},
         changes=list(read.changes),
+        doubts=doubts(contract, read.signature),
     )
     everything = {
         **files,
@@ -162,6 +166,7 @@ def import_provenance(record: ImportRecord) -> dict[str, str]:
     return {
         "imported from": f"{record.source} ({record.kind}, sha256 {record.sha256})",
         "golden vectors": f"of {record.golden_from} items",
+        **({"in doubt": "; ".join(record.doubts)} if record.doubts else {}),
         **({"code": "the file's code was trusted to run once, and is not kept"} if record.is_trusted else {}),
         **({"made for the converter": "; ".join(record.changes)} if record.changes else {}),
         **record.tools,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isclose
 
 import msgspec
 
-from lambent.contracts.model import TensorSpec
+from lambent.contracts.model import ImagePreprocessing, ModelContract, TensorSpec
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.pixel_range import PIXELS_AS_THEY_ARE, UNIT, reading_of
 from lambent_toolkit.modelkit.importing.signature import Signature
 
 _PICTURE_RANK = 4
+_NEAR = 0.05  # 1/256 is as good as 1/255
 
 
 def is_picture(spec: TensorSpec, *, is_sized: bool = True) -> bool:
@@ -43,6 +45,28 @@ def draft_pixels(signature: Signature, name: str) -> tuple[float, float, str]:
     black, white = path.reached(reading)
     reached = f"black to white reach {path.learns} as {black:.3g} to {white:.3g}"
     return reading.scale, reading.offset, f"the model itself prepares pixels of {reading.name} by {steps}: {reached}"
+
+
+def doubts(contract: ModelContract, signature: Signature) -> tuple[str, ...]:
+    """Return where a contract scales pixels otherwise than the model's own graph asks for.
+
+    It may be right all the same: a model can have been trained on pixels that were scaled twice.
+    """
+    spec = contract.preprocessing
+    if not isinstance(spec, ImagePreprocessing) or len(signature.inputs) != 1:
+        return ()
+    name = signature.inputs[0].name
+    path = signature.paths.get(name)
+    reading = reading_of(path) if path and path.steps else None
+    if reading is None:
+        return ()
+    is_near = isclose(spec.scale, reading.scale, rel_tol=_NEAR) and abs(spec.offset - reading.offset) < _NEAR
+    told = (
+        f"the contract makes pixels value * {spec.scale:.6g} + {spec.offset:.6g}, but the model itself prepares pixels "
+        f"of {reading.name} ({told_steps(signature, name)}), which is scale {reading.scale:.6g} and offset "
+        f"{reading.offset:g}: unless it was trained so, its answers are wrong"
+    )
+    return () if is_near else (told,)
 
 
 def told_steps(signature: Signature, name: str) -> str:

@@ -31,6 +31,7 @@ from lambent_toolkit.modelkit.importing.signature import (
     keras_signature,
     tflite_signature,
 )
+from lambent_toolkit.modelkit.importing.tflite_graph import with_graph_facts
 from lambent_toolkit.modelkit.keras_files import with_config, without_inner_compilation
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -87,7 +88,9 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
     """
     foreign = recognise(source)
     if foreign.kind == "tflite":
-        return ReadModel(foreign, _tried(tflite_signature(source), source), {TFLITE_FILE: source.read_bytes()})
+        body = source.read_bytes()
+        signature = with_graph_facts(_tried(tflite_signature(source), source), body)
+        return ReadModel(foreign, signature, {TFLITE_FILE: body})
     if foreign.kind == "saved_model":
         return _read_saved_model(foreign, source)
     if foreign.kind in ("keras", "hdf5"):
@@ -156,9 +159,11 @@ def _read_saved_model(
     changes: tuple[str, ...] = (),
 ) -> ReadModel:
     signature = saved_model_signature(folder)
+    converted = to_float_tflite(folder)
     if facts is not None:
         signature = replace(signature, activations=facts.activations, paths=facts.paths)
-    converted = to_float_tflite(folder)
+    else:
+        signature = with_graph_facts(signature, converted)
     with TemporaryDirectory() as name:
         path = Path(name) / TFLITE_FILE
         path.write_bytes(converted)

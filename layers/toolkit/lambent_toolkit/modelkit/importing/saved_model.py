@@ -129,6 +129,13 @@ def _operators(graph: Any) -> Iterator[str]:
 def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
     import tensorflow as tf
 
+    for name, found in sorted(tensors.items()):
+        if found.tensor_shape.unknown_rank or not found.tensor_shape.dim:
+            has = "an unknown number of dimensions" if found.tensor_shape.unknown_rank else "no dimensions"
+            raise ForeignModelRefused(
+                f"Tensor {name} of the SavedModel has {has}, and the first must be the batch: export it with an "
+                "input_signature of shapes, such as tf.TensorSpec([None, 224, 224, 3], tf.float32)."
+            )
     return tuple(
         TensorSpec(
             name=name,
