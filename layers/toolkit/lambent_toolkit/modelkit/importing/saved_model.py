@@ -91,8 +91,7 @@ def to_float_tflite(folder: Path) -> bytes:
         except converter_errors() as exc:
             said, advice = refused(exc)
             raise ConversionFailed(
-                f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {advice}. The reason: {said}.",
-                said=said,
+                f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {said}. {advice}.", said=said
             ) from exc
 
 
