@@ -83,6 +83,27 @@ def test_hdf5_is_refused_whatever_its_name_unless_it_is_trusted(tmp_path: Path) 
     assert recognise(model).kind == "hdf5"
 
 
+def test_hdf5_of_keras_2_is_not_told_to_be_saved_as_keras(tmp_path: Path) -> None:
+    model = tmp_path / "model.h5"
+    with h5py.File(model, "w") as file:
+        file.attrs["model_config"] = b"{}"
+        file.attrs["keras_version"] = b"2.11.0"
+
+    with pytest.raises(ForeignModelRefused, match=r"Keras 2\.11\.0.*model\.export\('FOLDER'\).*--trust") as caught:
+        read_model(model)
+
+    assert "as .keras" not in str(caught.value)
+
+
+def test_a_damaged_hdf5_file_is_told_to_be_damaged(tmp_path: Path) -> None:
+    model = tmp_path / "model.h5"
+    model.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+
+    for is_trusted in (False, True):
+        with pytest.raises(ForeignModelRefused, match="damaged"):
+            read_model(model, is_trusted=is_trusted)
+
+
 def test_a_keras_file_with_code_is_refused_with_every_place(tmp_path: Path) -> None:
     layer = {"module": "keras.layers", "class_name": "Lambda", "config": {}, "registered_name": None}
     model = keras_archive(tmp_path / "m.keras", {"class_name": "Sequential", "module": "keras", "config": [layer] * 2})

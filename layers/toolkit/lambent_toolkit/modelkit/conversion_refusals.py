@@ -25,7 +25,7 @@ _LENGTHS = frozenset({"StridedSlice", "Reshape", "BroadcastTo", "Fill", "Range"}
 
 
 class Refused(NamedTuple):
-    """What the converter does not take, and what to do where the model is made, as clauses without a full stop."""
+    """What the converter does not take, and what to do where the model is made, each without a full stop."""
 
     said: str
     advice: str
@@ -101,15 +101,15 @@ def _layer(steps: list[str], names: Collection[str], own: str) -> str:
 def _advice(operators: Iterable[str]) -> str:
     found = list(operators)
     if any(_LOOKUPS.search(each) for each in found):
-        return "leave it out of the model, and let the contract's preprocessing do it (text, vocabularies)"
+        return "Leave it out of the model, and let the contract's preprocessing do it (text, vocabularies)"
     if any(_LOOPS.search(each) for each in found):
         return (
-            "bring the model as a .keras file of Keras 3, whose recurrent layers are unrolled here, or build them with "
+            "Bring the model as a .keras file of Keras 3, whose recurrent layers are unrolled here, or build them with "
             "unroll=True over a fixed length, load the same weights, and export it again"
         )
     if found and set(found) <= _LENGTHS:
-        return "build the model with inputs of a fixed length, load the same weights, and save it again"
-    return "build the model without it, by operators that TensorFlow Lite has, and save it again"
+        return "Build the model with inputs of a fixed length, load the same weights, and save it again"
+    return "Build the model without it, by operators that TensorFlow Lite has, and save it again"
 
 
 def _plain(text: str) -> str:

@@ -85,9 +85,9 @@ def conversion_failure(
     model     whose layers are told, if it is a Keras model
     """
     said, advice = refused(exc, None if isinstance(model, SavedModelFloat) else model)
-    advice = advice if variant == "float32" else "choose another --variant"
+    why = f"{said}. {advice}." if variant == "float32" else f"choose another --variant. The reason: {said}."
     return ConversionFailed(
-        f"TensorFlow's converter cannot make a {variant} file of {contract.name}: {advice}. The reason: {said}.",
+        f"TensorFlow's converter cannot make a {variant} file of {contract.name}: {why}",
         said=said,
     )
 

@@ -121,9 +121,11 @@ def _compile_like(copy: keras.Model, model: keras.Model) -> float:
 
     if getattr(model, "loss", None) is None or model.optimizer is None:
         raise LayerUnsupported(f"{model.name} was saved without its optimizer and loss: fine-tuning has none to use.")
-    settings = model.optimizer.get_config()
-    settings["learning_rate"] = LEARNING_RATE_SHARE * float(model.optimizer.learning_rate)
-    copy.compile(optimizer=type(model.optimizer).from_config(settings), loss=model.loss)
+    # In mixed precision it is wrapped to scale the loss; the copy computes in 32 bits.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    settings = optimizer.get_config()
+    settings["learning_rate"] = LEARNING_RATE_SHARE * float(optimizer.learning_rate)
+    copy.compile(optimizer=type(optimizer).from_config(settings), loss=model.loss)
     return float(settings["learning_rate"])
 
 

@@ -7,9 +7,10 @@ files have another form under the same name; its HDF5 files differ by arguments 
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import h5py
 
@@ -19,7 +20,7 @@ from lambent_toolkit.modelkit.importing.kinds import ForeignModel
 
 MODEL_CONFIG = "model_config"
 _VERSION = "keras_version"
-_SAVED_MODEL = (
+AS_SAVED_MODEL = (
     "Where it was made, write it as a SavedModel, `model.export('FOLDER')` (TensorFlow 2.13 and later) or "
     "`model.save('FOLDER', save_format='tf')`, and import that folder."
 )
@@ -40,23 +41,36 @@ def keras_generation(foreign: ForeignModel) -> str | None:
         version = (
             _archive_version(foreign.path) if foreign.kind == "keras" else _hdf5_attributes(foreign.path)[_VERSION]
         )
-    except (KeyError, OSError, ValueError):
+    except (KeyError, OSError, ValueError, TypeError, RuntimeError, BadZipFile, zlib.error):
         return None
     return version if isinstance(version, str) else None
 
 
+def is_of_keras_2(version: str | None) -> bool:
+    """Return whether a version is one of Keras 2."""
+    return version is not None and version.startswith("2.")
+
+
 def check_generation(foreign: ForeignModel) -> None:
     """Check that a file holds a whole model in a form that Keras 3 may read; raises ForeignModelRefused."""
-    if foreign.kind == "hdf5" and MODEL_CONFIG not in _hdf5_attributes(foreign.path):
+    if foreign.kind == "hdf5" and not _has_layers(foreign.path):
         raise ForeignModelRefused(
             f"{foreign.path} holds weights and no layers: build the model where it was made, load them into it "
             "(model.load_weights) and save all of it, `model.save('model.keras')`."
         )
     version = keras_generation(foreign)
-    if foreign.kind == "keras" and version is not None and version.startswith("2."):
+    if foreign.kind == "keras" and is_of_keras_2(version):
         raise ForeignModelRefused(
-            f"{foreign.path} is a file of Keras {version}, of which Keras 3 reads no .keras files. {_SAVED_MODEL}"
+            f"{foreign.path} is a file of Keras {version}, of which Keras 3 reads no .keras files. {AS_SAVED_MODEL}"
         )
+
+
+def _has_layers(path: Path) -> bool:
+    try:
+        return MODEL_CONFIG in _hdf5_attributes(path)
+    # h5py raises whichever built-in error came to its mind.
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as exc:
+        raise ForeignModelRefused(f"{path} begins like an HDF5 file, but is cut off or damaged.") from exc
 
 
 def _archive_version(path: Path) -> Any:

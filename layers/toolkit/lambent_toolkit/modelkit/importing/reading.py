@@ -20,7 +20,12 @@ from lambent.errors import ModelFormatRefused
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.importing.golden_items import tensor_contract, tflite_golden
-from lambent_toolkit.modelkit.importing.keras_generations import check_generation, keras_generation
+from lambent_toolkit.modelkit.importing.keras_generations import (
+    AS_SAVED_MODEL,
+    check_generation,
+    is_of_keras_2,
+    keras_generation,
+)
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
@@ -96,9 +101,11 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
     if foreign.kind in ("keras", "hdf5"):
         check_generation(foreign)
     if foreign.kind == "hdf5" and not is_trusted:
+        version = keras_generation(foreign)
+        advice = AS_SAVED_MODEL if is_of_keras_2(version) else "Save it as .keras where it was made."
         raise ForeignModelRefused(
-            f"{source} is an HDF5 file, whatever its name says: Keras's older format, which may hold code that loading "
-            f"runs (CVE-2025-9905). Save it as .keras where it was made. {_TRUST}"
+            f"{source} is an HDF5 file of Keras {version or 3}, whatever its name says: an older format, which may "
+            f"hold code that loading runs (CVE-2025-9905). {advice} {_TRUST}"
         )
     if foreign.kind == "keras":
         try:

@@ -72,7 +72,7 @@ def saved_model_signature(folder: Path) -> Signature:
             f"The SavedModel has no signature {SIGNATURE}, only {names}: export it under that name."
         )
     signature = graph.signature_def[SIGNATURE]
-    return Signature(_specs(signature.inputs), _specs(signature.outputs))
+    return Signature(_specs(signature.inputs), _specs(signature.outputs, is_output=True))
 
 
 def to_float_tflite(folder: Path) -> bytes:
@@ -91,8 +91,7 @@ def to_float_tflite(folder: Path) -> bytes:
         except converter_errors() as exc:
             said, advice = refused(exc)
             raise ConversionFailed(
-                f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {advice}. The reason: {said}.",
-                said=said,
+                f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {said}. {advice}.", said=said
             ) from exc
 
 
@@ -126,7 +125,7 @@ def _operators(graph: Any) -> Iterator[str]:
         yield from (node.op for node in function.node_def)
 
 
-def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
+def _specs(tensors: Any, *, is_output: bool = False) -> tuple[TensorSpec, ...]:
     import tensorflow as tf
 
     for name, found in sorted(tensors.items()):
@@ -139,7 +138,7 @@ def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(
             name=name,
-            datatype=datatype_of(tf.dtypes.as_dtype(found.dtype).name, name),
+            datatype=datatype_of(tf.dtypes.as_dtype(found.dtype).name, name, is_output=is_output),
             shape=tuple(int(dim.size) for dim in found.tensor_shape.dim),
         )
         for name, found in sorted(tensors.items())

@@ -132,15 +132,24 @@ def keras_signature(model: keras.Model) -> Signature:
     return signature.after_trial(run)
 
 
-def datatype_of(dtype: str, name: str) -> Datatype:
+def datatype_of(dtype: str, name: str, *, is_output: bool = False) -> Datatype:
     """Return the contract's word for a NumPy dtype's name; raises ForeignModelRefused."""
     datatype = _DATATYPE_BY_DTYPE.get(dtype)
-    if datatype is None:
+    if datatype is not None:
+        return datatype
+    if dtype != "string":
         raise ForeignModelRefused(
-            f"Tensor {name} holds {dtype}, which no contract has a datatype for. Convert the model without its text "
-            "processing, and declare preprocessing text instead."
+            f"Tensor {name} holds {dtype}, which no contract has a datatype for: cast it to float32 in the model."
         )
-    return datatype
+    if is_output:
+        raise ForeignModelRefused(
+            f"Tensor {name} answers strings, such as the names of classes: export the scores that they are chosen by, "
+            "and name the labels in the contract (--labels)."
+        )
+    raise ForeignModelRefused(
+        f"Tensor {name} takes strings, which are texts or the bytes of pictures: export the part behind their "
+        "decoding, which takes numbers, and name what comes in the contract (preprocessing text or image)."
+    )
 
 
 def _keras_specs(structure: Any) -> tuple[TensorSpec, ...]:
