@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.errors import ForeignModelRefused, ModelNotFinite,
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
+from lambent_toolkit.modelkit.importing.padding_check import check_padding
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
 from lambent_toolkit.modelkit.recipe import Declaration
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
@@ -99,6 +100,15 @@ def import_model(
     request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, given)
     files, golden, finished = _with_golden(read, contract, request, given)
     _check_finite(golden, source)
+    kept = read.signature.quantized
+    check_padding(
+        read.files,
+        contract,
+        request,
+        given,
+        output_step=max((kept[each.name].scale for each in read.signature.outputs if each.name in kept), default=0.0),
+        is_float=read.foreign.kind != "tflite",
+    )
     watcher.advance("golden vectors")
     record = ImportRecord(
         kind=read.foreign.kind,

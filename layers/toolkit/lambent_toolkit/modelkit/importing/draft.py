@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from lambent.contracts.model import (
     Classification,
     ImagePreprocessing,
@@ -27,6 +29,7 @@ from lambent_toolkit.modelkit.importing.signature import Signature
 PreprocessingKind = Literal["image", "text", "tabular", "tensor"]
 _PICTURE_RANK = 4
 _ROW_RANK = 2
+_TEXT_RANK = 2
 _MAX_TOKENS = 128
 
 
@@ -72,13 +75,23 @@ def draft_contract(
     postprocessing, to_check = _postprocessing(signature, labels)
     contract = ModelContract(
         name=name,
-        inputs=signature.inputs,
+        inputs=_inputs(signature, guess.preprocessing),
         outputs=signature.outputs,
         preprocessing=guess.preprocessing,
         postprocessing=postprocessing,
     )
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
+
+
+def _inputs(signature: Signature, spec: Preprocessing) -> tuple[TensorSpec, ...]:
+    """Return the inputs as they are, but of texts with the one length that those are padded to."""
+    if not isinstance(spec, TextPreprocessing) or spec.pad_to == "longest":
+        return signature.inputs
+    return tuple(
+        msgspec.structs.replace(each, shape=(each.shape[0], spec.max_tokens)) if len(each.shape) == _TEXT_RANK else each
+        for each in signature.inputs
+    )
 
 
 def _looks_like_pictures(signature: Signature) -> bool:
@@ -142,7 +155,8 @@ def _text(signature: Signature, tokenizer: bytes | None) -> _Guess:
         ids_input=ids[0],
         mask_input=mask,
         types_input=types,
-        pad_to="max_tokens" if length > 0 else "longest",
+        # Without a mask, a model may take padding for text: then an answer would depend on the other texts of a call.
+        pad_to="longest" if length < 0 and mask else "max_tokens",
     )
     return _Guess(
         preprocessing,
