@@ -18,6 +18,8 @@ from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DATATYPE_BY_DTYPE
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.cli.main import app
+from lambent_toolkit.modelkit.report import decode_report
+from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.sandbox import LocalStack
 from patience import PATIENCE_S
 
@@ -99,3 +101,70 @@ def test_a_tflite_file_of_tensors_is_published_by_force_and_answers_as_the_file_
     assert "serving:" not in refused.stderr
     assert "golden:" not in refused.stderr
     assert_served_as_the_file_answers(stack, folder, version, inputs)
+
+
+@pytest.fixture(scope="module")
+def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with a classifier of a series and a number, a forecast, and data for both."""
+    folder = tmp_path_factory.mktemp("tensors")
+    rng = np.random.default_rng(3)
+    series = rng.standard_normal((80, 6, 2)).astype(np.float32)
+    level = rng.standard_normal((80, 1)).astype(np.float32)
+    with quiet():
+        import keras
+
+        keras.utils.set_random_seed(3)
+        one = keras.Input((6, 2), name="series")
+        two = keras.Input((1,), name="level")
+        flat = keras.layers.Flatten()(keras.layers.Conv1D(3, 3, activation="relu")(one))
+        both = keras.layers.Concatenate()([flat, two])
+        classes = keras.Model([one, two], keras.layers.Dense(2, activation="softmax", name="scores")(both))
+        number = keras.Model(one, keras.layers.Dense(1, name="next")(flat))
+        classes.save(folder / "classes.keras")
+        number.export(folder / "forecast", verbose=False)
+        scores = classes.predict([series, level], verbose=0)
+        values = number.predict(series, verbose=0)
+    np.savez(folder / "classes.npz", series=series, level=level, labels=np.array(["down", "up"])[scores.argmax(axis=1)])
+    rows = [
+        {"inputs": {"series": each.tolist()}, "target": float(value[0])}
+        for each, value in zip(series, values, strict=True)
+    ]
+    (folder / "forecast.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+def test_a_keras_model_of_two_inputs_goes_through_every_step_on_its_own_tensors(
+    stack: LocalStack, keras_files: Path, tmp_path: Path
+) -> None:
+    source, folder, contract = keras_files / "classes.keras", tmp_path / "out", tmp_path / "contract.json"
+
+    lambent("contract", "init", source, "--name", "two-sided", "--labels", "down,up", "--out", contract)
+    lambent("import", source, "--contract", contract, "--out", folder)
+    lambent("quantize", folder, "--data", keras_files / "classes.npz", "--variant", "int8", "--max-drop", "100pt")
+    lambent("evaluate", folder, "--data", keras_files / "classes.npz")
+    report = decode_report((folder / "report.json").read_bytes(), of="two-sided")
+    version = published(stack, folder, "--force", "--why", "an untrained model")
+
+    assert (report.task, report.data.test_items) == ("classification", 16)
+    assert report.variants["keras"].accuracy == 1.0
+    inputs = {"series": RNG.standard_normal((3, 6, 2)).astype(np.float32), "level": np.ones((3, 1), np.float32)}
+    assert_served_as_the_file_answers(stack, folder, version, inputs)
+
+
+def test_a_saved_model_of_a_series_is_measured_on_json_lines(
+    stack: LocalStack, keras_files: Path, tmp_path: Path
+) -> None:
+    source, folder, contract = keras_files / "forecast", tmp_path / "out", tmp_path / "contract.json"
+    data = keras_files / "forecast.jsonl"
+
+    lambent("contract", "init", source, "--name", "forecast", "--out", contract)
+    lambent("import", source, "--contract", contract, "--out", folder)
+    unmeasured = published(stack, folder, "--force", "--why", "no data yet")
+    lambent("quantize", folder, "--data", data, "--variant", "float32", "--max-drop", "100%")
+    lambent("evaluate", folder, "--data", data)
+    report = decode_report((folder / "report.json").read_bytes(), of="forecast")
+
+    assert report.task == "regression"
+    assert report.variants["float32"].rmse < 1e-5
+    inputs = {"series": RNG.standard_normal((2, 6, 2)).astype(np.float32)}
+    assert_served_as_the_file_answers(stack, folder, unmeasured, inputs)

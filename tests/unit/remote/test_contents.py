@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from lambent_toolkit.modelkit.datasets import DataSet
-from lambent_toolkit.modelkit.errors import DataSetUnknown, DataUnknown, ItemChanged, RecipeFailed, StepMissing
+from lambent_toolkit.modelkit.errors import (
+    DataSetUnknown,
+    DataUnfit,
+    DataUnknown,
+    ItemChanged,
+    RecipeFailed,
+    StepMissing,
+)
 from lambent_toolkit.modelkit.named_models import NamedVersion
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
 from lambent_toolkit.modelkit.splitting import PARTS
@@ -205,3 +212,10 @@ def test_folder_without_a_model_and_unknown_data_are_told(tmp_path: Path) -> Non
     (tmp_path / "import.json").write_text("{}")
     with pytest.raises(DataUnknown, match="There is no data set 'nothing'"):
         evaluation_order(tmp_path, Contents(), data="nothing")
+
+
+def test_a_file_of_tensors_is_measured_here_and_sent_to_no_job() -> None:
+    version = NamedVersion("two-sided@1", {}, "0" * 64, "data.npz")
+
+    with pytest.raises(DataUnfit, match="without --remote"):
+        version_order(version, Contents())

@@ -44,7 +44,9 @@ def evaluate(  # noqa: PLR0917 - typer passes every option by name
     ],
     data: Annotated[
         str | None,
-        typer.Option(help="Data to measure on, by name; the recipe's own unless named.", show_default=False),
+        typer.Option(
+            help="Data to measure on, by name, or a file of tensors; the recipe's own unless named.", show_default=False
+        ),
     ] = None,
     out: Annotated[
         Path | None,

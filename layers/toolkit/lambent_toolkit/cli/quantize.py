@@ -40,7 +40,11 @@ def quantize(  # noqa: PLR0917 - typer passes every option by name
         typer.Option(help="Hold the loss to the limit, or the upper end of its interval."),
     ] = "estimate",
     data: Annotated[
-        str | None, typer.Option(help="Data to measure on; an imported model has none of its own.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Data to measure on, by name, or a file of tensors; an imported model has none of its own.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Measure every form of a model where it serves, on validation data, and choose the one that Lambda serves."""

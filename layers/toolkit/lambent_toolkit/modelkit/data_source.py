@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lambent.contracts.model import Classification, ModelContract, TensorPreprocessing
+from lambent.contracts.model import Classification, ModelContract, Regression, TensorPreprocessing
 from lambent_toolkit.modelkit.datasets import DataSet
 from lambent_toolkit.modelkit.errors import DataSetUnknown, DataUnfit, DataUnknown
 from lambent_toolkit.modelkit.recipe import Declaration, LabelledItems, Recipe, Split, prepare_parts, split_items
@@ -16,6 +16,14 @@ from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.recipe_check import check_declaration, check_parts
 from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.splitting import PARTS, Part
+from lambent_toolkit.modelkit.tensor_file import (
+    LABEL,
+    TARGET,
+    TENSOR_SUFFIXES,
+    TensorFile,
+    is_tensor_file,
+    read_tensor_file,
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +58,19 @@ class RecipeData:
         return LabelledItems(found.items, found.targets, found.slices, self.labels)
 
 
-def find_data(name: str) -> RecipeData | DataSet:
+def find_data(name: str) -> RecipeData | DataSet | TensorFile:
     """Return data by its name: a data set that `lambent data add` made, else that of a built-in recipe.
+
+    A name that ends as one of `TENSOR_SUFFIXES` is the path of a file of tensors.
 
     Raises
     ------
-    DataUnknown      there is neither
+    DataUnknown      there is none of these
     DataSetDamaged   a file of the data set is not what was written
+    SourceUnusable, DataUnusable   see `read_tensor_file`
     """
+    if is_tensor_file(name):
+        return read_tensor_file(name)
     try:
         return DataSet.open(name)
     except DataSetUnknown as exc:
@@ -72,22 +85,45 @@ def split_for(declaration: Declaration, name: str) -> Split:
     Raises
     ------
     DataUnknown    there is no data of this name
-    DataUnfit      it has classes that the contract does not have, or the contract takes tensors
+    DataUnfit      it has classes that the contract does not have, or tensors where that takes items or the reverse
     DataUnusable   a part is empty, or there is one class only
     RecipeUnfit    the contract's answer is of another kind than the data's targets
     """
-    if isinstance(declaration.contract.preprocessing, TensorPreprocessing):
-        raise DataUnfit(
-            f"The contract of {declaration.contract.name} takes tensors, data has pictures, texts or rows: declare in "
-            "its preprocessing how those become tensors, then import the model with that contract."
-        )
     data = find_data(name)
+    _check_form(data, declaration.contract, name)
     parts: Mapping[Part, LabelledItems] = {
         part: renumbered(data.items(part), declaration.contract, name) for part in PARTS
     }
     check_parts(name, parts)
     check_declaration(declaration.contract.name, declaration, parts)
     return prepare_parts(parts, declaration, data_name=data.name)
+
+
+def _check_form(data: RecipeData | DataSet | TensorFile, contract: ModelContract, name: str) -> None:
+    """Raise DataUnfit unless tensors come to a model that takes them, and with what it answers."""
+    takes_tensors, is_tensors = isinstance(contract.preprocessing, TensorPreprocessing), isinstance(data, TensorFile)
+    if takes_tensors and not is_tensors:
+        raise DataUnfit(
+            f"The contract of {contract.name} takes tensors, {name} has pictures, texts or rows: name a file of its "
+            f"inputs by --data ({', '.join(TENSOR_SUFFIXES)}), or declare in its preprocessing how those become "
+            "tensors, then import the model with that contract."
+        )
+    if is_tensors and not takes_tensors:
+        raise DataUnfit(
+            f"{name} is a file of tensors, {contract.name} takes items that it preprocesses itself: add those by "
+            "`lambent data add`, and name that data set."
+        )
+    if not isinstance(data, TensorFile):
+        return
+    wanted = {Classification: "label", Regression: "target"}.get(type(contract.postprocessing))
+    if wanted is not None and data.kind != wanted:
+        got = f"has a {data.kind} an item" if data.kind else f"has neither {LABEL} nor {TARGET}"
+        raise DataUnfit(f"{contract.name} is measured by a {wanted} an item; {name} {got}: call it {wanted}s.")
+    if {spec.shape[0] for spec in (*contract.inputs, *contract.outputs)} not in ({-1}, {1}):
+        raise DataUnfit(
+            f"{contract.name} takes a fixed number of rows a call, so that its items cannot be told apart: convert it "
+            "with a free batch dimension, or one of 1."
+        )
 
 
 def renumbered(items: LabelledItems, contract: ModelContract, name: str) -> LabelledItems:

@@ -67,12 +67,18 @@ class KerasFloat:
     def outputs(self, part: Prepared, contract: ModelContract) -> dict[str, Array]:
         """Return what Keras answers; raises BrokenArtifact."""
         with quiet():
-            return dict(self._interpreter(contract).run(part.tensors))
+            interpreter = self._interpreter(contract)
+            if contract.inputs[0].shape[0] == -1:
+                return dict(interpreter.run(part.tensors))
+            rows = range(0, len(part), contract.inputs[0].shape[0])
+            calls = [interpreter.run(_rows(part, row, contract.inputs[0].shape[0])) for row in rows]
+            return {spec.name: np.concatenate([call[spec.name] for call in calls]) for spec in contract.outputs}
 
     def rate(self, part: Prepared, contract: ModelContract) -> KerasRate:
         """Return rows a second on ready tensors, a batch at a time for half a second; raises BrokenArtifact."""
-        size = min(_RATED_ROWS, len(part))
-        batch = {name: array[:size] for name, array in part.tensors.items()}
+        fixed = contract.inputs[0].shape[0]
+        size = min(_RATED_ROWS, len(part)) if fixed == -1 else fixed
+        batch = _rows(part, 0, size)
         with quiet():
             interpreter = self._interpreter(contract)
             interpreter.run(batch)  # traces the model for this shape
@@ -91,6 +97,10 @@ class KerasFloat:
                 path.write_bytes(self.file)
                 self._loaded = KerasInterpreterLoader().load(path, contract)
         return self._loaded
+
+
+def _rows(part: Prepared, start: int, count: int) -> dict[str, Array]:
+    return {name: array[start : start + count] for name, array in part.tensors.items()}
 
 
 def _keras_place() -> dict[str, Any]:
@@ -131,10 +141,11 @@ class SavedModelFloat:
             self.unpack(Path(folder))
             answer = tf.saved_model.load(folder).signatures["serving_default"]
             chunks = []
-            for start in range(0, len(part), _CHUNK_ROWS):
+            size = _CHUNK_ROWS if contract.inputs[0].shape[0] == -1 else contract.inputs[0].shape[0]
+            for start in range(0, len(part), size):
                 rows = {
                     spec.name: tf.constant(
-                        part.tensors[spec.name][start : start + _CHUNK_ROWS], DTYPE_BY_DATATYPE[spec.datatype]
+                        part.tensors[spec.name][start : start + size], DTYPE_BY_DATATYPE[spec.datatype]
                     )
                     for spec in contract.inputs
                 }

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, TensorPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import InvalidInput
@@ -20,6 +20,7 @@ from lambent_toolkit.modelkit.errors import DataUnusable, RecipeUnfit
 from lambent_toolkit.modelkit.recipe_calls import calling
 from lambent_toolkit.modelkit.recipe_check import check_declaration, check_items, check_parts
 from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
+from lambent_toolkit.modelkit.tensor_items import stack_items
 from lambent_toolkit.modelkit.variants import VariantChoice
 
 if TYPE_CHECKING:
@@ -297,10 +298,16 @@ def _own_parts(data: SplitData, recipe: Recipe) -> dict[Part, LabelledItems]:
 def prepare_items(data: LabelledItems, declaration: Declaration) -> Prepared:
     """Return the items with their tensors: every item through the one preprocessing path.
 
+    Items of a model that takes tensors are those of `encode_item`.
+
     Raises
     ------
     DataUnusable   serving would refuse an item; tells its number in the part
+    DataUnfit      tensors that are not the contract's
     """
+    if isinstance(declaration.contract.preprocessing, TensorPreprocessing):
+        tensors = stack_items(data.items, declaration.contract)
+        return Prepared(data.items, data.targets, tensors, data.slices)
     preprocessor = make_preprocessor(declaration.contract, declaration.assets)
     ready = []
     for number, item in enumerate(data.items, start=1):

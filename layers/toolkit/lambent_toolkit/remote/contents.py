@@ -14,10 +14,12 @@ from lambent_toolkit.modelkit.data_source import find_data
 from lambent_toolkit.modelkit.datasets.data_set import DataSet, noting_opened
 from lambent_toolkit.modelkit.datasets.manifest import ITEMS_FILE, MANIFEST_FILE, RECORD_FILE
 from lambent_toolkit.modelkit.datasets.store import DATA_DIR
+from lambent_toolkit.modelkit.errors import DataUnfit
 from lambent_toolkit.modelkit.importing.bring import IMPORT_FILE
 from lambent_toolkit.modelkit.named_models import NamedVersion
 from lambent_toolkit.modelkit.recipe import Recipe
 from lambent_toolkit.modelkit.recipe_calls import calling
+from lambent_toolkit.modelkit.tensor_file import is_tensor_file
 from lambent_toolkit.modelkit.training import CHECKPOINTS_FOLDER, LOGS_FOLDER
 from lambent_toolkit.modelkit.training_record import read_training_record, recorded_recipe
 from lambent_toolkit.remote.bundle import Contents, Order, RecipeOrder, VersionOrder
@@ -125,7 +127,9 @@ class _Packing:
         return place
 
     def data(self, name: str) -> str:
-        """Add data by its name, and return that with its version; raises DataUnknown."""
+        """Add data by its name, and return that with its version; raises DataUnknown, DataUnfit (a file)."""
+        if is_tensor_file(name):
+            raise DataUnfit(f"{name} is a file, which no job gets: evaluate here, without --remote.")
         with noting_opened() as opened:
             found = find_data(name).name
         self.data_sets(opened)

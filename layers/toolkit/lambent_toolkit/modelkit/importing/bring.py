@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefus
 from lambent_toolkit.modelkit.importing.agreement import check_agreement
 from lambent_toolkit.modelkit.importing.golden_items import generated, keras_golden, tflite_golden
 from lambent_toolkit.modelkit.importing.kinds import Kind
+from lambent_toolkit.modelkit.importing.padding_check import check_padding
 from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
 from lambent_toolkit.modelkit.recipe import Declaration
@@ -137,12 +138,22 @@ def rehearse(
     ------
     ForeignModelRefused, ServingRefused, ServingCheckFailed   it cannot be run on what the contract allows
     ModelNotFinite                                            it answers NaN or infinity
-    ContractDisagrees                                         its scores have had their activation already
+    ContractDisagrees                                         its scores have had their activation already, or padding
+                                                              changes its answers
     """
     request = GoldenVectors(list(examples), {}, {}) if examples else generated(contract, assets)
     files, golden, finished = _with_golden(read, contract, request, assets)
     _check_finite(golden, read.foreign.path)
     _check_activation(golden, finished)
+    kept = read.signature.quantized
+    check_padding(
+        read.files,
+        contract,
+        request,
+        assets,
+        output_step=max((kept[each.name].scale for each in read.signature.outputs if each.name in kept), default=0.0),
+        is_float=read.foreign.kind != "tflite",
+    )
     return files, finished
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from lambent.contracts.model import (
     ImagePreprocessing,
     ModelContract,
@@ -24,6 +26,7 @@ from lambent_toolkit.modelkit.importing.signature import Signature
 
 PreprocessingKind = Literal["image", "text", "tabular", "tensor"]
 _ROW_RANK = 2
+_TEXT_RANK = 2
 _MAX_TOKENS = 128
 
 
@@ -74,7 +77,7 @@ def draft_contract(
     postprocessing, to_check = draft_answer(signature, labels, output)
     contract = ModelContract(
         name=name,
-        inputs=signature.inputs,
+        inputs=_inputs(signature, guess.preprocessing),
         outputs=signature.outputs,
         preprocessing=guess.preprocessing,
         postprocessing=postprocessing,
@@ -85,6 +88,16 @@ def draft_contract(
         raise DraftUndecided(f"No contract that could be imported can be drafted of this model: {' '.join(found)}")
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
+
+
+def _inputs(signature: Signature, spec: Preprocessing) -> tuple[TensorSpec, ...]:
+    """Return the inputs as they are, but of texts with the one length that those are padded to."""
+    if not isinstance(spec, TextPreprocessing) or spec.pad_to == "longest":
+        return signature.inputs
+    return tuple(
+        msgspec.structs.replace(each, shape=(each.shape[0], spec.max_tokens)) if len(each.shape) == _TEXT_RANK else each
+        for each in signature.inputs
+    )
 
 
 def _looks_like_pictures(signature: Signature) -> bool:
@@ -140,7 +153,8 @@ def _text(signature: Signature, tokenizer: bytes | None) -> _Guess:
         ids_input=ids[0],
         mask_input=mask,
         types_input=types,
-        pad_to="max_tokens" if length > 0 else "longest",
+        # Without a mask, a model may take padding for text: then an answer would depend on the other texts of a call.
+        pad_to="longest" if length < 0 and mask else "max_tokens",
     )
     return _Guess(
         preprocessing,

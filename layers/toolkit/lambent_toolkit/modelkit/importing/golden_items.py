@@ -28,7 +28,8 @@ from lambent.domain.model import CONTRACT_FILE, KERAS_FILE, TFLITE_FILE, TOKENIZ
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
-from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
+from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
+from lambent_toolkit.modelkit.importing.golden_program import padding_effect
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -98,17 +99,61 @@ def tflite_golden(
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / TFLITE_FILE).write_bytes(model)
-        (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
-        (folder / "request.npz").write_bytes(request.to_npz())
-        (folder / "assets").mkdir()
-        for asset, body in assets.items():
-            (folder / "assets" / asset).write_bytes(body)
-        run_program([str(folder)], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
-        figures = json.loads((folder / "figures.json").read_text())
-        if "refused" in figures:
-            raise ServingRefused(**figures["refused"])
+        figures = _run(folder, model, contract, request, assets)
         return GoldenVectors.from_npz((folder / "answer.npz").read_bytes()), float(figures["output_step"])
+
+
+def _run(
+    folder: Path,
+    model: bytes,
+    contract: ModelContract,
+    request: GoldenVectors,
+    assets: Mapping[str, bytes],
+    *steps: str,
+) -> dict[str, float]:
+    """Run the program on a .tflite file, and return its figures; raises ServingRefused, ServingCheckFailed."""
+    (folder / TFLITE_FILE).write_bytes(model)
+    (folder / CONTRACT_FILE).write_bytes(msgspec.json.encode(contract))
+    (folder / "request.npz").write_bytes(request.to_npz())
+    (folder / "assets").mkdir()
+    for asset, body in assets.items():
+        (folder / "assets" / asset).write_bytes(body)
+    run_program([str(folder), *steps], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
+    figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
+    if "refused" in figures:
+        raise ServingRefused(**figures["refused"])
+    return figures
+
+
+def tflite_padding(
+    model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
+) -> dict[str, float]:
+    """Return what padding does to the answers, see `padding_effect`; raises as `tflite_golden`."""
+    with TemporaryDirectory() as name:
+        return _run(Path(name), model, contract, request, assets, "padding")
+
+
+def keras_padding(
+    model: bytes, contract: ModelContract, request: GoldenVectors, assets: Mapping[str, bytes]
+) -> dict[str, float]:
+    """Return what padding does to the answers of the batch worker's own adapter, see `padding_effect`.
+
+    Raises
+    ------
+    ServingCheckFailed   the model cannot be run on one of the texts alone
+    """
+    with quiet(), TemporaryDirectory() as name:
+        path = Path(name) / KERAS_FILE
+        path.write_bytes(model)
+        from lambent.adapters.keras_model import KerasInterpreterLoader  # imports TensorFlow
+
+        interpreter = KerasInterpreterLoader().load(path, contract)
+        try:
+            return padding_effect(interpreter, contract, make_preprocessor(contract, assets), request.raw)
+        except LambentError:
+            raise
+        except Exception as exc:  # the framework raises whatever it likes for a shape that a layer cannot take
+            raise ServingCheckFailed("Keras cannot run the model on a short text alone.") from exc
 
 
 def keras_golden(
