@@ -27,6 +27,13 @@ Tokenizer = Annotated[
     Path | None, typer.Option(help="tokenizer.json of a text model, as it was trained with.", show_default=False)
 ]
 
+Wanted = Annotated[
+    str | None,
+    typer.Option(
+        "--signature", help="Which of a SavedModel's or .tflite file's several signatures.", show_default=False
+    ),
+]
+
 contract_app = typer.Typer(no_args_is_help=True, help="Draft and check the contract of a model of your own.")
 
 
@@ -46,6 +53,7 @@ def import_(  # noqa: PLR0917 - typer makes options of them
         typer.Option(help="Folder of real items for the golden vectors, instead of seeded noise.", show_default=False),
     ] = None,
     trust: Trust = False,
+    signature: Wanted = None,
 ) -> None:
     """Bring a model of your own: check it and its contract, and make a folder that the later steps take."""
     console = screen()
@@ -65,6 +73,7 @@ def import_(  # noqa: PLR0917 - typer makes options of them
                 assets=read_tokenizer(tokenizer),
                 examples=items,
                 is_trusted=trust,
+                signature=signature,
                 watcher=watcher,
             )
     console.print(
@@ -97,6 +106,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     tokenizer: Tokenizer = None,
     trust: Trust = False,
+    signature: Wanted = None,
 ) -> None:
     """Draft a contract from a model's signature, and say what in it is a guess."""
     console = screen()
@@ -105,10 +115,9 @@ def init(  # noqa: PLR0917 - typer makes options of them
         from lambent_toolkit.modelkit.importing.inputs import model_name, read_labels, read_tokenizer, write_contract
         from lambent_toolkit.modelkit.importing.reading import read_model
 
-        signature = read_model(model, is_trusted=trust).signature
         draft = draft_contract(
             name or model_name(model),
-            signature,
+            read_model(model, is_trusted=trust, signature=signature).signature,
             preprocessing=preprocessing,
             labels=read_labels(labels),
             tokenizer=next(iter(read_tokenizer(tokenizer).values()), None),
@@ -135,7 +144,11 @@ def check(
         from lambent_toolkit.modelkit.importing.reading import read_model
 
         declared = read_contract(contract)
-        check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
+        check_agreement(
+            declared,
+            read_model(model, is_trusted=trust, signature=declared.signature).signature,
+            read_tokenizer(tokenizer),
+        )
     screen().print(f"{contract} fits {model}.", markup=False, soft_wrap=True)
 
 

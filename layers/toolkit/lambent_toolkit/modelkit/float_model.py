@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.contracts.throughput import KerasRate
@@ -129,12 +130,13 @@ class SavedModelFloat:
             import tensorflow as tf
 
             self.unpack(Path(folder))
-            answer = tf.saved_model.load(folder).signatures["serving_default"]
+            answer = tf.saved_model.load(folder).signatures[contract.signature or DEFAULT_SIGNATURE]
+            step = _CHUNK_ROWS if _has_free_batch(answer) else 1
             chunks = []
-            for start in range(0, len(part), _CHUNK_ROWS):
+            for start in range(0, len(part), step):
                 rows = {
                     spec.name: tf.constant(
-                        part.tensors[spec.name][start : start + _CHUNK_ROWS], DTYPE_BY_DATATYPE[spec.datatype]
+                        part.tensors[spec.name][start : start + step], DTYPE_BY_DATATYPE[spec.datatype]
                     )
                     for spec in contract.inputs
                 }
@@ -142,3 +144,9 @@ class SavedModelFloat:
             return {
                 spec.name: np.concatenate([chunk[spec.name].numpy() for chunk in chunks]) for spec in contract.outputs
             }
+
+
+def _has_free_batch(signature: Any) -> bool:
+    """Return whether a SavedModel's signature takes several rows at once."""
+    _, takes = signature.structured_input_signature
+    return all(each.shape.rank is None or each.shape[0] is None for each in takes.values())

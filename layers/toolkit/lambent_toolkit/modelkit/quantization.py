@@ -116,7 +116,7 @@ def prepared_converter(
         model.unpack(Path(folder))
     else:
         _export(model, contract, folder, takes_real_pixels=takes_real_pixels)
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[contract.signature or _SIGNATURE])
     _choose(converter, contract, variant)
     if calibration is not None and variant in CALIBRATED:
         converter.representative_dataset = lambda: _samples(contract, calibration, as_real_pixels=takes_real_pixels)

@@ -19,9 +19,12 @@ from lambent.contracts.model import (
     TensorSpec,
     TextPreprocessing,
 )
+from lambent.domain.contract_check import check_contract
 from lambent.domain.model import TOKENIZER_FILE, digest
 from lambent.domain.names import check_name
+from lambent.errors import ModelContractMismatch
 from lambent_toolkit.modelkit.errors import DraftUndecided
+from lambent_toolkit.modelkit.importing.file_notes import is_scaled_by_channel, told_calls, told_labels, told_scale
 from lambent_toolkit.modelkit.importing.signature import Signature
 
 PreprocessingKind = Literal["image", "text", "tabular", "tensor"]
@@ -68,6 +71,7 @@ def draft_contract(
     """
     check_name(name, what="model")
     kind = preprocessing or ("image" if _looks_like_pictures(signature) else "tensor")
+    labels, whence = (labels, []) if labels else told_labels(signature)
     guess = _text(signature, tokenizer) if kind == "text" else _GUESSES[kind](signature)
     postprocessing, to_check = _postprocessing(signature, labels)
     contract = ModelContract(
@@ -76,13 +80,33 @@ def draft_contract(
         outputs=signature.outputs,
         preprocessing=guess.preprocessing,
         postprocessing=postprocessing,
+        rows_per_call=signature.rows_per_call,
+        signature=signature.name,
     )
+    _check(contract)
+    to_check += [*whence, *told_calls(signature)]
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
 
 
+def _check(contract: ModelContract) -> None:
+    """Hold a draft to what import holds a contract to; raises DraftUndecided."""
+    try:
+        check_contract(contract)
+    except ModelContractMismatch as exc:
+        detail = exc.detail.removeprefix("The contract contradicts itself: ")
+        raise DraftUndecided(
+            f"No contract of that kind fits this model: {detail} It has {_told(contract.inputs)} and gives "
+            f"{_told(contract.outputs)}. Use --preprocessing tensor without --labels, or convert it with a free batch."
+        ) from exc
+
+
 def _looks_like_pictures(signature: Signature) -> bool:
-    return len(signature.inputs) == 1 and _is_picture(signature.inputs[0])
+    return (
+        len(signature.inputs) == 1
+        and _is_picture(signature.inputs[0])
+        and not is_scaled_by_channel(signature, signature.inputs[0])
+    )
 
 
 def _is_picture(spec: TensorSpec) -> bool:
@@ -111,6 +135,8 @@ def _image(signature: Signature) -> _Guess:
         first = kept.zero_point if kept.datatype == "UINT8" else kept.zero_point + 128
         scale, offset = kept.scale, -first * kept.scale
         why = f"taken from how the file quantizes its input ({kept.datatype}, scale {kept.scale:g})"
+    elif (told := told_scale(signature, spec)) is not None:
+        scale, offset, why = told
     else:
         scale, offset, why = 1 / 255, 0.0, "the commonest choice; MobileNet for one wants 2/255 and -1"
     preprocessing = ImagePreprocessing(

@@ -13,6 +13,7 @@ from lambent.domain.model import KERAS_FILE, TFLITE_FILE
 from lambent.errors import ModelFormatRefused
 from lambent_toolkit.modelkit.errors import ForeignModelRefused
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
+from lambent_toolkit.modelkit.importing.rows import in_rows
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
 from lambent_toolkit.modelkit.importing.signature import Signature, keras_signature, tflite_signature
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -44,24 +45,36 @@ class ReadModel:
     is_trusted: bool = False
 
 
-def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
+def read_model(source: Path, *, is_trusted: bool = False, signature: str | None = None) -> ReadModel:
     """Read a model from elsewhere: .keras, .tflite, a SavedModel folder; with trust also HDF5 and Lambda layers.
 
     A .tflite file is opened by the serving interpreter, in a process that it may crash. A .keras file is looked through
-    before Keras parses it, a SavedModel's graph before TensorFlow loads it.
+    before Keras parses it, a SavedModel's graph before TensorFlow loads it. One that was made for a fixed batch is
+    read with a free one where rows can be served, see `in_rows`.
+
+    Parameters
+    ----------
+    source
+    is_trusted   whether code of its maker may run, once
+    signature    which one of a SavedModel's or .tflite file's several; None: its only one, or serving_default
 
     Raises
     ------
-    ForeignModelRefused   unknown, damaged, or it may run code and is not trusted
+    ForeignModelRefused   unknown, damaged, or it may run code and is not trusted; no such signature
     ServingRefused        the serving interpreter does not take the .tflite file
     ServingCheckFailed    the process died over it
     ConversionFailed      a SavedModel has no .tflite form
     """
     foreign = recognise(source)
     if foreign.kind == "tflite":
-        return ReadModel(foreign, tflite_signature(source), {TFLITE_FILE: source.read_bytes()})
+        body = source.read_bytes()
+        return ReadModel(foreign, in_rows(tflite_signature(source, signature), body), {TFLITE_FILE: body})
     if foreign.kind == "saved_model":
-        return _read_saved_model(foreign, source)
+        return _read_saved_model(foreign, source, signature=signature)
+    if signature is not None:
+        raise ForeignModelRefused(
+            f"{source} is a Keras model, which has no signatures: leave --signature and the contract's signature out."
+        )
     if foreign.kind == "hdf5" and not is_trusted:
         raise ForeignModelRefused(
             f"{source} is an HDF5 file, whatever its name says: Keras's older format, which may hold code that loading "
@@ -96,10 +109,13 @@ def _read_keras(foreign: ForeignModel) -> ReadModel:
     return ReadModel(foreign, keras_signature(model), {KERAS_FILE: foreign.path.read_bytes()})
 
 
-def _read_saved_model(foreign: ForeignModel, folder: Path, *, is_trusted: bool = False) -> ReadModel:
-    signature = saved_model_signature(folder)
-    files = {TFLITE_FILE: to_float_tflite(folder), SAVED_MODEL_FILE: pack(folder)}
-    return ReadModel(foreign, signature, files, is_trusted)
+def _read_saved_model(
+    foreign: ForeignModel, folder: Path, *, is_trusted: bool = False, signature: str | None = None
+) -> ReadModel:
+    found = saved_model_signature(folder, signature)
+    converted = to_float_tflite(folder, found.name)
+    files = {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}
+    return ReadModel(foreign, in_rows(found, converted, is_item_allowed=False), files, is_trusted)
 
 
 def _read_trusted(foreign: ForeignModel) -> ReadModel:
