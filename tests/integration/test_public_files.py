@@ -11,7 +11,7 @@ import pytest
 from trained import FOREIGN_WARNINGS
 
 from lambent.adapters.litert import LiteInterpreterLoader
-from lambent.contracts.model import Classification, ModelContract
+from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract
 from lambent.domain.contract_check import check_contract
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefused, ServingRefused
@@ -22,7 +22,7 @@ from lambent_toolkit.modelkit.importing.reading import read_model
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.serving_check import serve
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
-from tflite_files import edited
+from tflite_files import edited, with_metadata, with_packed
 
 pytestmark = [FOREIGN_WARNINGS]
 PUBLIC = Path(__file__).parents[1] / "fixtures" / "public"
@@ -139,6 +139,21 @@ def test_a_file_without_a_signature_gets_names_of_its_graph_which_may_be_changed
     np.testing.assert_allclose(answer["Identity_1"], ROWS * 2 + 1)
     with pytest.raises(ContractDisagrees, match="goes by the order"):
         import_model(PUBLIC / "concrete.tflite", crossed, tmp_path / "other")
+
+
+def test_labels_and_the_scale_of_pixels_are_those_that_the_file_brings(tmp_path: Path) -> None:
+    plain = edited((PUBLIC / "resizable.tflite").read_bytes(), has_signature=False)
+    described = with_metadata(plain, mean=[127.5], std=[127.5], label_files=[("labels.txt", "")])
+    source = tmp_path / "theirs.tflite"
+    source.write_bytes(with_packed(described, labels=b"a\nb\nc\n"))
+
+    declared = draft_contract("public", read_model(source).signature).contract
+    import_model(source, declared, tmp_path / "out")
+
+    assert declared.postprocessing == Classification(labels=LABELS)
+    assert isinstance(declared.preprocessing, ImagePreprocessing)
+    assert (declared.preprocessing.scale, declared.preprocessing.offset) == (1 / 127.5, -1.0)
+    assert (tmp_path / "out" / "model.tflite").read_bytes() == source.read_bytes()
 
 
 def test_a_contract_that_would_resize_what_cannot_be_resized_is_refused(tmp_path: Path) -> None:
