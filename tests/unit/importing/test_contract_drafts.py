@@ -123,6 +123,8 @@ def test_without_labels_one_number_is_a_regression_and_more_are_the_answer() -> 
         (signature(ROW), "image", {}, "fills one input of shape"),
         (signature(PICTURE), "tabular", {}, "fills one input of shape"),
         (signature(IDS), "text", {}, r"needs the tokenizer\.json"),
+        (signature(spec("x", 8, 3), outputs=(spec("y", 8, 2),)), None, {"labels": ("a", "b")}, "must be free"),
+        (signature(spec("x", 8, 3)), "tabular", {}, "must be free"),
         (signature(IDS, spec("other", -1, 16)), "text", {"tokenizer": TOKENIZER}, "cannot be told from their names"),
     ],
 )

@@ -69,3 +69,8 @@ def test_what_is_known_stands_in_its_place() -> None:
 )
 def test_what_goes_in_and_out_is_the_contracts(changes: dict[str, object], told: str) -> None:
     assert told in model_card(contract(**changes))
+
+
+def test_a_file_for_a_fixed_batch_is_told_among_the_limits() -> None:
+    assert "its file takes 4 row(s) a call" in model_card(contract(rows_per_call=4))
+    assert "a call" not in model_card(contract())

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lambent.adapters.file_tensor import FileTensor
-from lambent.contracts.model import ModelContract, TensorSpec
+from lambent.adapters.tflite_rows import FileInterpreter, RowsInTurn
+from lambent.adapters.tflite_signature import FileSignature, MatchedTensor, choose_signature, match_tensors
+from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
 from lambent.errors import (
     Misconfigured,
-    ModelContractMismatch,
     ModelFormatRefused,
     ModelLoadFailed,
     ModelOperatorUnsupported,
@@ -54,7 +54,7 @@ class LiteInterpreterLoader:
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
 
-    def load(self, model: Path, contract: ModelContract) -> LiteInterpreter:
+    def load(self, model: Path, contract: ModelContract) -> FileInterpreter:
         """Load a verified file; it is mapped into memory and may be deleted once loaded.
 
         Raises
@@ -62,20 +62,31 @@ class LiteInterpreterLoader:
         ModelFormatRefused         not a TFLite flat buffer
         ModelOperatorUnsupported   this runtime is older than an operator of the file
         ModelLoadFailed            refused for another reason
-        ModelContractMismatch      its signature is not the contract's
+        ModelContractMismatch      its tensors are not the contract's
         """
-        return LiteInterpreter(_open(model, threads=self._threads), contract)
+        runtime = _open(model, threads=self._threads)
+        signature = choose_signature(runtime, contract.signature)
+        inputs, outputs = match_tensors(contract, signature)
+        interpreter: FileInterpreter = (
+            LiteInterpreter(runtime, inputs, outputs)
+            if signature.runner is None
+            else SignatureInterpreter(signature.runner, inputs, outputs)
+        )
+        if contract.rows_per_call is None:
+            return interpreter
+        without_batch = frozenset(each.spec.name for each in (*inputs, *outputs) if not each.has_batch)
+        return RowsInTurn(interpreter, rows_per_call=contract.rows_per_call, without_batch=without_batch)
 
 
-def open_signature(model: Path) -> Any:
-    """Return the runtime's own view of a file's one signature, for a file that has no contract yet.
+def open_signature(model: Path, name: str | None = None) -> FileSignature:
+    """Return a file's signature as `choose_signature` does, for a file that has no contract yet.
 
     Raises
     ------
     ModelFormatRefused, ModelOperatorUnsupported, ModelLoadFailed   as `LiteInterpreterLoader.load`
-    ModelContractMismatch                                           it has no signature, or several
+    ModelContractMismatch                                           it has none of this name, or several
     """
-    return _signature(_open(model, threads=1))
+    return choose_signature(_open(model, threads=1), name)
 
 
 def _open(model: Path, *, threads: int) -> Any:
@@ -111,15 +122,13 @@ class LiteInterpreter:
 
     platform = PLATFORM
 
-    def __init__(self, runtime: Any, contract: ModelContract) -> None:
+    def __init__(self, runtime: Any, inputs: list[MatchedTensor], outputs: list[MatchedTensor]) -> None:
         self._runtime = runtime
-        signature = _signature(runtime)
-        inputs = signature.get_input_details()
-        self._inputs = _match(contract.inputs, inputs, side="inputs")
-        self._outputs = _match(contract.outputs, signature.get_output_details(), side="outputs")
+        self._inputs = [each.file for each in inputs]
+        self._outputs = [each.file for each in outputs]
         self._names = tuple(tensor.name for tensor in self._inputs)
         self._shapes: list[tuple[int, ...]] | None = [
-            tuple(int(dim) for dim in inputs[name]["shape"]) for name in self._names
+            tuple(int(dim) for dim in each.details["shape"]) for each in inputs
         ]
 
     @property
@@ -139,11 +148,7 @@ class LiteInterpreter:
         try:
             runtime.invoke()
         except (RuntimeError, ValueError) as exc:
-            raise RequestInvalid(
-                "The model cannot compute these inputs: a value lies outside of what it was built for, such as a token "
-                "id beyond its vocabulary.",
-                field="inputs",
-            ) from exc
+            raise _uncomputable() from exc
         # get_tensor copies; tensor() would hand out memory that the next call overwrites (google-coral/tflite#42).
         return {tensor.name: tensor.from_file(runtime.get_tensor(tensor.index)) for tensor in self._outputs}
 
@@ -163,36 +168,30 @@ class LiteInterpreter:
         self._shapes = shapes
 
 
-def _signature(runtime: Any) -> Any:
-    names = list(runtime.get_signature_list())
-    if len(names) != 1:
-        raise ModelContractMismatch(
-            f"The model file has {len(names)} signatures, it needs exactly one, which names its inputs and outputs."
-        )
-    return runtime.get_signature_runner(names[0])
+class SignatureInterpreter:
+    """One of several signatures of a file, by the runtime's own way to call it. Not thread-safe."""
+
+    platform = PLATFORM
+
+    def __init__(self, runner: Any, inputs: list[MatchedTensor], outputs: list[MatchedTensor]) -> None:
+        self._runner = runner
+        self._inputs = [each.file for each in inputs]
+        self._outputs = [each.file for each in outputs]
+        self.output_steps = {tensor.name: tensor.step for tensor in self._outputs}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a batch; see ports.Interpreter."""
+        given = {tensor.name: tensor.to_file(inputs[tensor.name]) for tensor in self._inputs}
+        try:
+            answer = self._runner(**given)
+        except (RuntimeError, ValueError) as exc:
+            raise _uncomputable() from exc
+        return {tensor.name: tensor.from_file(answer[tensor.name]) for tensor in self._outputs}
 
 
-def _match(specs: tuple[TensorSpec, ...], details: Mapping[str, Any], *, side: str) -> list[FileTensor]:
-    declared = {spec.name: spec for spec in specs}
-    if set(declared) != set(details):
-        raise ModelContractMismatch(
-            f"The file's {side} are {sorted(details)}, the contract's are {sorted(declared)}.", field=side
-        )
-    for name, spec in declared.items():
-        _check_shape(spec, details[name])
-    return [FileTensor(spec, details[name]) for name, spec in declared.items()]
-
-
-def _check_shape(spec: TensorSpec, details: Mapping[str, Any]) -> None:
-    stored = [int(dim) for dim in details["shape_signature"]]
-    # A free dimension in the contract needs a free one in the file; the reverse only narrows.
-    fits = len(stored) == len(spec.shape) and all(
-        have in (-1, want) for have, want in zip(stored, spec.shape, strict=True)
+def _uncomputable() -> RequestInvalid:
+    return RequestInvalid(
+        "The model cannot compute these inputs: a value lies outside of what it was built for, such as a token id "
+        "beyond its vocabulary.",
+        field="inputs",
     )
-    if not fits:
-        raise ModelContractMismatch(
-            f"Tensor {spec.name} has shape {stored} in the file, but {list(spec.shape)} in the contract.",
-            field=spec.name,
-            limit=stored,
-            got=list(spec.shape),
-        )

@@ -185,6 +185,11 @@ class ModelContract(_Contract, frozen=True, kw_only=True):
 
     Image and tabular preprocessing fill the first input, text those that it names. Postprocessing reads the output
     that it names, or the first. ``golden_tolerance`` is how far (absolute) an output may lie from its golden vector.
+
+    ``rows_per_call`` is for a .tflite file that was converted for a fixed batch and cannot be resized: how many rows a
+    call of it takes, so that a request of more is answered in several calls. None: as many as there are.
+    ``signature`` names one of several signatures of a .tflite file or SavedModel; None: its only one, or
+    serving_default.
     """
 
     schema_version: Literal[1] = 1
@@ -196,6 +201,8 @@ class ModelContract(_Contract, frozen=True, kw_only=True):
     limits: Limits = Limits()
     quality: QualityLimits = QualityLimits()
     golden_tolerance: Annotated[float, Meta(ge=0)] = 0.01
+    rows_per_call: PositiveInt | None = None
+    signature: Name | None = None
 
 
 class FileDigest(_Contract, frozen=True, kw_only=True):

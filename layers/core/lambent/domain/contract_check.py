@@ -33,6 +33,8 @@ def check_contract(contract: ModelContract) -> None:
     if not isinstance(spec, TensorPreprocessing):
         for index, tensor in enumerate(contract.inputs):
             _check_rows(tensor, f"inputs[{index}]")
+    if contract.rows_per_call is not None:
+        _check_fixed_calls(contract)
     if isinstance(spec, ImagePreprocessing):
         _check_image(spec, _only_input(contract))
     elif isinstance(spec, TextPreprocessing):
@@ -73,6 +75,17 @@ def _check_rows(spec: TensorSpec, where: str) -> None:
             limit=-1,
             got=spec.shape[0],
         )
+
+
+def _check_fixed_calls(contract: ModelContract) -> None:
+    for tensor in (*contract.inputs, *contract.outputs):
+        if tensor.shape[0] != -1:
+            raise _broken(
+                f"rows_per_call divides a batch that is free, but the first dimension of {tensor.name} is fixed.",
+                f"{tensor.name}.shape",
+                limit=-1,
+                got=tensor.shape[0],
+            )
 
 
 def _only_input(contract: ModelContract) -> TensorSpec:

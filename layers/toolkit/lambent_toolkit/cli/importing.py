@@ -27,6 +27,13 @@ Tokenizer = Annotated[
     Path | None, typer.Option(help="tokenizer.json of a text model, as it was trained with.", show_default=False)
 ]
 
+Wanted = Annotated[
+    str | None,
+    typer.Option(
+        "--signature", help="Which of a SavedModel's or .tflite file's several signatures.", show_default=False
+    ),
+]
+
 contract_app = typer.Typer(no_args_is_help=True, help="Draft and check the contract of a model of your own.")
 
 
@@ -46,6 +53,7 @@ def import_(  # noqa: PLR0917 - typer makes options of them
         typer.Option(help="Folder of real items for the golden vectors, instead of seeded noise.", show_default=False),
     ] = None,
     trust: Trust = False,
+    signature: Wanted = None,
 ) -> None:
     """Bring a model of your own: check it and its contract, and make a folder that the later steps take."""
     console = screen()
@@ -67,6 +75,7 @@ def import_(  # noqa: PLR0917 - typer makes options of them
                 assets=read_tokenizer(tokenizer),
                 examples=items,
                 is_trusted=trust,
+                signature=signature,
                 watcher=watcher,
             )
     console.print(
@@ -113,6 +122,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
             metavar="HEIGHTxWIDTH", help="Size of pictures, where the model leaves it free.", show_default=False
         ),
     ] = None,
+    signature: Wanted = None,
 ) -> None:
     """Draft a contract from a model's graph and its answers to samples, and say what in it is a guess."""
     console = screen()
@@ -127,6 +137,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
             output,
             read_size(size),
             next(iter(read_tokenizer(tokenizer).values()), None),
+            signature,
         )
         draft = draft_of(model, wish, is_trusted=trust)
         write_contract(out, draft.contract)
@@ -151,7 +162,11 @@ def check(
         from lambent_toolkit.modelkit.importing.reading import read_model
 
         declared = read_contract(contract)
-        check_agreement(declared, read_model(model, is_trusted=trust).signature, read_tokenizer(tokenizer))
+        check_agreement(
+            declared,
+            read_model(model, is_trusted=trust, signature=declared.signature).signature,
+            read_tokenizer(tokenizer),
+        )
     screen().print(f"{contract} fits {model}.", markup=False, soft_wrap=True)
 
 

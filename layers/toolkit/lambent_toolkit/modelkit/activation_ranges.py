@@ -44,6 +44,7 @@ class ActivationRanges:
         self._inputs = {
             spec.name: (details[spec.name]["index"], details[spec.name]["dtype"]) for spec in contract.inputs
         }
+        self._rows = contract.rows_per_call or _ROWS
         self._tensors = _computed_tensors(float_file)
         self._low = np.full(len(self._tensors), np.inf)
         self._high = np.full(len(self._tensors), -np.inf)
@@ -51,8 +52,8 @@ class ActivationRanges:
     def take(self, tensors: Tensors) -> None:
         """Widen the ranges by items, (n, …) by input name; raises ModelNotFinite, ConversionFailed."""
         items = len(next(iter(tensors.values())))
-        for start in range(0, items, _ROWS):
-            self._run({name: array[start : start + _ROWS] for name, array in tensors.items()})
+        for start in range(0, items, self._rows):
+            self._run({name: array[start : start + self._rows] for name, array in tensors.items()})
             for place, tensor in enumerate(self._tensors):
                 values = self._interpreter.get_tensor(tensor)
                 if values.size:

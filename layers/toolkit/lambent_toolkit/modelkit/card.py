@@ -114,6 +114,8 @@ def _list(facts: Mapping[str, str]) -> str:
 def _limits(contract: ModelContract) -> str:
     limits = contract.limits
     facts = [f"- at most {limits.max_rows} rows and {limits.max_input_bytes} bytes a request"]
+    if contract.rows_per_call is not None:
+        facts.append(f"- its file takes {contract.rows_per_call} row(s) a call: a request of more is several calls")
     if isinstance(contract.preprocessing, ImagePreprocessing):
         facts.append(f"- pictures of at most {limits.max_pixels} pixels")
     if isinstance(contract.postprocessing, Classification):

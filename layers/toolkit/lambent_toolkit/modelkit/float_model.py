@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.contracts.throughput import KerasRate
@@ -139,9 +140,9 @@ class SavedModelFloat:
             import tensorflow as tf
 
             self.unpack(Path(folder))
-            answer = tf.saved_model.load(folder).signatures["serving_default"]
+            answer = tf.saved_model.load(folder).signatures[contract.signature or DEFAULT_SIGNATURE]
+            size = _rows_a_call(answer, contract)
             chunks = []
-            size = _CHUNK_ROWS if contract.inputs[0].shape[0] == -1 else contract.inputs[0].shape[0]
             for start in range(0, len(part), size):
                 rows = {
                     spec.name: tf.constant(
@@ -153,3 +154,11 @@ class SavedModelFloat:
             return {
                 spec.name: np.concatenate([chunk[spec.name].numpy() for chunk in chunks]) for spec in contract.outputs
             }
+
+
+def _rows_a_call(signature: Any, contract: ModelContract) -> int:
+    """Return how many rows a SavedModel takes at once: as many as it says, or its contract, or some hundred."""
+    _, takes = signature.structured_input_signature
+    said = [each.shape[0] for each in takes.values() if each.shape.rank and each.shape[0] is not None]
+    declared = contract.inputs[0].shape[0]
+    return int(said[0]) if said else (_CHUNK_ROWS if declared == -1 else declared)

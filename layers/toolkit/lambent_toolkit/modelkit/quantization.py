@@ -117,7 +117,7 @@ def prepared_converter(
         # Most callers have done it, once for all variants; then this is the model itself.
         made = convertible(model, contract.inputs).model
         _export(made, contract, folder, takes_real_pixels=takes_real_pixels)
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[contract.signature or _SIGNATURE])
     _choose(converter, contract, variant)
     if calibration is not None and variant in CALIBRATED:
         converter.representative_dataset = lambda: _samples(contract, calibration, as_real_pixels=takes_real_pixels)

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from lambent.adapters import litert
+from lambent.adapters.tflite_rows import FileInterpreter
 from lambent.contracts.model import ModelContract, TensorPreprocessing, TextPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.model import CONTRACT_FILE
@@ -196,7 +197,7 @@ def time_all(folder: Path, contract: ModelContract, variants: list[str]) -> dict
     return {"taken_ms": taken}
 
 
-def round_ms(interpreter: litert.LiteInterpreter, tensors: Tensors, turn: int, calls: int, size: int) -> list[float]:
+def round_ms(interpreter: FileInterpreter, tensors: Tensors, turn: int, calls: int, size: int) -> list[float]:
     """Return the time of some calls of ``size`` rows each, in milliseconds, after some that are not counted."""
     warm_up = min(_WARM_UP_CALLS, calls - 1)
     taken_ms = []
@@ -209,12 +210,12 @@ def round_ms(interpreter: litert.LiteInterpreter, tensors: Tensors, turn: int, c
     return taken_ms[warm_up:]
 
 
-def load(folder: Path, contract: ModelContract, variant: str, *, threads: int) -> litert.LiteInterpreter:
+def load(folder: Path, contract: ModelContract, variant: str, *, threads: int) -> FileInterpreter:
     """Load a variant through the serving adapter; raises LambentError."""
     return litert.LiteInterpreterLoader(threads=threads).load(folder / "variants" / f"{variant}.tflite", contract)
 
 
-def run_all(interpreter: litert.LiteInterpreter, contract: ModelContract, tensors: Tensors) -> Tensors:
+def run_all(interpreter: FileInterpreter, contract: ModelContract, tensors: Tensors) -> Tensors:
     """Return the outputs for all rows, as many rows at once as one request may hold and memory allows."""
     row_bytes = sum(array.nbytes for array in tensors.values()) // count(tensors)
     step = max(1, min(contract.limits.max_rows, _CHUNK_BYTES // max(row_bytes, 1)))

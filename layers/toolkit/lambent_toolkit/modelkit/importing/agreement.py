@@ -45,6 +45,8 @@ def contradictions(
 ) -> Iterator[Contradiction]:
     """Yield every contradiction between contract, model and the files of the preprocessing."""
     yield from _own(contract)
+    signature = _as_declared(contract, signature)
+    yield from _calls(contract, signature)
     sides = (("inputs", contract.inputs, signature.inputs), ("outputs", contract.outputs, signature.outputs))
     for side, declared, found in sides:
         yield from _names(side, declared, found, is_named=signature.is_named)
@@ -63,6 +65,21 @@ def _own(contract: ModelContract) -> Iterator[Contradiction]:
         yield Contradiction(exc.field or "contract", str(exc.limit or "another value"), str(exc.got), detail)
 
 
+def _as_declared(contract: ModelContract, signature: Signature) -> Signature:
+    """Return the signature in the form that the contract declares: a model's fixed batch may also stay as it is."""
+    is_fixed = contract.rows_per_call is None and all(spec.shape[:1] != (-1,) for spec in contract.inputs)
+    return signature.stored if signature.stored is not None and is_fixed else signature
+
+
+def _calls(contract: ModelContract, signature: Signature) -> Iterator[Contradiction]:
+    if signature.rows_per_call not in {None, contract.rows_per_call}:
+        fix = "The file was converted for so many rows and cannot be resized: set rows_per_call, or convert it anew."
+        yield Contradiction("rows_per_call", str(signature.rows_per_call), str(contract.rows_per_call), fix)
+    if contract.signature not in {None, signature.name}:
+        fix = "Set it to null, or to the one that --signature names; it is for files with several."
+        yield Contradiction("signature", str(signature.name), str(contract.signature), fix)
+
+
 def _names(
     side: str, declared: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], *, is_named: bool
 ) -> Iterator[Contradiction]:
@@ -76,7 +93,7 @@ def _names(
         fix = "They name the tensors of the .tflite file too: use letters, digits, dot, dash and underscore of ASCII."
         yield Contradiction(side, str([scope_name(name) for name in unfit]), str(unfit), fix)
     elif not is_named and names != others and set(names) == set(others):
-        fix = "A .keras model goes by the order: declare them in the model's."
+        fix = "A .keras model, and a file without a signature, goes by the order: declare them in the model's."
         yield Contradiction(side, str(others), str(names), fix)
 
 
@@ -96,7 +113,7 @@ def _pairs(
 def _tensor(side: str, spec: TensorSpec, found: TensorSpec, signature: Signature) -> Iterator[Contradiction]:
     where = f"{side}.{spec.name}"
     kept = signature.quantized.get(found.name)
-    allowed = _datatypes(found, kept, is_keras=not signature.is_named)
+    allowed = _datatypes(found, kept, is_keras=not (signature.is_named or signature.is_tflite))
     if spec.datatype not in allowed:
         stored = f" (kept as {kept.datatype} in the file)" if kept else ""
         expected = " or ".join(allowed) + stored

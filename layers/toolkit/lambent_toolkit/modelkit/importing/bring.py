@@ -67,6 +67,7 @@ def import_model(
     assets: Mapping[str, bytes] | None = None,
     examples: Sequence[bytes] = (),
     is_trusted: bool = False,
+    signature: str | None = None,
     watcher: Watcher = SILENCE,
 ) -> ImportRecord:
     """Check a model of your own against its contract and leave it in a new folder.
@@ -79,6 +80,7 @@ def import_model(
     assets       files that the preprocessing needs, by name
     examples     raw items for the golden vectors; seeded noise if there are none
     is_trusted   run code that the file may hold, once, in a process of its own
+    signature    which one of several, where the contract does not say
     watcher      is told of the steps
 
     Returns
@@ -99,9 +101,10 @@ def import_model(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ForeignModelRefused(f"{folder} is not empty: import into a new folder, so that no two models mix.")
     watcher.begin("import", total=3)
-    read = read_model(source, is_trusted=is_trusted)
+    read = read_model(source, is_trusted=is_trusted, signature=signature or contract.signature)
     watcher.advance(f"{read.foreign.kind}, {read.foreign.size_bytes / 1000:.0f} kB")
     given = dict(assets or {})
+    contract = msgspec.structs.replace(contract, signature=contract.signature or read.signature.name)
     check_agreement(contract, read.signature, given)
     watcher.advance("the contract fits")
     files, finished = rehearse(read, contract, given, examples)

@@ -16,11 +16,14 @@ from lambent.contracts.model import (
     TensorSpec,
     TextPreprocessing,
 )
+from lambent.domain.contract_check import check_contract
 from lambent.domain.model import TOKENIZER_FILE, digest
 from lambent.domain.names import check_name
+from lambent.errors import ModelContractMismatch
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.answer_draft import draft_answer
+from lambent_toolkit.modelkit.importing.file_notes import is_scaled_by_channel, told_calls, told_labels, told_scale
 from lambent_toolkit.modelkit.importing.picture_draft import draft_pixels, is_picture, sized, told_steps
 from lambent_toolkit.modelkit.importing.signature import Signature
 
@@ -73,6 +76,7 @@ def draft_contract(
     check_name(name, what="model")
     known, signature = signature, sized(signature, size)
     kind = preprocessing or ("image" if _looks_like_pictures(signature) else "tensor")
+    labels, whence = (labels, []) if labels else told_labels(signature, output)
     guess = _text(signature, tokenizer) if kind == "text" else _GUESSES[kind](signature)
     postprocessing, to_check = draft_answer(signature, labels, output)
     contract = ModelContract(
@@ -81,11 +85,15 @@ def draft_contract(
         outputs=signature.outputs,
         preprocessing=guess.preprocessing,
         postprocessing=postprocessing,
+        rows_per_call=signature.rows_per_call,
+        signature=signature.name,
     )
+    _check(contract)
     assets = {TOKENIZER_FILE: tokenizer} if tokenizer is not None else {}
     found = [str(each) for each in contradictions(contract, known, assets)]
     if found:
         raise DraftUndecided(f"No contract that could be imported can be drafted of this model: {' '.join(found)}")
+    to_check += [*whence, *told_calls(signature)]
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
 
@@ -97,6 +105,26 @@ def _inputs(signature: Signature, spec: Preprocessing) -> tuple[TensorSpec, ...]
     return tuple(
         msgspec.structs.replace(each, shape=(each.shape[0], spec.max_tokens)) if len(each.shape) == _TEXT_RANK else each
         for each in signature.inputs
+    )
+
+
+def _check(contract: ModelContract) -> None:
+    """Hold a draft to what import holds a contract to; raises DraftUndecided."""
+    try:
+        check_contract(contract)
+    except ModelContractMismatch as exc:
+        detail = exc.detail.removeprefix("The contract contradicts itself: ")
+        raise DraftUndecided(
+            f"No contract of that kind fits this model: {detail} It has {_told(contract.inputs)} and gives "
+            f"{_told(contract.outputs)}. Use --preprocessing tensor without --labels, or convert it with a free batch."
+        ) from exc
+
+
+def _looks_like_pictures(signature: Signature) -> bool:
+    return (
+        len(signature.inputs) == 1
+        and is_picture(signature.inputs[0])
+        and not is_scaled_by_channel(signature, signature.inputs[0])
     )
 
 
@@ -120,6 +148,8 @@ def _image(signature: Signature) -> _Guess:
         first = kept.zero_point if kept.datatype == "UINT8" else kept.zero_point + 128
         scale, offset = kept.scale, -first * kept.scale
         why = f"taken from how the file quantizes its input ({kept.datatype}, scale {kept.scale:g})"
+    elif (told := told_scale(signature, spec)) is not None:
+        scale, offset, why = told
     else:
         scale, offset, why = draft_pixels(signature, spec.name)
     preprocessing = ImagePreprocessing(

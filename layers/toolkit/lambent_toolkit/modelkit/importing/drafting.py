@@ -21,6 +21,7 @@ class DraftWish(NamedTuple):
     output: str | None = None
     size: tuple[int, int] | None = None
     tokenizer: bytes | None = None
+    signature: str | None = None
 
 
 def draft_of(source: Path, wish: DraftWish | None = None, *, is_trusted: bool = False) -> Draft:
@@ -32,7 +33,7 @@ def draft_of(source: Path, wish: DraftWish | None = None, *, is_trusted: bool = 
     ForeignModelRefused, ServingRefused, ServingCheckFailed, ConversionFailed, ModelNotFinite   as `import_model` would
     """
     wish = wish or DraftWish()
-    read = read_model(source, is_trusted=is_trusted)
+    read = read_model(source, is_trusted=is_trusted, signature=wish.signature)
     draft = draft_contract(
         wish.name or model_name(source),
         read.signature,

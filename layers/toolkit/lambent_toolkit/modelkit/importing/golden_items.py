@@ -39,7 +39,7 @@ ITEMS = 8
 MOST_EXAMPLES = 20
 _SEED = 7
 # A free dimension that is not the batch: long enough for a window or two of most networks.
-_FREE_LENGTH = 16
+FREE_LENGTH = 16
 _WORDS = 12
 _MOST_SAID = 200
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -223,7 +223,7 @@ def _row(spec: TabularPreprocessing, random: np.random.Generator) -> bytes:
 
 
 def _tensor(spec: Any, random: np.random.Generator) -> Any:
-    free = [ITEMS, *[_FREE_LENGTH] * (len(spec.shape) - 1)]
+    free = [ITEMS, *[FREE_LENGTH] * (len(spec.shape) - 1)]
     shape = [length if dim == -1 else dim for dim, length in zip(spec.shape, free, strict=True)]
     dtype = DTYPE_BY_DATATYPE[spec.datatype]
     # Whole numbers may be token ids or categories: 0 and 1 are in every vocabulary.

@@ -28,6 +28,7 @@ from lambent_toolkit.modelkit.importing.keras_generations import (
 )
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
+from lambent_toolkit.modelkit.importing.rows import in_rows
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
 from lambent_toolkit.modelkit.importing.signature import (
     FACTS_FILE,
@@ -78,15 +79,22 @@ class ReadModel:
     changes: tuple[str, ...] = ()
 
 
-def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
+def read_model(source: Path, *, is_trusted: bool = False, signature: str | None = None) -> ReadModel:
     """Read a model from elsewhere: .keras, .tflite, a SavedModel folder; with trust also HDF5 and Lambda layers.
 
     A .tflite file is opened by the serving interpreter, in a process that it may crash. A .keras file is looked through
-    before Keras parses it, a SavedModel's graph before TensorFlow loads it.
+    before Keras parses it, a SavedModel's graph before TensorFlow loads it. One that was made for a fixed batch is
+    read with a free one where rows can be served, see `in_rows`.
+
+    Parameters
+    ----------
+    source
+    is_trusted   whether code of its maker may run, once
+    signature    which one of a SavedModel's or .tflite file's several; None: its only one, or serving_default
 
     Raises
     ------
-    ForeignModelRefused   unknown, damaged, or it may run code and is not trusted
+    ForeignModelRefused   unknown, damaged, or it may run code and is not trusted; no such signature
     ServingRefused        the serving interpreter does not take the .tflite file
     ServingCheckFailed    the process died over it
     ConversionFailed      a SavedModel has no .tflite form
@@ -94,12 +102,20 @@ def read_model(source: Path, *, is_trusted: bool = False) -> ReadModel:
     foreign = recognise(source)
     if foreign.kind == "tflite":
         body = source.read_bytes()
-        signature = with_graph_facts(_tried(tflite_signature(source), source), body)
-        return ReadModel(foreign, signature, {TFLITE_FILE: body})
+        found = _tried(in_rows(tflite_signature(source, signature), body), body)
+        return ReadModel(foreign, with_graph_facts(found, body), {TFLITE_FILE: body})
     if foreign.kind == "saved_model":
-        return _read_saved_model(foreign, source)
-    if foreign.kind in ("keras", "hdf5"):
-        check_generation(foreign)
+        return _read_saved_model(foreign, source, wanted=signature)
+    if signature is not None:
+        raise ForeignModelRefused(
+            f"{source} is a Keras model, which has no signatures: leave --signature and the contract's signature out."
+        )
+    return _read_keras_file(foreign, is_trusted=is_trusted)
+
+
+def _read_keras_file(foreign: ForeignModel, *, is_trusted: bool) -> ReadModel:
+    source = foreign.path
+    check_generation(foreign)
     if foreign.kind == "hdf5" and not is_trusted:
         version = keras_generation(foreign)
         advice = AS_SAVED_MODEL if is_of_keras_2(version) else "Save it as .keras where it was made."
@@ -162,30 +178,31 @@ def _read_saved_model(
     folder: Path,
     *,
     is_trusted: bool = False,
+    wanted: str | None = None,
     facts: GraphFacts | None = None,
     changes: tuple[str, ...] = (),
 ) -> ReadModel:
-    signature = saved_model_signature(folder)
-    converted = to_float_tflite(folder)
+    found = saved_model_signature(folder, wanted)
+    converted = to_float_tflite(folder, found.name)
+    found = _tried(in_rows(found, converted, is_item_allowed=False), converted)
     if facts is not None:
-        signature = replace(signature, activations=facts.activations, paths=facts.paths)
+        found = replace(found, activations=facts.activations, paths=facts.paths)
     else:
-        signature = with_graph_facts(signature, converted)
-    with TemporaryDirectory() as name:
-        path = Path(name) / TFLITE_FILE
-        path.write_bytes(converted)
-        tried = _tried(signature, path)
-    return ReadModel(foreign, tried, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
+        found = with_graph_facts(found, converted)
+    return ReadModel(foreign, found, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
 
 
-def _tried(signature: Signature, model: Path) -> Signature:
+def _tried(signature: Signature, model: bytes) -> Signature:
     """Return the signature of a .tflite file with what the file answers to samples, where it will be served."""
-    declared = tensor_contract(signature.inputs, signature.outputs)
+    declared = msgspec.structs.replace(
+        tensor_contract(signature.inputs, signature.outputs),
+        rows_per_call=signature.rows_per_call,
+        signature=signature.name,
+    )
 
     def run(tensors: Mapping[str, Array]) -> Mapping[str, Array] | None:
         try:
-            request = GoldenVectors([], dict(tensors), {})
-            return tflite_golden(model.read_bytes(), declared, request, {})[0].outputs
+            return tflite_golden(model, declared, GoldenVectors([], dict(tensors), {}), {})[0].outputs
         except (ServingRefused, ServingCheckFailed):
             return None  # the samples are not its maker's; what its own contract allows is tried when it is imported
 

@@ -15,15 +15,16 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from google.protobuf.message import DecodeError
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.model import TensorSpec
 from lambent_toolkit.modelkit.conversion_refusals import refused
 from lambent_toolkit.modelkit.errors import ConversionFailed, ForeignModelRefused
 from lambent_toolkit.modelkit.importing.kinds import GRAPH_FILE
 from lambent_toolkit.modelkit.importing.signature import Signature, datatype_of
+from lambent_toolkit.modelkit.importing.strings import check_strings
 from lambent_toolkit.modelkit.quantization import converter_errors
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
-SIGNATURE = "serving_default"
 # Operators that read, write or list files, talk to other machines, or run code that is not in the graph.
 _REACHING_OUT = re.compile(
     r"""
@@ -63,20 +64,38 @@ def check_graph(folder: Path) -> Any:
     return graph
 
 
-def saved_model_signature(folder: Path) -> Signature:
-    """Return the tensors of the signature ``serving_default``; raises ForeignModelRefused."""
+def saved_model_signature(folder: Path, wanted: str | None = None) -> Signature:
+    """Return the tensors of a signature: the one that is wanted, or serving_default, or the only one.
+
+    Raises
+    ------
+    ForeignModelRefused   as `check_graph`; there is no such signature, or it takes or answers strings
+    """
     graph = check_graph(folder)
-    if SIGNATURE not in graph.signature_def:
-        names = sorted(name for name in graph.signature_def if not name.startswith("__"))
-        raise ForeignModelRefused(
-            f"The SavedModel has no signature {SIGNATURE}, only {names}: export it under that name."
-        )
-    signature = graph.signature_def[SIGNATURE]
-    return Signature(_specs(signature.inputs), _specs(signature.outputs, is_output=True))
+    names = sorted(name for name in graph.signature_def if not name.startswith("__"))
+    name = wanted or (names[0] if len(names) == 1 else DEFAULT_SIGNATURE)
+    if name not in names:
+        raise ForeignModelRefused(_unknown_signature(wanted, names))
+    signature = graph.signature_def[name]
+    check_strings(graph, name)
+    told = wanted or (None if name == DEFAULT_SIGNATURE else name)
+    return Signature(_specs(signature.inputs), _specs(signature.outputs, is_output=True), name=told)
 
 
-def to_float_tflite(folder: Path) -> bytes:
-    """Convert a checked SavedModel into a .tflite file of 32-bit floats, its signature kept.
+def _unknown_signature(wanted: str | None, names: list[str]) -> str:
+    known = ", ".join(names) or "none"
+    if wanted is not None:
+        return f"The SavedModel has no signature {wanted}; it has {known}."
+    if not names:
+        return "The SavedModel has no signature, so nobody can tell what it takes: export it with one, as Keras does."
+    return (
+        f"The SavedModel has {len(names)} signatures and none is called {DEFAULT_SIGNATURE}: name one of {known} by "
+        "--signature."
+    )
+
+
+def to_float_tflite(folder: Path, signature: str | None = None) -> bytes:
+    """Convert one signature of a checked SavedModel into a .tflite file of 32-bit floats, its name kept.
 
     Raises
     ------
@@ -85,7 +104,9 @@ def to_float_tflite(folder: Path) -> bytes:
     with quiet():
         import tensorflow as tf
 
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=[signature or DEFAULT_SIGNATURE]
+        )
         try:
             return bytes(converter.convert())
         except converter_errors() as exc:

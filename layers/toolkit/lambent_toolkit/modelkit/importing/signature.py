@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from lambent.domain.model import TFLITE_FILE
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
 from lambent_toolkit.modelkit.importing.layer_names import scope_name
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
+from lambent_toolkit.modelkit.importing.tflite_metadata import TensorNotes, read_notes
 from lambent_toolkit.modelkit.importing.trial import Run, Tried, try_model
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
 
@@ -60,6 +62,13 @@ class Signature:
     activations       output → the function that gives it its range, where the graph is known; "linear" is none
     paths             input → what the model itself does to it before it learns, where the graph is known
     tried             what the model answered to samples
+    is_tflite         whether it is of a .tflite file, whose datatypes are as they are
+    name              of the signature, for the contract: None where it need not say which
+    rows_per_call     for the contract: None unless the model takes a fixed number of rows, see `rows.in_rows`
+    notes             tensor name → what its maker says of it in the file (TensorFlow Lite Metadata)
+    packed_labels     that are packed with the file, and said of no tensor
+    has_damaged_notes whether there is more of that, which could not be read
+    stored            the same with the model's own shapes, where a free batch stands here in place of a fixed one
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -69,6 +78,13 @@ class Signature:
     activations: dict[str, str] = field(default_factory=dict)
     paths: dict[str, InputPath] = field(default_factory=dict)
     tried: Tried = field(default_factory=Tried)
+    is_tflite: bool = False
+    name: str | None = None
+    rows_per_call: int | None = None
+    notes: Mapping[str, TensorNotes] = field(default_factory=dict)
+    packed_labels: tuple[str, ...] = ()
+    has_damaged_notes: bool = False
+    stored: Signature | None = None
 
     def after_trial(self, run: Run) -> Signature:
         """Return it with what the model answers to samples; ``run`` returns None where it does not take them."""
@@ -76,24 +92,54 @@ class Signature:
         return replace(self, tried=try_model(self.inputs, self.outputs, run, steps=steps))
 
 
-def tflite_signature(model: Path) -> Signature:
+def tflite_signature(model: Path, name: str | None = None) -> Signature:
     """Read a .tflite file where it will be served: in a process of the layers, which it may crash without harm.
+
+    Parameters
+    ----------
+    model
+    name    of a signature; without one its only one, or serving_default. A file without any is taken by the order of
+            its tensors, under names made of the graph's own.
 
     Raises
     ------
-    ServingRefused       the interpreter refused it: damaged, operators it has not, strings, no or several signatures
+    ServingRefused       the interpreter refused it: damaged, operators it has not, strings, no such signature
     ServingCheckFailed   the process died over it
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / TFLITE_FILE).write_bytes(model.read_bytes())
-        run_program([str(folder)], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
+    with TemporaryDirectory() as temporary:
+        folder, wanted = Path(temporary), [] if name is None else [name]
+        body = model.read_bytes()
+        (folder / TFLITE_FILE).write_bytes(body)
+        run_program([str(folder), *wanted], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
         answer = json.loads((folder / "signature.json").read_text())
     if "refused" in answer:
         raise ServingRefused(**answer["refused"])
-    specs = {side: tuple(_spec(each) for each in answer[side]) for side in ("inputs", "outputs")}
-    kept = {each["name"]: each["quantized"] for side in specs for each in answer[side] if each["quantized"]}
-    return Signature(specs["inputs"], specs["outputs"], {name: Quantized(**each) for name, each in kept.items()})
+    inputs, outputs = answer["inputs"], answer["outputs"]
+    if not answer["is_named"]:
+        _name_by_graph([*inputs, *outputs])
+    found = read_notes(body)
+    told = found.tensors if answer["is_main"] else {}
+    return Signature(
+        tuple(map(_spec, inputs)),
+        tuple(map(_spec, outputs)),
+        {each["name"]: Quantized(**each["quantized"]) for each in (*inputs, *outputs) if each["quantized"]},
+        is_named=answer["is_named"],
+        is_tflite=True,
+        name=answer["name"],
+        notes={each["name"]: told[each["number"]] for each in (*inputs, *outputs) if each["number"] in told},
+        packed_labels=found.labels,
+        has_damaged_notes=found.is_damaged,
+    )
+
+
+def _name_by_graph(tensors: list[dict[str, Any]]) -> None:
+    """Give tensors names for a contract, made of those of the graph, each once."""
+    taken: set[str] = set()
+    for number, each in enumerate(tensors):
+        bare = each["name"].removeprefix("serving_default_").partition(":")[0]
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", bare).strip("_")[-_NAME_CHARACTERS:] or "tensor"
+        each["name"] = f"{name}_{number}" if name in taken else name
+        taken.add(each["name"])
 
 
 def keras_signature(model: keras.Model) -> Signature:
