@@ -299,6 +299,17 @@ def test_a_contract_that_scales_what_the_model_scales_itself_is_in_doubt(scale: 
     assert all("prepares pixels of 0 to 255 (Rescaling r" in each for each in found)
 
 
+def test_where_nothing_is_found_it_is_said_whether_that_means_anything() -> None:
+    bare = InputPath((), (), ((-1.0, 0.0, 1.0, 255.0),), "conv")
+
+    of_keras = draft_contract("m", signature(PICTURE, paths={"image": bare}, is_named=False)).to_check[1]
+    of_file = draft_contract("m", signature(PICTURE)).to_check[1]
+
+    assert "the commonest choice" in of_keras
+    assert "before conv the model prepares nothing itself" in of_keras
+    assert "a converted file does to pixels first cannot be told" in of_file
+
+
 FREE = spec("image", -1, -1, -1, 3)
 
 

@@ -32,7 +32,9 @@ def draft_pixels(signature: Signature, name: str) -> tuple[float, float, str]:
     path, gap, steps = signature.paths.get(name), signature.tried.picture_gap, told_steps(signature, name)
     tried = "" if gap is None else f" Noise of 0 to 255 and the same of 0 to 1 are answered up to {gap:.3g} apart"
     if path is None or not steps:
-        where = f"; before {path.learns} the model prepares nothing itself" if path and path.learns else ""
+        where = "; what a converted file does to pixels first cannot be told from it" if signature.is_named else ""
+        if path and path.learns:
+            where = f"; before {path.learns} the model prepares nothing itself"
         return 1 / 255, 0.0, f"the commonest choice; MobileNet for one wants 2/255 and -1{where}.{tried}"
     reading = reading_of(path)
     if reading is None:
