@@ -21,7 +21,10 @@ from lambent_toolkit.modelkit.gate import check_artifact
 from lambent_toolkit.modelkit.importing.bring import import_model
 from lambent_toolkit.modelkit.importing.draft import draft_contract
 from lambent_toolkit.modelkit.importing.reading import read_model
+from lambent_toolkit.modelkit.quantization_limit import Limit
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+from lambent_toolkit.modelkit.workbench import Workbench
 
 pytestmark = [FOREIGN_WARNINGS]
 WORDS = [f"w{number}" for number in range(30)]
@@ -75,8 +78,10 @@ def test_golden_vectors_have_the_padding_that_their_own_texts_make(desk: Path) -
     import_ = ["--contract", "masked.json", "--tokenizer", "tokenizer.json", "--out", "masked"]
     lambent("import", "masked.keras", *import_, cwd=desk)
     lambent("data", "add", "texts", "texts.jsonl", "--near-duplicates", "ignore", cwd=desk)
-    lambent("quantize", "masked", "--data", "texts", "--variant", "float32", "--max-drop", "100pt", cwd=desk)
-    lambent("evaluate", "masked", "--data", "texts", cwd=desk)
+    with contextlib.chdir(desk):
+        bench = Workbench(desk / "masked")
+        bench.quantize(Wish("float32", Limit.parse("100pt"), measured=()), data="texts")
+        bench.evaluate(data="texts")
     artifact = Artifact.read(desk / "masked")
     golden = {name: GoldenVectors.from_npz(artifact.files[name]) for name in ("golden.npz", "golden.keras.npz")}
     checks = {check.name: check for check in check_artifact(artifact)}

@@ -18,8 +18,11 @@ from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DATATYPE_BY_DTYPE
 from lambent.services.version_files import decode_contract
 from lambent_toolkit.cli.main import app
+from lambent_toolkit.modelkit.quantization_limit import Limit
+from lambent_toolkit.modelkit.quantization_step import Wish
 from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
+from lambent_toolkit.modelkit.workbench import Workbench
 from lambent_toolkit.sandbox import LocalStack
 from patience import PATIENCE_S
 
@@ -140,8 +143,9 @@ def test_a_keras_model_of_two_inputs_goes_through_every_step_on_its_own_tensors(
 
     lambent("contract", "init", source, "--name", "two-sided", "--labels", "down,up", "--out", contract)
     lambent("import", source, "--contract", contract, "--out", folder)
-    lambent("quantize", folder, "--data", keras_files / "classes.npz", "--variant", "int8", "--max-drop", "100pt")
-    lambent("evaluate", folder, "--data", keras_files / "classes.npz")
+    data = str(keras_files / "classes.npz")
+    Workbench(folder).quantize(Wish("int8", Limit.parse("100pt"), measured=()), data=data)
+    lambent("evaluate", folder, "--data", data)
     report = decode_report((folder / "report.json").read_bytes(), of="two-sided")
     version = published(stack, folder, "--force", "--why", "an untrained model")
 
@@ -160,7 +164,7 @@ def test_a_saved_model_of_a_series_is_measured_on_json_lines(
     lambent("contract", "init", source, "--name", "forecast", "--out", contract)
     lambent("import", source, "--contract", contract, "--out", folder)
     unmeasured = published(stack, folder, "--force", "--why", "no data yet")
-    lambent("quantize", folder, "--data", data, "--variant", "float32", "--max-drop", "100%")
+    Workbench(folder).quantize(Wish("float32", Limit.parse("100%"), measured=()), data=str(data))
     lambent("evaluate", folder, "--data", data)
     report = decode_report((folder / "report.json").read_bytes(), of="forecast")
 

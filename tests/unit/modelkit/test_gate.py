@@ -351,7 +351,8 @@ def test_a_model_that_takes_tensors_is_served_those_of_its_golden_vectors() -> N
     checks = check_artifact(of_tensors(golden), serve=serve)
 
     assert served == [([], GOLDEN.tensors["image"].tolist())]
-    assert open_gate(checks, is_forced=True) == ("report", "quality")
+    assert not {"contract", "serving", "golden"} & {*failed(checks)}
+    assert "report" in open_gate(checks, is_forced=True)
 
 
 def test_golden_tensors_that_are_not_the_contract_s_are_not_served_at_all() -> None:

@@ -118,6 +118,7 @@ def _submit() -> Route:
             errors.JobIdReused,
             errors.UrlRefused,
             errors.ManifestInvalid,
+            errors.OutputNotJson,
             errors.LaneUnavailable,
             errors.DeadlineExceeded,
             *LATER_ERRORS,
