@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambent_toolkit.modelkit.network_targets import network_targets
 from lambent_toolkit.modelkit.quantization import Tensors, to_tflite
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -116,7 +117,7 @@ def _compile_like(copy: keras.Model, model: keras.Model) -> float:
 
 def _pair(part: Prepared, split: Split) -> tuple[Any, Any]:
     inputs = [part.tensors[spec.name].astype("float32") for spec in split.contract.inputs]
-    return (inputs if len(inputs) > 1 else inputs[0]), part.targets
+    return (inputs if len(inputs) > 1 else inputs[0]), network_targets(part, split.contract)
 
 
 def _reporter(watcher: Watcher) -> keras.callbacks.Callback:
