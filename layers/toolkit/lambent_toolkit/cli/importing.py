@@ -95,6 +95,14 @@ def init(  # noqa: PLR0917 - typer makes options of them
         str | None,
         typer.Option(help="Labels in the output's order: a file of one a line, or a,b,c.", show_default=False),
     ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(help="Least accuracy on test data, 0 to 1, below which it is not published.", show_default=False),
+    ] = None,
+    max_rmse: Annotated[
+        float | None,
+        typer.Option(help="Largest RMSE on test data, in the answer's unit, for a regression.", show_default=False),
+    ] = None,
     tokenizer: Tokenizer = None,
     trust: Trust = False,
 ) -> None:
@@ -103,6 +111,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     with ending_on_failure():
         from lambent_toolkit.modelkit.importing.draft import draft_contract
         from lambent_toolkit.modelkit.importing.inputs import model_name, read_labels, read_tokenizer, write_contract
+        from lambent_toolkit.modelkit.importing.quality import with_quality
         from lambent_toolkit.modelkit.importing.reading import read_model
 
         signature = read_model(model, is_trusted=trust).signature
@@ -113,7 +122,8 @@ def init(  # noqa: PLR0917 - typer makes options of them
             labels=read_labels(labels),
             tokenizer=next(iter(read_tokenizer(tokenizer).values()), None),
         )
-        write_contract(out, draft.contract)
+        contract = with_quality(draft.contract, min_accuracy=min_accuracy, max_rmse=max_rmse)
+        write_contract(out, contract)
     _show_tensors(draft.contract)
     console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
     for sentence in draft.to_check:
