@@ -36,7 +36,7 @@ def test_a_recipe_s_data_has_its_labels_and_its_parts() -> None:
 
 
 def test_unknown_data_is_told_with_the_recipes() -> None:
-    with pytest.raises(DataUnknown, match=r"nowhere.*digits, language, transfer, wine"):
+    with pytest.raises(DataUnknown, match=r"nowhere.*diabetes, digits, language, transfer, wine"):
         find_data("nowhere")
 
 

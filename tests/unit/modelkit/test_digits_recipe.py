@@ -74,7 +74,7 @@ def test_contract_labels_are_the_ten_digits() -> None:
 
 
 def test_unknown_recipe_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RecipeUnknown, match="there are: digits, language, transfer, wine,"):
+    with pytest.raises(RecipeUnknown, match="there are: diabetes, digits, language, transfer, wine,"):
         find_recipe("cats")
 
 

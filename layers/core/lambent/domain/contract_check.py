@@ -172,6 +172,10 @@ def _check_postprocessing(contract: ModelContract) -> None:
     if isinstance(spec, Regression):
         _check_datatype(tensor, (*_FLOATS, *_INTEGERS), "postprocessing scales a number")
         _check_finite("postprocessing", spec.scale, spec.offset)
+        if spec.scale == 0:
+            raise _broken(
+                "A scale of 0 makes the same number of every output.", "postprocessing.scale", limit="not 0", got=0.0
+            )
         return
     _check_datatype(tensor, _FLOATS, "postprocessing reads scores")
     _check_finite("postprocessing.temperature", spec.temperature)

@@ -110,6 +110,14 @@ def init(  # noqa: PLR0917 - typer makes options of them
         str | None,
         typer.Option(help="Labels in the output's order: a file of one a line, or a,b,c.", show_default=False),
     ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(help="Least accuracy on test data, 0 to 1, below which it is not published.", show_default=False),
+    ] = None,
+    max_rmse: Annotated[
+        float | None,
+        typer.Option(help="Largest RMSE on test data, in the answer's unit, for a regression.", show_default=False),
+    ] = None,
     tokenizer: Tokenizer = None,
     trust: Trust = False,
     output: Annotated[
@@ -129,6 +137,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     with ending_on_failure():
         from lambent_toolkit.modelkit.importing.drafting import DraftWish, draft_of
         from lambent_toolkit.modelkit.importing.inputs import read_labels, read_size, read_tokenizer, write_contract
+        from lambent_toolkit.modelkit.importing.quality import with_quality
 
         wish = DraftWish(
             name,
@@ -140,7 +149,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
             signature,
         )
         draft = draft_of(model, wish, is_trusted=trust)
-        write_contract(out, draft.contract)
+        write_contract(out, with_quality(draft.contract, min_accuracy=min_accuracy, max_rmse=max_rmse))
     _show_tensors(draft.contract)
     console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
     for sentence in draft.to_check:

@@ -32,7 +32,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="Built-in: digits, language, wine, transfer; or a Python file that is a recipe.", show_default=False
+            help="Built-in: digits, language, wine, diabetes, transfer; or a Python file that is a recipe.",
+            show_default=False,
         ),
     ],
     *,

@@ -15,6 +15,7 @@ import numpy as np
 
 from lambent_toolkit.modelkit.checkpoints import ModelState
 from lambent_toolkit.modelkit.errors import TrainingDiverged
+from lambent_toolkit.modelkit.network_targets import network_targets
 from lambent_toolkit.modelkit.training_progress import EpochFigures
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ShuffledBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._inputs = input_arrays(part, contract)
-        self._targets = part.targets
+        self._targets = network_targets(part, contract)
         self._batch_size, self._seed, self._epoch = batch_size, seed, epoch
         self._begun = begun
         self._order = self._shuffled()
@@ -152,7 +153,7 @@ def input_arrays(part: Prepared, contract: ModelContract) -> list[Array]:
 
 def validation_data(part: Prepared, contract: ModelContract) -> tuple[Any, Array]:
     """Return a part as `keras.Model.fit` takes it."""
-    return _one_or_all(input_arrays(part, contract)), part.targets
+    return _one_or_all(input_arrays(part, contract)), network_targets(part, contract)
 
 
 def save_state(model: keras.Model, *, with_metrics: bool = False) -> ModelState:
@@ -170,7 +171,8 @@ def restore_state(model: keras.Model, state: ModelState) -> None:
 
 def build_metrics(model: keras.Model, part: Prepared, contract: ModelContract) -> None:
     """Give the metrics their variables, which Keras makes with the first row that it measures."""
-    model.test_on_batch(_one_or_all([array[:1] for array in input_arrays(part, contract)]), part.targets[:1])
+    inputs, targets = [array[:1] for array in input_arrays(part, contract)], network_targets(part, contract)[:1]
+    model.test_on_batch(_one_or_all(inputs), targets)
 
 
 def restore_weights(model: keras.Model, state: ModelState) -> None:

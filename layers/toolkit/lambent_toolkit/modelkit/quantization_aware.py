@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambent_toolkit.modelkit.convertible import convertible
+from lambent_toolkit.modelkit.network_targets import network_targets
 from lambent_toolkit.modelkit.quantization import Tensors, to_tflite
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -133,7 +134,7 @@ def _pair(part: Prepared, split: Split, model: keras.Model) -> tuple[Any, Any]:
     from lambent.adapters.keras_structure import pack_inputs
 
     inputs = [part.tensors[spec.name].astype("float32") for spec in split.contract.inputs]
-    return pack_inputs(model, inputs), part.targets
+    return pack_inputs(model, inputs), network_targets(part, split.contract)
 
 
 def _reporter(watcher: Watcher) -> keras.callbacks.Callback:

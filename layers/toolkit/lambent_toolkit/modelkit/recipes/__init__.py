@@ -14,7 +14,7 @@ from typing import Any
 from lambent_toolkit.modelkit.errors import RecipeUnknown
 from lambent_toolkit.modelkit.recipe import HyperParameters, Recipe
 from lambent_toolkit.modelkit.recipe_calls import running
-from lambent_toolkit.modelkit.recipes import digits, language, transfer, wine
+from lambent_toolkit.modelkit.recipes import diabetes, digits, language, transfer, wine
 
 _FUNCTIONS = ("data", "contract", "model")
 
@@ -83,6 +83,6 @@ def _assemble(name: str, defined: Mapping[str, Any], file: Path) -> Recipe:
 
 RECIPES: dict[str, Recipe] = {
     file.stem: _assemble(file.stem, vars(module), file)
-    for module in (digits, language, wine, transfer)
+    for module in (digits, language, wine, diabetes, transfer)
     for file in [Path(module.__file__)]
 }

@@ -1,0 +1,37 @@
+"""What a person asks of a model's answers, as limits in its contract."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lambent.contracts.model import Classification, ModelContract, QualityLimits, Regression
+from lambent_toolkit.modelkit.errors import LimitUnfit
+
+
+def with_quality(
+    contract: ModelContract, *, min_accuracy: float | None = None, max_rmse: float | None = None
+) -> ModelContract:
+    """Return the contract with limits that publishing holds the test figures to; None leaves a limit as it is.
+
+    Parameters
+    ----------
+    min_accuracy   share of test items, 0 to 1
+    max_rmse       in the answer's unit, above 0
+
+    Raises
+    ------
+    LimitUnfit   a limit is out of its range, or of another kind of model
+    """
+    asked = {
+        name: value for name, value in (("min_accuracy", min_accuracy), ("max_rmse", max_rmse)) if value is not None
+    }
+    if min_accuracy is not None and not isinstance(contract.postprocessing, Classification):
+        raise LimitUnfit("Only a classifier has an accuracy: name its --labels, or leave --min-accuracy out.")
+    if max_rmse is not None and not isinstance(contract.postprocessing, Regression):
+        raise LimitUnfit("Only a regression, which answers one number, has an RMSE: leave --max-rmse out.")
+    if min_accuracy is not None and not 0 <= min_accuracy <= 1:
+        raise LimitUnfit(f"--min-accuracy {min_accuracy:g} is no share of the items: write 0.9 for 90 %.")
+    if max_rmse is not None and not 0 < max_rmse < float("inf"):
+        raise LimitUnfit(f"--max-rmse {max_rmse:g} is no error in the answer's unit: write a number above 0.")
+    quality = msgspec.convert(msgspec.to_builtins(contract.quality) | asked, QualityLimits)
+    return msgspec.structs.replace(contract, quality=quality)
