@@ -316,8 +316,11 @@ def _others() -> dict[str, Architecture]:
         "dense": Architecture(lambda: _of((8,), layers.Dense(16, activation="relu"), layers.Dense(3)), int8=0.2),
         "normalization_and_regression": Architecture(normalization),
         "picture_and_numbers": Architecture(two_inputs),
-        "categories_encoded": Architecture(
-            lambda: _of((3,), layers.CategoryEncoding(4, output_mode="multi_hot"), layers.Dense(2), dtype="int32")
+        "categories_encoded_many_hot": Architecture(
+            lambda: _of(
+                (3,), layers.CategoryEncoding(4, "multi_hot", name="categories"), layers.Dense(2), dtype="int32"
+            ),
+            refusal="no kernel for DenseBincount of layer categories",
         ),
         "discretized": Architecture(lambda: _of((3,), layers.Discretization([0.0, 1.0]), layers.Rescaling(0.5))),
         "text_convolution": Architecture(
