@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 from trained import FOREIGN_WARNINGS
+from typer.testing import CliRunner
 
 from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract
 from lambent.domain.contract_check import check_contract
 from lambent.services.golden import GoldenVectors
+from lambent_toolkit.cli.main import app
 from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefused, ServingRefused
 from lambent_toolkit.modelkit.float_model import SavedModelFloat
 from lambent_toolkit.modelkit.importing.bring import import_model
@@ -194,6 +196,19 @@ def test_import_takes_the_name_of_the_signature_where_the_contract_does_not_say_
     assert record.contract == drafted
     with pytest.raises(ContractDisagrees, match="signature: expected a, got b"):
         import_model(source, drafted, tmp_path / "other", signature="a")
+
+
+def test_the_commands_take_the_name_of_a_signature(tmp_path: Path) -> None:
+    source, contract, out = PUBLIC / "two_unnamed.tflite", tmp_path / "contract.json", tmp_path / "out"
+
+    unnamed = CliRunner().invoke(app, ["contract", "init", str(source), "--out", str(contract)])
+    drafted = CliRunner().invoke(app, ["contract", "init", str(source), "--out", str(contract), "--signature", "b"])
+    imported = CliRunner().invoke(app, ["import", str(source), "--contract", str(contract), "--out", str(out)])
+
+    assert unnamed.exit_code == ServingRefused.exit_code
+    assert (drafted.exit_code, imported.exit_code) == (0, 0), drafted.output + imported.output
+    assert "its signature b" in drafted.output
+    assert msgspec.json.decode((out / "contract.json").read_bytes(), type=ModelContract).signature == "b"
 
 
 def test_a_saved_model_is_converted_by_the_signature_that_is_named(tmp_path: Path) -> None:
