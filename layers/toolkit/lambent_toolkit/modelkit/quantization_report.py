@@ -184,7 +184,8 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
 
     ``model_sha256`` is of model.tflite, ``data_sha256`` of the data as in training.json. ``temperature`` is None where
     there is nothing to scale; ``temperature_note`` then says why. ``unmeasured`` says why there is neither accuracy nor
-    RMSE, None where there is one.
+    RMSE, None where there is one. ``broken_limits`` of the contract are those that the chosen file breaks on these
+    items, in words: the gate holds it to them on the test part.
     """
 
     schema_version: int = 2
@@ -200,6 +201,7 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     temperature: TemperatureFigures | None
     temperature_note: str | None = None
     unmeasured: str | None = None
+    broken_limits: list[str] = []
     runtime: str
     tools: dict[str, str]
 
