@@ -152,6 +152,26 @@ def test_page_of_a_named_variant_over_the_limit_warns() -> None:
     assert "lambent sensitivity models/animals --mixed --qat" in page
 
 
+def test_what_the_contract_does_not_allow_is_said_though_it_was_asked_for() -> None:
+    told = report(*MANY[:5], variant="int8", broken_limits=["drop 3.50 pt > 1 pt"])
+
+    assert any("The contract does not allow that (drop 3.50 pt > 1 pt)" in each for each in sentences(told, "x"))
+    assert "The contract does not allow that" in quantization_page(told, TemperatureFit(note="none"), folder="x")
+
+
+def test_few_items_and_what_nobody_can_measure_are_said() -> None:
+    few = report(*MANY, validation_items=23)
+    raw = report(
+        row("float32", loss=0.0, metric="outputs"), metric="outputs", unmeasured="raw outputs have no accuracy"
+    )
+
+    assert any("one of 23 is 4.35 pt, more than the limit of 1 pt" in each for each in sentences(few, "x"))
+    assert not any("Too few" in each for each in sentences(report(*MANY), "x"))
+    assert any(each.startswith("Unmeasured: raw outputs have no accuracy.") for each in sentences(raw, "x"))
+    assert "outputs off by 0.00%" in quantization_page(raw, TemperatureFit(note="none"), folder="x")
+    assert "accuracy" not in shown(quality_table(raw))
+
+
 def test_names_are_escaped() -> None:
     page = quantization_page(report(model="<script>x</script>"), TemperatureFit(note="none"), folder="a<b")
 

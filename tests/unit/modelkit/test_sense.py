@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from lambent.contracts.model import (
     TabularPreprocessing,
     TensorSpec,
 )
+from lambent_toolkit.modelkit.errors import ModelsIncomparable
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows
 from lambent_toolkit.modelkit.evaluating.baselines import is_guessing, regression_baselines, share_baseline
 from lambent_toolkit.modelkit.evaluating.classification import classification_figures
+from lambent_toolkit.modelkit.evaluating.comparing import _scored
 from lambent_toolkit.modelkit.evaluating.sense import Sense, classifier_sense, raw_sense, regression_sense
 from lambent_toolkit.modelkit.recipe import Declaration, Prepared, Split
 
@@ -104,7 +107,7 @@ def sense_of(model: Model, split: Split, *, of: ModelContract | None = None, out
         rows,
         figures,
         split,
-        answer=lambda part: {"scores": model(part.tensors["image"])},
+        answer=lambda part, _: {"scores": model(part.tensors["image"])},
         output_step=output_step,
     )
 
@@ -329,7 +332,7 @@ def regression(**changes: object) -> ModelContract:
 
 def regression_of(model: Model, split: Split, made: ModelContract) -> Sense:
     rows = model(split.test.tensors["row"])
-    return regression_sense(made, rows, split, answer=lambda part: {"scores": model(part.tensors["row"])})
+    return regression_sense(made, rows, split, answer=lambda part, _: {"scores": model(part.tensors["row"])})
 
 
 def first_column(rows: np.ndarray) -> np.ndarray:
@@ -350,6 +353,14 @@ def test_a_good_regression_beats_mean_and_median_and_a_broken_one_neither(random
     assert "RMSE of" in unscaled.findings[0].text
     assert " EUR" in unscaled.findings[0].text
     assert codes(constant) == ["no_better_than_guessing", "constant_outputs"]
+
+
+def test_models_of_which_each_label_is_scored_for_itself_are_not_compared_by_the_best_one() -> None:
+    made = contract(postprocessing=Classification(labels=("dark", "bright"), activation="sigmoid"))
+    subject = SimpleNamespace(contract=made, name="tags")
+
+    with pytest.raises(ModelsIncomparable, match="each label is scored for itself"):
+        _scored(SimpleNamespace(ready=SimpleNamespace(subject=subject), rows=np.array([[3.0, 2.0], [-1.0, -2.0]])))
 
 
 def test_of_one_item_nothing_is_told() -> None:

@@ -185,7 +185,8 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     ``model_sha256`` is of model.tflite, ``data_sha256`` of the data as in training.json. ``temperature`` is None where
     there is nothing to scale; ``temperature_note`` then says why. ``changes`` says how the model was made otherwise for
     the converter, such as recurrent layers unrolled; it is empty for one that was converted as it is. ``unmeasured``
-    says why there is neither accuracy nor RMSE, None where there is one.
+    says why there is neither accuracy nor RMSE, None where there is one. ``broken_limits`` of the contract are those
+    that the chosen file breaks on these items, in words: the gate holds it to them on the test part.
     """
 
     schema_version: int = 2
@@ -202,6 +203,7 @@ class QuantizationReport(_Figures, frozen=True, kw_only=True):
     temperature_note: str | None = None
     changes: list[str] = []
     unmeasured: str | None = None
+    broken_limits: list[str] = []
     runtime: str
     tools: dict[str, str]
 

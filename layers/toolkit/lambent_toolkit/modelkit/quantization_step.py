@@ -17,7 +17,7 @@ from lambent_toolkit.modelkit.evaluating.subject import QUANTIZATION_FILE
 from lambent_toolkit.modelkit.float_model import FloatModel
 from lambent_toolkit.modelkit.lane_distance import LaneLimits
 from lambent_toolkit.modelkit.made_model import MadeModel
-from lambent_toolkit.modelkit.quantization_choice import Rule, choose, fixed_choice
+from lambent_toolkit.modelkit.quantization_choice import Rule, choose, contract_rule, fixed_choice
 from lambent_toolkit.modelkit.quantization_limit import Limit, limit_of
 from lambent_toolkit.modelkit.quantization_page import QUANTIZATION_PAGE, quantization_page
 from lambent_toolkit.modelkit.quantization_report import Basis, QuantizationReport, Target
@@ -115,6 +115,7 @@ def run_quantization(
         temperature_note=fit.note,
         changes=list(files.changes),
         unmeasured=judge.unmeasured,
+        broken_limits=_broken_limits(made, measured, choice.variant, judge),
         runtime=f"{place.runtime} {place.versions[place.runtime]}",
         tools={name: version(name) for name in _TOOLS}
         | {f"serving {name}": number for name, number in place.versions.items()},
@@ -156,6 +157,12 @@ def _no_remedy(folder: Path, named: str) -> str:
         f"There is no {variant_file(named)} of this very model and data in {folder}: run "
         f"`lambent sensitivity {folder} {option}` first."
     )
+
+
+def _broken_limits(made: MadeModel, measured: Measured, variant: str, judge: Judge) -> list[str]:
+    """Return the contract's own limits that a variant breaks: it may be named, or another limit asked for."""
+    chosen = next(row.measured for row in measured.rows if row.variant == variant)
+    return contract_rule(made.split.contract, judge.metric).broken(chosen.loss, chosen) if chosen else []
 
 
 def _fit(made: MadeModel, measured: Measured, variant: str, judge: Judge) -> TemperatureFit:

@@ -64,6 +64,11 @@ def changes(report: QuantizationReport) -> list[str]:
 def doubts(report: QuantizationReport) -> list[str]:
     """Return what the figures cannot tell: what nobody can measure, and what so few items do not show."""
     told = [] if report.unmeasured is None else [f"Unmeasured: {report.unmeasured}. {_HELD_TO_FLOAT}"]
+    if report.broken_limits:
+        told.append(
+            f"The contract does not allow that ({'; '.join(report.broken_limits)}): if it is so on the test part too, "
+            "the gate will not let it be published. Change the contract's quality, or choose another form."
+        )
     one_item_pt = 100 / report.validation_items
     if report.metric == "accuracy" and one_item_pt > report.choice.limit:
         told.append(

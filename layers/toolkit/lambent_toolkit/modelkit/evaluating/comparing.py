@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.domain.model import digest
+from lambent_toolkit.modelkit.errors import ModelsIncomparable
 from lambent_toolkit.modelkit.evaluating.answers import UNANSWERED, Scored, answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, Floats, estimate, mean_of, resample, share
 from lambent_toolkit.modelkit.evaluating.comparison_report import (
@@ -28,6 +29,7 @@ from lambent_toolkit.modelkit.evaluating.contestants import (
     test_items,
     trained_on,
 )
+from lambent_toolkit.modelkit.evaluating.each_label import UNMEASURED, is_each_label_for_itself
 from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
 from lambent_toolkit.modelkit.evaluating.paired import error_difference, mcnemar
 from lambent_toolkit.modelkit.evaluating.verdict import classifier_verdict, regression_verdict
@@ -72,7 +74,7 @@ def compare(first: Ready, second: Ready, *, data_name: str | None = None, watche
 
     Raises
     ------
-    ModelsIncomparable               they take other items or answer something else
+    ModelsIncomparable               they take other items, answer something else, or score each label for itself
     DataNeeded, DataUnknown, DataUnfit   see `test_items`
     ServingRefused, ServingCheckFailed, AnswersNotFinite   see `measure`
     """
@@ -147,7 +149,10 @@ def _scored(run: _Run) -> Scored:
     spec = run.ready.subject.contract.postprocessing
     if not isinstance(spec, Classification):
         raise TypeError(f"{run.ready.subject.name} is no classifier.")
-    return score(run.rows, spec)
+    scored = score(run.rows, spec)
+    if is_each_label_for_itself(scored.scores, spec):
+        raise ModelsIncomparable(f"{run.ready.subject.name} cannot be compared by its best label: {UNMEASURED}.")
+    return scored
 
 
 def _labels(scored: Scored, run: _Run) -> list[str | None]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
-from lambent.contracts.model import Classification, Regression
+from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows
 from lambent_toolkit.modelkit.evaluating.measuring import Measured
 from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs
@@ -14,7 +12,7 @@ from lambent_toolkit.modelkit.evaluating.sense import Sense, classifier_sense, r
 from lambent_toolkit.modelkit.evaluating.subject import Subject
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.report import ClassificationFigures
-from lambent_toolkit.modelkit.sensitivity import run_file
+from lambent_toolkit.modelkit.serving_check import ServingBench
 
 
 def make_sense(subject: Subject, split: Split, measured: Measured, figures: ClassificationFigures | None) -> Sense:
@@ -35,9 +33,11 @@ def make_sense(subject: Subject, split: Split, measured: Measured, figures: Clas
     return raw_sense(outputs)
 
 
-def _answer(subject: Subject, part: Prepared) -> Outputs:
-    """Run the float model, whose inputs no calibration has fixed to a range; an imported .tflite file as it is."""
+def _answer(subject: Subject, part: Prepared, contract: ModelContract) -> Outputs:
+    """Run the float model, whose inputs no calibration has fixed to a range; an imported file where it serves."""
     if subject.float_model is not None:
-        return subject.float_model.outputs(part, subject.contract)
-    tensors = {name: np.ascontiguousarray(array) for name, array in part.tensors.items()}
-    return run_file(subject.files[subject.published], subject.contract, tensors)
+        return subject.float_model.outputs(part, contract)
+    with ServingBench(contract, assets=subject.assets) as bench:
+        bench.prepare(part.items)
+        bench.put(subject.published, subject.files[subject.published])
+        return bench.predict(subject.published).outputs

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract
@@ -32,7 +33,8 @@ LEAST_GAIN = 0.1
 _SAME = 1e-3
 
 Outputs = Mapping[str, Array]
-Answer = Callable[[Prepared], Outputs]
+# Of items with their tensors, and of the contract whose preprocessing made those.
+Answer = Callable[[Prepared, ModelContract], Outputs]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def better_reading(contract: ModelContract, part: Prepared, answer: Answer, gues
     ----------
     contract   of a classification or a regression
     part       test items with their tensors
-    answer     runs the model on tensors
+    answer     runs the model on items, or on the tensors that a contract with another reading makes of them
     guess      what would be answered without looking, which another reading must beat: class number, or number
     """
     spec = contract.preprocessing
@@ -65,9 +67,9 @@ def better_reading(contract: ModelContract, part: Prepared, answer: Answer, gues
         return None
     part = _some(part)
     is_root = not isinstance(contract.postprocessing, Classification)
-    declared = _errors(answer(part), part, contract)
+    declared = _errors(answer(part, contract), part, contract)
     found = {
-        name: _errors(answer(_read(part, contract, spec, scale, offset)), part, contract)
+        name: _errors(answer(*_read(part, contract, spec, scale, offset)), part, contract)
         for name, (scale, offset) in READINGS.items()
         if not _is_declared(spec, scale, offset)
     }
@@ -94,10 +96,17 @@ def _some(part: Prepared) -> Prepared:
     )
 
 
-def _read(part: Prepared, contract: ModelContract, spec: ImagePreprocessing, scale: float, offset: float) -> Prepared:
+def _read(
+    part: Prepared, contract: ModelContract, spec: ImagePreprocessing, scale: float, offset: float
+) -> tuple[Prepared, ModelContract]:
+    """Return the part and the contract in another reading."""
     name = contract.inputs[0].name
     pixels = (part.tensors[name] - spec.offset) / spec.scale
-    return replace(part, tensors={name: (pixels * scale + offset).astype(np.float32)})
+    read = msgspec.structs.replace(spec, scale=scale, offset=offset)
+    return (
+        replace(part, tensors={name: (pixels * scale + offset).astype(np.float32)}),
+        msgspec.structs.replace(contract, preprocessing=read),
+    )
 
 
 def _is_declared(spec: ImagePreprocessing, scale: float, offset: float) -> bool:

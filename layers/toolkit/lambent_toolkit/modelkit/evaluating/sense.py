@@ -6,7 +6,7 @@ on the test part; what is found there was not chosen by it, but for the order of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,8 +25,8 @@ from lambent_toolkit.modelkit.evaluating.baselines import (
 )
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
 from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
-from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs, Reading, better_reading
-from lambent_toolkit.modelkit.recipe import Prepared, Split
+from lambent_toolkit.modelkit.evaluating.picture_readings import Answer, Outputs, Reading, better_reading
+from lambent_toolkit.modelkit.recipe import Split
 from lambent_toolkit.modelkit.report import BaselineFigures, ClassificationFigures, Finding
 
 _SHOWN_LABELS = 12
@@ -53,7 +53,7 @@ def classifier_sense(
     figures: ClassificationFigures,
     split: Split,
     *,
-    answer: Callable[[Prepared], Outputs],
+    answer: Answer,
     output_step: float,
 ) -> Sense:
     """Return baselines and findings of a classifier of which one label is right.
@@ -64,7 +64,7 @@ def classifier_sense(
     rows          (items, labels), the published file's output on the test part
     figures       of it
     split         the data
-    answer        runs the model on other tensors
+    answer        runs the model in another reading of its pictures
     output_step   of a quantized output, see `serving_check.Answers`
     """
     spec: Classification = contract.postprocessing  # type: ignore[assignment] - a classifier
@@ -92,9 +92,7 @@ def classifier_sense(
     return Sense(baselines, findings)
 
 
-def regression_sense(
-    contract: ModelContract, rows: Array, split: Split, *, answer: Callable[[Prepared], Outputs]
-) -> Sense:
+def regression_sense(contract: ModelContract, rows: Array, split: Split, *, answer: Answer) -> Sense:
     """Return baselines and findings of a regression; see `classifier_sense`."""
     spec: Regression = contract.postprocessing  # type: ignore[assignment] - a regression
     train, targets = (part.targets.astype(np.float64) for part in (split.train, split.test))
