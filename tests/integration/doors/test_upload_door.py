@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -49,3 +51,54 @@ def test_results_and_working_objects_start_nothing(product: Any) -> None:
     product.wait_for_json("results/loop/digits/c.png.json")
 
     assert not [key for key in product.keys("results/") if "b.png." in key]
+
+
+@pytest.mark.parametrize("way", ["SNS", "EventBridge", "EventBridge and SNS"])
+def test_an_event_that_came_by_a_topic_or_a_rule_is_an_upload(product: Any, way: str) -> None:
+    name = f"{way} +ü.png"
+    key, result = f"inbox/ways/digits/{name}", f"results/ways/digits/{name}.json"
+    product.put(key, product.seven)
+    product.wait_for_json(result)  # by the bucket's own notification
+    product.s3.delete_object(Bucket=product.data, Key=result)
+
+    send(product, told_by(way, product.data, key))
+
+    assert product.wait_for_json(result)["label"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("event_unknown", {"Records": [{"eventSource": "aws:kinesis"}]}),
+        ("event_unknown", {"mark": "nothing of S3"}),
+        ("event_foreign", {"Records": [{"eventName": "ObjectRemoved:Delete"}]}),
+    ],
+)
+def test_an_event_that_is_no_upload_is_a_dead_letter_with_its_reason_at_once(
+    product: Any, code: str, change: dict[str, Any]
+) -> None:
+    event = s3_event(product.data, "inbox/ways/digits/none.png")
+    records = [event["Records"][0] | each for each in change.get("Records", [])]
+    body = json.dumps({"Records": records} if records else change)
+
+    send(product, body)
+
+    assert product.wait_for_dead_letter("upload_dead_letter", code, body=body) == body
+    assert not product.keys("results/ways/digits/none.png")
+
+
+def send(product: Any, body: str) -> None:
+    product.sqs.send_message(QueueUrl=product.info.queues["upload"], MessageBody=body)
+
+
+def s3_event(bucket: str, key: str) -> dict[str, Any]:
+    entity = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}
+    return {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": entity}]}
+
+
+def told_by(way: str, bucket: str, key: str) -> str:
+    """Return the message by which an upload is told, in the form that it has on the way."""
+    detail = {"bucket": {"name": bucket}, "object": {"key": key}}
+    ruled = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    event = ruled if way.startswith("EventBridge") else s3_event(bucket, key)
+    return json.dumps({"Type": "Notification", "Message": json.dumps(event)} if way.endswith("SNS") else event)
