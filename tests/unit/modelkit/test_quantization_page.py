@@ -176,3 +176,12 @@ def test_names_are_escaped() -> None:
     page = quantization_page(report(model="<script>x</script>"), TemperatureFit(note="none"), folder="a<b")
 
     assert "<script>x" not in page
+
+
+def test_what_was_changed_for_the_converter_is_told_on_the_page_and_the_terminal() -> None:
+    unrolled = "recurrent layers unrolled: memory (6 steps)"
+    changed, plain = report(*MANY, changes=[unrolled]), report(*MANY)
+
+    assert f"Made for the converter: {unrolled}." in sentences(changed, "folder")
+    assert unrolled in quantization_page(changed, fitted(), folder="folder")
+    assert not [line for line in sentences(plain, "folder") if "converter" in line]
