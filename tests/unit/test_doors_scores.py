@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from builders import World, picture
-from lambent.contracts.model import Classification
+from lambent.contracts.model import Classification, TensorSpec
 from lambent.domain.call import Call, Operation
 from lambent.domain.model import ModelChoice
 from lambent.services.answer_call import CallService
 from lambent.services.predict import PredictService, Timings
+from lambent_toolkit.fakes import FakeInterpreterLoader
 
 GREY = picture(60)
 BRIGHT = 60 / 255
@@ -71,3 +72,20 @@ def test_tensor_doors_give_the_output_and_the_media_door_what_the_contract_makes
     assert {entry["label"]: entry["score"] for entry in media["predictions"][0]["top"]} == pytest.approx(
         expected, abs=2e-6
     )
+
+
+def test_classes_of_one_number_for_two_labels_are_the_number_and_the_rest_of_it() -> None:
+    def tell_presence(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"presence": inputs["image"].mean(axis=(1, 2, 3)).reshape(-1, 1).astype(np.float32)}
+
+    world = World(loader=FakeInterpreterLoader(tell_presence))
+    outputs = (TensorSpec(name="presence", datatype="FP32", shape=(-1, 1)),)
+    world.publish(outputs=outputs, postprocessing=Classification(labels=LABELS))
+    service = CallService(PredictService(world.resolver(), world.models()))
+    body = json.dumps({"examples": [{"image": {"b64": b64encode(GREY).decode()}}]}).encode()
+
+    answer = service.answer(Call(Operation.TFS_CLASSIFY, ModelChoice("shade"), body), Timings())
+
+    told = json.loads(answer.body)["results"][0]
+    assert [label for label, _ in told] == ["dark", "bright"]
+    assert dict(told) == pytest.approx({"dark": 1 - BRIGHT, "bright": BRIGHT}, abs=1e-6)

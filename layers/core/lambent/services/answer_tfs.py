@@ -11,7 +11,7 @@ from lambent.contracts.model import Classification, Regression
 from lambent.contracts.tfs_examples import read_examples
 from lambent.contracts.tfs_json import TfsBody, decode_body
 from lambent.domain.call import Call, CallAnswer, Operation
-from lambent.domain.postprocessing import postprocess
+from lambent.domain.postprocessing import per_label, postprocess
 from lambent.domain.preprocessing import prepare_all
 from lambent.errors import RequestInvalid
 from lambent.services.predict import PredictService, Timings, run_tensors
@@ -51,7 +51,7 @@ def _classify(body: TfsBody, served: ServedModel, timings: Timings) -> bytes:
     outputs = _outputs(body, served, timings, method="classify")
     with timings.step("encode"):
         rows = outputs[spec.output or served.contract.outputs[0].name]
-        return tfs_answers.encode_classes(rows.reshape(len(rows), -1), spec.labels)
+        return tfs_answers.encode_classes(per_label(rows.reshape(len(rows), -1), spec)[0], spec.labels)
 
 
 def _regress(body: TfsBody, served: ServedModel, timings: Timings) -> bytes:
