@@ -374,7 +374,7 @@ def test_golden_vectors_that_cannot_be_read_are_stopped() -> None:
 def test_all_failed_checks_are_told_at_once_with_the_way_out() -> None:
     checks = check_artifact(artifact(report(drop_pt=45.0, model_sha256="1" * 64)), serve=serving())
 
-    with pytest.raises(GateClosed, match=r"2 of 7 checks failed.*--force") as closed:
+    with pytest.raises(GateClosed, match=r"2 of 8 checks failed.*--force") as closed:
         open_gate(checks, is_forced=False)
 
     assert "drop 45.00 pt" in str(closed.value)
