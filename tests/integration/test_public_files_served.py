@@ -62,7 +62,7 @@ def published(request: pytest.FixtureRequest, stack: LocalStack, tmp_path_factor
     publisher = Publisher(stack.info)
     record = publisher.publish(artifact, forced=Forced(by="me", why="a test", failed_checks=failed))
     publisher.set_label(contract.name, LIVE, record.ref.version)
-    assert (artifact.contract.rows_per_call, failed) == (rows_per_call, ("report", "quality"))
+    assert (artifact.contract.rows_per_call, failed) == (rows_per_call, ("report", "quality", "sense"))
     return artifact
 
 
