@@ -49,7 +49,7 @@ def contradictions(
     yield from _calls(contract, signature)
     sides = (("inputs", contract.inputs, signature.inputs), ("outputs", contract.outputs, signature.outputs))
     for side, declared, found in sides:
-        yield from _names(side, declared, found, is_named=signature.is_named)
+        yield from _names(side, declared, found, signature)
         for spec, other in _pairs(declared, found, is_named=signature.is_named):
             yield from _tensor(side, spec, other, signature)
     yield from _labels(contract, signature)
@@ -81,18 +81,20 @@ def _calls(contract: ModelContract, signature: Signature) -> Iterator[Contradict
 
 
 def _names(
-    side: str, declared: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], *, is_named: bool
+    side: str, declared: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], signature: Signature
 ) -> Iterator[Contradiction]:
     names, others = [spec.name for spec in declared], [spec.name for spec in found]
-    if is_named and set(names) != set(others):
+    if signature.is_named and set(names) != set(others):
         fix = f"Name the {side} as the model's signature does."
         yield Contradiction(side, str(others), str(names), fix)
     elif len(names) != len(others):
         yield Contradiction(side, f"{len(others)} tensors {others}", f"{len(names)}", "Declare each once, in order.")
-    elif not is_named and (unfit := [name for name in names if scope_name(name) != name]):
+    elif not (signature.is_named or signature.is_tflite) and (
+        unfit := [name for name in names if scope_name(name) != name]
+    ):
         fix = "They name the tensors of the .tflite file too: use letters, digits, dot, dash and underscore of ASCII."
         yield Contradiction(side, str([scope_name(name) for name in unfit]), str(unfit), fix)
-    elif not is_named and names != others and set(names) == set(others):
+    elif not signature.is_named and names != others and set(names) == set(others):
         fix = "A .keras model, and a file without a signature, goes by the order: declare them in the model's."
         yield Contradiction(side, str(others), str(names), fix)
 
