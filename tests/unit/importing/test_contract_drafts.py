@@ -123,7 +123,6 @@ def test_without_labels_one_number_is_a_regression_and_more_are_the_answer() -> 
         (signature(ROW), "image", {}, "fills one input of shape"),
         (signature(PICTURE), "tabular", {}, "fills one input of shape"),
         (signature(IDS), "text", {}, r"needs the tokenizer\.json"),
-        (signature(spec("x", 8, 3), outputs=(spec("y", 8, 2),)), None, {"labels": ("a", "b")}, "must be free"),
         (signature(spec("x", 8, 3)), "tabular", {}, "must be free"),
         (signature(IDS, spec("other", -1, 16)), "text", {"tokenizer": TOKENIZER}, "cannot be told from their names"),
     ],
@@ -249,16 +248,25 @@ def test_a_softmax_of_one_number_is_refused() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        signature(spec("x", 1, 3), outputs=(spec("scores", 1, 2),)),
         signature(ROW, outputs=(spec("classes", -1, 2, datatype="INT64"),)),
         signature(ROW, outputs=(spec("free", -1, -1),)),
         signature(spec("unknown")),
     ],
-    ids=["fixed batch", "whole numbers", "free width", "unknown rank"],
+    ids=["whole numbers", "free width", "unknown rank"],
 )
 def test_nothing_is_drafted_that_import_would_refuse(made: Signature) -> None:
     with pytest.raises(DraftUndecided):
         draft_contract("m", made, labels=("a", "b"))
+
+
+def test_labels_of_a_fixed_batch_are_drafted_of_a_model_that_takes_its_tensors() -> None:
+    fixed = signature(spec("x", 8, 3), outputs=(spec("scores", 8, 2),))
+
+    contract = draft_contract("m", fixed, labels=("a", "b")).contract
+
+    assert isinstance(contract.preprocessing, TensorPreprocessing)
+    assert contract.inputs[0].shape == (8, 3)
+    check_contract(contract)
 
 
 def prepared(*levels: float, steps: tuple[str, ...] = ("Rescaling",)) -> Signature:

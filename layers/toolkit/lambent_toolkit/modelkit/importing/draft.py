@@ -128,10 +128,6 @@ def _looks_like_pictures(signature: Signature) -> bool:
     )
 
 
-def _looks_like_pictures(signature: Signature) -> bool:
-    return len(signature.inputs) == 1 and is_picture(signature.inputs[0])
-
-
 def _image(signature: Signature) -> _Guess:
     spec = signature.inputs[0]
     if len(signature.inputs) != 1 or not is_picture(spec):
