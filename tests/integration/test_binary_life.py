@@ -7,19 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_models import live_model
 from PIL import Image
 from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner
 
-from lambent.adapters.litert import LiteInterpreterLoader
-from lambent.domain.model import LIVE, ModelChoice
-from lambent.services.load_model import ModelCache, ModelResolver
-from lambent.services.predict import PredictService, Timings, predict_items
-from lambent.services.publish import publish_version
-from lambent.services.set_label import set_label
-from lambent.services.version_files import VersionFiles
+from lambent.services.predict import Timings, predict_items
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeRegistry
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.data_source import find_data
 from lambent_toolkit.modelkit.gate import check_artifact, open_gate
@@ -98,14 +92,7 @@ def test_a_binary_classifier_goes_through_every_step_and_answers_both_labels(des
 
 def check_answers(artifact: Artifact, desk: Path) -> None:
     """Publish an artifact and check that its live version tells both labels of unseen pictures, and scores of both."""
-    store, registry, clock = FakeObjectStore(), FakeRegistry(), FakeClock()
-    ref = publish_version(artifact.files, artifact.contract, store=store, registry=registry, clock=clock).ref
-    set_label(ref.name, LIVE, ref.version, registry=registry, clock=clock)
-    files = VersionFiles(registry, store, FakeAudit())
-    models = ModelCache(files, LiteInterpreterLoader(), clock, capacity_bytes=10**9)
-    model = PredictService(ModelResolver(registry, clock, label_ttl_s=1.0), models).model(
-        ModelChoice(ref.name), Timings()
-    )
+    model = live_model(artifact)
     with contextlib.chdir(desk):
         unseen = find_data("forms").items("test")
     prepared = [model.preprocessor.prepare(item) for item in unseen.items]

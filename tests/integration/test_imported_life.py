@@ -5,18 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from live_models import live_model
 from trained import FOREIGN_WARNINGS
 from typer.testing import CliRunner
 
-from lambent.adapters.litert import LiteInterpreterLoader
-from lambent.domain.model import LIVE, ModelChoice
-from lambent.services.load_model import ModelCache, ModelResolver
-from lambent.services.predict import PredictService, Timings, predict_items
-from lambent.services.publish import publish_version
-from lambent.services.set_label import set_label
-from lambent.services.version_files import VersionFiles
+from lambent.services.predict import Timings, predict_items
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.fakes import FakeAudit, FakeClock, FakeObjectStore, FakeRegistry
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.data_source import find_data
 from lambent_toolkit.modelkit.errors import GateClosed
@@ -63,14 +57,7 @@ def test_a_keras_file_goes_through_every_step_and_answers(desk: Path) -> None:
 
 def answers(artifact: Artifact) -> int:
     """Publish an artifact, and return how many of ten unseen digits its live version reads rightly."""
-    store, registry, clock = FakeObjectStore(), FakeRegistry(), FakeClock()
-    ref = publish_version(artifact.files, artifact.contract, store=store, registry=registry, clock=clock).ref
-    set_label(ref.name, LIVE, ref.version, registry=registry, clock=clock)
-    files = VersionFiles(registry, store, FakeAudit())
-    models = ModelCache(files, LiteInterpreterLoader(), clock, capacity_bytes=10**9)
-    model = PredictService(ModelResolver(registry, clock, label_ttl_s=1.0), models).model(
-        ModelChoice(ref.name), Timings()
-    )
+    model = live_model(artifact)
     unseen = find_data("digits").items("test")
     told = predict_items(model, [model.preprocessor.prepare(item) for item in unseen.items[:10]], Timings(), top_k=1)
     return sum(answer.label == str(target) for answer, target in zip(told, unseen.targets[:10], strict=True))
