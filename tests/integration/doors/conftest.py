@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 import boto3
 import httpx
@@ -17,7 +18,8 @@ from boto3.dynamodb.conditions import Key
 from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.contracts.batch_request import BatchInput
-from lambent.contracts.jobs import Plan
+from lambent.contracts.jobs import Plan, ShardItem
+from lambent.contracts.messages import ShardMessage
 from lambent.contracts.model import Classification
 from lambent.domain.job_states import JobState
 from lambent.domain.model import GOLDEN_FILE
@@ -194,38 +196,59 @@ class Product:
 
     def plan_gpu_job(self, job_id: str) -> None:
         """Record a planned GPU-lane job of one item that nobody has submitted."""
-        rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{EVENT_TENANT}#{job_id}"))["Items"]
+        self.plan_job(EVENT_TENANT, job_id, [ShardItem(id="a", key="inputs/demo/a.png", line=1)], lane="gpu")
+
+    def plan_job(
+        self, tenant: str, job_id: str, items: list[ShardItem], *, lane: Literal["cpu", "gpu"], shard_items: int = 1
+    ) -> None:
+        """Record a planned job of the demo model of which no shard runs before a test sends it."""
+        rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{tenant}#{job_id}"))["Items"]
         for row in rows:
             self.table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
-        for key in self.keys(f"jobs/{EVENT_TENANT}/{job_id}/"):
+        for key in self.keys(f"jobs/{tenant}/{job_id}/"):
             self.s3.delete_object(Bucket=self.data, Key=key)
         wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"))
-        job = new_job(EVENT_TENANT, wanted, clock=SystemClock(), retention_days=1)
+        job = new_job(tenant, wanted, clock=SystemClock(), retention_days=1)
         jobs = DynamoJobStore(self.table)
         jobs.create(job)
-        item = b'{"id":"a","key":"inputs/demo/a.png","line":1}\n'
+        lines = [msgspec.json.encode(item) + b"\n" for item in items]
+        shards = [b"".join(lines[first : first + shard_items]) for first in range(0, len(lines), shard_items)]
         plan = Plan(
-            tenant=EVENT_TENANT,
+            tenant=tenant,
             job_id=job_id,
             model="digits",
             version=1,
-            lane="gpu",
-            total=1,
-            shards=1,
-            shard_items=1,
+            lane=lane,
+            total=len(items),
+            shards=len(shards),
+            shard_items=shard_items,
             items_file="items.jsonl",
-            offsets=[0, len(item)],
+            offsets=[0, *accumulate(len(shard) for shard in shards)],
             concurrency=1,
             output=wanted.output_options,
             accepted_at=job.created_at,
             expires_at_s=job.expires_at_s,
             why="test",
         )
-        self.put(job_key(EVENT_TENANT, job_id, "plan.json"), msgspec.json.encode(plan))
-        self.put(job_key(EVENT_TENANT, job_id, plan.items_file), item)
+        self.put(job_key(tenant, job_id, "plan.json"), msgspec.json.encode(plan))
+        self.put(job_key(tenant, job_id, plan.items_file), b"".join(shards))
         jobs.transition(
-            EVENT_TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=job.updated_at, total=1, shards=1
+            tenant,
+            job_id,
+            JobState.PLANNED,
+            allowed=[JobState.QUEUED],
+            at=job.updated_at,
+            lane=lane,
+            total=len(items),
+            shards=len(shards),
         )
+        # All of them are claimed, so that the end of one sends no other.
+        while lane == "cpu" and jobs.claim_shard(tenant, job_id) is not None:
+            continue
+
+    def send_shard(self, tenant: str, job_id: str, shard: int) -> None:
+        message = ShardMessage(tenant=tenant, job_id=job_id, shard=shard)
+        self.sqs.send_message(QueueUrl=self.info.queues["infer"], MessageBody=msgspec.json.encode(message).decode())
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lambent.adapters.batch_lane import BatchLane
+from lambent.contracts.jobs import ShardItem
 from lambent.domain.waiting import in_gpu_lane
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.jobs.client import Door, JobsClient
+from patience import wait_for
 
 BAD = b"not a picture"
 LINES = {"accept": "application/x-ndjson"}
+OWN_TENANT = "default"  # whom the stack's own key stands for
 
 
 @pytest.fixture
@@ -67,30 +69,48 @@ def test_a_local_file_is_watched_to_its_end_and_its_errors_have_their_lines(
     assert "watched-1" in listed[1]
 
 
-def test_results_are_read_while_the_job_runs_in_the_order_of_the_items(product: Any, tmp_path: Path) -> None:
-    items = manifest(product, tmp_path, 800)
-    with JobsClient(Door(product.info.url, product.info.api_key)) as client:
-        uri = client.upload_input(items, name=items.name, content_type="application/x-ndjson", sha256=_sha256(items))
-        client.submit({"schema_version": 1, "id": "read-live", "model": "digits", "lane": "cpu", "input": {"uri": uri}})
-    ids: list[str] = []
-    while_running, query = 0, {}
-    while True:
-        answer = product.http.get("/jobs/read-live/results", headers=LINES, params=query)
-        assert answer.status_code == 200, answer.text
-        ids += [json.loads(line)["id"] for line in answer.text.splitlines()]
-        if answer.headers["Lambent-Job-State"] == "RUNNING":
-            while_running = len(ids)
-        if "Lambent-Next-Cursor" not in answer.headers:
-            break
-        query = {"cursor": answer.headers["Lambent-Next-Cursor"]}
+def test_results_are_read_while_the_job_runs_in_the_order_of_the_items(product: Any) -> None:
+    name, wanted = "read-live", [f"d{index:04d}" for index in range(30)]
+    pictures = [png for png, _ in product.pictures]
+    items = [ShardItem(id=id_, line=1 + index, data=pictures[index]) for index, id_ in enumerate(wanted)]
+    product.plan_job(OWN_TENANT, name, items, lane="cpu", shard_items=10)
 
-    job = product.http.get("/jobs/read-live").json()
-    parts = product.http.get("/jobs/read-live/results").json()
+    product.send_shard(OWN_TENANT, name, 0)
+    running, cursor = wait_for(lambda: next_results(product, name, None), what="results of the first shard")
+    # The last shard's results wait for those of the one before it.
+    product.send_shard(OWN_TENANT, name, 2)
+    wait_for(lambda: product.job(name, OWN_TENANT)["shard_counts"]["finished"] == 2, what="the last shard")
+    passed_over = lines_of(product, name, cursor)
+    product.send_shard(OWN_TENANT, name, 1)
+    rest, end = wait_for(lambda: next_results(product, name, cursor, "SUCCEEDED"), what="the other results")
+
+    job = product.http.get(f"/jobs/{name}").json()
+    parts = product.http.get(f"/jobs/{name}/results").json()
     part = parts["parts"][0]
-    assert ids == [f"d{index:04d}" for index in range(800)]
-    assert while_running > 0
+    assert (running, rest, end) == (wanted[:10], wanted[10:], None)
+    assert (ids_of(passed_over), passed_over.headers["Lambent-Job-State"]) == ([], "RUNNING")
+    assert passed_over.headers["Lambent-Next-Cursor"] == cursor
     assert (job["state"], job["shard_counts"]["finished"]) == ("SUCCEEDED", len(parts["parts"]))
     assert product.http.get(part["url"], headers={"x-api-key": ""}).content.count(b"\n") == part["lines"]
+
+
+def next_results(
+    product: Any, name: str, cursor: str | None, state: str = "RUNNING"
+) -> tuple[list[str], str | None] | None:
+    """Return the ids that stand at a cursor of a job in this state and the cursor behind them, None without any."""
+    answer = lines_of(product, name, cursor)
+    found = ids_of(answer) if answer.headers["Lambent-Job-State"] == state else []
+    return (found, answer.headers.get("Lambent-Next-Cursor")) if found else None
+
+
+def lines_of(product: Any, name: str, cursor: str | None) -> Any:
+    answer = product.http.get(f"/jobs/{name}/results", headers=LINES, params={"cursor": cursor} if cursor else {})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def ids_of(answer: Any) -> list[str]:
+    return [json.loads(line)["id"] for line in answer.text.splitlines()]
 
 
 def test_another_tenants_job_answers_every_route_as_an_unknown_one(product: Any) -> None:
@@ -130,12 +150,6 @@ def test_aws_batch_is_asked_why_a_job_waits(product: Any) -> None:
     assert in_gpu_lane(found).code in (
         "host_starting", "behind_jobs", "container_starting", "starting", "ending",
     )  # fmt: skip
-
-
-def _sha256(file: Path) -> str:
-    from hashlib import sha256
-
-    return sha256(file.read_bytes()).hexdigest()
 
 
 def _without_id(body: bytes) -> bytes:
