@@ -6,19 +6,18 @@ reached.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from foreign_page import BODIES, BUCKET, EVENTS, attribute, sqs
 
-ROOT = Path(__file__).parents[2]
+from programs import load_function
+
 QUEUES = ("preprocess", "infer", "dispatch", "notify")
 OTHERS = ("predict", "jobs", "job_events", "sweep")
 REQUEST = {"schema_version": 1, "id": "job-1", "model": "shade", "input": {"manifest_uri": f"s3://{BUCKET}/inputs/x"}}
@@ -63,7 +62,7 @@ def main() -> None:
     dead = wire(calls)
     outcomes: dict[str, dict[str, Any]] = {}
     for function in (*QUEUES, *OTHERS):
-        module = load(function)
+        module = load_function(function)
         told = outcomes[function] = {}
         for name, event in cases(function):
             calls.clear()
@@ -131,21 +130,6 @@ def wire(calls: list[str]) -> Any:
         for name in made.keys() & vars(module).keys():
             setattr(module, name, lambda name=name: made[name])
     return dead
-
-
-def load(function: str) -> ModuleType:
-    """Import a function's app.py as Lambda does: its own folder first."""
-    folder = ROOT / "functions" / function
-    spec = importlib.util.spec_from_file_location(f"functions_{function}", folder / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(folder))
-    spec.loader.exec_module(module)
-    if function == "predict":
-        importlib.import_module("other_routes")
-    sys.path.remove(str(folder))
-    return module
 
 
 if __name__ == "__main__":

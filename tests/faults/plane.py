@@ -6,17 +6,13 @@ Only the storage below is moto's, and no bytes travel over a socket.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import io
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -29,8 +25,8 @@ from lambent_toolkit.sandbox.gateway import Gateway
 from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
 from lambent_toolkit.sandbox.template import translate
 from lambent_toolkit.sandbox.usage_plans import ApiKey, Plan
+from programs import ROOT, load_function
 
-ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 FUNCTIONS = {"PredictFunction": "predict", "JobsFunction": "jobs"}
 # Names that no answer may ever hold, see `answers.py`.
@@ -215,7 +211,7 @@ def _build(loop: asyncio.AbstractEventLoop) -> Plane:
     )
     publish_models()
     add_keys()
-    modules = {function: _load(folder) for function, folder in FUNCTIONS.items()}
+    modules = {function: load_function(folder) for function, folder in FUNCTIONS.items()}
     pools = {function: HandlerPool(module.handler) for function, module in modules.items()}
     (api,) = [each for each in body["Resources"].values() if each["Type"] == "AWS::ApiGateway::RestApi"]
     gateway = Gateway(_with_functions(api["Properties"]["Body"]), api_id="api", stage=STAGE, pools=pools, keys=Keys())
@@ -298,21 +294,3 @@ def add_keys() -> None:
     rows = boto3.resource("dynamodb").Table(INTERNAL["Table"])
     for value, (tenant, scopes) in OTHER_KEYS.items():
         rows.put_item(Item={"pk": f"APIKEY#id-of-{value}", "sk": "TENANT", "tenant": tenant, "scopes": scopes})
-
-
-def _load(folder: str) -> ModuleType:
-    """Import a function's app.py as Lambda does: its own folder first."""
-    path = ROOT / "functions" / folder
-    spec = importlib.util.spec_from_file_location(f"plane_{folder}", path / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path))
-    try:
-        spec.loader.exec_module(module)
-        if (path / "other_routes.py").exists():
-            # Imported with the first request that needs it; Lambda never takes the folder away.
-            importlib.import_module("other_routes")
-    finally:
-        sys.path.remove(str(path))
-    return module

@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 from hashlib import sha256
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from shutil import copytree
 from types import ModuleType
@@ -22,8 +21,8 @@ from lambent_toolkit.modelkit.recipes import RECIPES, digits
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
 from lambent_toolkit.modelkit.training import from_keras_file
 from lambent_toolkit.sandbox.function_spec import base_interpreter
+from programs import ROOT, load_file
 
-ROOT = Path(__file__).parents[2]
 LOCKS = [ROOT / "layers/numeric/tflite_runtime/requirements.txt", ROOT / "layers/core/requirements.txt"]
 PICTURES = 200
 
@@ -119,12 +118,7 @@ def test_newer_operators_are_refused_under_tflite_runtime_with_what_to_do(
 @pytest.fixture(scope="module")
 def rewriting() -> ModuleType:
     """Return the program that the layer's recipe runs."""
-    spec = spec_from_file_location("rewriting", ROOT / "layers/numeric/tflite_runtime/rewrite_libm_versions.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file(ROOT / "layers/numeric/tflite_runtime/rewrite_libm_versions.py")
 
 
 def _outputs(python_path: list[Path], seed: int) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib
-import importlib.util
 import json
 import os
 import struct
@@ -13,7 +11,6 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -33,8 +30,8 @@ from lambent.domain.rollout import moved, new_label
 from lambent.errors import Unavailable
 from lambent.ports import WebhookAnswer
 from lambent.runtime.clock import SystemClock
+from programs import ROOT, load_function
 
-ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 STAGE = "/dev"
 CONTEXT = SimpleNamespace(
@@ -142,28 +139,10 @@ def _build() -> Functions:
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
         WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
-    modules = {name: _load(name) for name in FUNCTIONS}
+    modules = {name: load_function(name) for name in FUNCTIONS}
     _build_services()
     _publish()
     return Functions(modules, s3, sqs, queues)
-
-
-def _load(function: str) -> ModuleType:
-    """Import a function's app.py as Lambda does: its own folder first."""
-    folder = ROOT / "functions" / function
-    spec = importlib.util.spec_from_file_location(f"functions_{function}", folder / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(folder))
-    try:
-        spec.loader.exec_module(module)
-        if (folder / "other_routes.py").exists():
-            # Imported with the first request that needs it; Lambda never takes the folder away.
-            importlib.import_module("other_routes")
-    finally:
-        sys.path.remove(str(folder))
-    return module
 
 
 def _build_services() -> None:

@@ -22,6 +22,7 @@ from lambent_toolkit.remote.contents import training_order
 from lambent_toolkit.remote.job import EXIT_AGAIN, EXIT_DONE, EXIT_FAILED, EXIT_FAULT, Job, main
 from lambent_toolkit.remote.records import Outcome, ResultFile, RunKeys, decode, encode
 from lambent_toolkit.remote.tools import tools
+from programs import ROOT, load_file
 
 KEYS = RunKeys("default", "20261127-101500-3f9a2c")
 # Sound where it is sent from, and broken where it runs: only there it is asked for a contract.
@@ -247,14 +248,7 @@ def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
 
 
 def test_worker_image_s_entry_point_becomes_this_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
-    path = Path(__file__).parents[3] / "functions/batch_worker/main.py"
-    spec = importlib.util.spec_from_file_location("worker_main", path)
-    assert spec is not None
-    assert spec.loader is not None
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
+    worker = load_file(ROOT / "functions/batch_worker/main.py")
     became: list[list[str]] = []
 
     def become(_program: str, arguments: list[str]) -> None:
