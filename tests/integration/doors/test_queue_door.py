@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lambent.contracts.lines import decode_lines
+from programs import ROOT
 
 TENANT = "queue"
 
@@ -41,6 +42,27 @@ def test_a_gpu_batch_is_an_array_job_of_the_worker_with_results_in_item_order(pr
         arrayJobId=product.batch_job_id("gpu", TENANT), jobStatus="SUCCEEDED"
     )["jobSummaryList"]
     assert len(children) == 3
+
+
+def test_a_schedule_s_message_is_a_batch_of_its_tenant(product: Any) -> None:
+    """What EventBridge Scheduler would send by the target that the functions' README shows."""
+    shown = re.search(
+        r"## A batch every night.*?```json\n(.*?)```", (ROOT / "functions/README.md").read_text(), re.DOTALL
+    )
+    assert shown is not None
+    sent = json.loads(shown[1])["Input"]
+    uri = json.loads(sent["MessageBody"])["input"]["uri"]
+    manifest = product.put_batch(TENANT, "nightly", [product.seven])
+    told = sent["MessageBody"].replace(uri, manifest).replace("<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3")
+    attributes = json.loads(json.dumps(sent["MessageAttributes"]).replace("acme", TENANT))
+
+    product.sqs.send_message(
+        **sent | {"QueueUrl": product.info.queues["batch"], "MessageBody": told, "MessageAttributes": attributes}
+    )
+    job = product.wait_for_job("nightly-d32c5kddcf5bb8c3", TENANT)
+
+    assert (job["state"], job["done"]) == ("SUCCEEDED", 1)
+    assert uri == "s3://lambent-data/inputs/acme/today.jsonl"
 
 
 def test_both_lanes_agree_on_nearly_every_label(product: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -207,12 +208,16 @@ def test_a_folder_is_one_zip_that_is_the_same_every_time_and_leaves_hidden_files
         ("x.txt", "is no input"),
         ("empty.csv", "is empty"),
         ("dir", "has no files"),
+        ("odd", r"names that are not UTF-8.* b/caf\\udce9\.png\. Rename"),
     ],
 )
 def test_what_cannot_be_an_input_is_told_before_anything_is_sent(tmp_path: Path, name: str, why: str) -> None:
     (tmp_path / "x.txt").write_text("x")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "dir").mkdir()
+    (tmp_path / "odd/b").mkdir(parents=True)
+    (tmp_path / "odd/a.png").touch()
+    Path(os.fsdecode(bytes(tmp_path) + b"/odd/b/caf\xe9.png")).touch()
     door = FakeDoor()
 
     with pytest.raises(InputUnusable, match=why):

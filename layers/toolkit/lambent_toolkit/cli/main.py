@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
+from typer.core import TyperGroup
 
 from lambent_toolkit.cli import (
     api_key,
@@ -28,7 +31,20 @@ from lambent_toolkit.cli import (
     webhooks,
 )
 
+
+class _Verbs(TyperGroup):
+    """All verbs; a name that no text can hold is refused before a verb does half of its work."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        for name in (*args, str(Path.cwd())):
+            # Linux' names are bytes; Python gives those that are not UTF-8 as halves of surrogate pairs.
+            if (shown := name.encode("utf-8", "backslashreplace").decode()) != name:
+                raise typer.BadParameter(f"'{shown}' is not UTF-8: rename the file or the folder.", ctx)
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -18,6 +18,7 @@ _TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".zip": "application/zip",
 }
+_TOLD = 5  # names in a message
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip cannot say an earlier time; always the same, so the same folder is one input
 
 
@@ -69,6 +70,13 @@ def _zipped(folder: Path, archive: Path) -> Path:
     )
     if not names:
         raise InputUnusable(f"{folder} has no files.")
+    shown = [name.as_posix().encode("utf-8", "backslashreplace").decode() for name in names]
+    if odd := [each for each, name in zip(shown, names, strict=True) if each != name.as_posix()]:
+        more = f" and {len(odd) - _TOLD} more" if len(odd) > _TOLD else ""
+        raise InputUnusable(
+            f"{folder} has names that are not UTF-8, and an item's id is its name: {', '.join(odd[:_TOLD])}{more}. "
+            "Rename these files."
+        )
     with ZipFile(archive, "w", ZIP_STORED) as packed:
         for name in names:
             # Pictures are compressed already, and the readers of stored members are the simplest.
