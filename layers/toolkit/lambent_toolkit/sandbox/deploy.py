@@ -22,7 +22,7 @@ from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.template import TranslatedTemplate
 
 CREATED_PATH = "/_lambent/created"
-RECORD_TIMEOUT_S = 60
+RECORD_TIMEOUT_S = 300  # against what hangs; a busy machine is slow
 
 
 def deploy(

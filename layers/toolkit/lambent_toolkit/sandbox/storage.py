@@ -13,7 +13,7 @@ from pathlib import Path
 from lambent_toolkit.sandbox.errors import MissingTool, StackFailed
 from lambent_toolkit.sandbox.options import ADMINISTRATOR_KEY
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 300  # against what hangs: a process that ends is noticed at once, and a busy machine is slow
 NEEDED_PACKAGES = ("moto", "flask", "flask_cors")
 
 
