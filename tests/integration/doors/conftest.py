@@ -199,15 +199,22 @@ class Product:
         self.plan_job(EVENT_TENANT, job_id, [ShardItem(id="a", key="inputs/demo/a.png", line=1)], lane="gpu")
 
     def plan_job(
-        self, tenant: str, job_id: str, items: list[ShardItem], *, lane: Literal["cpu", "gpu"], shard_items: int = 1
+        self,
+        tenant: str,
+        job_id: str,
+        items: list[ShardItem],
+        *,
+        lane: Literal["cpu", "gpu"],
+        shard_items: int = 1,
+        model: str = "digits",
     ) -> None:
-        """Record a planned job of the demo model of which no shard runs before a test sends it."""
+        """Record a planned job of a model's first version, of which no shard runs before a test sends it."""
         rows = self.table.query(KeyConditionExpression=Key("pk").eq(f"JOB#{tenant}#{job_id}"))["Items"]
         for row in rows:
             self.table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
         for key in self.keys(f"jobs/{tenant}/{job_id}/"):
             self.s3.delete_object(Bucket=self.data, Key=key)
-        wanted = request(id=job_id, model="digits", input=BatchInput(manifest_uri="s3://x/y"))
+        wanted = request(id=job_id, model=model, input=BatchInput(manifest_uri="s3://x/y"))
         job = new_job(tenant, wanted, clock=SystemClock(), retention_days=1)
         jobs = DynamoJobStore(self.table)
         jobs.create(job)
@@ -216,7 +223,7 @@ class Product:
         plan = Plan(
             tenant=tenant,
             job_id=job_id,
-            model="digits",
+            model=model,
             version=1,
             lane=lane,
             total=len(items),
@@ -238,6 +245,7 @@ class Product:
             JobState.PLANNED,
             allowed=[JobState.QUEUED],
             at=job.updated_at,
+            version=1,
             lane=lane,
             total=len(items),
             shards=len(shards),

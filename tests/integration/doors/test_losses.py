@@ -48,16 +48,16 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_do_no
 def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(product: Any) -> None:
     names = [f"{index:02d}.png" for index in range(40)]
     functions = [product.info.functions["preprocess"], product.info.functions["infer"]]
-    killed = 0
 
     for index, name in enumerate(names):
         product.put(f"inbox/crash/digits/{name}", product.pictures[index][0])
         if index % 8 == 5:
-            killed += kill(processes(f"AWS_LAMBDA_FUNCTION_NAME={functions[index // 8 % 2]}"))
+            # What was uploaded starts a process sooner or later, where there is none yet.
+            marks = (f"AWS_LAMBDA_FUNCTION_NAME={functions[index // 8 % 2]}", product.info.endpoint)
+            wait_for(lambda marks=marks: kill(processes(*marks)), what=f"a process with {marks}")
     results = [product.wait_for_json(f"results/crash/digits/{name}.json") for name in names]
 
     right = sum(result["label"] == label for result, (_, label) in zip(results, product.pictures, strict=False))
-    assert killed >= 2
     assert right >= 37
     assert not [key for key in product.keys("results/crash/") if key.endswith(".error.json")]
 
@@ -97,7 +97,7 @@ def test_a_lost_last_event_is_healed_by_the_sweep(product: Any) -> None:
         ExpressionAttributeValues={":at": "2026-01-01T00:00:00.000Z"},
     )
 
-    report = product.invoke("sweep", {})
+    # The schedule's own sweep may be the one that finds it, or be at it at this moment.
+    product.invoke("sweep", {})
 
-    assert report["finished"] == 1
-    assert product.job("swept")["state"] == "SUCCEEDED"
+    assert product.wait_for_job("swept")["state"] == "SUCCEEDED"
