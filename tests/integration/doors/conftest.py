@@ -22,14 +22,15 @@ from lambent.contracts.jobs import Plan, ShardItem
 from lambent.contracts.messages import ShardMessage
 from lambent.contracts.model import Classification
 from lambent.domain.job_states import JobState
-from lambent.domain.model import GOLDEN_FILE
+from lambent.domain.model import GOLDEN_FILE, LIVE
 from lambent.domain.names import job_key
 from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
 from lambent.services.show_job import view
 from lambent.services.submit_job import new_job
 from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.modelkit.demo_model import publish_demo_model
+from lambent_toolkit.modelkit.demo_model import build_demo_model, publish_demo_model
+from lambent_toolkit.modelkit.publishing import Publisher
 from lambent_toolkit.modelkit.recipe import held_out
 from lambent_toolkit.modelkit.recipe_cache import build_recipe, default_cache_dir, publish_recipe
 from lambent_toolkit.modelkit.recipes import RECIPES
@@ -157,10 +158,15 @@ class Product:
 
         return wait_for(receive, what=f"a message in {queue}")
 
-    def forget_throughput(self) -> None:
-        """Let nobody have measured the demo model: by a long job of another test a plan has other shards."""
-        for lane in ("cpu", "gpu"):
-            self.table.delete_item(Key={"pk": "MODEL#digits", "sk": f"THROUGHPUT#000001#{lane}"})
+    def publish_as(self, name: str, *, label: str | None = LIVE) -> str:
+        """Publish the demo model under a name of its own: no other test's jobs have shown how fast that one is."""
+        artifact = build_demo_model(default_cache_dir())
+        declared = msgspec.structs.replace(artifact.contract, name=name)
+        publisher = Publisher(self.info)
+        ref = publisher.publish(Artifact(declared, artifact.report, artifact.files)).ref
+        if label is not None:
+            publisher.set_label(name, label, ref.version)
+        return name
 
     def send_batch(self, body: str, *, tenant: str | None) -> None:
         attributes = {"tenant": {"DataType": "String", "StringValue": tenant}} if tenant else {}

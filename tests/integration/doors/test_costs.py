@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from lambent.domain.model import LIVE
-from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
-from lambent_toolkit.modelkit.publishing import Publisher
-
 TENANT = "default"  # whom the stack's own key stands for
-
-
-@pytest.fixture
-def model(product: Any) -> str:
-    """Publish the digits under a name of their own: of no other test's jobs it is measured how fast they are."""
-    artifact = build_demo_model(default_cache_dir())
-    declared = msgspec.structs.replace(artifact.contract, name="costed")
-    publisher = Publisher(product.info)
-    record = publisher.publish(Artifact(declared, artifact.report, artifact.files))
-    publisher.set_label("costed", LIVE, record.ref.version)
-    return "costed"
 
 
 def submission(job_id: str, manifest: str, **changes: object) -> dict[str, Any]:
     return {"schema_version": 1, "id": job_id, "model": "digits", "input": {"manifest_uri": manifest}, **changes}
 
 
-def test_a_quote_makes_nothing_durable_and_the_job_s_receipt_has_what_was_really_worked(
-    product: Any, model: str
-) -> None:
+def test_a_quote_makes_nothing_durable_and_the_job_s_receipt_has_what_was_really_worked(product: Any) -> None:
     manifest = product.put_batch(TENANT, "costs", [png for png, _ in product.pictures[:60]])
-    asked = submission("costs", manifest, model=model, lane="cpu")
+    asked = submission("costs", manifest, model=product.publish_as("costed"), lane="cpu")
 
     quoted = product.http.post("/jobs", json=asked, params={"dry_run": "true"})
 

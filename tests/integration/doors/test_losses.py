@@ -65,9 +65,8 @@ def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(
 def test_a_batch_child_that_dies_once_is_retried_and_its_items_have_results(product: Any) -> None:
     job_id = "dies-once"
     manifest = product.put_batch("losses", job_id, [png for png, _ in product.pictures[:201]])
-    request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "gpu", "input": {"manifest_uri": manifest}}
-
-    product.forget_throughput()
+    model = product.publish_as("dying")
+    request = {"schema_version": 1, "id": job_id, "model": model, "lane": "gpu", "input": {"manifest_uri": manifest}}
 
     product.send_batch(json.dumps(request), tenant="losses")
     marks = (job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from typer.testing import CliRunner, Result
 
 from lambent.contracts.jobs import ShardItem
 from lambent_toolkit.cli.main import app
-from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.modelkit.demo_model import build_demo_model, default_cache_dir
-from lambent_toolkit.modelkit.publishing import Publisher
 from patience import wait_for
 
 MODEL, TENANT, JOB = "in-use", "retirement", "keeps-its-version"
@@ -20,7 +16,7 @@ REFUSED = 20
 
 
 def test_retire_is_refused_while_a_job_runs_on_the_version_and_works_once_it_has_ended(product: Any) -> None:
-    publish_without_label(product)
+    product.publish_as(MODEL, label=None)
     items = [ShardItem(id=f"i{place}", line=place + 1, data=product.seven) for place in range(2)]
     product.plan_job(TENANT, JOB, items, lane="cpu", model=MODEL)
 
@@ -38,12 +34,6 @@ def test_retire_is_refused_while_a_job_runs_on_the_version_and_works_once_it_has
     assert f"job {JOB} of {TENANT} (RUNNING)" in refused.stderr
     assert (ended["state"], ended["done"]) == ("SUCCEEDED", 2)
     assert f"{MODEL}@1 is retired" in retired.output
-
-
-def publish_without_label(product: Any) -> None:
-    artifact = build_demo_model(default_cache_dir())
-    declared = msgspec.structs.replace(artifact.contract, name=MODEL)
-    Publisher(product.info).publish(Artifact(declared, artifact.report, artifact.files))
 
 
 def retire(product: Any) -> Result:
