@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 from boto3.dynamodb.conditions import Key
+from live_models import live_model
 
 from builders import request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
@@ -26,6 +27,7 @@ from lambent.domain.model import GOLDEN_FILE, LIVE
 from lambent.domain.names import job_key
 from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
+from lambent.services.predict import Timings, predict_items
 from lambent.services.show_job import view
 from lambent.services.submit_job import new_job
 from lambent_toolkit.modelkit.artifact import Artifact
@@ -78,9 +80,18 @@ class Product:
         data = held_out(RECIPES["digits"])
         return list(zip(data.items, [str(number) for number in data.targets], strict=True))
 
+    @cached_property
+    def told(self) -> list[str]:
+        """What the published file itself says of these pictures, right or wrong: the same at every door."""
+        model = live_model(build_demo_model(default_cache_dir()))
+        items = [model.preprocessor.prepare(png) for png, _ in self.pictures]
+        return [answer.label for answer in predict_items(model, items, Timings(), top_k=1)]
+
     @property
     def seven(self) -> bytes:
-        return next(png for png, label in self.pictures if label == "7")
+        """A seven that the model reads as one."""
+        known = zip(self.pictures, self.told, strict=True)
+        return next(png for (png, label), told in known if label == told == "7")
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         answer = self.info.client("lambda").invoke(
