@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _FOREIGN = ("AWS_", "POWERTOOLS_", "LAMBENT_", "KERAS_")
 
 
-# No timed asserts: examples take as long as the machine needs. A failure prints the blob that replays it.
-settings.register_profile("lambent", deadline=None, print_blob=True)
+# No timed asserts: examples, and making them, take as long as the machine needs. A failure prints the blob that replays
+# it.
+settings.register_profile("lambent", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("lambent")
 
 

@@ -41,8 +41,16 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """Receive on 127.0.0.1, by TLS if told how."""
+def refusing() -> Iterator[socket.socket]:
+    """Hold a port of 127.0.0.1 without listening: connections are refused, and nobody else is given it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held
+
+
+@contextmanager
+def receiving(*, held: socket.socket | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Receive on 127.0.0.1, by TLS if told how; on the port that `refusing` has held, if told which."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -59,7 +67,9 @@ def receiving(*, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[R
         def log_message(self, *_: object) -> None:
             pass
 
-    server = _QuietServer(("127.0.0.1", port), Handler)
+    server = _QuietServer(("127.0.0.1", 0), Handler)
+    if held is not None:
+        server.listen_on(held)
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: receiver.server_names.append(name)  # type: ignore[assignment, misc]
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -77,6 +87,14 @@ def receiving(*, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[R
 class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of connections that the client ends."""
+
+    def listen_on(self, held: socket.socket) -> None:
+        """Listen where a port is held, in place of this server's own."""
+        self.socket.close()
+        self.socket = held.dup()
+        self.server_address = self.socket.getsockname()
+        self.server_port = self.server_address[1]
+        self.server_activate()
 
 
 @dataclass

@@ -118,9 +118,37 @@ publish_recipe(StackInfo.load(Path(sys.argv[1])), sys.argv[2])
 
 
 def publish_recipe(door: Door, name: str) -> None:
-    """Publish a built-in recipe's model, by a process of the main environment; trained if this machine has none yet."""
+    """Publish a built-in recipe's model; trained if this machine has none yet."""
+    _run(_PUBLISH, door, name)
+
+
+_RECORD = """
+import sys
+from pathlib import Path
+import msgspec
+from lambent.adapters.dynamodb_jobs import DynamoJobStore
+from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.contracts.batch_request import BatchRequest
+from lambent.runtime.clock import SystemClock
+from lambent.services.submit_job import new_job
+from lambent_toolkit.sandbox import StackInfo
+
+stack = StackInfo.load(Path(sys.argv[1]))
+asked = {"schema_version": 1, "id": sys.argv[2], "model": "digits", "input": {"manifest_uri": "s3://x/y"}}
+job = new_job("default", msgspec.convert(asked, BatchRequest), clock=SystemClock(), retention_days=1)
+DynamoJobStore(DynamoTable(stack.client("dynamodb"), stack.table)).create(job)
+"""
+
+
+def record_job(door: Door, job_id: str) -> None:
+    """Record an accepted batch of the stack's own key, of which no message is sent: it waits, however long."""
+    _run(_RECORD, door, job_id)
+
+
+def _run(program: str, door: Door, word: str) -> None:
+    """Run a program in the main environment, which has Lambent."""
     done = subprocess.run(
-        [ROOT / ".venv/bin/python", "-c", _PUBLISH, door.state, name],
+        [ROOT / ".venv/bin/python", "-c", program, door.state, word],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from door import ROOT, Door
+from door import ROOT, Door, record_job
 
 from patience import PATIENCE_S, wait_for
 
@@ -84,14 +84,12 @@ def successes(operation: dict[str, Any]) -> set[int]:
 
 
 def with_open_job(door: Door, operation: dict[str, Any], text: str) -> str:
-    """Return a sample that changes a job with the id of one that has just been accepted: its work takes longer."""
+    """Return a sample that changes a job with the id of one that is accepted and goes on waiting."""
     if operation["operationId"] not in ("cancel_job", "prioritize_job"):
         return text
-    items = [{"id": f"i{number}", "image": {"b64": "AAAA"}} for number in range(500)]
-    batch = {"schema_version": 1, "id": f"open-{uuid4().hex}", "model": "digits", "input": {"items": items}}
-    with door.http() as http:
-        http.post("/jobs", json=batch).raise_for_status()
-    return text.replace("/docs-1", f"/{batch['id']}")
+    job_id = f"open-{uuid4().hex}"
+    record_job(door, job_id)
+    return text.replace("/docs-1", f"/{job_id}")
 
 
 def paste(door: Door, source: str, home: Path) -> int:
@@ -116,11 +114,18 @@ def upload_id(door: Door, tmp_path_factory: pytest.TempPathFactory) -> str:
         http.post("/jobs", content=batch.replace(BUCKET, door.data_bucket), headers=JSON).raise_for_status()
         granted = http.post("/uploads", content=picture, headers=JSON).raise_for_status().json()
         wait_for_answer(http, PARAMETERS["callId"]["example"])
+        wait_for_end(http, json.loads(batch)["id"])
     return granted["id"]
 
 
 def wait_for_answer(http: httpx.Client, job_id: str) -> None:
     wait_for(lambda: http.get(f"/jobs/{job_id}/result").status_code != 409, what=f"the end of {job_id}")
+
+
+def wait_for_end(http: httpx.Client, job_id: str) -> None:
+    """Wait for the batch, which can be retried only once it has ended."""
+    ended = {"SUCCEEDED", "PARTIAL", "FAILED"}
+    wait_for(lambda: http.get(f"/jobs/{job_id}").json()["state"] in ended, what=f"the end of {job_id}")
 
 
 def test_the_document_is_served_to_everybody(door: Door) -> None:

@@ -20,7 +20,7 @@ from lambent.domain.webhook_url import WebhookAddress, read_webhook_url
 from lambent.errors import UrlRefused
 from lambent.ports import WebhookAnswer
 from patience import PATIENCE_S
-from receivers import Authority, listening, receiving
+from receivers import Authority, listening, receiving, refusing
 
 NAME = "hooks.example.com"
 PUBLIC = "93.184.215.14"
@@ -343,10 +343,10 @@ def test_a_receiver_that_drips_behind_a_handshake_is_left(tmp_path: Path) -> Non
 
 
 def test_a_receiver_that_is_not_there_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with refusing() as held:
+        answer = send_to(held.getsockname()[1])
 
-    assert send_to(port) == WebhookAnswer(None, "No connection.")
+    assert answer == WebhookAnswer(None, "No connection.")
 
 
 def _has_ipv6() -> bool:

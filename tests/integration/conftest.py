@@ -18,7 +18,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Return the product's template, running."""
     state_dir = tmp_path_factory.mktemp("stack")
-    with LocalStack(state_dir, parameters=UNHURRIED, retry_scale=RETRY_SCALE, kill_grace_s=5.0) as running:
+    with LocalStack(state_dir, parameters=UNHURRIED, retry_scale=RETRY_SCALE) as running:
         yield running
 
 
@@ -27,7 +27,7 @@ def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Return a stack of functions that do what they are told: sleep, raise, exit, answer nonsense."""
     state_dir = tmp_path_factory.mktemp("machinery")
     with LocalStack(
-        state_dir, root=FIXTURES / "machinery", retry_scale=1 / 60, kill_grace_s=1.0, max_environments=4
+        state_dir, root=FIXTURES / "machinery", retry_scale=1 / 60, kill_grace_s=5.0, max_environments=4
     ) as running:
         yield running
 

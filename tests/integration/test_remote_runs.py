@@ -35,10 +35,50 @@ from patience import PATIENCE_S, wait_for
 
 pytestmark = [FOREIGN_WARNINGS]
 TENANT = "default"
-# As long as the test needs to see a checkpoint and kill the job, twice.
-EPOCHS = 60
-SLOW = """
-    from lambent_toolkit.modelkit.recipes.wine import Settings, contract, data, model
+EPOCHS = 5
+# Wines whose training waits before an epoch, counted from 0, for as long as there is a file of this number; SIGTERM is
+# heeded meanwhile, and ends the waiting. Batches of an epoch tell where a resumed training is.
+GATED = """
+    import signal
+    from pathlib import Path
+    from threading import Event
+
+    from lambent_toolkit.modelkit.recipes import wine
+    from lambent_toolkit.modelkit.recipes.wine import Settings, contract, data
+
+    GATES, BATCHES = Path({gates!r}), 7
+
+
+    def model(contract, settings):
+        network = wine.model(contract, settings)
+        if GATES.exists():
+            gate(network)
+        return network
+
+
+    def gate(network):
+        reset, evaluate, told = network.reset_metrics, network.evaluate, signal.getsignal(signal.SIGTERM)
+        asked, validating = [], []
+
+        def ask(*which):
+            asked.append(which)
+            told(*which)
+
+        def wait_and_reset():
+            closed = GATES / str(int(network.optimizer.iterations) // BATCHES)
+            while closed.exists() and not asked and not validating:
+                Event().wait(0.02)
+            reset()
+
+        def validate(*arguments, **more):
+            validating.append(1)
+            try:
+                return evaluate(*arguments, **more)
+            finally:
+                validating.pop()
+
+        signal.signal(signal.SIGTERM, ask)
+        network.reset_metrics, network.evaluate = wait_and_reset, validate
 """
 BROKEN = """
     from lambent_toolkit.modelkit.recipes.wine import data, model
@@ -115,25 +155,33 @@ def figures(record: TrainingRecord) -> list[tuple[int, dict[str, float], dict[st
 def test_training_that_loses_its_host_and_is_killed_on_the_way_gives_the_weights_of_a_local_one(
     stack: LocalStack, here: Path
 ) -> None:
-    recipe = find_recipe(str(recipe_file(SLOW))).having(epochs=EPOCHS, patience_epochs=EPOCHS)
+    gates = here / "gates"
+    gates.mkdir()
+    before_second, before_third = gates / "1", gates / "2"
+    for gate in (before_second, before_third):
+        gate.touch()
+    recipe = find_recipe(str(recipe_file(GATED.format(gates=str(gates))))).having(epochs=EPOCHS, patience_epochs=EPOCHS)
     runs = Runs.of(stack.info, tenant=TENANT)
     run = runs.train(recipe, here / "remote")
     wait_for(lambda: kept(stack, run.run_id), what="the first checkpoint")
 
-    # SIGTERM, and SIGKILL after the stack's five seconds.
+    # SIGTERM, which is heeded after the second epoch's first batch.
     httpx.post(
         f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}", timeout=PATIENCE_S
     ).raise_for_status()
     wait_for(lambda: begun(stack, run.run_id), what="the checkpoint in the midst of an epoch")
+    before_second.unlink()
     wait_for(lambda: not begun(stack, run.run_id), what="the next epoch's checkpoint")
     for pid in processes(run.run_id):
         os.kill(pid, signal.SIGKILL)
+    before_third.unlink()
+    gates.rmdir()
     runs.finish(run.run_id, Unheard())
 
     Workbench(here / "local").train(recipe)
     remote, local = (read_training_record(here / place) for place in ("remote", "local"))
     assert attempts(stack, run.run_id) == [None, 137, 0]
-    assert 1 <= remote.resumed_after < EPOCHS
+    assert remote.resumed_after == 2
     assert figures(remote) == figures(local)
     weights = [
         from_keras_file((here / place / "model.keras").read_bytes()).get_weights() for place in ("remote", "local")

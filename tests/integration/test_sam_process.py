@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -53,15 +54,22 @@ def test_the_exit_code_is_the_program_s() -> None:
 def test_sigterm_ends_the_program_by_sigint_so_that_it_can_clean_up(tmp_path: Path) -> None:
     program = (
         "import pathlib, signal, socket, sys\n"
-        "server = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
-        "try: signal.pause()\n"
+        # All of it is tried: the signal may come at once when the port is open.
+        "try:\n"
+        "    server = socket.create_server(('127.0.0.1', int(sys.argv[1])), reuse_port=True)\n"
+        "    signal.pause()\n"
         "except KeyboardInterrupt: pathlib.Path(sys.argv[2]).write_text('clean')\n"
     )
-    port, note = claim_port(0), tmp_path / "note"
-    ready = Readiness(port, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    command = [sys.executable, "-c", program, str(port), str(note)]
+    note = tmp_path / "note"
+    # Held for the program, without listening: nobody else is given the port meanwhile.
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        ready = Readiness(port, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        command = [sys.executable, "-c", program, str(port), str(note)]
 
-    code = asyncio.run(run_sam(command, environment=os.environ, readiness=ready))
+        code = asyncio.run(run_sam(command, environment=os.environ, readiness=ready))
 
     assert code == INTERRUPTED
     assert note.read_text() == "clean"

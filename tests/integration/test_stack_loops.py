@@ -20,7 +20,7 @@ def start_chain(stack: LocalStack, queue: str, *, links: int) -> str:
 def test_a_function_that_sends_to_its_own_queue_is_stopped_after_sixteen_runs(machinery: LocalStack) -> None:
     chain = start_chain(machinery, "work", links=MAX_RUNS + 4)
 
-    wait_for(lambda: in_dead_letters(machinery, f"{MAX_RUNS + 1}-{chain}"), what="the stopped link", patience_s=60)
+    wait_for(lambda: in_dead_letters(machinery, f"{MAX_RUNS + 1}-{chain}"), what="the stopped link")
 
     assert [bool(marks(machinery, f"done/{link}-{chain}")) for link in (1, MAX_RUNS, MAX_RUNS + 1)] == [
         True,
@@ -35,10 +35,10 @@ def test_a_function_that_may_loop_goes_on(machinery: LocalStack) -> None:
 
     chain = start_chain(machinery, "loop", links=links)
 
-    wait_for(lambda: marks(machinery, f"done/{links}-{chain}"), what="the chain's last link", patience_s=60)
+    wait_for(lambda: marks(machinery, f"done/{links}-{chain}"), what="the chain's last link")
 
 
 def test_a_chain_as_long_as_the_guard_allows_is_not_stopped(machinery: LocalStack) -> None:
     chain = start_chain(machinery, "work", links=MAX_RUNS)
 
-    wait_for(lambda: marks(machinery, f"done/{MAX_RUNS}-{chain}"), what="the chain's last link", patience_s=60)
+    wait_for(lambda: marks(machinery, f"done/{MAX_RUNS}-{chain}"), what="the chain's last link")

@@ -1,7 +1,6 @@
 """The batch worker's real process: killed, told to stop, on another backend; the bytes that are left in the end."""
 
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +10,8 @@ from worker_place import Place, worker_place
 from builders import TENANT
 from lambent.contracts.lines import decode_lines
 from lambent.errors import SourceGone
-from patience import wait_for
 
-ITEMS = 800  # a hundred checkpoints
+ITEMS = 400  # fifty checkpoints
 EXIT_BROKEN, EXIT_TEMPORARY = 65, 75
 
 pytestmark = [FOREIGN_WARNINGS]
@@ -33,27 +31,19 @@ def uninterrupted(place: Place) -> bytes:
     return place.part("whole")
 
 
-def wait_for_checkpoints(place: Place, job_id: str, worker: subprocess.Popen[bytes], *, more_than: int) -> int:
-    def look() -> int | None:
-        assert worker.poll() is None, "the worker ended before it could be stopped"
-        found = len(place.checkpoints(job_id))
-        return found if found > more_than else None
-
-    return wait_for(look, what="a checkpoint")
-
-
 def test_a_worker_that_is_killed_and_then_told_to_stop_leaves_the_bytes_of_one_that_was_not(
     place: Place, uninterrupted: bytes
 ) -> None:
     place.plan("disturbed", items=ITEMS)
 
     killed = place.start("disturbed")
-    first = wait_for_checkpoints(place, "disturbed", killed, more_than=1)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    with place.held("disturbed", killed, at=2):
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    first = len(place.checkpoints("disturbed"))
     stopped = place.start("disturbed")
-    wait_for_checkpoints(place, "disturbed", stopped, more_than=len(place.checkpoints("disturbed")))
-    stopped.send_signal(signal.SIGTERM)
+    with place.held("disturbed", stopped, at=2):
+        stopped.send_signal(signal.SIGTERM)
     code = stopped.wait()
     with pytest.raises(SourceGone):
         place.part("disturbed")

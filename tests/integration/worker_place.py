@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from typing import Any
 from unittest.mock import patch
 
 import boto3
 import msgspec
 import numpy as np
+from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
 from builders import TENANT, contract, create_table, golden_vectors, picture, request
@@ -28,6 +31,7 @@ from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
 from lambent.services.spool_items import ItemSpool
 from lambent.services.submit_job import new_job
+from patience import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
@@ -102,6 +106,32 @@ class Place:
         """Return the names of the shard's checkpoints."""
         prefix = checkpoints_prefix(TENANT, job_id, 0)
         return [found.key.removeprefix(prefix) for found in self.data.listing(prefix) if found.key.endswith(".jsonl")]
+
+    @contextmanager
+    def held(self, job_id: str, worker: subprocess.Popen[bytes], *, at: int) -> Iterator[None]:
+        """Let a worker wait while it writes its checkpoint of this number, counted from 1, until the block ends."""
+        prefix = checkpoints_prefix(TENANT, job_id, 0)
+        put, written, is_held, is_over = S3Backend.put_object, [], Event(), Event()
+
+        def put_or_wait(backend: S3Backend, bucket: str, key: str, *more: Any, **named: Any) -> Any:
+            if key.startswith(prefix) and key.endswith(".jsonl"):
+                written.append(key)
+                if len(written) == at:
+                    is_held.set()
+                    assert is_over.wait(PATIENCE_S)
+            return put(backend, bucket, key, *more, **named)
+
+        def looked() -> bool:
+            assert worker.poll() is None, "the worker ended before it could be stopped"
+            return is_held.is_set()
+
+        with patch.object(S3Backend, "put_object", put_or_wait):
+            try:
+                wait_for(looked, what=f"checkpoint {at}")
+                yield
+            finally:
+                is_over.set()
+            wait_for(lambda: written[at - 1].removeprefix(prefix) in self.checkpoints(job_id), what="its writing")
 
     def part(self, job_id: str) -> bytes:
         """Return the shard's part; raises SourceGone."""

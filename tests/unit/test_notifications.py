@@ -474,7 +474,8 @@ def test_a_job_without_a_webhook_shows_none() -> None:
 
 def test_the_event_of_the_documents_is_the_one_that_is_sent() -> None:
     readme = (Path(__file__).parents[2] / "functions/README.md").read_text()
-    (example,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    examples = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    (example,) = (each for each in examples if "lambent.job." in each)
     ((_, sent),) = ended().notifier.announced
 
     shown = json.loads(example)

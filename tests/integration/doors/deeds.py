@@ -12,6 +12,7 @@ import httpx
 from published import publish_shade
 
 from builders import picture
+from lambent.contracts.jobs import ShardItem
 from lambent.domain.model import LIVE
 from lambent_toolkit.modelkit.publishing import Publisher
 from patience import PATIENCE_S, wait_for
@@ -154,14 +155,11 @@ def submit(product: Any) -> IsDone:
     return answered("POST", "/jobs", 202, json=job)(product)
 
 
-def cancel(lane: str) -> Deed:
-    """Return the deed of cancelling a job that has just been submitted to a lane."""
-
-    def begin(product: Any) -> IsDone:
-        job_id = submitted(product, lane)
-        return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)
-
-    return begin
+def cancel(product: Any) -> IsDone:
+    """Cancel a job that is planned and waits for its message."""
+    job_id = fresh()
+    product.plan_job(TENANT, job_id, [ShardItem(id="a", data=product.seven, line=1)], lane="cpu")
+    return lambda: product.http.delete(f"/jobs/{job_id}").status_code == 200
 
 
 def load_again(product: Any) -> IsDone:
@@ -300,12 +298,15 @@ def sweep_lost_call(product: Any) -> IsDone:
 
 
 def cancel_running_gpu_job(product: Any) -> IsDone:
-    """Cancel a job that AWS Batch has."""
-    job_id = submitted(product, "gpu")
+    """Cancel a job that AWS Batch has; one that ends before it is cancelled is followed by another."""
 
-    def has_been_submitted() -> bool:
+    def has_been_submitted(job_id: str) -> bool:
         item = product.table.get_item(Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"})["Item"]
         return "batch_job_id" in item
 
-    wait_for(has_been_submitted, what="a job of AWS Batch")
-    return lambda: product.http.delete(f"/jobs/{job_id}").status_code in (200, 202)
+    def is_done() -> bool:
+        job_id = submitted(product, "gpu")
+        wait_for(lambda: has_been_submitted(job_id), what="a job of AWS Batch")
+        return product.http.delete(f"/jobs/{job_id}").status_code == 200
+
+    return is_done

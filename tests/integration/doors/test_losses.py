@@ -48,26 +48,24 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_its_neighbours_do_no
 def test_function_processes_that_die_in_the_middle_of_their_work_lose_no_upload(product: Any) -> None:
     names = [f"{index:02d}.png" for index in range(40)]
     functions = [product.info.functions["preprocess"], product.info.functions["infer"]]
-    killed = 0
 
     for index, name in enumerate(names):
         product.put(f"inbox/crash/digits/{name}", product.pictures[index][0])
         if index % 8 == 5:
-            killed += kill(processes(f"AWS_LAMBDA_FUNCTION_NAME={functions[index // 8 % 2]}"))
+            # What was uploaded starts a process sooner or later, where there is none yet.
+            marks = (f"AWS_LAMBDA_FUNCTION_NAME={functions[index // 8 % 2]}", product.info.endpoint)
+            wait_for(lambda marks=marks: kill(processes(*marks)), what=f"a process with {marks}")
     results = [product.wait_for_json(f"results/crash/digits/{name}.json") for name in names]
 
-    right = sum(result["label"] == label for result, (_, label) in zip(results, product.pictures, strict=False))
-    assert killed >= 2
-    assert right >= 37
+    assert [result["label"] for result in results] == product.told[:40]
     assert not [key for key in product.keys("results/crash/") if key.endswith(".error.json")]
 
 
 def test_a_batch_child_that_dies_once_is_retried_and_its_items_have_results(product: Any) -> None:
     job_id = "dies-once"
     manifest = product.put_batch("losses", job_id, [png for png, _ in product.pictures[:201]])
-    request = {"schema_version": 1, "id": job_id, "model": "digits", "lane": "gpu", "input": {"manifest_uri": manifest}}
-
-    product.forget_throughput()
+    model = product.publish_as("dying")
+    request = {"schema_version": 1, "id": job_id, "model": model, "lane": "gpu", "input": {"manifest_uri": manifest}}
 
     product.send_batch(json.dumps(request), tenant="losses")
     marks = (job_id, "AWS_BATCH_JOB_ARRAY_INDEX=1", "AWS_BATCH_JOB_ATTEMPT=1")
@@ -97,7 +95,7 @@ def test_a_lost_last_event_is_healed_by_the_sweep(product: Any) -> None:
         ExpressionAttributeValues={":at": "2026-01-01T00:00:00.000Z"},
     )
 
-    report = product.invoke("sweep", {})
+    # The schedule's own sweep may be the one that finds it, or be at it at this moment.
+    product.invoke("sweep", {})
 
-    assert report["finished"] == 1
-    assert product.job("swept")["state"] == "SUCCEEDED"
+    assert product.wait_for_job("swept")["state"] == "SUCCEEDED"

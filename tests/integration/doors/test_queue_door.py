@@ -27,9 +27,9 @@ def lines(product: Any, job_id: str) -> list[dict[str, Any]]:
 def test_a_gpu_batch_is_an_array_job_of_the_worker_with_results_in_item_order(product: Any) -> None:
     pictures = product.pictures[:230]
     manifest = product.put_batch(TENANT, "gpu", [png for png, _ in pictures])
-    product.forget_throughput()
+    model = product.publish_as("arrayed")
 
-    product.send_batch(body(product, "gpu", manifest, lane="gpu"), tenant=TENANT)
+    product.send_batch(body(product, "gpu", manifest, model=model, lane="gpu"), tenant=TENANT)
     job = product.wait_for_job("gpu", TENANT)
 
     results = lines(product, "gpu")

@@ -46,7 +46,7 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("JobsRole", "ShowCardsAndQuote"): deeds.answered("GET", "/models/digits/versions/1"),
     ("JobsRole", "CountItems"): deeds.quote,
     ("JobsRole", "SubmitAndWiden"): deeds.submit,
-    ("JobsRole", "ClaimKeysAndChangeJobs"): deeds.cancel("cpu"),
+    ("JobsRole", "ClaimKeysAndChangeJobs"): deeds.cancel,
     ("JobsRole", "SignUploads"): deeds.granted_upload,
     ("PreprocessRole", "Consume"): deeds.upload,
     ("PreprocessRole", "ReadModels"): deeds.upload_to_fresh_model,
@@ -153,8 +153,10 @@ class Rights:
         rest = [each for each in document["Statement"] if each["Sid"] != statement]
         assert len(rest) == len(document["Statement"]) - 1
         self._put(name, policy, {**document, "Statement": rest})
-        yield
-        self._put(name, policy, document)
+        try:
+            yield
+        finally:
+            self._put(name, policy, document)
 
     def _put(self, role: str, policy: str, document: dict[str, Any]) -> None:
         self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
@@ -188,19 +190,19 @@ def test_a_feature_fails_without_its_right_and_works_with_it(bounded: Any, role:
     with rights.without(role, statement):
         if statement == "Consume":  # a receive that waits has been allowed already; a refused delete says nothing of it
             refused = "sqs:ReceiveMessage"
-            wait_for(lambda: refused in rights.refusals(role)[before:], what="a refused receive", patience_s=120)
+            wait_for(lambda: refused in rights.refusals(role)[before:], what="a refused receive")
         is_done = begin(bounded)
 
         def is_refused() -> bool:
             is_done()  # some of them only then do what needs the right, and a sweep may begin with another's job
             return len(rights.refusals(role)) > before
 
-        wait_for(is_refused, what="a refusal", patience_s=120)
+        wait_for(is_refused, what="a refusal")
         was_done = is_done()
     with_right = begin(bounded)
 
     assert not was_done
-    wait_for(with_right, what="the same with the right", patience_s=120)
+    wait_for(with_right, what="the same with the right")
 
 
 def test_every_right_has_a_case_or_says_why_it_has_none() -> None:

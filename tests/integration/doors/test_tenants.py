@@ -37,10 +37,10 @@ def test_a_new_tenant_calls_by_its_own_key_and_within_its_scopes(product: Any) -
     tenants.remove(name)
 
 
-def test_a_quota_ends_a_keys_day_and_nobody_elses(product: Any) -> None:
+def test_a_quota_ends_a_keys_month_and_nobody_elses(product: Any) -> None:
     tenants, name = Tenants(product.info), f"t-{secrets.token_hex(4)}"
     tenants.add(name)
-    _, value = tenants.create_key(name, quota=Quota(QUOTA))
+    _, value = tenants.create_key(name, quota=Quota(QUOTA, "month"))
     counted = []
 
     def refused() -> httpx.Response | None:

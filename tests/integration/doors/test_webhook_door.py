@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from made_policies import listening_queue
 from standardwebhooks.webhooks import Webhook
 from typer.testing import CliRunner
 
+from lambent.contracts.notifications import NotifyMessage
 from lambent_toolkit.cli.main import app
 from patience import wait_for
-from receivers import Receiver, receiving
+from receivers import Receiver, receiving, refusing
 
 
 def submit(product: Any, *, manifest: str | None = None, **notification: Any) -> str:
@@ -73,13 +74,11 @@ def test_a_job_that_ends_is_told_by_a_signed_webhook_that_the_standard_s_package
 
 
 def test_a_receiver_that_is_down_at_first_gets_its_webhook_when_it_is_back(product: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    job_id = submit(product, webhook={"url": f"http://localhost:{port}/"})
-    waiting = wait_for_webhook(product, job_id, "retrying")
-    with receiving(port=port) as receiver:
-        delivered = wait_for_webhook(product, job_id, "delivered")
+    with refusing() as held:
+        job_id = submit(product, webhook={"url": f"http://localhost:{held.getsockname()[1]}/"})
+        waiting = wait_for_webhook(product, job_id, "retrying")
+        with receiving(held=held) as receiver:
+            delivered = wait_for_webhook(product, job_id, "delivered")
 
     (request,) = receiver.requests
     assert Webhook(secret(product)).verify(request.body, request.headers)["data"]["state"] == "FAILED"
@@ -121,7 +120,8 @@ def test_a_receiver_that_is_gone_is_given_up_with_the_reason(product: Any, recei
 
     job_id = submit(product, webhook=url(receiver))
     given_up = wait_for_webhook(product, job_id, "given_up")
-    body = product.wait_for_dead_letter("notify_dead_letter", "webhook_given_up")
+    message = msgspec.json.encode(NotifyMessage(tenant="default", job_id=job_id)).decode()
+    body = product.wait_for_dead_letter("notify_dead_letter", "webhook_given_up", body=message)
 
     assert (given_up["attempts"], given_up["last_status"]) == (1, 410)
     assert json.loads(body)["job_id"] == job_id

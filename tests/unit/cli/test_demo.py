@@ -8,6 +8,9 @@ import httpx
 import pytest
 from rich.console import Console
 
+from lambent.domain.model import ModelRef
+from lambent_toolkit.demo import rollout
+from lambent_toolkit.demo import stage as stages
 from lambent_toolkit.demo.stage import DemoFailed, Stage, wait_for
 from lambent_toolkit.demo.story import Step, play
 from lambent_toolkit.sandbox import StackInfo
@@ -80,3 +83,22 @@ def test_waiting_ends_with_the_answer_or_with_a_failure() -> None:
     assert wait_for(lambda: next(answers), what="it", limit_s=5) == "there"
     with pytest.raises(DemoFailed, match="it did not come within 0 s"):
         wait_for(lambda: None, what="it", limit_s=0)
+
+
+def test_how_soon_a_move_reaches_all_is_told_by_requests_and_not_by_the_machine(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, remembered_until_s = 0.0, 3.0
+
+    def answered_slowly(_stage: Stage, _user: str) -> str:
+        nonlocal now_s
+        sent_s, now_s = now_s, now_s + 2.0
+        return "digits@1" if sent_s < remembered_until_s else "digits@2"
+
+    monkeypatch.setattr(rollout, "_answered_by", answered_slowly)
+    monkeypatch.setattr(rollout, "perf_counter", lambda: now_s)
+    monkeypatch.setattr(stages, "sleep", lambda _pause_s: None)
+
+    took_s = rollout._wait_until_answered(stage, [ModelRef("digits", 2)] * 20)
+
+    assert (took_s, now_s) == (2.0, 44.0)

@@ -12,24 +12,55 @@ import pytest
 from lambent_toolkit.sandbox import batch_attempt
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost, RunningAttempt
 
+ENDED = [(signal.SIGTERM, 7), ("grace", 30.0), (signal.SIGKILL, 7)]
 
-def test_a_process_is_asked_to_end_and_killed_after_the_grace_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[Any] = []
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return where signals and pauses are noted instead of sent and waited."""
+    noted: list[Any] = []
 
     async def note(pause_s: float) -> None:
-        steps.append(("grace", pause_s))
+        noted.append(("grace", pause_s))
 
     monkeypatch.setattr(batch_attempt.asyncio, "sleep", note)
-    monkeypatch.setattr(os, "killpg", lambda pid, number: steps.append((number, pid)))
-    host = AttemptHost("http://nowhere", Path("/nowhere"), Path("/nowhere"), 30.0)
+    monkeypatch.setattr(os, "killpg", lambda pid, number: noted.append((number, pid)))
+    return noted
 
+
+def unstarted() -> RunningAttempt:
+    host = AttemptHost("http://nowhere", Path("/nowhere"), Path("/nowhere"), 30.0)
+    return RunningAttempt(SimpleNamespace(), SimpleNamespace(), host)
+
+
+def start(attempt: RunningAttempt) -> None:
+    attempt._process = SimpleNamespace(pid=7)
+    attempt._is_started.set()
+
+
+def test_a_process_is_asked_to_end_and_killed_after_the_grace_and_not_before(steps: list[Any]) -> None:
     async def stop_twice() -> None:
-        attempt = RunningAttempt(SimpleNamespace(), SimpleNamespace(), host)
-        attempt._process = SimpleNamespace(pid=7)
+        attempt = unstarted()
+        start(attempt)
         attempt.stop("enough")
         attempt.stop("enough, I said")
         await attempt._stopping
 
     asyncio.run(stop_twice())
 
-    assert steps == [(signal.SIGTERM, 7), ("grace", 30.0), (signal.SIGKILL, 7)]
+    assert steps == ENDED
+
+
+def test_an_attempt_that_is_stopped_before_its_process_is_there_ends_it_all_the_same(steps: list[Any]) -> None:
+    async def stop_early() -> None:
+        attempt = unstarted()
+        attempt.stop("enough")
+        for _ in range(9):
+            await asyncio.wait({attempt._stopping}, timeout=0)
+        assert steps == []
+        start(attempt)
+        await attempt._stopping
+
+    asyncio.run(stop_early())
+
+    assert steps == ENDED

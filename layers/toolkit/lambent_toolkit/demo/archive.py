@@ -18,7 +18,7 @@ from lambent_toolkit.modelkit.recipes import RECIPES
 PICTURES = 48
 _BROKEN = {"scan-17.png": b"this is no picture", "scan-31.png": b"nor is this"}
 _NAME = "scans.zip"
-_LIMIT_S = 60
+_LIMIT_S = 120
 
 
 def predict_archive(stage: Stage) -> None:

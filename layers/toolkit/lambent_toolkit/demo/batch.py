@@ -18,7 +18,7 @@ from lambent_toolkit.modelkit.recipes import RECIPES
 ITEMS = 300
 _MIN_CHILDREN = 3
 _MIN_ACCURACY = 0.95
-_LIMIT_S = 150
+_LIMIT_S = 300
 _PAUSE_S = 0.3
 _SHOWN_ID = 24
 _TERMINAL = ("SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED")

@@ -20,7 +20,7 @@ from lambent_toolkit.modelkit.recipes import digits
 
 _WARM_CALLS = 30
 _UPLOADS = 5
-_UPLOAD_LIMIT_S = 60
+_UPLOAD_LIMIT_S = 120
 _TOLERANCE = 1e-5  # answers carry six decimals
 
 

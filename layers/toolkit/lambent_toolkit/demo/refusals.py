@@ -13,7 +13,7 @@ from lambent_toolkit.demo.batch import batch_request, send_request
 from lambent_toolkit.demo.stage import DemoFailed, Stage
 
 _NOT_AN_IMAGE = b"Dear model, I am a text file.\n"
-_LIMIT_S = 60
+_LIMIT_S = 120
 
 
 def refuse(stage: Stage) -> None:

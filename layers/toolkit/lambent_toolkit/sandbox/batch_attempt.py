@@ -51,6 +51,7 @@ class RunningAttempt:
     def __init__(self, job: Job, attempt: Attempt, host: AttemptHost) -> None:
         self._job, self._attempt, self._host = job, attempt, host
         self._process: asyncio.subprocess.Process | None = None
+        self._is_started = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._stop_reason: str | None = None
         self.is_host_lost = False
@@ -67,12 +68,15 @@ class RunningAttempt:
         timer: asyncio.TimerHandle | None = None
         try:
             self._process = await self._spawn(image, home, credentials)
+            self._is_started.set()
             if self._job.timeout_s:
                 timer = asyncio.get_running_loop().call_later(self._job.timeout_s, self.stop, TIMEOUT_REASON)
             code = await self._process.wait()
         finally:
             if timer is not None:
                 timer.cancel()
+            if self._stopping is not None:
+                self._stopping.cancel()
             self.kill()
             shutil.rmtree(home, ignore_errors=True)
         # A shell, and so a container, reports a death by signal as 128 + signal.
@@ -129,7 +133,7 @@ class RunningAttempt:
         }
 
     def stop(self, reason: str) -> None:
-        """Ask the process to end; after the grace time it is killed."""
+        """Ask the process to end, as soon as there is one; after the grace time it is killed."""
         if self._stopping is None:
             self._stop_reason = reason
             self._stopping = asyncio.create_task(self._terminate())
@@ -140,6 +144,7 @@ class RunningAttempt:
         self.stop(reason)
 
     async def _terminate(self) -> None:
+        await self._is_started.wait()
         self._signal(signal.SIGTERM)
         await asyncio.sleep(self._host.grace_s)
         self.kill()
