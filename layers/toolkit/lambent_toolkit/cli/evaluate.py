@@ -166,12 +166,14 @@ def _warnings(report: Report) -> Iterator[str]:
 
 def _lines(report: Report) -> Iterator[str]:
     from lambent_toolkit.cli.tables import mistakes
-    from lambent_toolkit.modelkit.evaluating.wording import loss_text
+    from lambent_toolkit.modelkit.evaluating.wording import left_out_text, loss_text
 
     told = f": {mistakes(report)}" if report.classification else ""
     yield f"{report.published} on {report.data.test_items} held-out items of {report.data.name}{told}"
     if report.loss:
         yield f"against the float model: {loss_text(report.loss, report)}"
+    if left_out := left_out_text(report):
+        yield left_out
     yield from (f"worse than the rest: {each.column} = {each.value}" for each in report.slices if each.is_worse)
 
 

@@ -185,7 +185,9 @@ class RegressionMistake(_Figures, frozen=True, kw_only=True):
 class RegressionFigures(_Figures, frozen=True, kw_only=True):
     """The published file as a regression; residuals are answer - truth.
 
-    ``r2`` is None where all targets are equal; ``residual_quantiles`` by the quantile, e.g. ``0.05``.
+    ``r2`` is None where all targets are equal; ``residual_quantiles`` by the quantile, e.g. ``0.05``. ``mase`` is the
+    MAE in units of what the (seasonal) naive forecast errs by on the training part, see `evaluating.forecasts`; None of
+    what is no forecast.
     """
 
     unit: str | None
@@ -195,6 +197,7 @@ class RegressionFigures(_Figures, frozen=True, kw_only=True):
     bias: Estimate
     residual_quantiles: dict[str, Estimate]
     mistakes: list[RegressionMistake]
+    mase: Estimate | None = None
 
 
 class SliceFigures(_Figures, frozen=True, kw_only=True):
@@ -219,7 +222,9 @@ class BaselineFigures(_Figures, frozen=True, kw_only=True):
 
     ``value`` is its figure in ``metric``; ``better_by`` is how much better the model is, with its paired interval: the
     model's share - the baseline's, or the baseline's error - the model's. ``is_beaten`` says whether even an interval
-    of 99 % is above zero. A model that beats none of those that ``must_be_beaten`` is no better than guessing.
+    of 99 % is above zero. A model that beats none of those that ``must_be_beaten`` is no better than guessing. Neither
+    is one that does not beat each that ``is_forecast``, in one of its two metrics: those look at the past of a series,
+    see `evaluating.forecasts`. As all of them have to be beaten, an interval of 95 % is enough for each.
     """
 
     name: str
@@ -229,6 +234,7 @@ class BaselineFigures(_Figures, frozen=True, kw_only=True):
     p_value: float | None = None
     is_beaten: bool
     must_be_beaten: bool = True
+    is_forecast: bool = False
 
 
 class Finding(_Figures, frozen=True, kw_only=True):
@@ -260,6 +266,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     loss             of the published file against the reference, on the same test items; see `quantization_loss`
     slice_metric     what the slices are compared by
     baselines        what the model must beat to know anything
+    left_out         what it could not be held against → why
     findings         what makes no sense in its answers; None in a report of a release that did not look
     unmeasured       why nothing is said of how often it is right; None where it was measured
     resamples        of the bootstrap, and its seed
@@ -283,6 +290,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     slice_metric: Literal["accuracy", "rmse"] | None = None
     slices: list[SliceFigures] = []
     baselines: list[BaselineFigures] = []
+    left_out: dict[str, str] = {}
     findings: list[Finding] | None = None
     unmeasured: str | None = None
     resamples: int

@@ -14,6 +14,7 @@ from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of, why_unmeasu
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, RESAMPLES, SEED
 from lambent_toolkit.modelkit.evaluating.classification import classification_figures
+from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts, naive_forecasts
 from lambent_toolkit.modelkit.evaluating.making_sense import make_sense
 from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
 from lambent_toolkit.modelkit.evaluating.regression import regression_figures
@@ -58,9 +59,11 @@ def evaluate(
     variants = variant_figures(subject, part, measured)
     loss = _loss(subject, part, measured)
     unmeasured = why_unmeasured(subject.contract, measured.outputs[subject.published])
-    figures = {} if unmeasured else _figures(subject, part, measured)
+    is_regression = isinstance(subject.contract.postprocessing, Regression)
+    forecasts = naive_forecasts(subject.contract, split) if is_regression else None
+    figures = {} if unmeasured else _figures(subject, split, measured, forecasts)
     metric = metric_of(subject.contract, measured.outputs[subject.published])
-    sense = make_sense(subject, split, measured, figures.get("classification"))
+    sense = make_sense(subject, split, measured, figures.get("classification"), forecasts)
     report = Report(
         model=subject.contract.name,
         task=task_of(subject),
@@ -80,6 +83,7 @@ def evaluate(
         loss=loss,
         **figures,
         baselines=sense.baselines,
+        left_out=sense.left_out,
         findings=sense.findings,
         unmeasured=unmeasured,
         resamples=RESAMPLES,
@@ -99,8 +103,8 @@ def task_of(subject: Subject) -> Task:
     return "regression" if isinstance(spec, Regression) else "raw"
 
 
-def _figures(subject: Subject, part: Prepared, measured: Measured) -> Mapping[str, Any]:
-    spec, contract = subject.contract.postprocessing, subject.contract
+def _figures(subject: Subject, split: Split, measured: Measured, forecasts: Forecasts | None) -> Mapping[str, Any]:
+    spec, contract, part = subject.contract.postprocessing, subject.contract, split.test
     if isinstance(spec, Classification):
         rows = answer_rows(measured.outputs[subject.published], contract, of=subject.name)
         classes = part.targets.astype(np.int64)
@@ -113,7 +117,12 @@ def _figures(subject: Subject, part: Prepared, measured: Measured) -> Mapping[st
         values = numbers(answer_rows(measured.outputs[subject.published], contract, of=subject.name), spec)
         targets = part.targets.astype(np.float64)
         return {
-            "regression": regression_figures(values, targets, unit=spec.unit),
+            "regression": regression_figures(
+                values,
+                targets,
+                unit=spec.unit,
+                naive_error=forecasts.scale(split.train.targets.astype(np.float64)) if forecasts else None,
+            ),
             "slice_metric": "rmse",
             "slices": regression_slices(values - targets, part.slices),
         }

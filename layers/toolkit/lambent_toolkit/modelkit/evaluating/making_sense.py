@@ -6,6 +6,7 @@ from functools import partial
 
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows
+from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.measuring import Measured
 from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs
 from lambent_toolkit.modelkit.evaluating.sense import Sense, classifier_sense, raw_sense, regression_sense
@@ -15,12 +16,19 @@ from lambent_toolkit.modelkit.report import ClassificationFigures
 from lambent_toolkit.modelkit.serving_check import ServingBench
 
 
-def make_sense(subject: Subject, split: Split, measured: Measured, figures: ClassificationFigures | None) -> Sense:
+def make_sense(
+    subject: Subject,
+    split: Split,
+    measured: Measured,
+    figures: ClassificationFigures | None,
+    forecasts: Forecasts | None = None,
+) -> Sense:
     """Return what a model was held against and what is wrong with its answers.
 
     Parameters
     ----------
-    figures   of the published file as a classifier, None where it is none or its accuracy cannot be measured
+    figures     of the published file as a classifier, None where it is none or its accuracy cannot be measured
+    forecasts   that a regression must beat
     """
     contract, outputs = subject.contract, measured.outputs[subject.published]
     answer = partial(_answer, subject)
@@ -29,7 +37,8 @@ def make_sense(subject: Subject, split: Split, measured: Measured, figures: Clas
         step = measured.answers[subject.published].output_step
         return classifier_sense(contract, rows, figures, split, answer=answer, output_step=step)
     if isinstance(contract.postprocessing, Regression):
-        return regression_sense(contract, answer_rows(outputs, contract, of=subject.name), split, answer=answer)
+        rows = answer_rows(outputs, contract, of=subject.name)
+        return regression_sense(contract, rows, split, answer=answer, forecasts=forecasts)
     return raw_sense(outputs)
 
 

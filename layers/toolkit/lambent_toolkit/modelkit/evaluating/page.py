@@ -18,7 +18,13 @@ from lambent_toolkit.modelkit.evaluating.tables import (
     slices_table,
     variants_table,
 )
-from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text, percent, unmeasured_text
+from lambent_toolkit.modelkit.evaluating.wording import (
+    key_figures,
+    left_out_text,
+    loss_text,
+    percent,
+    unmeasured_text,
+)
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.reporting.page import (
     Block,
@@ -85,7 +91,18 @@ def _baselines(report: Report) -> list[Section]:
         "of the nearest training item, by the distance of the tensors, stands beside where it is cheap; a model need "
         "not beat it."
     )
-    return [Section("Better than guessing?", (baselines_table(report), Prose(told)))]
+    blocks: list[Block] = [baselines_table(report), Prose(told)]
+    if any(each.is_forecast for each in report.baselines):
+        blocks.append(
+            Prose(
+                "Forecasts are made of the past of the series alone, item by item; each has to be beaten, in RMSE or "
+                "in MAE. The MASE is the MAE in units of what the last of them errs by on the training part (Hyndman "
+                "and Koehler, 2006): below 1, the model is the better forecast."
+            )
+        )
+    if left_out := left_out_text(report):
+        blocks.append(Prose(left_out))
+    return [Section("Better than guessing?", blocks)]
 
 
 def _worse_slices(report: Report) -> list[str]:

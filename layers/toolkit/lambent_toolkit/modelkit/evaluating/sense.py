@@ -7,7 +7,7 @@ on the test part; what is found there was not chosen by it, but for the order of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -22,8 +22,11 @@ from lambent_toolkit.modelkit.evaluating.baselines import (
     is_guessing,
     nearest_targets,
     regression_baselines,
+    unbeaten,
+    why_no_nearest,
 )
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
+from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
 from lambent_toolkit.modelkit.evaluating.picture_readings import Answer, Outputs, Reading, better_reading
 from lambent_toolkit.modelkit.recipe import Split
@@ -41,10 +44,11 @@ _FAR_BEHIND = 0.1
 
 @dataclass(frozen=True)
 class Sense:
-    """What a model was held against, and what is wrong with it."""
+    """What a model was held against and what is wrong with it; ``left_out`` is what it was not held against → why."""
 
     baselines: list[BaselineFigures]
     findings: list[Finding]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def classifier_sense(
@@ -89,17 +93,29 @@ def classifier_sense(
         findings.append(saturated)
     if is_guessing(baselines):
         findings.insert(0, _guessing(baselines, f"{figures.accuracy.value:.1%} accuracy", len(classes)))
-    return Sense(baselines, findings)
+    return Sense(baselines, findings, _no_nearest(contract, split))
 
 
-def regression_sense(contract: ModelContract, rows: Array, split: Split, *, answer: Answer) -> Sense:
-    """Return baselines and findings of a regression; see `classifier_sense`."""
+def regression_sense(
+    contract: ModelContract, rows: Array, split: Split, *, answer: Answer, forecasts: Forecasts | None = None
+) -> Sense:
+    """Return baselines and findings of a regression; see `classifier_sense`.
+
+    Parameters
+    ----------
+    forecasts   made of the past of a series, see `naive_forecasts`
+    """
+    forecasts = forecasts or Forecasts()
     spec: Regression = contract.postprocessing  # type: ignore[assignment] - a regression
     train, targets = (part.targets.astype(np.float64) for part in (split.train, split.test))
     values = numbers(rows, spec)
     nearest = nearest_targets(split.train, split.test, contract)
     baselines = regression_baselines(
-        values, targets, train=train, nearest=None if nearest is None else nearest.astype(np.float64)
+        values,
+        targets,
+        train=train,
+        nearest=None if nearest is None else nearest.astype(np.float64),
+        forecasts=forecasts.found,
     )
     findings = [_constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
     if is_guessing(baselines):
@@ -108,7 +124,7 @@ def regression_sense(contract: ModelContract, rows: Array, split: Split, *, answ
         findings.insert(0, _guessing(baselines, f"an RMSE of {rmse:.4g}{unit}", len(targets)))
         reading = better_reading(contract, split.test, answer, float(train.mean()))
         findings += [_reading_finding(reading, contract)] if reading else []
-    return Sense(baselines, findings)
+    return Sense(baselines, findings, {**forecasts.left_out, **_no_nearest(contract, split)})
 
 
 def raw_sense(outputs: Outputs) -> Sense:
@@ -199,15 +215,21 @@ def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
     )
 
 
+def _no_nearest(contract: ModelContract, split: Split) -> dict[str, str]:
+    why = why_no_nearest(split.train, split.test, contract)
+    return {NEAREST: why} if why else {}
+
+
 def _guessing(baselines: Sequence[BaselineFigures], own: str, items: int) -> Finding:
-    first = next(each for each in baselines if each.must_be_beaten)
+    first = unbeaten(baselines) or baselines[0]
     is_share = first.metric in {"accuracy", "macro recall"}
     told = f"{first.value:.1%}" if is_share else f"{first.value:.4g}"
+    who = f"the {first.name}" if first.is_forecast else f"answering {first.name}"
     few = f" On {items} items only a large difference shows." if items < FEW_ITEMS else ""
     return Finding(
         code="no_better_than_guessing",
-        text=f"No better than guessing: {own} on {items} test items, answering {first.name} has {told}.{few} Look at "
-        "how items become tensors, at the order of the labels or the unit of the targets, and at the training.",
+        text=f"No better than guessing: {own} on {items} test items, {who} has {told}.{few} Look at how items become "
+        "tensors, at the order of the labels or the unit of the targets, and at the training.",
     )
 
 

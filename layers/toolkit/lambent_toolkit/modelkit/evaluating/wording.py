@@ -67,6 +67,13 @@ def loss_text(loss: Loss, report: Report) -> str:
     )
 
 
+def left_out_text(report: Report) -> str | None:
+    """Return what the model was not held against and why; None where nothing was left out."""
+    if not report.left_out:
+        return None
+    return "Not held against: " + "; ".join(f"{name}: {why}" for name, why in report.left_out.items()) + "."
+
+
 def unmeasured_text(report: Report) -> str | None:
     """Return that nothing is known of how often a model is right, and what is looked at instead; None where it is."""
     if report.unmeasured is None:
@@ -106,6 +113,7 @@ def _regression(figures: RegressionFigures) -> list[Figure]:
     return [
         figure("RMSE", figures.rmse, form),
         figure("MAE", figures.mae, form),
+        *([figure("MASE", figures.mase, number)] if figures.mase else []),
         figure("R²", figures.r2, number),
         figure("bias (mean of answer - truth)", figures.bias, form),
     ]
