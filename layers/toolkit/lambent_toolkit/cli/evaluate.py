@@ -138,12 +138,14 @@ def compare(
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured of a model."""
     from lambent_toolkit.cli.tables import variants_table
-    from lambent_toolkit.modelkit.evaluating.tables import baselines_table, figures_table
+    from lambent_toolkit.modelkit.evaluating.tables import baselines_table, figures_table, labels_table
     from lambent_toolkit.modelkit.evaluating.wording import key_figures
     from lambent_toolkit.reporting.terminal import terminal_table
 
     console.print(variants_table(report))
     console.print(terminal_table(figures_table(key_figures(report))))
+    if report.several_labels:
+        console.print(terminal_table(labels_table(report.several_labels.labels, with_intervals=False)))
     if report.baselines:
         console.print(terminal_table(baselines_table(report)))
     for line in _lines(report):

@@ -24,6 +24,7 @@ FindingCode = Literal[
     "saturated_scores",
     "labels_in_other_order",
     "pictures_on_other_scale",
+    "constant_labels",
 ]
 
 
@@ -62,9 +63,10 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
     """One form of the model on the test part.
 
     ``agreement`` is the share of items with the reference's answer; ``output_error_max`` and ``output_error_mean`` are
-    absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, a regression
-    ``rmse``, ``mae`` and ``r2``. ``score_difference`` and ``output_error`` say how far its answers lie from the
-    reference's, see `lane_distance`. Only what Lambda runs has ``load_ms`` and ``latencies``, measured in ``runtime``.
+    absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, one of several
+    labels an item ``mean_average_precision``, a regression ``rmse``, ``mae`` and ``r2``. ``score_difference`` and
+    ``output_error`` say how far its answers lie from the reference's, see `lane_distance`. Only what Lambda runs has
+    ``load_ms`` and ``latencies``, measured in ``runtime``.
     """
 
     size_bytes: int
@@ -73,6 +75,7 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
     load_ms: float | None = None
     latencies: list[Latency] = []
     accuracy: float | None = None
+    mean_average_precision: float | None = None
     agreement: float | None = None
     rmse: float | None = None
     mae: float | None = None
@@ -104,6 +107,39 @@ class ClassFigures(_Figures, frozen=True, kw_only=True):
     recall: Estimate | None
     f1: Estimate | None
     auc: Estimate | None
+
+
+class LabelFigures(_Figures, frozen=True, kw_only=True):
+    """One label of a classifier that scores each for itself: ``items`` have it, ``answered`` were answered it.
+
+    ``prevalence`` is its share of the items. None where a figure is not defined.
+    """
+
+    label: str
+    items: int
+    answered: int
+    prevalence: float
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    average_precision: Estimate | None
+
+
+class SeveralLabelsFigures(_Figures, frozen=True, kw_only=True):
+    """The published file as a classifier that scores each label for itself, on items whose labels are all known.
+
+    ``threshold`` is the contract's, or one half. ``micro`` and ``macro`` are by "precision", "recall" and "f1".
+    ``exact_match`` is the share of items of which every label is answered rightly, ``label_accuracy`` that of the
+    answers of all labels. See `evaluating.several_labels`.
+    """
+
+    threshold: float
+    mean_average_precision: Estimate | None
+    micro: dict[str, Estimate | None]
+    macro: dict[str, Estimate | None]
+    exact_match: Estimate | None
+    label_accuracy: Estimate
+    labels: list[LabelFigures]
 
 
 class ReliabilityBin(_Figures, frozen=True, kw_only=True):
@@ -228,7 +264,7 @@ class BaselineFigures(_Figures, frozen=True, kw_only=True):
     """
 
     name: str
-    metric: Literal["accuracy", "macro recall", "rmse", "mae"]
+    metric: Literal["accuracy", "macro recall", "label accuracy", "mAP", "rmse", "mae"]
     value: float
     better_by: Estimate
     p_value: float | None = None
@@ -286,6 +322,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     variants: dict[str, VariantFigures]
     loss: Loss | None
     classification: ClassificationFigures | None = None
+    several_labels: SeveralLabelsFigures | None = None
     regression: RegressionFigures | None = None
     slice_metric: Literal["accuracy", "rmse"] | None = None
     slices: list[SliceFigures] = []
@@ -312,7 +349,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     @property
     def metric(self) -> Metric:
         """The figure that ``loss`` is in."""
-        if self.task == "raw" or self.unmeasured is not None:
+        if self.task == "raw" or self.unmeasured is not None or self.several_labels is not None:
             return "outputs"
         return "accuracy" if self.task == "classification" else "rmse"
 

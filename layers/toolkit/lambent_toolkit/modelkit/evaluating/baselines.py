@@ -30,7 +30,7 @@ _MOST_PRODUCTS = 2e10
 _FEWEST_FOR_ERRORS = 2
 # Several constants are to be beaten, and every model that guesses has a try at each: beaten is what an interval of 99 %
 # lies above. That of a bootstrap is taken for as much wider as a normal distribution's would be.
-_SURE = 0.99
+SURE = 0.99
 # Of forecasts all are to be beaten: there is one try at each.
 _SURE_OF_FORECASTS = 0.95
 _WIDER = 2.5758 / 1.9600
@@ -72,7 +72,7 @@ def share_baseline(name: str, right: NDArray[np.bool_], baseline: NDArray[np.boo
     """Return a baseline's accuracy, and how much more often a model is right on the same items."""
     only_model, only_baseline = int((right & ~baseline).sum()), int((baseline & ~right).sum())
     low, high = paired_interval(only_model, only_baseline, len(right))
-    sure_low, _ = paired_interval(only_model, only_baseline, len(right), confidence=_SURE)
+    sure_low, _ = paired_interval(only_model, only_baseline, len(right), confidence=SURE)
     return BaselineFigures(
         name=name,
         metric="accuracy",
@@ -142,7 +142,7 @@ def regression_baselines(
 
 
 def _error_baseline(
-    name: str, values: Floats, baseline: Floats, targets: Floats, *, is_root: bool = True, sure: float = _SURE
+    name: str, values: Floats, baseline: Floats, targets: Floats, *, is_root: bool = True, sure: float = SURE
 ) -> BaselineFigures:
     power = 2 if is_root else 1
     ours, theirs = (np.abs(each - targets) ** power for each in (values, baseline))

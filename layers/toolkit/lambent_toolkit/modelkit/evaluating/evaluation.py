@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lambent.contracts.model import Classification, Regression
-from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of, why_unmeasured
+from lambent_toolkit.modelkit.answer_loss import has_several_labels, loss_of, metric_of, why_unmeasured
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, RESAMPLES, SEED
 from lambent_toolkit.modelkit.evaluating.classification import classification_figures
@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts, naive_forec
 from lambent_toolkit.modelkit.evaluating.making_sense import make_sense
 from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
 from lambent_toolkit.modelkit.evaluating.regression import regression_figures
+from lambent_toolkit.modelkit.evaluating.several_labels import several_labels_figures
 from lambent_toolkit.modelkit.evaluating.slices import classifier_slices, regression_slices
 from lambent_toolkit.modelkit.evaluating.subject import Subject
 from lambent_toolkit.modelkit.quantization_choice import contract_rule
@@ -58,12 +59,12 @@ def evaluate(
     measured = measure(subject, part, watcher=watcher, with_throughput=with_throughput)
     variants = variant_figures(subject, part, measured)
     loss = _loss(subject, part, measured)
-    unmeasured = why_unmeasured(subject.contract, measured.outputs[subject.published])
+    unmeasured = why_unmeasured(subject.contract, measured.outputs[subject.published], part.targets)
     is_regression = isinstance(subject.contract.postprocessing, Regression)
     forecasts = naive_forecasts(subject.contract, split) if is_regression else None
     figures = {} if unmeasured else _figures(subject, split, measured, forecasts)
-    metric = metric_of(subject.contract, measured.outputs[subject.published])
-    sense = make_sense(subject, split, measured, figures.get("classification"), forecasts)
+    metric = metric_of(subject.contract, measured.outputs[subject.published], part.targets)
+    sense = make_sense(subject, split, measured, figures, forecasts)
     report = Report(
         model=subject.contract.name,
         task=task_of(subject),
@@ -107,6 +108,9 @@ def _figures(subject: Subject, split: Split, measured: Measured, forecasts: Fore
     spec, contract, part = subject.contract.postprocessing, subject.contract, split.test
     if isinstance(spec, Classification):
         rows = answer_rows(measured.outputs[subject.published], contract, of=subject.name)
+        if has_several_labels(part.targets):
+            scores = score(rows, spec).scores
+            return {"several_labels": several_labels_figures(scores, part.targets.astype(bool), spec)}
         classes = part.targets.astype(np.int64)
         return {
             "classification": classification_figures(rows, classes, spec),
@@ -135,7 +139,7 @@ def _loss(subject: Subject, part: Prepared, measured: Measured) -> Loss | None:
         return None
     ours, theirs = (measured.outputs[name] for name in (subject.published, subject.float_model.name))
     # By the served outputs, as everything else in the report: both are of one kind, but for a rounding.
-    metric = metric_of(subject.contract, ours)
+    metric = metric_of(subject.contract, ours, part.targets)
     if metric == "rmse" and len(part) < _FEWEST_FOR_RMSE_LOSS:
         return None
     return loss_of(metric, subject.contract, ours, theirs, part.targets)

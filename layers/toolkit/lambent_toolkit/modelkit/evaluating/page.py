@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lambent.contracts.model import Classification, Regression
-from lambent_toolkit.modelkit.evaluating import page_classifier, page_regression
+from lambent_toolkit.modelkit.evaluating import page_classifier, page_regression, page_several_labels
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.evaluation import Evaluation
 from lambent_toolkit.modelkit.evaluating.items import item_shower
@@ -67,6 +67,8 @@ def _in_short(evaluation: Evaluation) -> Sequence[Block]:
     report, large = evaluation.report, []
     if report.classification:
         large = page_classifier.key_figures(report.classification, report.data.test_items)
+    if report.several_labels:
+        large = page_several_labels.key_figures(report.several_labels, report.data.test_items)
     if report.regression:
         large = page_regression.key_figures(report.regression, report.data.test_items)
     large.append(KeyFigure("size", f"{report.measured.size_bytes / 1000:.1f} kB", report.published))
@@ -117,6 +119,8 @@ def _task_sections(evaluation: Evaluation) -> list[Section]:
     if report.classification and isinstance(spec, Classification):
         scores = score(answer_rows(outputs, subject.contract, of=subject.name), spec).scores
         return page_classifier.sections(report.classification, scores, part.targets.astype(np.int64), show)
+    if report.several_labels:
+        return page_several_labels.sections(report.several_labels)
     if report.regression and isinstance(spec, Regression):
         values = numbers(answer_rows(outputs, subject.contract, of=subject.name), spec)
         return page_regression.sections(report.regression, values, part.targets.astype(np.float64), show)

@@ -117,7 +117,7 @@ def regression_sense(
         nearest=None if nearest is None else nearest.astype(np.float64),
         forecasts=forecasts.found,
     )
-    findings = [_constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
+    findings = [constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
     if is_guessing(baselines):
         rmse = float(np.sqrt(((values - targets) ** 2).mean()))
         unit = f" {spec.unit}" if spec.unit else ""
@@ -130,7 +130,7 @@ def regression_sense(
 def raw_sense(outputs: Outputs) -> Sense:
     """Return what can be told of outputs without a truth: whether they depend on the item at all."""
     constant = all(is_constant(array.reshape(len(array), -1)) for array in outputs.values())
-    return Sense([], [_constant_finding()] if constant else [])
+    return Sense([], [constant_finding()] if constant else [])
 
 
 def is_constant(rows: Array) -> bool:
@@ -147,7 +147,7 @@ def _collapsed(rows: Array, scored: Scored, classes: NDArray[np.int64], labels: 
         return
     others = int((classes != told[0]).sum())
     if others >= _FEWEST_OF_OTHERS and is_constant(rows):
-        yield _constant_finding()
+        yield constant_finding()
     elif others >= _FEWEST_OF_OTHERS:
         yield Finding(
             code="one_class_answered",
@@ -157,7 +157,8 @@ def _collapsed(rows: Array, scored: Scored, classes: NDArray[np.int64], labels: 
         )
 
 
-def _constant_finding() -> Finding:
+def constant_finding() -> Finding:
+    """Return that the outputs do not depend on the item."""
     return Finding(
         code="constant_outputs",
         text="Every test item gets the same outputs: the model does not look at its input. Look at how items become "
