@@ -171,7 +171,8 @@ def _lines(report: Report) -> Iterator[str]:
     from lambent_toolkit.modelkit.evaluating.wording import left_out_text, loss_text
 
     told = f": {mistakes(report)}" if report.classification else ""
-    yield f"{report.published} on {report.data.test_items} held-out items of {report.data.name}{told}"
+    where = f"{report.published} in {report.measured.runtime}"
+    yield f"{where} on {report.data.test_items} held-out items of {report.data.name}{told}"
     if report.loss:
         yield f"against the float model: {loss_text(report.loss, report)}"
     if left_out := left_out_text(report):

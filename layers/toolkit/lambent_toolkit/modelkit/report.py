@@ -25,6 +25,7 @@ FindingCode = Literal[
     "labels_in_other_order",
     "pictures_on_other_scale",
     "constant_labels",
+    "pictures_in_other_channels",
 ]
 
 

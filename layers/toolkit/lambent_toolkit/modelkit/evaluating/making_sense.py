@@ -10,7 +10,7 @@ from lambent.contracts.model import ModelContract, Regression
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows
 from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.measuring import Measured
-from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs
+from lambent_toolkit.modelkit.evaluating.picture_readings import Outputs, exchanged
 from lambent_toolkit.modelkit.evaluating.sense import Sense, classifier_sense, raw_sense, regression_sense
 from lambent_toolkit.modelkit.evaluating.several_labels_sense import several_labels_sense
 from lambent_toolkit.modelkit.evaluating.subject import Subject
@@ -47,8 +47,10 @@ def make_sense(
     return raw_sense(outputs)
 
 
-def _answer(subject: Subject, part: Prepared, contract: ModelContract) -> Outputs:
+def _answer(subject: Subject, part: Prepared, contract: ModelContract, *, is_swapped: bool = False) -> Outputs:
     """Run the float model, whose inputs no calibration has fixed to a range; an imported file where it serves."""
+    if is_swapped:
+        part = exchanged(part, contract)
     if subject.float_model is not None:
         return subject.float_model.outputs(part, contract)
     with ServingBench(contract, assets=subject.assets) as bench:

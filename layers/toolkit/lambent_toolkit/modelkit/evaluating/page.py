@@ -102,6 +102,13 @@ def _baselines(report: Report) -> list[Section]:
                 "and Koehler, 2006): below 1, the model is the better forecast."
             )
         )
+    if report.several_labels:
+        blocks.append(
+            Prose(
+                "What the mean average precision would be if the scores said nothing is the mean over permutations of "
+                "the test items, each keeping its labels; the p-value is the share of them that reach the model's."
+            )
+        )
     if left_out := left_out_text(report):
         blocks.append(Prose(left_out))
     return [Section("Better than guessing?", blocks)]

@@ -28,8 +28,14 @@ from lambent_toolkit.modelkit.evaluating.baselines import (
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
 from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
-from lambent_toolkit.modelkit.evaluating.picture_readings import Answer, Outputs, Reading, better_reading
-from lambent_toolkit.modelkit.recipe import Split
+from lambent_toolkit.modelkit.evaluating.picture_readings import (
+    Answer,
+    Outputs,
+    Reading,
+    better_reading,
+    swapped_reading,
+)
+from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.report import BaselineFigures, ClassificationFigures, Finding
 
 _SHOWN_LABELS = 12
@@ -86,9 +92,8 @@ def classifier_sense(
     findings = list(_collapsed(rows, scored, classes, spec.labels))
     if not findings and (order := better_order(scored.best, classes, spec.labels, commonest=commonest)):
         findings.append(_order_finding(order, spec.labels))
-    if is_guessing(baselines) or _is_far_behind(baselines):
-        reading = better_reading(contract, split.test, answer, commonest)
-        findings += [_reading_finding(reading, contract)] if reading else []
+    is_suspect = is_guessing(baselines) or _is_far_behind(baselines)
+    findings += _readings(contract, split.test, answer, commonest if is_suspect else None)
     if saturated := _saturated(rows, spec, classes, output_step):
         findings.append(saturated)
     if is_guessing(baselines):
@@ -122,8 +127,7 @@ def regression_sense(
         rmse = float(np.sqrt(((values - targets) ** 2).mean()))
         unit = f" {spec.unit}" if spec.unit else ""
         findings.insert(0, _guessing(baselines, f"an RMSE of {rmse:.4g}{unit}", len(targets)))
-        reading = better_reading(contract, split.test, answer, float(train.mean()))
-        findings += [_reading_finding(reading, contract)] if reading else []
+    findings += _readings(contract, split.test, answer, float(train.mean()) if is_guessing(baselines) else None)
     return Sense(baselines, findings, {**forecasts.left_out, **_no_nearest(contract, split)})
 
 
@@ -201,18 +205,40 @@ def _order_finding(order: LabelOrder, declared: Sequence[str]) -> Finding:
     )
 
 
+def _readings(contract: ModelContract, test: Prepared, answer: Answer, guess: float | None) -> Iterator[Finding]:
+    """Yield a finding of the pictures' reading; other scales are tried of a model that may as well ``guess``."""
+    reading = None if guess is None else better_reading(contract, test, answer, guess)
+    if reading := reading or swapped_reading(contract, test, answer):
+        yield _reading_finding(reading, contract) if reading.is_rescaled else _channels_finding(reading, contract)
+
+
+def _channels_finding(reading: Reading, contract: ModelContract) -> Finding:
+    was, now = _both(reading, contract)
+    return Finding(
+        code="pictures_in_other_channels",
+        text="The model was made for pictures with red and blue exchanged (BGR, as OpenCV reads them): as declared "
+        f"{was}, with both exchanged {now}, on {reading.items} test items. Lambent gives RGB wherever it answers: "
+        "exchange them in the model, by keras.ops.flip(pixels, axis=-1) before its first layer, or train it with RGB.",
+    )
+
+
+def _both(reading: Reading, contract: ModelContract) -> tuple[str, str]:
+    """Return in words how good the declared reading is, and this one."""
+    if isinstance(contract.postprocessing, Classification):
+        return f"{1 - reading.declared_error:.1%} are right", f"{1 - reading.error:.1%}"
+    return f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
+
+
 def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
     spec: ImagePreprocessing = contract.preprocessing  # type: ignore[assignment] - pictures
-    if isinstance(contract.postprocessing, Classification):
-        was, now = f"{1 - reading.declared_error:.1%} are right", f"{1 - reading.error:.1%}"
-    else:
-        was, now = f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
+    was, now = _both(reading, contract)
+    colours = ", and red and blue exchanged (BGR)" if reading.is_swapped else ""
     return Finding(
         code="pictures_on_other_scale",
         text=f"The model was made for pixels on another scale: as declared (pixel * {spec.scale:.4g} + "
         f"{spec.offset:.4g}) {was}, with pixels from {reading.name} (pixel * {reading.scale:.4g} + "
-        f"{reading.offset:.4g}) {now}, on {reading.items} test items. Set preprocessing.scale and .offset so, then "
-        "import or train it again.",
+        f"{reading.offset:.4g}){colours} {now}, on {reading.items} test items. Set preprocessing.scale and .offset so, "
+        "then import or train it again.",
     )
 
 

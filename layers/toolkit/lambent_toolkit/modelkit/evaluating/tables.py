@@ -23,7 +23,7 @@ _QUALITY: dict[str, dict[str, tuple[str, Format]]] = {
         "accuracy": ("accuracy", percent),
         "mAP": ("mean_average_precision", percent),
         "agrees": ("agreement", percent),
-        "scores differ": ("score_difference", number),
+        "scores differ": ("score_difference", "{:.3f}".format),
     },
     "regression": {
         "RMSE": ("rmse", number),
@@ -109,8 +109,7 @@ def classes_table(classes: Sequence[ClassFigures]) -> Table:
 
 def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True) -> Table:
     """Return precision, recall, F1 and average precision of every label, beside its share of the items."""
-    headings = ["items", "answered", "prevalence"]
-    headings += ["precision", "95 %", "recall", "95 %", "F1", "AP", "95 %"]
+    headings = ["items", "answered", "prevalence", "AP", "95 %", "precision", "95 %", "recall", "95 %", "F1"]
     columns = [Column("label"), *(Column(heading, is_number=True) for heading in headings)]
     rows = [
         [
@@ -118,10 +117,10 @@ def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True)
             str(each.items),
             str(each.answered),
             percent(each.prevalence),
+            *_pair(each.average_precision),
             *_pair(each.precision),
             *_pair(each.recall),
             _value(each.f1, percent),
-            *_pair(each.average_precision),
         ]
         for each in labels
     ]
@@ -138,12 +137,8 @@ def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True)
 
 def baselines_table(report: Report) -> Table:
     """Return what the model must beat beside it."""
-    columns = [Column("answered without a model"), Column("figure"), Column("value", is_number=True)]
-    columns += [
-        Column("the model is better by", is_number=True),
-        Column("95 % interval", is_number=True),
-        Column("beaten?"),
-    ]
+    columns = [Column("without a model"), Column("figure"), Column("value", is_number=True)]
+    columns += [Column("better by", is_number=True), Column("95 % interval", is_number=True), Column("beaten?")]
     rows: list[list[Cell]] = []
     for each in report.baselines:
         is_share = each.metric not in {"rmse", "mae"}
@@ -159,7 +154,7 @@ def baselines_table(report: Report) -> Table:
                 _beaten(each),
             ]
         )
-    return Table(columns, rows, caption="A model that beats none of the constant answers is no better than guessing")
+    return Table(columns, rows, caption="What is answered without a model, and by how much the model is better")
 
 
 def _beaten(each: BaselineFigures) -> Marked:
