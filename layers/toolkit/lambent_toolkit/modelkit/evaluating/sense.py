@@ -90,10 +90,14 @@ def classifier_sense(
     )
     commonest = int(np.bincount(train).argmax())
     findings = list(_collapsed(rows, scored, classes, spec.labels))
-    if not findings and (order := better_order(scored.best, classes, spec.labels, commonest=commonest)):
-        findings.append(_order_finding(order, spec.labels))
+    order = None if findings else better_order(scored.best, classes, spec.labels, commonest=commonest)
     is_suspect = is_guessing(baselines) or _is_far_behind(baselines)
-    findings += _readings(contract, split.test, answer, commonest if is_suspect else None)
+    reading = _reading(contract, split.test, answer, commonest if is_suspect else None)
+    # Of two explanations of the same mistakes, the better one is told.
+    if order and (reading is None or order.accuracy > 1 - reading.error):
+        findings.append(_order_finding(order, spec.labels))
+    elif reading:
+        findings.append(_reading_finding(reading, contract))
     if saturated := _saturated(rows, spec, classes, output_step):
         findings.append(saturated)
     if is_guessing(baselines):
@@ -127,7 +131,8 @@ def regression_sense(
         rmse = float(np.sqrt(((values - targets) ** 2).mean()))
         unit = f" {spec.unit}" if spec.unit else ""
         findings.insert(0, _guessing(baselines, f"an RMSE of {rmse:.4g}{unit}", len(targets)))
-    findings += _readings(contract, split.test, answer, float(train.mean()) if is_guessing(baselines) else None)
+    reading = _reading(contract, split.test, answer, float(train.mean()) if is_guessing(baselines) else None)
+    findings += [_reading_finding(reading, contract)] if reading else []
     return Sense(baselines, findings, {**forecasts.left_out, **_no_nearest(contract, split)})
 
 
@@ -205,11 +210,14 @@ def _order_finding(order: LabelOrder, declared: Sequence[str]) -> Finding:
     )
 
 
-def _readings(contract: ModelContract, test: Prepared, answer: Answer, guess: float | None) -> Iterator[Finding]:
-    """Yield a finding of the pictures' reading; other scales are tried of a model that may as well ``guess``."""
+def _reading(contract: ModelContract, test: Prepared, answer: Answer, guess: float | None) -> Reading | None:
+    """Return a better reading of the pictures; other scales are tried of a model that may as well ``guess``."""
     reading = None if guess is None else better_reading(contract, test, answer, guess)
-    if reading := reading or swapped_reading(contract, test, answer):
-        yield _reading_finding(reading, contract) if reading.is_rescaled else _channels_finding(reading, contract)
+    return reading or swapped_reading(contract, test, answer)
+
+
+def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
+    return _scale_finding(reading, contract) if reading.is_rescaled else _channels_finding(reading, contract)
 
 
 def _channels_finding(reading: Reading, contract: ModelContract) -> Finding:
@@ -229,7 +237,7 @@ def _both(reading: Reading, contract: ModelContract) -> tuple[str, str]:
     return f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
 
 
-def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
+def _scale_finding(reading: Reading, contract: ModelContract) -> Finding:
     spec: ImagePreprocessing = contract.preprocessing  # type: ignore[assignment] - pictures
     was, now = _both(reading, contract)
     colours = ", and red and blue exchanged (BGR)" if reading.is_swapped else ""
@@ -252,11 +260,12 @@ def _guessing(baselines: Sequence[BaselineFigures], own: str, items: int) -> Fin
     is_share = first.metric in {"accuracy", "macro recall"}
     told = f"{first.value:.1%}" if is_share else f"{first.value:.4g}"
     who = f"the {first.name}" if first.is_forecast else f"answering {first.name}"
+    past = "what it has learnt of the series beyond its last values, at " if first.is_forecast else ""
     few = f" On {items} items only a large difference shows." if items < FEW_ITEMS else ""
     return Finding(
         code="no_better_than_guessing",
-        text=f"No better than guessing: {own} on {items} test items, {who} has {told}.{few} Look at how items become "
-        "tensors, at the order of the labels or the unit of the targets, and at the training.",
+        text=f"No better than guessing: {own} on {items} test items, {who} has {told}.{few} Look at {past}how items "
+        "become tensors, at the order of the labels or the unit of the targets, and at the training.",
     )
 
 

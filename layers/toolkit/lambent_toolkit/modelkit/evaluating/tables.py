@@ -160,7 +160,7 @@ def baselines_table(report: Report) -> Table:
 def _beaten(each: BaselineFigures) -> Marked:
     if each.is_beaten:
         return Marked("yes", "good")
-    return Marked("not shown to be", "bad" if each.must_be_beaten else "neutral")
+    return Marked("not shown", "bad" if each.must_be_beaten else "neutral")
 
 
 def slices_table(slices: Sequence[SliceFigures], report: Report) -> Table:
