@@ -62,6 +62,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for window, target, part in zip(windows, targets, parts, strict=True)
     ]
     (folder / "load.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    np.savez(folder / "unordered.npz", load=windows, targets=targets)
     return folder
 
 
@@ -89,6 +90,7 @@ def test_a_forecast_is_held_against_the_last_value_and_the_last_season(files: Pa
         True,
     )
     assert report.findings == []
+    assert report.warnings == []
     assert report.regression.mase.high < 1
     assert "nearest training item" in report.left_out
     page = (tmp_path / "made" / "report.html").read_text()
@@ -109,3 +111,10 @@ def test_a_forecast_that_repeats_the_last_value_is_stopped_though_nothing_was_de
     assert re.search(r"Not held against: seasonal naive forecast: declare .* --season", " ".join(shown.split()))
     with pytest.raises(GateClosed, match=r"sense: .*no_better_than_guessing"):
         open_gate(check_artifact(Artifact.read(tmp_path / "made")), is_forced=False)
+
+
+def test_a_series_that_is_split_by_chance_is_told_to_know_the_future(files: Path, tmp_path: Path) -> None:
+    report, shown = evaluated(files, "fitted", "unordered.npz", tmp_path)
+
+    assert any("Split the data in the order of time" in each for each in report.warnings)
+    assert "in the order of time" in " ".join(shown.split())

@@ -120,6 +120,22 @@ def test_windows_that_overlap_show_themselves_what_the_targets_continue(
     assert "by --season" in alone.left_out["seasonal naive forecast"]
 
 
+def test_windows_that_lie_among_those_of_training_are_counted_and_a_split_by_time_has_none(
+    random: np.random.Generator,
+) -> None:
+    windows, targets = slid(walk(random))
+    order = random.permutation(len(windows))
+    still = np.ones_like(windows)
+
+    by_time = naive_forecasts(declared(), split_of(windows, targets))
+    by_chance = naive_forecasts(declared(), split_of(windows[order], targets[order]))
+    unchanging = naive_forecasts(declared(Series()), split_of(still, targets, declared(Series())))
+
+    assert by_time.amid <= 0.02
+    assert by_chance.amid > 0.5
+    assert unchanging.amid == 0
+
+
 def test_nothing_is_taken_for_a_series_that_is_none(random: np.random.Generator) -> None:
     windows, targets = slid(walk(random))
     apart = slid(walk(random, 2000), stride=STEPS + 1)

@@ -51,6 +51,26 @@ def find_continuation(contract: ModelContract, split: Split) -> Series | None:
     return None
 
 
+def share_amid_training(split: Split, name: str) -> float:
+    """Return the share of the test items whose window is that of a training item, one step on or one step back.
+
+    Parameters
+    ----------
+    name   of the input of windows, (rows, steps, …)
+    """
+    train, test = (part.tensors[name] for part in (split.train, split.test))
+    if train.shape[1:] != test.shape[1:] or test.shape[1] <= _FEWEST_COMMON_STEPS:
+        return 0.0
+    starts, ends = ({each.tobytes() for each in part} for part in (train[:, :-1], train[:, 1:]))
+    amid = [
+        window[1:].tobytes() in starts or window[:-1].tobytes() in ends
+        for window in test
+        # One that does not change is its own neighbour.
+        if np.ptp(window) > 0
+    ]
+    return sum(amid) / len(test)
+
+
 def _lines(name: str, windows: Windows, targets: Floats) -> Iterator[Series]:
     for steps in range(1, min(_MOST_STEPS_AHEAD, windows.shape[1] - _FEWEST_COMMON_STEPS) + 1):
         items, later = _overlapping(windows, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -31,6 +31,8 @@ TOOLS = ("tensorflow", "keras", "numpy", "pillow", "simplejpeg", "scikit-learn",
 # Quantization may flip answers that were close; more than this is a broken calibration.
 MIN_AGREEMENT = 0.97
 _FEWEST_FOR_RMSE_LOSS = 2
+# Where a series is split in the order of time, the last window of a part has a neighbour in the next.
+_MOST_AMID = 0.1
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def evaluate(
         unmeasured=unmeasured,
         resamples=RESAMPLES,
         bootstrap_seed=SEED,
-        warnings=_warnings(subject, part, variants, loss, metric),
+        warnings=[*_warnings(subject, part, variants, loss, metric), *_future(forecasts)],
         tools={name: version(name) for name in TOOLS}
         | {f"serving {name}": number for name, number in measured.place.versions.items()},
     )
@@ -143,6 +145,14 @@ def _loss(subject: Subject, part: Prepared, measured: Measured) -> Loss | None:
     if metric == "rmse" and len(part) < _FEWEST_FOR_RMSE_LOSS:
         return None
     return loss_of(metric, subject.contract, ours, theirs, part.targets)
+
+
+def _future(forecasts: Forecasts | None) -> Iterator[str]:
+    if forecasts is not None and forecasts.amid > _MOST_AMID:
+        yield (
+            f"{forecasts.amid:.0%} of the test windows lie one step beside a window that was trained on: a model of a "
+            "series is to be measured on what came later. Split the data in the order of time, by split in its file."
+        )
 
 
 def _warnings(

@@ -18,7 +18,7 @@ import numpy as np
 
 from lambent.contracts.model import ModelContract, Regression, Series, TabularPreprocessing, TensorPreprocessing
 from lambent_toolkit.modelkit.evaluating.bootstrap import Floats
-from lambent_toolkit.modelkit.evaluating.continuation import find_continuation
+from lambent_toolkit.modelkit.evaluating.continuation import find_continuation, share_amid_training
 from lambent_toolkit.modelkit.recipe import Prepared, Split
 
 NAIVE, SEASONAL = "naive forecast", "seasonal naive forecast"
@@ -41,10 +41,12 @@ class Forecasts:
     ----------
     found      the naive forecast, then the seasonal one
     left_out   what could not be made → why
+    amid       share of the test items whose window lies among those of the training part, one step beside one of them
     """
 
     found: tuple[Forecast, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    amid: float = 0.0
 
     def scale(self, train: Floats) -> float | None:
         """Return the mean absolute error of the last forecast on the training part: what the MASE is in units of.
@@ -94,7 +96,8 @@ def naive_forecasts(contract: ModelContract, split: Split) -> Forecasts:
             left_out[name] = f"some items lack the value of {before}"
         else:
             found.append(Forecast(name, *made))  # type: ignore[arg-type] - none is None
-    return Forecasts(tuple(found), left_out)
+    amid = 0.0 if series.columns else share_amid_training(split, series.input or contract.inputs[0].name)
+    return Forecasts(tuple(found), left_out, amid)
 
 
 def _none(contract: ModelContract) -> Forecasts:
