@@ -14,6 +14,7 @@ from lambent.contracts.model import (
     NumericColumn,
     RawOutputs,
     Regression,
+    Series,
     TabularPreprocessing,
     TensorPreprocessing,
     TensorSpec,
@@ -37,6 +38,14 @@ def text(**changes: object) -> TextPreprocessing:
 
 def table(*columns: NumericColumn | CategoricalColumn) -> TabularPreprocessing:
     return TabularPreprocessing(columns=columns)
+
+
+def window(*shape: int) -> dict[str, object]:
+    return {"inputs": (spec("window", -1, *shape),), "preprocessing": TensorPreprocessing()}
+
+
+def forecast(**series: object) -> dict[str, object]:
+    return {"outputs": (spec("next", -1, 1),), "postprocessing": Regression(series=Series(**series))}
 
 
 AGE = NumericColumn(name="age")
@@ -67,6 +76,12 @@ GOOD = {
         "postprocessing": Classification(labels=("a", "b"), output="scores"),
     },
     "regression": {"outputs": (spec("price", -1),), "postprocessing": Regression()},
+    "forecast of a window": {**window(24, 2), **forecast(channel=1, period=12)},
+    "forecast of a table": {
+        "inputs": (spec("x", -1, 1),),
+        "preprocessing": table(AGE),
+        **forecast(columns={"age": 1}),
+    },
     "labels of a fixed batch of tensors": {
         "inputs": (spec("a", 1, 3),),
         "outputs": (spec("scores", 1, 2),),
@@ -115,6 +130,18 @@ BAD = {
     },
     "infinite temperature": {"postprocessing": Classification(labels=("a", "b"), temperature=float("inf"))},
     "regression of two numbers": {"postprocessing": Regression()},
+    "series of a picture": forecast(),
+    "series that is not there": {**window(24), **forecast(input="nowhere")},
+    "channel that is not there": {**window(24, 2), **forecast(channel=2)},
+    "second channel of one": {**window(24), **forecast(channel=1)},
+    "infinite scale of a window": {**window(24), **forecast(scale=float("inf"))},
+    "columns of a window": {**window(24), **forecast(columns={"age": 1})},
+    "series of a table without columns": {"inputs": (spec("x", -1, 1),), "preprocessing": table(AGE), **forecast()},
+    "series of words": {
+        "inputs": (spec("x", -1, 2),),
+        "preprocessing": table(AGE, COLOUR),
+        **forecast(columns={"colour": 1}),
+    },
     "scores of a fixed batch": {"outputs": (spec("scores", 1, 2),)},
 }
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from builders import contract
-from lambent.contracts.model import QualityLimits, RawOutputs, Regression
+from lambent.contracts.model import (
+    ModelContract,
+    QualityLimits,
+    RawOutputs,
+    Regression,
+    Series,
+    TensorPreprocessing,
+    TensorSpec,
+)
 from lambent_toolkit.modelkit.errors import LimitUnfit
-from lambent_toolkit.modelkit.importing.quality import with_quality
+from lambent_toolkit.modelkit.importing.quality import with_quality, with_season
 
 
 def test_what_is_asked_for_stands_in_the_contract_beside_the_other_limits() -> None:
@@ -37,3 +45,38 @@ def test_a_limit_that_cannot_be_held_is_refused(answer: object, asked: dict[str,
 
     with pytest.raises(LimitUnfit, match=told):
         with_quality(made, **asked)
+
+
+def forecast(**changes: object) -> ModelContract:
+    fields = {
+        "inputs": (
+            TensorSpec(name="codes", datatype="FP32", shape=(-1,)),
+            TensorSpec(name="window", datatype="FP32", shape=(-1, 24, 2)),
+        ),
+        "preprocessing": TensorPreprocessing(),
+        "postprocessing": Regression(unit="kWh"),
+        **changes,
+    }
+    return contract(**fields)
+
+
+def test_a_season_is_of_the_window_that_a_forecast_continues() -> None:
+    assert with_season(forecast(), None) == forecast()
+    assert with_season(forecast(), 12).postprocessing == Regression(
+        unit="kWh", series=Series(input="window", period=12)
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "period", "told"),
+    [
+        (contract(), 12, "Only a regression"),
+        (contract(postprocessing=Regression()), 12, "postprocessing.series.columns"),
+        (forecast(inputs=(TensorSpec(name="codes", datatype="FP32", shape=(-1,)),)), 12, "of a window"),
+        (forecast(), 0, "no number of steps"),
+    ],
+    ids=["classifier", "no tensors", "no window", "none"],
+)
+def test_a_season_of_what_is_no_forecast_is_refused(made: ModelContract, period: int, told: str) -> None:
+    with pytest.raises(LimitUnfit, match=told):
+        with_season(made, period)

@@ -6,19 +6,22 @@ import re
 import pytest
 from rich.console import Console
 
+from lambent_toolkit.cli.evaluate import print_report
 from lambent_toolkit.cli.tables import mistakes, variants_table
 from lambent_toolkit.modelkit.errors import ReportOutdated
 from lambent_toolkit.modelkit.evaluating.tables import figures_table
+from lambent_toolkit.modelkit.evaluating.tables import variants_table as page_variants_table
 from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text
 from lambent_toolkit.modelkit.quantization_report import Loss
 from lambent_toolkit.modelkit.report import decode_report
 from lambent_toolkit.modelkit.step_files import to_json
+from lambent_toolkit.reporting.page import Column, Table
 from lambent_toolkit.reporting.terminal import terminal_table
 from measured import classifier_report, regression_report, report
 
 
-def printed(table: object) -> str:
-    console = Console(width=160, record=True)
+def printed(table: object, *, width: int = 160) -> str:
+    console = Console(width=width, record=True)
     console.print(table)
     return console.export_text()
 
@@ -64,10 +67,29 @@ def test_no_mistakes_are_told_as_such() -> None:
 
 
 def test_variants_stand_side_by_side() -> None:
-    shown = printed(variants_table(report()))
+    shown = printed(variants_table(report()), width=80)
+    on_the_page = printed(terminal_table(page_variants_table(report())))
 
-    assert re.search(r"int8 +90.0 % +90.0 % +- +1.0 +0.4 +0.100 +0.200 +ai-edge-litert 1.4.0", shown)
+    assert re.search(r"^int8 +90.0 % +90.0 % +- +1.0 +0.4 +0.100 +0.200 *$", shown, re.MULTILINE)
     assert "keras" in shown
+    assert re.search(r"int8 +90.0 % +90.0 % +- +1.0 +0.4 +0.100 +0.200 +ai-edge-litert 1.4.0", on_the_page)
+
+
+def test_the_terminal_names_the_interpreter_of_what_is_published() -> None:
+    console = Console(width=80, record=True)
+
+    print_report(console, report())
+
+    assert "int8 in ai-edge-litert 1.4.0 on" in console.export_text()
+
+
+def test_a_narrow_terminal_breaks_long_names_and_cuts_none() -> None:
+    table = Table((Column("name"), Column("value", is_number=True)), [["a" * 50, "0.123456789"]])
+
+    shown = printed(terminal_table(table), width=30)
+
+    assert shown.count("a") == 50 + len("name value") - len("nme vlue")
+    assert "…" not in shown
 
 
 def test_variants_of_a_regression_have_its_figures() -> None:

@@ -128,13 +128,38 @@ class Classification(_Contract, frozen=True, kw_only=True, tag_field="kind", tag
     threshold: Probability = 0.0
 
 
+class Series(_Contract, frozen=True, kw_only=True):
+    """Where in an item the past of the series stands that a regression's answer continues.
+
+    It changes no answer: `lambent evaluate` holds the model against forecasts that are made of that past alone.
+
+    ``input`` (the first unless named) holds a window an item, (steps,) or (steps, channels), the oldest step first, of
+    which ``channel`` is continued; the answer is ``steps_ahead`` of the window's last step, and
+    ``window * scale + offset`` is in the answer's unit. Of a table, ``columns`` tells how many steps before the answer
+    the value of a column is, e.g. ``{"sales_yesterday": 1, "sales_last_week": 7}``. ``period`` is how many steps a
+    season has, 12 for the months of a year; 1 is no season.
+    """
+
+    input: Name | None = None
+    channel: Annotated[int, Meta(ge=0)] = 0
+    columns: dict[Name, PositiveInt] = {}
+    steps_ahead: PositiveInt = 1
+    period: PositiveInt = 1
+    scale: float = 1.0
+    offset: float = 0.0
+
+
 class Regression(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="regression"):
-    """The output holds one number a row; the answer is ``value * scale + offset``, in ``unit``."""
+    """The output holds one number a row; the answer is ``value * scale + offset``, in ``unit``.
+
+    ``series`` is declared where the answer is a forecast.
+    """
 
     output: Name | None = None
     scale: float = 1.0
     offset: float = 0.0
     unit: str | None = None
+    series: Series | None = None
 
 
 class RawOutputs(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="raw"):

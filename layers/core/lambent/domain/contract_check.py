@@ -12,6 +12,7 @@ from lambent.contracts.model import (
     ModelContract,
     NumericColumn,
     Regression,
+    Series,
     TabularPreprocessing,
     TensorPreprocessing,
     TensorSpec,
@@ -23,6 +24,8 @@ _INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UI
 _FRACTIONS = ("FP32", "FP64")
 _FLOATS = ("FP16", "FP32", "FP64")
 _BINARY = 2
+# Rows and steps, and perhaps channels.
+_WINDOW_RANKS = (2, 3)
 
 
 def check_contract(contract: ModelContract) -> None:
@@ -170,12 +173,7 @@ def _check_postprocessing(contract: ModelContract) -> None:
             got=list(tensor.shape),
         )
     if isinstance(spec, Regression):
-        _check_datatype(tensor, (*_FLOATS, *_INTEGERS), "postprocessing scales a number")
-        _check_finite("postprocessing", spec.scale, spec.offset)
-        if spec.scale == 0:
-            raise _broken(
-                "A scale of 0 makes the same number of every output.", "postprocessing.scale", limit="not 0", got=0.0
-            )
+        _check_regression(spec, tensor, contract)
         return
     _check_datatype(tensor, _FLOATS, "postprocessing reads scores")
     _check_finite("postprocessing.temperature", spec.temperature)
@@ -194,6 +192,52 @@ def _check_postprocessing(contract: ModelContract) -> None:
             "postprocessing.temperature",
             limit=1.0,
             got=spec.temperature,
+        )
+
+
+def _check_regression(spec: Regression, tensor: TensorSpec, contract: ModelContract) -> None:
+    _check_datatype(tensor, (*_FLOATS, *_INTEGERS), "postprocessing scales a number")
+    _check_finite("postprocessing", spec.scale, spec.offset)
+    if spec.scale == 0:
+        raise _broken(
+            "A scale of 0 makes the same number of every output.", "postprocessing.scale", limit="not 0", got=0.0
+        )
+    if spec.series is not None:
+        _check_series(spec.series, contract)
+
+
+def _check_series(series: Series, contract: ModelContract) -> None:
+    """Check that there is a past where the contract says so."""
+    where, items = "postprocessing.series", contract.preprocessing
+    _check_finite(where, series.scale, series.offset)
+    if isinstance(items, TabularPreprocessing):
+        numbers = [column.name for column in items.columns if isinstance(column, NumericColumn)]
+        if not series.columns or not set(series.columns) <= set(numbers):
+            raise _broken(
+                "A table's series names columns of numbers, and how many steps before the answer each is.",
+                f"{where}.columns",
+                limit=numbers,
+                got=list(series.columns),
+            )
+        return
+    windows = [spec.name for spec in contract.inputs if len(spec.shape) in _WINDOW_RANKS]
+    name = contract.inputs[0].name if series.input is None else series.input
+    if not isinstance(items, TensorPreprocessing) or name not in windows or series.columns:
+        raise _broken(
+            "A series stands in an input of tensors, (rows, steps) or (rows, steps, channels), or in columns of a "
+            "table.",
+            f"{where}.input",
+            limit=windows if isinstance(items, TensorPreprocessing) else [],
+            got=name,
+        )
+    (shape,) = (spec.shape for spec in contract.inputs if spec.name == name)
+    channels = shape[2] if len(shape) == max(_WINDOW_RANKS) else 1
+    if channels != -1 and series.channel >= channels:
+        raise _broken(
+            f"Input {name} has {channels} channels, numbered from 0.",
+            f"{where}.channel",
+            limit=channels - 1,
+            got=series.channel,
         )
 
 

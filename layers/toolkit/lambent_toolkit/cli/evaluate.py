@@ -138,12 +138,14 @@ def compare(
 def print_report(console: Console, report: Report) -> None:
     """Print what was measured of a model."""
     from lambent_toolkit.cli.tables import variants_table
-    from lambent_toolkit.modelkit.evaluating.tables import baselines_table, figures_table
+    from lambent_toolkit.modelkit.evaluating.tables import baselines_table, figures_table, labels_table
     from lambent_toolkit.modelkit.evaluating.wording import key_figures
     from lambent_toolkit.reporting.terminal import terminal_table
 
     console.print(variants_table(report))
     console.print(terminal_table(figures_table(key_figures(report))))
+    if report.several_labels:
+        console.print(terminal_table(labels_table(report.several_labels.labels, with_intervals=False)))
     if report.baselines:
         console.print(terminal_table(baselines_table(report)))
     for line in _lines(report):
@@ -166,12 +168,15 @@ def _warnings(report: Report) -> Iterator[str]:
 
 def _lines(report: Report) -> Iterator[str]:
     from lambent_toolkit.cli.tables import mistakes
-    from lambent_toolkit.modelkit.evaluating.wording import loss_text
+    from lambent_toolkit.modelkit.evaluating.wording import left_out_text, loss_text
 
     told = f": {mistakes(report)}" if report.classification else ""
-    yield f"{report.published} on {report.data.test_items} held-out items of {report.data.name}{told}"
+    where = f"{report.published} in {report.measured.runtime}"
+    yield f"{where} on {report.data.test_items} held-out items of {report.data.name}{told}"
     if report.loss:
         yield f"against the float model: {loss_text(report.loss, report)}"
+    if left_out := left_out_text(report):
+        yield left_out
     yield from (f"worse than the rest: {each.column} = {each.value}" for each in report.slices if each.is_worse)
 
 

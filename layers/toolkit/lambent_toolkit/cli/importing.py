@@ -118,6 +118,10 @@ def init(  # noqa: PLR0917 - typer makes options of them
         float | None,
         typer.Option(help="Largest RMSE on test data, in the answer's unit, for a regression.", show_default=False),
     ] = None,
+    season: Annotated[
+        int | None,
+        typer.Option(help="Steps of a forecast's season, 12 for months of a year; 1: none.", show_default=False),
+    ] = None,
     tokenizer: Tokenizer = None,
     trust: Trust = False,
     output: Annotated[
@@ -137,7 +141,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     with ending_on_failure():
         from lambent_toolkit.modelkit.importing.drafting import DraftWish, draft_of
         from lambent_toolkit.modelkit.importing.inputs import read_labels, read_size, read_tokenizer, write_contract
-        from lambent_toolkit.modelkit.importing.quality import with_quality
+        from lambent_toolkit.modelkit.importing.quality import with_quality, with_season
 
         wish = DraftWish(
             name,
@@ -149,7 +153,8 @@ def init(  # noqa: PLR0917 - typer makes options of them
             signature,
         )
         draft = draft_of(model, wish, is_trusted=trust)
-        write_contract(out, with_quality(draft.contract, min_accuracy=min_accuracy, max_rmse=max_rmse))
+        limited = with_quality(draft.contract, min_accuracy=min_accuracy, max_rmse=max_rmse)
+        write_contract(out, with_season(limited, season))
     _show_tensors(draft.contract)
     console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
     for sentence in draft.to_check:

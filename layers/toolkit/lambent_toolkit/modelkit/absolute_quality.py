@@ -36,7 +36,9 @@ def judge_sense(contract: ModelContract, report: Report | None) -> Verdict:
         return Verdict(
             True, expected, f"unmeasured: {report.unmeasured}; that its answers are right is its owner's word alone"
         )
-    beaten = [f"{each.name} ({each.value:.4g} {each.metric})" for each in report.baselines if each.is_beaten]
+    # A forecast tells more than a constant.
+    baselines = sorted(report.baselines, key=lambda each: not each.is_forecast)
+    beaten = [f"{each.name} ({each.value:.4g} {each.metric})" for each in baselines if each.is_beaten]
     return Verdict(True, expected, f"better than {beaten[0]}" if beaten else "nothing to hold it against")
 
 

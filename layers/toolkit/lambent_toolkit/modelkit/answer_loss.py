@@ -18,25 +18,39 @@ from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, sc
 from lambent_toolkit.modelkit.evaluating.each_label import UNMEASURED, is_each_label_for_itself
 from lambent_toolkit.modelkit.quantization_loss import accuracy_loss, output_loss, rmse_loss
 from lambent_toolkit.modelkit.quantization_report import Loss, Metric
+from lambent_toolkit.modelkit.recipe import Targets
 
 Outputs = Mapping[str, Array]
 _RAW = "raw outputs have no accuracy: nothing in the contract says what in them would be right"
 
 
-def why_unmeasured(contract: ModelContract, outputs: Outputs) -> str | None:
-    """Return why data with one target an item cannot tell whether a model's answers are right; None where it can."""
+def has_several_labels(targets: Targets) -> bool:
+    """Return whether each item's labels are all known: targets (items, labels), 0 and 1."""
+    return targets.ndim > 1
+
+
+def why_unmeasured(contract: ModelContract, outputs: Outputs, targets: Targets) -> str | None:
+    """Return why data cannot tell whether a model's answers are right; None where it can.
+
+    Parameters
+    ----------
+    outputs   by name, (items, …)
+    targets   of the data: one an item, (items,), or all labels of an item, (items, labels)
+    """
     spec = contract.postprocessing
     if isinstance(spec, RawOutputs):
         return _RAW
+    if has_several_labels(targets):
+        return None
     if isinstance(spec, Classification):
         rows = answer_rows(outputs, contract, of=contract.name)
         return UNMEASURED if is_each_label_for_itself(score(rows, spec).scores, spec) else None
     return None
 
 
-def metric_of(contract: ModelContract, outputs: Outputs) -> Metric:
-    """Return the figure that a loss is in, by the float model's outputs."""
-    if why_unmeasured(contract, outputs) is not None:
+def metric_of(contract: ModelContract, outputs: Outputs, targets: Targets) -> Metric:
+    """Return the figure that a loss is in, by the float model's outputs; see `why_unmeasured`."""
+    if has_several_labels(targets) or why_unmeasured(contract, outputs, targets) is not None:
         return "outputs"
     return "accuracy" if isinstance(contract.postprocessing, Classification) else "rmse"
 

@@ -149,18 +149,29 @@ def _sizes(most: int) -> list[int]:
 
 
 def _strata(targets: Targets) -> NDArray[np.int64]:
-    """Return each row's class, or the number of its target's quantile from 0."""
+    """Return each row's class, the rarest of its labels, or the number of its target's quantile from 0."""
+    if targets.ndim > 1:
+        return _rarest(targets)
     if targets.dtype.kind == "i":
         return targets.astype(np.int64)
     edges = np.quantile(targets, np.linspace(0, 1, QUANTILES + 1)[1:-1])
     return np.digitize(targets, edges)
 
 
+def _rarest(targets: Targets) -> NDArray[np.int64]:
+    """Return the number of the rarest label that each row of (rows, labels) has; their number where it has none."""
+    counts = targets.sum(axis=0)
+    rarity = np.where(targets > 0, counts, len(targets) + 1)
+    found: NDArray[np.int64] = np.where(targets.any(axis=1), rarity.argmin(axis=1), targets.shape[1])
+    return found
+
+
 def _count_strata(targets: Targets, rows: Rows, contract: ModelContract) -> dict[str, int]:
     numbers, counts = np.unique(_strata(targets)[rows], return_counts=True)
     spec = contract.postprocessing
     if isinstance(spec, Classification):
-        names = [spec.labels[number] for number in numbers]
+        # Of several labels an item there is one stratum more: no label.
+        names = [(*spec.labels, "no label")[number] for number in numbers]
     elif targets.dtype.kind == "i":
         names = [str(number) for number in numbers]
     else:

@@ -18,6 +18,7 @@ from lambent_toolkit.modelkit.recipes import RECIPES
 from lambent_toolkit.modelkit.splitting import PARTS, Part
 from lambent_toolkit.modelkit.tensor_file import (
     LABEL,
+    LABELS,
     TARGET,
     TENSOR_SUFFIXES,
     TensorFile,
@@ -116,7 +117,9 @@ def _check_form(data: RecipeData | DataSet | TensorFile, contract: ModelContract
     if not isinstance(data, TensorFile):
         return
     wanted = {Classification: "label", Regression: "target"}.get(type(contract.postprocessing))
-    if wanted is not None and data.kind != wanted:
+    answer = contract.postprocessing
+    takes_several = isinstance(answer, Classification) and answer.activation != "softmax"
+    if wanted is not None and data.kind not in {wanted, LABELS if takes_several else wanted}:
         got = f"has a {data.kind} an item" if data.kind else f"has neither {LABEL} nor {TARGET}"
         raise DataUnfit(f"{contract.name} is measured by a {wanted} an item; {name} {got}: call it {wanted}s.")
     if {spec.shape[0] for spec in (*contract.inputs, *contract.outputs)} not in ({-1}, {1}):
@@ -127,8 +130,10 @@ def _check_form(data: RecipeData | DataSet | TensorFile, contract: ModelContract
 
 
 def renumbered(items: LabelledItems, contract: ModelContract, name: str) -> LabelledItems:
-    """Return items whose class numbers are those of the contract's labels; raises DataUnfit."""
+    """Return items whose class numbers, or columns of labels, are those of the contract's labels; raises DataUnfit."""
     answer = contract.postprocessing
+    if items.targets.ndim > 1 and isinstance(answer, Classification) and not items.labels:
+        return _checked_columns(items, answer, name, contract.name)
     if not items.labels or not isinstance(answer, Classification) or items.labels == answer.labels:
         return items
     unknown = [label for label in items.labels if label not in answer.labels]
@@ -138,4 +143,17 @@ def renumbered(items: LabelledItems, contract: ModelContract, name: str) -> Labe
             f"labels are {', '.join(answer.labels[:10])}{', …' if len(answer.labels) > 10 else ''}."  # noqa: PLR2004
         )
     numbers = np.array([answer.labels.index(label) for label in items.labels], dtype=np.int64)
+    if items.targets.ndim > 1:
+        targets = np.zeros((len(items), len(answer.labels)), dtype=np.int64)
+        targets[:, numbers] = items.targets
+        return LabelledItems(items.items, targets, items.slices, answer.labels)
     return LabelledItems(items.items, numbers[items.targets], items.slices, answer.labels)
+
+
+def _checked_columns(items: LabelledItems, answer: Classification, name: str, model: str) -> LabelledItems:
+    if items.targets.shape[1] != len(answer.labels):
+        raise DataUnfit(
+            f"{name} has {items.targets.shape[1]} numbers of labels an item, {model} has {len(answer.labels)} labels: "
+            "one number for each, in their order."
+        )
+    return items

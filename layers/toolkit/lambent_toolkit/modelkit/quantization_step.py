@@ -169,8 +169,8 @@ def _fit(made: MadeModel, measured: Measured, variant: str, judge: Judge) -> Tem
     spec, validation = made.split.contract.postprocessing, made.split.validation
     if not isinstance(spec, Classification):
         return TemperatureFit(note="The model is no classifier: there are no scores to scale.")
-    if judge.unmeasured:
-        return TemperatureFit(note="How often a label is right is not known, so nothing is fitted to it.")
+    if judge.metric != "accuracy":
+        return TemperatureFit(note="How often the best label is right is not known, so nothing is fitted to it.")
     answers = measured.answers[variant]
     rows = answers.outputs[spec.output or made.split.contract.outputs[0].name]
     rows = rows.reshape(len(rows), -1)

@@ -46,6 +46,11 @@ def check_parts(name: str, parts: Mapping[Part, LabelledItems]) -> None:
     if targets.dtype.kind == "f":
         if not all(np.isfinite(data.targets).all() for data in parts.values()):
             raise DataUnusable(f"Targets of {name}'s data are NaN or infinite: remove those items.")
+    elif targets.ndim > 1:
+        if not np.ptp(targets, axis=0).any():
+            raise DataUnusable(
+                f"All {len(targets)} training items of {name} have the same labels: there is nothing to tell apart."
+            )
     elif len(np.unique(targets)) == 1:
         raise DataUnusable(
             f"All {len(targets)} training items of {name} are of one class (number {targets[0]}): a classifier needs "
@@ -100,6 +105,8 @@ def _check_labels(name: str, answer: Classification, parts: Mapping[Part, Labell
                 f"The contract of {name} has the labels {_some(answer.labels)}, its data numbers its classes by "
                 f"{_some(data.labels)}: declare Classification(labels=train.labels), in this order."
             )
+        if data.targets.ndim > 1:
+            continue
         low, high = int(data.targets.min()), int(data.targets.max())
         if low < 0 or high >= len(answer.labels):
             raise RecipeUnfit(

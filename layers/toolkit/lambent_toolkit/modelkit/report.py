@@ -24,6 +24,8 @@ FindingCode = Literal[
     "saturated_scores",
     "labels_in_other_order",
     "pictures_on_other_scale",
+    "constant_labels",
+    "pictures_in_other_channels",
 ]
 
 
@@ -62,9 +64,10 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
     """One form of the model on the test part.
 
     ``agreement`` is the share of items with the reference's answer; ``output_error_max`` and ``output_error_mean`` are
-    absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, a regression
-    ``rmse``, ``mae`` and ``r2``. ``score_difference`` and ``output_error`` say how far its answers lie from the
-    reference's, see `lane_distance`. Only what Lambda runs has ``load_ms`` and ``latencies``, measured in ``runtime``.
+    absolute differences from the reference's outputs, in their own unit. A classifier has ``accuracy``, one of several
+    labels an item ``mean_average_precision``, a regression ``rmse``, ``mae`` and ``r2``. ``score_difference`` and
+    ``output_error`` say how far its answers lie from the reference's, see `lane_distance`. Only what Lambda runs has
+    ``load_ms`` and ``latencies``, measured in ``runtime``.
     """
 
     size_bytes: int
@@ -73,6 +76,7 @@ class VariantFigures(_Figures, frozen=True, kw_only=True):
     load_ms: float | None = None
     latencies: list[Latency] = []
     accuracy: float | None = None
+    mean_average_precision: float | None = None
     agreement: float | None = None
     rmse: float | None = None
     mae: float | None = None
@@ -104,6 +108,39 @@ class ClassFigures(_Figures, frozen=True, kw_only=True):
     recall: Estimate | None
     f1: Estimate | None
     auc: Estimate | None
+
+
+class LabelFigures(_Figures, frozen=True, kw_only=True):
+    """One label of a classifier that scores each for itself: ``items`` have it, ``answered`` were answered it.
+
+    ``prevalence`` is its share of the items. None where a figure is not defined.
+    """
+
+    label: str
+    items: int
+    answered: int
+    prevalence: float
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    average_precision: Estimate | None
+
+
+class SeveralLabelsFigures(_Figures, frozen=True, kw_only=True):
+    """The published file as a classifier that scores each label for itself, on items whose labels are all known.
+
+    ``threshold`` is the contract's, or one half. ``micro`` and ``macro`` are by "precision", "recall" and "f1".
+    ``exact_match`` is the share of items of which every label is answered rightly, ``label_accuracy`` that of the
+    answers of all labels. See `evaluating.several_labels`.
+    """
+
+    threshold: float
+    mean_average_precision: Estimate | None
+    micro: dict[str, Estimate | None]
+    macro: dict[str, Estimate | None]
+    exact_match: Estimate | None
+    label_accuracy: Estimate
+    labels: list[LabelFigures]
 
 
 class ReliabilityBin(_Figures, frozen=True, kw_only=True):
@@ -185,7 +222,9 @@ class RegressionMistake(_Figures, frozen=True, kw_only=True):
 class RegressionFigures(_Figures, frozen=True, kw_only=True):
     """The published file as a regression; residuals are answer - truth.
 
-    ``r2`` is None where all targets are equal; ``residual_quantiles`` by the quantile, e.g. ``0.05``.
+    ``r2`` is None where all targets are equal; ``residual_quantiles`` by the quantile, e.g. ``0.05``. ``mase`` is the
+    MAE in units of what the (seasonal) naive forecast errs by on the training part, see `evaluating.forecasts`; None of
+    what is no forecast.
     """
 
     unit: str | None
@@ -195,6 +234,7 @@ class RegressionFigures(_Figures, frozen=True, kw_only=True):
     bias: Estimate
     residual_quantiles: dict[str, Estimate]
     mistakes: list[RegressionMistake]
+    mase: Estimate | None = None
 
 
 class SliceFigures(_Figures, frozen=True, kw_only=True):
@@ -219,16 +259,19 @@ class BaselineFigures(_Figures, frozen=True, kw_only=True):
 
     ``value`` is its figure in ``metric``; ``better_by`` is how much better the model is, with its paired interval: the
     model's share - the baseline's, or the baseline's error - the model's. ``is_beaten`` says whether even an interval
-    of 99 % is above zero. A model that beats none of those that ``must_be_beaten`` is no better than guessing.
+    of 99 % is above zero. A model that beats none of those that ``must_be_beaten`` is no better than guessing. Neither
+    is one that does not beat each that ``is_forecast``, in one of its two metrics: those look at the past of a series,
+    see `evaluating.forecasts`. As all of them have to be beaten, an interval of 95 % is enough for each.
     """
 
     name: str
-    metric: Literal["accuracy", "macro recall", "rmse", "mae"]
+    metric: Literal["accuracy", "macro recall", "label accuracy", "mAP", "rmse", "mae"]
     value: float
     better_by: Estimate
     p_value: float | None = None
     is_beaten: bool
     must_be_beaten: bool = True
+    is_forecast: bool = False
 
 
 class Finding(_Figures, frozen=True, kw_only=True):
@@ -260,6 +303,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     loss             of the published file against the reference, on the same test items; see `quantization_loss`
     slice_metric     what the slices are compared by
     baselines        what the model must beat to know anything
+    left_out         what it could not be held against → why
     findings         what makes no sense in its answers; None in a report of a release that did not look
     unmeasured       why nothing is said of how often it is right; None where it was measured
     resamples        of the bootstrap, and its seed
@@ -279,10 +323,12 @@ class Report(_Figures, frozen=True, kw_only=True):
     variants: dict[str, VariantFigures]
     loss: Loss | None
     classification: ClassificationFigures | None = None
+    several_labels: SeveralLabelsFigures | None = None
     regression: RegressionFigures | None = None
     slice_metric: Literal["accuracy", "rmse"] | None = None
     slices: list[SliceFigures] = []
     baselines: list[BaselineFigures] = []
+    left_out: dict[str, str] = {}
     findings: list[Finding] | None = None
     unmeasured: str | None = None
     resamples: int
@@ -304,7 +350,7 @@ class Report(_Figures, frozen=True, kw_only=True):
     @property
     def metric(self) -> Metric:
         """The figure that ``loss`` is in."""
-        if self.task == "raw" or self.unmeasured is not None:
+        if self.task == "raw" or self.unmeasured is not None or self.several_labels is not None:
             return "outputs"
         return "accuracy" if self.task == "classification" else "rmse"
 

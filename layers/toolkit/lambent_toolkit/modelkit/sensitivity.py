@@ -43,7 +43,7 @@ class EffectMeter:
         self._contract = contract
         self._validation = validation
         self._keras_outputs = keras_outputs
-        self.metric = metric_of(contract, keras_outputs)
+        self.metric = metric_of(contract, keras_outputs, validation.targets)
 
     @property
     def limit(self) -> float:

@@ -20,6 +20,8 @@ from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
 from lambent_toolkit.modelkit.tensor_items import encode_item
 
 LABEL, TARGET, SPLIT = "label", "target", "split"
+# What an item has that may have several labels, or none.
+LABELS = "list of labels"
 # What an array of many is called.
 _SINGULAR = {"labels": LABEL, "targets": TARGET, "splits": SPLIT}
 _DEFAULTS = HyperParameters()
@@ -31,6 +33,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     inputs: dict[str, Any]
     label: str | int | None = None
+    labels: list[str | int] | None = None
     target: float | None = None
     split: str | None = None
 
@@ -43,9 +46,10 @@ class TensorFile:
     ----------
     name         the file's path, as it was given
     inputs       name → an array an item, without batch dimension
-    targets      int64 class numbers, or float64 numbers; zeros where the file has neither
+    targets      int64 class numbers, or float64 numbers; zeros where the file has neither; of several labels an item
+                 int64 (items, labels), 1 where it has the label
     labels       what class numbers are called; empty where they are the contract's own, and for numbers
-    kind         what an item has to be measured by: ``label``, ``target``, or None where the file has neither
+    kind         what an item has to be measured by: ``label``, ``list of labels`` or ``target``; None of nothing
     rows         of each part: the file's own split, else the one that a recipe's data gets
     """
 
@@ -76,9 +80,12 @@ def read_tensor_file(name: str) -> TensorFile:
     name   path of a file that ends in one of these:
 
            - ``.npz``: arrays (n, …) by the inputs' names; ``labels`` (n,), class numbers or names, or ``targets`` (n,),
-             numbers; perhaps ``split`` (n,) of train, validation and test
-           - ``.jsonl`` or ``.ndjson``: ``{"inputs": {"a": […]}, "label": …}`` a line, or ``target``, ``split``
-           - ``.parquet``: a column an input, of numbers or of lists of them; ``label``, ``target``, ``split``
+             numbers; perhaps ``split`` (n,) of train, validation and test. Of items that may have several labels, or
+             none, ``labels`` or ``targets`` are (n, labels), 0 and 1, in the order of the contract's labels
+           - ``.jsonl`` or ``.ndjson``: ``{"inputs": {"a": […]}, "label": …}`` a line, or ``target``, ``split``; or
+             ``labels``, a list of names or of 0 and 1
+           - ``.parquet``: a column an input, of numbers or of lists of them; ``label``, ``target``, ``split``, or
+             ``labels``, a column of lists
 
     Raises
     ------
@@ -103,13 +110,14 @@ def read_tensor_file(name: str) -> TensorFile:
     targets, labels = _targets(columns, count=counts.pop(), name=name)
     rows = _own_split(columns[SPLIT], name) if SPLIT in columns else _split(targets)
     arrays = {column: _arrays(values, f"{name}, {column}") for column, values in inputs.items()}
-    kind = next((column for column in (LABEL, TARGET) if column in columns), None)
+    kind = LABELS if targets.ndim > 1 else next((column for column in (LABEL, TARGET) if column in columns), None)
     return TensorFile(name, arrays, targets, labels, kind, rows)
 
 
 def _split(targets: Targets) -> Mapping[Part, NDArray[np.int64]]:
     return split_rows(
-        targets,
+        # Sets of labels are too many to be strata: by chance alone.
+        targets if targets.ndim == 1 else targets.sum(axis=1).astype(np.float64),
         validation_share=_DEFAULTS.validation_share,
         test_share=_DEFAULTS.test_share,
         seed=_DEFAULTS.split_seed,
@@ -125,6 +133,9 @@ def _own_split(values: Sequence[Any], name: str) -> Mapping[Part, NDArray[np.int
 
 
 def _targets(columns: Columns, *, count: int, name: str) -> tuple[Targets, tuple[str, ...]]:
+    given = columns.get(LABEL, columns.get(TARGET, ()))
+    if any(np.ndim(value) > 0 or value is None for value in given):
+        return _several(given, name)
     if LABEL in columns:
         values = np.asarray(columns[LABEL])
         if values.ndim != 1 or values.dtype.kind not in "iuU":
@@ -137,6 +148,25 @@ def _targets(columns: Columns, *, count: int, name: str) -> tuple[Targets, tuple
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise SourceUnusable(f"{name}: targets are one number an item.")
     return values.astype(np.float64), ()
+
+
+def _several(values: Sequence[Any], name: str) -> tuple[Targets, tuple[str, ...]]:
+    """Return which labels items have, (items, labels), and the labels' names where the file has them."""
+    rows = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    if not all(isinstance(row, list) for row in rows):
+        raise SourceUnusable(f"{name}: labels are one of each item, or a list of each item; some items have none.")
+    if all(isinstance(label, str) for row in rows for label in row):
+        labels = tuple(sorted({label for row in rows for label in row}))
+        if not labels:
+            raise SourceUnusable(f"{name}: no item has a label.")
+        found = [[int(label in row) for label in labels] for row in map(set, rows)]
+        return np.array(found, dtype=np.int64), labels
+    if len({len(row) for row in rows}) > 1 or not all(number in {0, 1} for row in rows for number in row):
+        raise SourceUnusable(
+            f"{name}: several labels of an item are a list of their names, or as many numbers as the contract has "
+            "labels, 1 for those that the item has and 0 for the others."
+        )
+    return np.array(rows, dtype=np.int64), ()
 
 
 def _arrays(values: Sequence[Any], where: str) -> Sequence[Array]:
@@ -166,10 +196,12 @@ def _read_lines(path: Path) -> Columns:
     columns: Columns = {}
     for name in dict.fromkeys(name for line in lines for name in line.inputs):
         columns[name] = [line.inputs[name] for line in lines if name in line.inputs]
-    for field in (LABEL, TARGET, SPLIT):
+    for field in (LABEL, "labels", TARGET, SPLIT):
         values = [value for line in lines if (value := getattr(line, field)) is not None]
+        if values and _SINGULAR.get(field, field) in columns:
+            raise SourceUnusable(f"{path} has lines with label and lines with labels: use one of them in all lines.")
         if values:
-            columns[field] = values
+            columns[_SINGULAR.get(field, field)] = values
     return columns
 
 

@@ -67,8 +67,8 @@ class Judge:
             )
         self._contract, self._part, self._float = contract, part, float_outputs
         self._spec = contract.postprocessing
-        self.unmeasured = why_unmeasured(contract, float_outputs)
-        self.metric = metric_of(contract, float_outputs)
+        self.unmeasured = why_unmeasured(contract, float_outputs, part.targets)
+        self.metric = metric_of(contract, float_outputs, part.targets)
 
     def float_figures(self, model: FloatModel) -> FloatFigures:
         """Return the figures of the float model itself."""

@@ -24,7 +24,8 @@ def terminal_table(table: Table) -> RichTable:
     )
     for column in table.columns:
         heading = f"{column.heading} {column.unit}".strip()
-        shown.add_column(escape(heading), justify="right" if column.is_number else "left")
+        # A name that is longer than its column goes on in the next line: cut off, it would name nothing.
+        shown.add_column(escape(heading), justify="right" if column.is_number else "left", overflow="fold")
     for number, row in enumerate(table.rows):
         style = "bold" if number in table.highlighted_rows else None
         shown.add_row(*(_cell(value) for value in row), style=style)

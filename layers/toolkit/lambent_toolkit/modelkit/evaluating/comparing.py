@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import Classification, ModelContract, Regression
 from lambent.domain.model import digest
+from lambent_toolkit.modelkit.answer_loss import has_several_labels
 from lambent_toolkit.modelkit.errors import ModelsIncomparable
 from lambent_toolkit.modelkit.evaluating.answers import UNANSWERED, Scored, answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS, Floats, estimate, mean_of, resample, share
@@ -29,7 +30,7 @@ from lambent_toolkit.modelkit.evaluating.contestants import (
     test_items,
     trained_on,
 )
-from lambent_toolkit.modelkit.evaluating.each_label import UNMEASURED, is_each_label_for_itself
+from lambent_toolkit.modelkit.evaluating.each_label import EACH_FOR_ITSELF, is_each_label_for_itself
 from lambent_toolkit.modelkit.evaluating.measuring import Measured, measure, variant_figures
 from lambent_toolkit.modelkit.evaluating.paired import error_difference, mcnemar
 from lambent_toolkit.modelkit.evaluating.verdict import classifier_verdict, regression_verdict
@@ -150,8 +151,11 @@ def _scored(run: _Run) -> Scored:
     if not isinstance(spec, Classification):
         raise TypeError(f"{run.ready.subject.name} is no classifier.")
     scored = score(run.rows, spec)
-    if is_each_label_for_itself(scored.scores, spec):
-        raise ModelsIncomparable(f"{run.ready.subject.name} cannot be compared by its best label: {UNMEASURED}.")
+    if is_each_label_for_itself(scored.scores, spec) or has_several_labels(run.part.targets):
+        raise ModelsIncomparable(
+            f"{run.ready.subject.name} cannot be compared by its best label: {EACH_FOR_ITSELF}. Evaluate both on data "
+            "with all labels of each item, and compare their mean average precisions."
+        )
     return scored
 
 

@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from lambent.contracts.model import Classification
 from lambent_toolkit.modelkit.evaluating.calibration import are_probabilities
 
+EACH_FOR_ITSELF = (
+    "each label is scored for itself (sigmoid), so an item may have several, and whether the best label is right says "
+    "little"
+)
 UNMEASURED = (
     "each label is scored for itself (sigmoid), so an item may have several, but the data names one label an item: "
-    "whether the best label is that one is no accuracy of such a model. If exactly one label is right for an item, "
-    "declare activation softmax on its logits, or end the model with softmax"
+    "whether the best label is that one is no accuracy of such a model. Give a list of labels an item, in a file of "
+    "tensors; or, if exactly one label is right for an item, declare activation softmax on its logits, or end the "
+    "model with softmax"
 )
 # The threshold where the contract has none: the more likely of the two for each label.
 EVEN = 0.5

@@ -19,10 +19,11 @@ from lambent.contracts.throughput import VersionThroughput
 from lambent.domain.model import digest
 from lambent.runtime.clock import SystemClock
 from lambent.services.golden import GoldenVectors
-from lambent_toolkit.modelkit.answer_loss import why_unmeasured
+from lambent_toolkit.modelkit.answer_loss import has_several_labels, why_unmeasured
 from lambent_toolkit.modelkit.errors import ServingCheckFailed
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, check_finite, numbers, score
 from lambent_toolkit.modelkit.evaluating.regression import determination
+from lambent_toolkit.modelkit.evaluating.several_labels import mean_average_precision
 from lambent_toolkit.modelkit.evaluating.subject import Subject
 from lambent_toolkit.modelkit.lane_distance import lane_distance
 from lambent_toolkit.modelkit.quantization_report import Latency
@@ -167,7 +168,10 @@ def _where(subject: Subject, measured: Measured, name: str) -> dict[str, Any]:
 def _quality(outputs: Mapping[str, Array], part: Prepared, contract: ModelContract, *, of: str) -> dict[str, Any]:
     spec = contract.postprocessing
     if isinstance(spec, Classification):
-        if why_unmeasured(contract, outputs) is not None:
+        if has_several_labels(part.targets):
+            scores = score(answer_rows(outputs, contract, of=of), spec).scores
+            return {"mean_average_precision": mean_average_precision(scores, part.targets.astype(bool))}
+        if why_unmeasured(contract, outputs, part.targets) is not None:
             return {}
         right = score(answer_rows(outputs, contract, of=of), spec).right(part.targets.astype(np.int64))
         return {"accuracy": float(right.mean())}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lambent.contracts.model import Classification, Regression
-from lambent_toolkit.modelkit.evaluating import page_classifier, page_regression
+from lambent_toolkit.modelkit.evaluating import page_classifier, page_regression, page_several_labels
 from lambent_toolkit.modelkit.evaluating.answers import answer_rows, numbers, score
 from lambent_toolkit.modelkit.evaluating.evaluation import Evaluation
 from lambent_toolkit.modelkit.evaluating.items import item_shower
@@ -18,7 +18,13 @@ from lambent_toolkit.modelkit.evaluating.tables import (
     slices_table,
     variants_table,
 )
-from lambent_toolkit.modelkit.evaluating.wording import key_figures, loss_text, percent, unmeasured_text
+from lambent_toolkit.modelkit.evaluating.wording import (
+    key_figures,
+    left_out_text,
+    loss_text,
+    percent,
+    unmeasured_text,
+)
 from lambent_toolkit.modelkit.report import Report
 from lambent_toolkit.reporting.page import (
     Block,
@@ -61,6 +67,8 @@ def _in_short(evaluation: Evaluation) -> Sequence[Block]:
     report, large = evaluation.report, []
     if report.classification:
         large = page_classifier.key_figures(report.classification, report.data.test_items)
+    if report.several_labels:
+        large = page_several_labels.key_figures(report.several_labels, report.data.test_items)
     if report.regression:
         large = page_regression.key_figures(report.regression, report.data.test_items)
     large.append(KeyFigure("size", f"{report.measured.size_bytes / 1000:.1f} kB", report.published))
@@ -85,7 +93,25 @@ def _baselines(report: Report) -> list[Section]:
         "of the nearest training item, by the distance of the tensors, stands beside where it is cheap; a model need "
         "not beat it."
     )
-    return [Section("Better than guessing?", (baselines_table(report), Prose(told)))]
+    blocks: list[Block] = [baselines_table(report), Prose(told)]
+    if any(each.is_forecast for each in report.baselines):
+        blocks.append(
+            Prose(
+                "Forecasts are made of the past of the series alone, item by item; each has to be beaten, in RMSE or "
+                "in MAE. The MASE is the MAE in units of what the last of them errs by on the training part (Hyndman "
+                "and Koehler, 2006): below 1, the model is the better forecast."
+            )
+        )
+    if report.several_labels:
+        blocks.append(
+            Prose(
+                "What the mean average precision would be if the scores said nothing is the mean over permutations of "
+                "the test items, each keeping its labels; the p-value is the share of them that reach the model's."
+            )
+        )
+    if left_out := left_out_text(report):
+        blocks.append(Prose(left_out))
+    return [Section("Better than guessing?", blocks)]
 
 
 def _worse_slices(report: Report) -> list[str]:
@@ -100,6 +126,8 @@ def _task_sections(evaluation: Evaluation) -> list[Section]:
     if report.classification and isinstance(spec, Classification):
         scores = score(answer_rows(outputs, subject.contract, of=subject.name), spec).scores
         return page_classifier.sections(report.classification, scores, part.targets.astype(np.int64), show)
+    if report.several_labels:
+        return page_several_labels.sections(report.several_labels)
     if report.regression and isinstance(spec, Regression):
         values = numbers(answer_rows(outputs, subject.contract, of=subject.name), spec)
         return page_regression.sections(report.regression, values, part.targets.astype(np.float64), show)

@@ -21,6 +21,8 @@ def key_figures(figures: RegressionFigures, items: int) -> list[KeyFigure]:
         KeyFigure("RMSE", form(figures.rmse.value), f"{interval(figures.rmse, form)}, n = {items}"),
         KeyFigure("MAE", form(figures.mae.value), interval(figures.mae, form)),
     ]
+    if figures.mase:
+        found.append(KeyFigure("MASE", number(figures.mase.value), interval(figures.mase, number)))
     if figures.r2:
         found.append(KeyFigure("R²", number(figures.r2.value), interval(figures.r2, number)))
     return found

@@ -15,14 +15,18 @@ WORST_MISTAKES = 24
 _TOO_FEW_FOR_R2 = 2
 
 
-def regression_figures(values: Floats, targets: Floats, *, unit: str | None) -> RegressionFigures:
+def regression_figures(
+    values: Floats, targets: Floats, *, unit: str | None, naive_error: float | None = None
+) -> RegressionFigures:
     """Return everything that is measured of a regression.
 
     Parameters
     ----------
-    values    (items,), its answers; at least one
-    targets   (items,), the true numbers
-    unit      of both
+    values        (items,), its answers; at least one
+    targets       (items,), the true numbers
+    unit          of both
+    naive_error   mean absolute error of the (seasonal) naive forecast on the training part, above 0; None of what is no
+                  forecast
     """
     from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
@@ -37,11 +41,12 @@ def regression_figures(values: Floats, targets: Floats, *, unit: str | None) -> 
     }
     samples = resample(len(targets), statistics)
     r2 = determination(values, targets)
+    mae = float(mean_absolute_error(targets, values))
     worst = np.argsort(-np.abs(residuals), kind="stable")[:WORST_MISTAKES]
     return RegressionFigures(
         unit=unit,
         rmse=estimate(float(root_mean_squared_error(targets, values)), samples["rmse"]),
-        mae=estimate(float(mean_absolute_error(targets, values)), samples["mae"]),
+        mae=estimate(mae, samples["mae"]),
         r2=None if r2 is None else estimate(r2, samples["r2"]),
         bias=estimate(float(residuals.mean()), samples["bias"]),
         residual_quantiles={
@@ -53,6 +58,7 @@ def regression_figures(values: Floats, targets: Floats, *, unit: str | None) -> 
         mistakes=[
             RegressionMistake(item=int(row), truth=float(targets[row]), answer=float(values[row])) for row in worst
         ],
+        mase=None if naive_error is None else estimate(mae / naive_error, samples["mae"] / naive_error),
     )
 
 

@@ -7,7 +7,7 @@ on the test part; what is found there was not chosen by it, but for the order of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -22,11 +22,20 @@ from lambent_toolkit.modelkit.evaluating.baselines import (
     is_guessing,
     nearest_targets,
     regression_baselines,
+    unbeaten,
+    why_no_nearest,
 )
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
+from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
-from lambent_toolkit.modelkit.evaluating.picture_readings import Answer, Outputs, Reading, better_reading
-from lambent_toolkit.modelkit.recipe import Split
+from lambent_toolkit.modelkit.evaluating.picture_readings import (
+    Answer,
+    Outputs,
+    Reading,
+    better_reading,
+    swapped_reading,
+)
+from lambent_toolkit.modelkit.recipe import Prepared, Split
 from lambent_toolkit.modelkit.report import BaselineFigures, ClassificationFigures, Finding
 
 _SHOWN_LABELS = 12
@@ -41,10 +50,11 @@ _FAR_BEHIND = 0.1
 
 @dataclass(frozen=True)
 class Sense:
-    """What a model was held against, and what is wrong with it."""
+    """What a model was held against and what is wrong with it; ``left_out`` is what it was not held against → why."""
 
     baselines: list[BaselineFigures]
     findings: list[Finding]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def classifier_sense(
@@ -80,41 +90,56 @@ def classifier_sense(
     )
     commonest = int(np.bincount(train).argmax())
     findings = list(_collapsed(rows, scored, classes, spec.labels))
-    if not findings and (order := better_order(scored.best, classes, spec.labels, commonest=commonest)):
+    order = None if findings else better_order(scored.best, classes, spec.labels, commonest=commonest)
+    is_suspect = is_guessing(baselines) or _is_far_behind(baselines)
+    reading = _reading(contract, split.test, answer, commonest if is_suspect else None)
+    # Of two explanations of the same mistakes, the better one is told.
+    if order and (reading is None or order.accuracy > 1 - reading.error):
         findings.append(_order_finding(order, spec.labels))
-    if is_guessing(baselines) or _is_far_behind(baselines):
-        reading = better_reading(contract, split.test, answer, commonest)
-        findings += [_reading_finding(reading, contract)] if reading else []
+    elif reading:
+        findings.append(_reading_finding(reading, contract))
     if saturated := _saturated(rows, spec, classes, output_step):
         findings.append(saturated)
     if is_guessing(baselines):
         findings.insert(0, _guessing(baselines, f"{figures.accuracy.value:.1%} accuracy", len(classes)))
-    return Sense(baselines, findings)
+    return Sense(baselines, findings, _no_nearest(contract, split))
 
 
-def regression_sense(contract: ModelContract, rows: Array, split: Split, *, answer: Answer) -> Sense:
-    """Return baselines and findings of a regression; see `classifier_sense`."""
+def regression_sense(
+    contract: ModelContract, rows: Array, split: Split, *, answer: Answer, forecasts: Forecasts | None = None
+) -> Sense:
+    """Return baselines and findings of a regression; see `classifier_sense`.
+
+    Parameters
+    ----------
+    forecasts   made of the past of a series, see `naive_forecasts`
+    """
+    forecasts = forecasts or Forecasts()
     spec: Regression = contract.postprocessing  # type: ignore[assignment] - a regression
     train, targets = (part.targets.astype(np.float64) for part in (split.train, split.test))
     values = numbers(rows, spec)
     nearest = nearest_targets(split.train, split.test, contract)
     baselines = regression_baselines(
-        values, targets, train=train, nearest=None if nearest is None else nearest.astype(np.float64)
+        values,
+        targets,
+        train=train,
+        nearest=None if nearest is None else nearest.astype(np.float64),
+        forecasts=forecasts.found,
     )
-    findings = [_constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
+    findings = [constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
     if is_guessing(baselines):
         rmse = float(np.sqrt(((values - targets) ** 2).mean()))
         unit = f" {spec.unit}" if spec.unit else ""
         findings.insert(0, _guessing(baselines, f"an RMSE of {rmse:.4g}{unit}", len(targets)))
-        reading = better_reading(contract, split.test, answer, float(train.mean()))
-        findings += [_reading_finding(reading, contract)] if reading else []
-    return Sense(baselines, findings)
+    reading = _reading(contract, split.test, answer, float(train.mean()) if is_guessing(baselines) else None)
+    findings += [_reading_finding(reading, contract)] if reading else []
+    return Sense(baselines, findings, {**forecasts.left_out, **_no_nearest(contract, split)})
 
 
 def raw_sense(outputs: Outputs) -> Sense:
     """Return what can be told of outputs without a truth: whether they depend on the item at all."""
     constant = all(is_constant(array.reshape(len(array), -1)) for array in outputs.values())
-    return Sense([], [_constant_finding()] if constant else [])
+    return Sense([], [constant_finding()] if constant else [])
 
 
 def is_constant(rows: Array) -> bool:
@@ -131,7 +156,7 @@ def _collapsed(rows: Array, scored: Scored, classes: NDArray[np.int64], labels: 
         return
     others = int((classes != told[0]).sum())
     if others >= _FEWEST_OF_OTHERS and is_constant(rows):
-        yield _constant_finding()
+        yield constant_finding()
     elif others >= _FEWEST_OF_OTHERS:
         yield Finding(
             code="one_class_answered",
@@ -141,7 +166,8 @@ def _collapsed(rows: Array, scored: Scored, classes: NDArray[np.int64], labels: 
         )
 
 
-def _constant_finding() -> Finding:
+def constant_finding() -> Finding:
+    """Return that the outputs do not depend on the item."""
     return Finding(
         code="constant_outputs",
         text="Every test item gets the same outputs: the model does not look at its input. Look at how items become "
@@ -184,30 +210,62 @@ def _order_finding(order: LabelOrder, declared: Sequence[str]) -> Finding:
     )
 
 
+def _reading(contract: ModelContract, test: Prepared, answer: Answer, guess: float | None) -> Reading | None:
+    """Return a better reading of the pictures; other scales are tried of a model that may as well ``guess``."""
+    reading = None if guess is None else better_reading(contract, test, answer, guess)
+    return reading or swapped_reading(contract, test, answer)
+
+
 def _reading_finding(reading: Reading, contract: ModelContract) -> Finding:
-    spec: ImagePreprocessing = contract.preprocessing  # type: ignore[assignment] - pictures
+    return _scale_finding(reading, contract) if reading.is_rescaled else _channels_finding(reading, contract)
+
+
+def _channels_finding(reading: Reading, contract: ModelContract) -> Finding:
+    was, now = _both(reading, contract)
+    return Finding(
+        code="pictures_in_other_channels",
+        text="The model was made for pictures with red and blue exchanged (BGR, as OpenCV reads them): as declared "
+        f"{was}, with both exchanged {now}, on {reading.items} test items. Lambent gives RGB wherever it answers: "
+        "exchange them in the model, by keras.ops.flip(pixels, axis=-1) before its first layer, or train it with RGB.",
+    )
+
+
+def _both(reading: Reading, contract: ModelContract) -> tuple[str, str]:
+    """Return in words how good the declared reading is, and this one."""
     if isinstance(contract.postprocessing, Classification):
-        was, now = f"{1 - reading.declared_error:.1%} are right", f"{1 - reading.error:.1%}"
-    else:
-        was, now = f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
+        return f"{1 - reading.declared_error:.1%} are right", f"{1 - reading.error:.1%}"
+    return f"the RMSE is {reading.declared_error:.4g}", f"{reading.error:.4g}"
+
+
+def _scale_finding(reading: Reading, contract: ModelContract) -> Finding:
+    spec: ImagePreprocessing = contract.preprocessing  # type: ignore[assignment] - pictures
+    was, now = _both(reading, contract)
+    colours = ", and red and blue exchanged (BGR)" if reading.is_swapped else ""
     return Finding(
         code="pictures_on_other_scale",
         text=f"The model was made for pixels on another scale: as declared (pixel * {spec.scale:.4g} + "
         f"{spec.offset:.4g}) {was}, with pixels from {reading.name} (pixel * {reading.scale:.4g} + "
-        f"{reading.offset:.4g}) {now}, on {reading.items} test items. Set preprocessing.scale and .offset so, then "
-        "import or train it again.",
+        f"{reading.offset:.4g}){colours} {now}, on {reading.items} test items. Set preprocessing.scale and .offset so, "
+        "then import or train it again.",
     )
 
 
+def _no_nearest(contract: ModelContract, split: Split) -> dict[str, str]:
+    why = why_no_nearest(split.train, split.test, contract)
+    return {NEAREST: why} if why else {}
+
+
 def _guessing(baselines: Sequence[BaselineFigures], own: str, items: int) -> Finding:
-    first = next(each for each in baselines if each.must_be_beaten)
+    first = unbeaten(baselines) or baselines[0]
     is_share = first.metric in {"accuracy", "macro recall"}
     told = f"{first.value:.1%}" if is_share else f"{first.value:.4g}"
+    who = f"the {first.name}" if first.is_forecast else f"answering {first.name}"
+    past = "what it has learnt of the series beyond its last values, at " if first.is_forecast else ""
     few = f" On {items} items only a large difference shows." if items < FEW_ITEMS else ""
     return Finding(
         code="no_better_than_guessing",
-        text=f"No better than guessing: {own} on {items} test items, answering {first.name} has {told}.{few} Look at "
-        "how items become tensors, at the order of the labels or the unit of the targets, and at the training.",
+        text=f"No better than guessing: {own} on {items} test items, {who} has {told}.{few} Look at {past}how items "
+        "become tensors, at the order of the labels or the unit of the targets, and at the training.",
     )
 
 

@@ -10,6 +10,7 @@ from lambent_toolkit.modelkit.report import (
     BaselineFigures,
     ClassFigures,
     Estimate,
+    LabelFigures,
     Report,
     SliceFigures,
     VariantFigures,
@@ -20,8 +21,9 @@ from lambent_toolkit.reporting.page import Cell, Column, Marked, Table
 _QUALITY: dict[str, dict[str, tuple[str, Format]]] = {
     "classification": {
         "accuracy": ("accuracy", percent),
+        "mAP": ("mean_average_precision", percent),
         "agrees": ("agreement", percent),
-        "scores differ": ("score_difference", number),
+        "scores differ": ("score_difference", "{:.3f}".format),
     },
     "regression": {
         "RMSE": ("rmse", number),
@@ -37,9 +39,18 @@ _QUALITY: dict[str, dict[str, tuple[str, Format]]] = {
 }
 
 
+# Of one label an item, and of several.
+_RARE = {"accuracy": False, "mean_average_precision": True}
+
+
 def variants_table(report: Report) -> Table:
     """Return the forms of the model side by side, with the latencies of one row on one thread."""
-    quality = _QUALITY[report.task]
+    is_several = report.several_labels is not None
+    quality = {
+        heading: (field, form)
+        for heading, (field, form) in _QUALITY[report.task].items()
+        if _RARE.get(field, is_several) == is_several
+    }
     columns = [Column("variant"), *(Column(heading, is_number=True) for heading in quality)]
     columns += [Column(heading, unit, is_number=True) for heading, unit in (("size", "kB"), ("load", "ms"))]
     columns += [Column(heading, "ms", is_number=True) for heading in ("p50", "p99")]
@@ -96,17 +107,41 @@ def classes_table(classes: Sequence[ClassFigures]) -> Table:
     return Table(columns, rows, caption="answered: how many items were answered so; a dash where nothing is defined")
 
 
+def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True) -> Table:
+    """Return precision, recall, F1 and average precision of every label, beside its share of the items."""
+    headings = ["items", "answered", "prevalence", "AP", "95 %", "precision", "95 %", "recall", "95 %", "F1"]
+    columns = [Column("label"), *(Column(heading, is_number=True) for heading in headings)]
+    rows = [
+        [
+            each.label,
+            str(each.items),
+            str(each.answered),
+            percent(each.prevalence),
+            *_pair(each.average_precision),
+            *_pair(each.precision),
+            *_pair(each.recall),
+            _value(each.f1, percent),
+        ]
+        for each in labels
+    ]
+    if not with_intervals:
+        kept = [number for number, column in enumerate(columns) if column.heading != "95 %"]
+        columns, rows = [columns[number] for number in kept], [[row[number] for number in kept] for row in rows]
+    return Table(
+        columns,
+        rows,
+        caption="AP: average precision, which for scores that say nothing is about the prevalence; a dash where "
+        "nothing is defined",
+    )
+
+
 def baselines_table(report: Report) -> Table:
     """Return what the model must beat beside it."""
-    columns = [Column("answered without a model"), Column("figure"), Column("value", is_number=True)]
-    columns += [
-        Column("the model is better by", is_number=True),
-        Column("95 % interval", is_number=True),
-        Column("beaten?"),
-    ]
+    columns = [Column("without a model"), Column("figure"), Column("value", is_number=True)]
+    columns += [Column("better by", is_number=True), Column("95 % interval", is_number=True), Column("beaten?")]
     rows: list[list[Cell]] = []
     for each in report.baselines:
-        is_share = each.metric in {"accuracy", "macro recall"}
+        is_share = each.metric not in {"rmse", "mae"}
         form = percent if is_share else in_unit(report.regression.unit if report.regression else None)
         name = each.metric if is_share else each.metric.upper()
         rows.append(
@@ -119,13 +154,13 @@ def baselines_table(report: Report) -> Table:
                 _beaten(each),
             ]
         )
-    return Table(columns, rows, caption="A model that beats none of the constant answers is no better than guessing")
+    return Table(columns, rows, caption="What is answered without a model, and by how much the model is better")
 
 
 def _beaten(each: BaselineFigures) -> Marked:
     if each.is_beaten:
         return Marked("yes", "good")
-    return Marked("not shown to be", "bad" if each.must_be_beaten else "neutral")
+    return Marked("not shown", "bad" if each.must_be_beaten else "neutral")
 
 
 def slices_table(slices: Sequence[SliceFigures], report: Report) -> Table:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from lambent_toolkit.modelkit.card import Figure
 from lambent_toolkit.modelkit.quantization_report import Loss
-from lambent_toolkit.modelkit.report import ClassificationFigures, Estimate, RegressionFigures, Report
+from lambent_toolkit.modelkit.report import (
+    ClassificationFigures,
+    Estimate,
+    RegressionFigures,
+    Report,
+    SeveralLabelsFigures,
+)
 
 Format = Callable[[float], str]
 NO_INTERVAL = "-"
@@ -47,6 +53,8 @@ def key_figures(report: Report) -> list[Figure]:
     """Return the figures of the published file that a reader looks for first."""
     if report.classification:
         return _classification(report.classification)
+    if report.several_labels:
+        return _several_labels(report.several_labels)
     if report.regression:
         return _regression(report.regression)
     told = [Figure("accuracy", "unmeasured", NO_INTERVAL)] if report.unmeasured else []
@@ -65,6 +73,13 @@ def loss_text(loss: Loss, report: Report) -> str:
         f"{value:+.2f} pt accuracy (95 %: {low:+.2f} to {high:+.2f}); of the items, only the float model gets "
         f"{loss.only_float_right} right, only the served file {loss.only_variant_right}"
     )
+
+
+def left_out_text(report: Report) -> str | None:
+    """Return what the model was not held against and why; None where nothing was left out."""
+    if not report.left_out:
+        return None
+    return "Not held against: " + "; ".join(f"{name}: {why}" for name, why in report.left_out.items()) + "."
 
 
 def unmeasured_text(report: Report) -> str | None:
@@ -101,11 +116,27 @@ def _classification(figures: ClassificationFigures) -> list[Figure]:
     return found
 
 
+def _several_labels(figures: SeveralLabelsFigures) -> list[Figure]:
+    averaged = [
+        figure(f"{average} {name}", estimated)
+        for average, parts in (("micro", figures.micro), ("macro", figures.macro))
+        for name, estimated in ((each.upper() if each == "f1" else each, parts[each]) for each in parts)
+    ]
+    return [
+        figure("mean average precision (mAP)", figures.mean_average_precision),
+        *averaged,
+        figure("all labels of an item right", figures.exact_match),
+        figure("answers of all labels right", figures.label_accuracy),
+        Figure("threshold of a label", f"{figures.threshold:g}", NO_INTERVAL),
+    ]
+
+
 def _regression(figures: RegressionFigures) -> list[Figure]:
     form = in_unit(figures.unit)
     return [
         figure("RMSE", figures.rmse, form),
         figure("MAE", figures.mae, form),
+        *([figure("MASE", figures.mase, number)] if figures.mase else []),
         figure("R²", figures.r2, number),
         figure("bias (mean of answer - truth)", figures.bias, form),
     ]

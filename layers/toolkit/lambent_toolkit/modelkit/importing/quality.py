@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from lambent.contracts.model import Classification, ModelContract, QualityLimits, Regression
+from lambent.contracts.model import (
+    Classification,
+    ModelContract,
+    QualityLimits,
+    Regression,
+    Series,
+    TensorPreprocessing,
+)
 from lambent_toolkit.modelkit.errors import LimitUnfit
 
 
@@ -35,3 +42,31 @@ def with_quality(
         raise LimitUnfit(f"--max-rmse {max_rmse:g} is no error in the answer's unit: write a number above 0.")
     quality = msgspec.convert(msgspec.to_builtins(contract.quality) | asked, QualityLimits)
     return msgspec.structs.replace(contract, quality=quality)
+
+
+def with_season(contract: ModelContract, period: int | None) -> ModelContract:
+    """Return the contract of a forecast with the window that it continues, and its season; None leaves it as it is.
+
+    Parameters
+    ----------
+    period   steps of a season, 1 for none; the window is the first input of (rows, steps) or (rows, steps, channels)
+
+    Raises
+    ------
+    LimitUnfit   it is no forecast, or there is no window
+    """
+    if period is None:
+        return contract
+    spec = contract.postprocessing
+    if not isinstance(spec, Regression):
+        raise LimitUnfit("Only a regression, which answers one number, continues a series: leave --season out.")
+    windows = [each.name for each in contract.inputs if len(each.shape) in {2, 3}]
+    if not isinstance(contract.preprocessing, TensorPreprocessing) or not windows:
+        raise LimitUnfit(
+            "--season is of a window of tensors, (rows, steps) or (rows, steps, channels): declare in the contract as "
+            "postprocessing.series.columns which columns of a table hold the past, or leave it out."
+        )
+    if period < 1:
+        raise LimitUnfit(f"--season {period} is no number of steps: write 12 for the months of a year, 1 for none.")
+    series = Series(input=windows[0], period=period)
+    return msgspec.structs.replace(contract, postprocessing=msgspec.structs.replace(spec, series=series))
