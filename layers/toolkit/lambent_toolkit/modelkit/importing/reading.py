@@ -25,6 +25,7 @@ from lambent_toolkit.modelkit.importing.keras_generations import (
     check_generation,
     is_of_keras_2,
     keras_generation,
+    upgrade_archive,
 )
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
@@ -123,6 +124,8 @@ def _read_keras_file(foreign: ForeignModel, *, is_trusted: bool) -> ReadModel:
             f"{source} is an HDF5 file of Keras {version or 3}, whatever its name says: an older format, which may "
             f"hold code that loading runs (CVE-2025-9905). {advice} {_TRUST}"
         )
+    if foreign.kind == "keras" and is_of_keras_2(version := keras_generation(foreign)):
+        return _read_keras_2(foreign, version)
     if foreign.kind == "keras":
         try:
             return _read_keras(foreign)
@@ -171,6 +174,15 @@ def _read_keras(foreign: ForeignModel) -> ReadModel:
         # It runs the model, which TensorFlow has its word to say about.
         signature = keras_signature(model)
         return ReadModel(foreign, signature, {KERAS_FILE: with_scope_names(path.read_bytes())})
+
+
+def _read_keras_2(foreign: ForeignModel, version: str | None) -> ReadModel:
+    with TemporaryDirectory() as name:
+        made = Path(name) / KERAS_FILE
+        upgrade_archive(foreign, made)
+        read = _read_keras(replace(foreign, path=made))
+    change = f"written anew as a file of Keras 3, where it was one of Keras {version}"
+    return replace(read, foreign=foreign, changes=(change,))
 
 
 def _read_saved_model(
@@ -230,17 +242,18 @@ def _read_trusted(foreign: ForeignModel) -> ReadModel:
         except subprocess.TimeoutExpired:
             raise ForeignModelRefused(f"{foreign.path} did not load in {TRUSTED_TIMEOUT_S} s.") from None
         if done.returncode:
-            raise ForeignModelRefused(_not_loaded(foreign.path, Path(name) / REFUSED_FILE))
+            raise ForeignModelRefused(_not_loaded(foreign, Path(name) / REFUSED_FILE))
         facts = msgspec.json.decode((Path(name) / FACTS_FILE).read_bytes(), type=GraphFacts)
         changes = tuple(json.loads((Path(name) / CHANGES_FILE).read_text()))
         return _read_saved_model(foreign, folder, is_trusted=True, facts=facts, changes=changes)
 
 
-def _not_loaded(source: Path, refused: Path) -> str:
+def _not_loaded(foreign: ForeignModel, refused: Path) -> str:
     """Return why the trusted program ended: in its own words, if it was one of the refusals that it knows."""
+    advice = AS_SAVED_MODEL if is_of_keras_2(keras_generation(foreign)) else _EXPORT
     if refused.exists():
-        return f"{source}: {refused.read_text()}"
-    return f"Keras cannot load {source}, trusted or not: classes or values in it are not of this Keras. {_EXPORT}"
+        return f"{foreign.path}: {refused.read_text()}"
+    return f"Keras cannot load {foreign.path}, trusted or not: classes or values in it are not of this Keras. {advice}"
 
 
 def _all_findings(error: ModelFormatRefused) -> str:
