@@ -118,7 +118,8 @@ def _graph(functional: Config) -> Config:
     names = frozenset(layer["name"] for layer in layers)
     # A model with inputs of its own was called once before its first call in the graph, which Keras 3 does not count;
     # of a graph's outputs it does so itself, but for Sequential models.
-    inner = {layer["name"]: layer["class_name"] for layer in layers if _has_inputs(layer["config"])}
+    is_old = not any(isinstance(call, dict) for layer in layers for call in layer["inbound_nodes"])
+    inner = {layer["name"]: layer["class_name"] for layer in layers if is_old and _has_inputs(layer["config"])}
     sequential = frozenset(name for name, kind in inner.items() if kind == "Sequential")
     calls = [_renumbered(layer["inbound_nodes"], frozenset(inner)) for layer in layers]
     return {

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.tensor import Array
 from lambent.domain.keras_config import CUSTOM, TABLES
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
@@ -30,7 +31,8 @@ from lambent_toolkit.modelkit.importing.keras_generations import (
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.rows import in_rows
-from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
+from lambent_toolkit.modelkit.importing.saved_model import check_graph, pack, saved_model_signature, to_float_tflite
+from lambent_toolkit.modelkit.importing.saved_model_paths import saved_model_paths
 from lambent_toolkit.modelkit.importing.signature import (
     FACTS_FILE,
     GraphFacts,
@@ -194,13 +196,15 @@ def _read_saved_model(
     facts: GraphFacts | None = None,
     changes: tuple[str, ...] = (),
 ) -> ReadModel:
-    found = saved_model_signature(folder, wanted)
+    found = own = saved_model_signature(folder, wanted)
     converted = to_float_tflite(folder, found.name)
     found = _tried(in_rows(found, converted, is_item_allowed=False), converted)
     if facts is not None:
         found = replace(found, activations=facts.activations, paths=facts.paths)
     else:
         found = with_graph_facts(found, converted)
+        paths = saved_model_paths(check_graph(folder), own.name or DEFAULT_SIGNATURE, own.inputs)
+        found = replace(found, paths={**found.paths, **paths})
     return ReadModel(foreign, found, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
 
 
