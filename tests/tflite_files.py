@@ -26,7 +26,15 @@ def edited(body: bytes, *, has_signature: bool = True, has_free_batch: bool = Tr
 
 
 def with_metadata(
-    body: bytes, *, mean: Sequence[float] = (), std: Sequence[float] = (), label_files: Sequence[tuple[str, str]] = ()
+    body: bytes,
+    *,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    label_files: Sequence[tuple[str, str]] = (),
+    low_high: tuple[float, float] | None = None,
+    threshold: float | None = None,
+    other_units: Sequence[int] = (),
+    other_files: Sequence[int] = (),
 ) -> bytes:
     """Return a file of one input and one output with TensorFlow Lite Metadata, as tflite-support writes it.
 
@@ -35,10 +43,15 @@ def with_metadata(
     body
     mean, std     of the input's normalization, if there are any
     label_files   name and locale ("" for none) of files with the labels of the output
+    low_high      of the input's numbers
+    threshold     of the output's scores
+    other_units   numbers of ProcessUnitOptions that the output has without options
+    other_files   numbers of AssociatedFileType of files of the output
     """
     model = ModelT.InitFromPackedBuf(body, 0)
     buffer, entry = BufferT(), MetadataT()
-    buffer.data = np.frombuffer(_metadata(mean, std, label_files), dtype=np.uint8)
+    described = _metadata(mean, std, label_files, low_high, threshold, other_units, other_files)
+    buffer.data = np.frombuffer(described, dtype=np.uint8)
     entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
@@ -60,22 +73,45 @@ def _packed(model: ModelT) -> bytes:
     return bytes(builder.Output())
 
 
-def _metadata(mean: Sequence[float], std: Sequence[float], label_files: Sequence[tuple[str, str]]) -> bytes:
+def _metadata(
+    mean: Sequence[float],
+    std: Sequence[float],
+    label_files: Sequence[tuple[str, str]],
+    low_high: tuple[float, float] | None,
+    threshold: float | None,
+    other_units: Sequence[int],
+    other_files: Sequence[int],
+) -> bytes:
     """Return a ModelMetadata of metadata_schema.fbs; the numbers are those of its fields."""
     builder = flatbuffers.Builder(256)
     files = [
         _table(builder, 5, {0: builder.CreateString(name), 3: builder.CreateString(locale) if locale else 0}, {2: 2})
         for name, locale in label_files
     ]
+    files += [_table(builder, 5, {0: builder.CreateString("other.txt")}, {2: kind}) for kind in other_files]
     units = []
     if mean:
         options = _table(builder, 2, {0: _floats(builder, mean), 1: _floats(builder, std)})
         units = [_table(builder, 2, {1: options}, {0: 1})]
-    source = _table(builder, 7, {4: _vector(builder, units)})
-    target = _table(builder, 7, {6: _vector(builder, files)})
+    stats = (
+        _table(builder, 2, {0: _floats(builder, low_high[1:]), 1: _floats(builder, low_high[:1])}) if low_high else 0
+    )
+    source = _table(builder, 7, {4: _vector(builder, units), 5: stats})
+    target = _table(
+        builder, 7, {4: _vector(builder, _output_units(builder, threshold, other_units)), 6: _vector(builder, files)}
+    )
     subgraph = _table(builder, 9, {2: _vector(builder, [source]), 3: _vector(builder, [target])})
     builder.Finish(_table(builder, 8, {3: _vector(builder, [subgraph])}), b"M001")
     return bytes(builder.Output())
+
+
+def _output_units(builder: Any, threshold: float | None, others: Sequence[int]) -> list[int]:
+    units = []
+    if threshold is not None:
+        builder.StartObject(1)
+        builder.PrependFloat32Slot(0, threshold, 0.0)
+        units.append(_table(builder, 2, {1: int(builder.EndObject())}, {0: 3}))
+    return units + [_table(builder, 2, {1: _table(builder, 1, {})}, {0: kind}) for kind in others]
 
 
 def _table(builder: Any, fields: int, offsets: dict[int, int], kinds: dict[int, int] | None = None) -> int:

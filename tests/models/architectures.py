@@ -116,6 +116,18 @@ def _masked_twice() -> keras.Model:
     return _words(lambda words: layers.Flatten()(forth_and_back(words)))
 
 
+def _encoder_of_any_length() -> keras.Model:
+    import keras
+    from keras import layers
+
+    any_length = keras.Input((None, 3))
+    inner = keras.Model(any_length, layers.LSTM(3, name="memory")(any_length), name="inner")
+    outer_input = keras.Input((None, 3))
+    outer = keras.Model(outer_input, inner(outer_input), name="outer")
+    series = keras.Input((6, 3))
+    return keras.Model(series, layers.Dense(2)(outer(series)))
+
+
 def _recurrent() -> dict[str, Architecture]:
     from keras import layers
 
@@ -143,6 +155,11 @@ def _recurrent() -> dict[str, Architecture]:
         "conv_lstm": Architecture(lambda: _of((2, 5, 5, 2), layers.ConvLSTM2D(2, 3), layers.Flatten()), told=unrolled),
         "encoder_shared_by_two_inputs": Architecture(_shared_encoder, told=unrolled),
         "encoder_decoder": Architecture(_encoder_decoder, told=unrolled),
+        "encoder_of_any_length_in_a_model": Architecture(_encoder_of_any_length, told="memory (6 steps)"),
+        "more_steps_than_are_converted": Architecture(
+            lambda: _series(layers.Bidirectional(layers.SimpleRNN(1), name="both"), length=1_001),
+            refusal="2,002 steps (both 1001), at most 2,000 are converted",
+        ),
         "unrolled_by_its_maker": Architecture(lambda: _series(layers.SimpleRNN(3, unroll=True))),
         "lstm_over_any_time": Architecture(
             lambda: _series(layers.LSTM(3, name="memory"), length=None),

@@ -8,7 +8,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from lambent_toolkit.modelkit.importing.keras_generations import as_keras_3, keras_generation, upgrade
+from lambent_toolkit.modelkit.errors import ForeignModelRefused
+from lambent_toolkit.modelkit.importing.keras_2_config import as_keras_3
+from lambent_toolkit.modelkit.importing.keras_generations import is_hdf5_of_keras_2, keras_generation, upgrade_hdf5
 from lambent_toolkit.modelkit.importing.kinds import recognise
 
 DEPTHWISE = {"class_name": "DepthwiseConv2D", "config": {"name": "d", "groups": 1, "strides": [2, 2]}}
@@ -45,9 +47,29 @@ def test_a_copy_has_the_new_configuration_and_the_old_weights(tmp_path: Path) ->
         file.attrs["keras_version"] = b"2.15.0"
         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": [DEPTHWISE]}).encode()
 
-    upgrade(old, new)
+    upgrade_hdf5(old, new)
 
     assert keras_generation(recognise(old)) == "2.15.0"
     with h5py.File(new) as file:
         assert list(file["model_weights/d/kernel"]) == [1.0, 2.0]
         assert "groups" not in str(file.attrs["model_config"])
+
+
+@pytest.mark.parametrize(("version", "is_made_anew"), [(b"2.15.0", True), (None, True), (b"3.15.1", False)])
+def test_only_what_keras_3_did_not_write_is_made_anew(
+    tmp_path: Path, version: bytes | None, is_made_anew: bool
+) -> None:
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file.attrs["model_config"] = b"{}"
+        if version:
+            file.attrs["keras_version"] = version
+
+    assert is_hdf5_of_keras_2(tmp_path / "model.h5") == is_made_anew
+
+
+@pytest.mark.parametrize("argument", ["activation", "recurrent_activation"])
+def test_a_function_that_is_another_one_in_keras_3_is_refused_by_its_layer(argument: str) -> None:
+    layer = {"class_name": "GRU", "config": {"name": "memory", argument: "hard_sigmoid"}}
+
+    with pytest.raises(ForeignModelRefused, match="memory computes Keras 2's hard_sigmoid"):
+        as_keras_3({"class_name": "Sequential", "config": {"layers": [layer]}})

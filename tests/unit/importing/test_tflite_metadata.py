@@ -133,3 +133,40 @@ def test_metadata_that_is_damaged_is_told() -> None:
     draft = draft_contract("m", signature(has_damaged_notes=True))
 
     assert any("is damaged, and not used" in sentence for sentence in draft.to_check)
+
+
+def test_the_range_of_an_input_is_its_scale_where_no_normalization_is_told() -> None:
+    described = with_metadata(SHADE, low_high=(-1.0, 1.0))
+    note = read_notes(described).tensors[numbers(described)[0]]
+
+    draft = draft_contract("m", signature(notes={"image": note}))
+
+    spec = draft.contract.preprocessing
+    assert isinstance(spec, ImagePreprocessing)
+    assert (spec.scale, spec.offset) == pytest.approx((2 / 255, -1.0))
+    assert any("its numbers go from -1 to 1" in each for each in draft.to_check)
+
+
+def test_a_normalization_counts_before_a_range() -> None:
+    described = with_metadata(SHADE, mean=[0.0], std=[1.0], low_high=(0.0, 255.0))
+    note = read_notes(described).tensors[numbers(described)[0]]
+
+    spec = draft_contract("m", signature(notes={"image": note})).contract.preprocessing
+
+    assert isinstance(spec, ImagePreprocessing)
+    assert (spec.scale, spec.offset) == (1.0, 0.0)
+
+
+def test_what_else_would_change_answers_is_told_not_to_be_followed() -> None:
+    described = with_metadata(SHADE, threshold=0.25, other_units=[2], other_files=[4, 5])
+    note = read_notes(described).tensors[numbers(described)[1]]
+
+    told = draft_contract("m", signature(notes={"scores": note})).to_check
+
+    assert note.unused == (
+        "scores below 0.25 left out",
+        "a calibration of the scores of its own",
+        "a file of score calibration",
+        "a vocabulary",
+    )
+    assert any("scores below 0.25 left out" in each and "answers are the model's own" in each for each in told)

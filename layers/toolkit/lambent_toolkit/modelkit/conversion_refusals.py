@@ -104,8 +104,8 @@ def _advice(operators: Iterable[str]) -> str:
         return "Leave it out of the model, and let the contract's preprocessing do it (text, vocabularies)"
     if any(_LOOPS.search(each) for each in found):
         return (
-            "Bring the model as a .keras file of Keras 3, whose recurrent layers are unrolled here, or build them with "
-            "unroll=True over a fixed length, load the same weights, and export it again"
+            "Bring the model as a .keras file (TensorFlow 2.13 and later), whose recurrent layers are unrolled here, "
+            "or build them with unroll=True over a fixed length, load the same weights, and export it again"
         )
     if found and set(found) <= _LENGTHS:
         return "Build the model with inputs of a fixed length, load the same weights, and save it again"

@@ -36,6 +36,10 @@ _RECURRENT = frozenset({"RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLS
 _OTHER_FLOATS = frozenset({"mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64"})
 _POLICIES = frozenset({"DTypePolicy", "FloatDTypePolicy", "QuantizedDTypePolicy"})
 _SINGLE = "float32"
+# Of all layers together. A step is some 14 (LSTM) to 17 operators (GRU), 3 kB and a tenth of a second of conversion.
+_MOST_STEPS, _MANY_STEPS = 2_000, 200
+_OPERATORS_A_STEP, _SECONDS_A_STEP = 15, 0.1
+_DEPTH = 3  # of models in models whose lengths are looked for
 _ROWS = 4
 _FREE_LENGTH = 16
 _SEED = 11
@@ -69,7 +73,8 @@ def convertible(model: keras.Model, inputs: Sequence[TensorSpec], *, is_trusted:
 
     Raises
     ------
-    ConversionFailed   a recurrent layer has a free time or keeps its state between calls; or the copy answers otherwise
+    ConversionFailed   a recurrent layer has a free time or keeps its state between calls, or there are too many steps;
+                       or the copy answers otherwise
     """
     with quiet():
         loops, floats = list(_loops(model)), _other_floats(model)
@@ -77,7 +82,9 @@ def convertible(model: keras.Model, inputs: Sequence[TensorSpec], *, is_trusted:
             return Convertible(model)
         _check_stateless(loops)
         copy = _copy(model, lambda config: _with_shapes(config, model, inputs), is_trusted=is_trusted)
+        copy = _with_lengths_inside(copy, is_trusted=is_trusted)
         steps = _steps(copy, has_contract=not is_trusted)
+        _check_number(steps, sum(steps[layer.name] for layer, _ in _loops(copy)))
         copy = _copy(copy, _rebuilt, is_trusted=is_trusted)
         _mend_backward_masks(copy)
         difference = _difference(model, copy, inputs)
@@ -137,6 +144,17 @@ def _steps(model: Any, *, has_contract: bool) -> dict[str, int]:
     return found
 
 
+def _check_number(steps: dict[str, int], total: int) -> None:
+    if total > _MOST_STEPS:
+        told = ", ".join(f"{name} {number}" for name, number in steps.items())
+        raise ConversionFailed(
+            f"Unrolled, its recurrent layers would be {total:,} steps ({told}), at most {_MOST_STEPS:,} are converted: "
+            f"each is some {_OPERATORS_A_STEP} operators of the .tflite file, all of them about "
+            f"{total * _OPERATORS_A_STEP:,} and {total * _SECONDS_A_STEP / 60:.0f} minutes for each form. Shorten the "
+            "time: pool or stride over it before the recurrent layers, or cut the sequences, and train it so."
+        )
+
+
 def _sequence_shapes(layer: Any, loop: Any) -> Iterator[tuple[int | None, ...]]:
     """Yield the shapes of what a recurrent layer gets wherever it is called, from its time on."""
     import keras
@@ -167,6 +185,34 @@ def _with_shapes(config: Config, model: Any, inputs: Sequence[TensorSpec]) -> Co
     }
     layers = [_with_shape(each, shapes) for each in config["config"].get("layers", ())]
     return {**config, "config": {**config["config"], "layers": layers}}
+
+
+def _with_lengths_inside(model: Any, *, is_trusted: bool) -> Any:
+    """Return a model in which models that leave a length free have the one that they are called with."""
+    for _ in range(_DEPTH):
+        loops = _loops(model)
+        if all(shape[0] is not None for layer, loop in loops for shape in _sequence_shapes(layer, loop)):
+            break
+        model = _copy(model, partial(_with_calls, model=model), is_trusted=is_trusted)
+    return model
+
+
+def _with_calls(config: Config, *, model: Any) -> Config:
+    own = {layer.name: layer for layer in model.layers if hasattr(layer, "layers")}
+    layers = [_as_called(each, own.get(each["config"].get("name"))) for each in config["config"].get("layers", ())]
+    return {**config, "config": {**config["config"], "layers": layers}}
+
+
+def _as_called(config: Config, model: Any) -> Config:
+    """Return the configuration of a model in a model with the shapes of its calls, where all have the same."""
+    calls = [[tensor.shape for tensor in call.input_tensors] for call in model._inbound_nodes] if model else []  # noqa: SLF001
+    if not calls or any(call != calls[0] for call in calls):
+        return config
+    names = [tensor._keras_history.operation.name for tensor in model.inputs]  # noqa: SLF001
+    shapes = {name: list(shape) for name, shape in zip(names, calls[0], strict=True)}
+    inner = _with_calls(config, model=model)
+    layers = [_with_shape(each, shapes) for each in inner["config"]["layers"]]
+    return {**inner, "config": {**inner["config"], "layers": layers}}
 
 
 def _with_shape(layer: Config, shapes: dict[str, list[int | None]]) -> Config:
@@ -258,6 +304,8 @@ def _some(spec: TensorSpec, random: np.random.Generator) -> Array:
 def _changes(steps: dict[str, int], floats: list[str]) -> Iterator[str]:
     if steps:
         told = ", ".join(f"{name} ({number} steps)" for name, number in steps.items())
-        yield f"recurrent layers unrolled: {told}"
+        total = sum(steps.values())
+        size = f"; about {total * _OPERATORS_A_STEP:,} operators, so that each form takes its time"
+        yield f"recurrent layers unrolled: {told}{size if total > _MANY_STEPS else ''}"
     if floats:
         yield f"computed in float32, where the model says {', '.join(floats)}"

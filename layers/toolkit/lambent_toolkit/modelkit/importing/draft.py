@@ -23,7 +23,13 @@ from lambent.errors import ModelContractMismatch
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.agreement import contradictions
 from lambent_toolkit.modelkit.importing.answer_draft import draft_answer
-from lambent_toolkit.modelkit.importing.file_notes import is_scaled_by_channel, told_calls, told_labels, told_scale
+from lambent_toolkit.modelkit.importing.file_notes import (
+    is_scaled_by_channel,
+    told_calls,
+    told_labels,
+    told_scale,
+    told_unused,
+)
 from lambent_toolkit.modelkit.importing.picture_draft import draft_pixels, is_picture, sized, told_steps
 from lambent_toolkit.modelkit.importing.signature import Signature
 
@@ -93,7 +99,7 @@ def draft_contract(
     found = [str(each) for each in contradictions(contract, known, assets)]
     if found:
         raise DraftUndecided(f"No contract that could be imported can be drafted of this model: {' '.join(found)}")
-    to_check += [*whence, *told_calls(signature)]
+    to_check += [*whence, *told_unused(signature), *told_calls(signature)]
     guessed = [] if preprocessing else [f"preprocessing is guessed to be {kind} from the shape of the input."]
     return Draft(contract, guessed + guess.to_check + to_check)
 

@@ -7,6 +7,7 @@ from math import prod
 from lambent.contracts.model import TensorSpec
 from lambent_toolkit.modelkit.errors import DraftUndecided
 from lambent_toolkit.modelkit.importing.signature import Signature
+from lambent_toolkit.modelkit.importing.tflite_metadata import TensorNotes
 
 
 def told_labels(signature: Signature, output: str | None = None) -> tuple[tuple[str, ...], list[str]]:
@@ -45,8 +46,10 @@ def told_scale(signature: Signature, spec: TensorSpec) -> tuple[float, float, st
     DraftUndecided   they are others for each channel
     """
     note = signature.notes.get(spec.name)
-    if note is None or not note.mean or not note.std or 0.0 in note.std:
+    if note is None:
         return None
+    if not note.mean or not note.std or 0.0 in note.std:
+        return _scale_of_range(note)
     mean, std = note.mean[0], note.std[0]
     if is_scaled_by_channel(signature, spec):
         raise DraftUndecided(
@@ -54,6 +57,24 @@ def told_scale(signature: Signature, spec: TensorSpec) -> tuple[float, float, st
             f"{list(note.std)}), which no contract has: use --preprocessing tensor, and let callers scale."
         )
     return 1 / std, -mean / std, f"as the file's metadata says (mean {mean:g}, std {std:g})"
+
+
+def _scale_of_range(note: TensorNotes) -> tuple[float, float, str] | None:
+    """Return how black and white become the least and the largest number that the maker tells."""
+    lows, highs = set(note.low), set(note.high)
+    if len(lows) != 1 or len(highs) != 1 or note.low[0] >= note.high[0]:
+        return None
+    low, high = note.low[0], note.high[0]
+    return (high - low) / 255, low, f"the file's metadata says that its numbers go from {low:g} to {high:g}"
+
+
+def told_unused(signature: Signature) -> list[str]:
+    """Return what the file's maker tells of tensors that would change answers, and is not followed."""
+    told = {name: note.unused for name, note in signature.notes.items() if note.unused}
+    return [
+        f"the file's metadata tells of {name}: {', '.join(unused)}. That is not followed: answers are the model's own."
+        for name, unused in told.items()
+    ]
 
 
 def is_scaled_by_channel(signature: Signature, spec: TensorSpec) -> bool:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.tensor import Array
 from lambent.domain.keras_config import CUSTOM, TABLES
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
@@ -25,11 +26,13 @@ from lambent_toolkit.modelkit.importing.keras_generations import (
     check_generation,
     is_of_keras_2,
     keras_generation,
+    upgrade_archive,
 )
 from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.rows import in_rows
-from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
+from lambent_toolkit.modelkit.importing.saved_model import check_graph, pack, saved_model_signature, to_float_tflite
+from lambent_toolkit.modelkit.importing.saved_model_paths import saved_model_paths
 from lambent_toolkit.modelkit.importing.signature import (
     FACTS_FILE,
     GraphFacts,
@@ -123,6 +126,8 @@ def _read_keras_file(foreign: ForeignModel, *, is_trusted: bool) -> ReadModel:
             f"{source} is an HDF5 file of Keras {version or 3}, whatever its name says: an older format, which may "
             f"hold code that loading runs (CVE-2025-9905). {advice} {_TRUST}"
         )
+    if foreign.kind == "keras" and is_of_keras_2(version := keras_generation(foreign)):
+        return _read_keras_2(foreign, version)
     if foreign.kind == "keras":
         try:
             return _read_keras(foreign)
@@ -173,6 +178,15 @@ def _read_keras(foreign: ForeignModel) -> ReadModel:
         return ReadModel(foreign, signature, {KERAS_FILE: with_scope_names(path.read_bytes())})
 
 
+def _read_keras_2(foreign: ForeignModel, version: str | None) -> ReadModel:
+    with TemporaryDirectory() as name:
+        made = Path(name) / KERAS_FILE
+        upgrade_archive(foreign, made)
+        read = _read_keras(replace(foreign, path=made))
+    change = f"written anew as a file of Keras 3, where it was one of Keras {version}"
+    return replace(read, foreign=foreign, changes=(change,))
+
+
 def _read_saved_model(
     foreign: ForeignModel,
     folder: Path,
@@ -182,13 +196,15 @@ def _read_saved_model(
     facts: GraphFacts | None = None,
     changes: tuple[str, ...] = (),
 ) -> ReadModel:
-    found = saved_model_signature(folder, wanted)
+    found = own = saved_model_signature(folder, wanted)
     converted = to_float_tflite(folder, found.name)
     found = _tried(in_rows(found, converted, is_item_allowed=False), converted)
     if facts is not None:
         found = replace(found, activations=facts.activations, paths=facts.paths)
     else:
         found = with_graph_facts(found, converted)
+        paths = saved_model_paths(check_graph(folder), own.name or DEFAULT_SIGNATURE, own.inputs)
+        found = replace(found, paths={**found.paths, **paths})
     return ReadModel(foreign, found, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
 
 
@@ -230,17 +246,18 @@ def _read_trusted(foreign: ForeignModel) -> ReadModel:
         except subprocess.TimeoutExpired:
             raise ForeignModelRefused(f"{foreign.path} did not load in {TRUSTED_TIMEOUT_S} s.") from None
         if done.returncode:
-            raise ForeignModelRefused(_not_loaded(foreign.path, Path(name) / REFUSED_FILE))
+            raise ForeignModelRefused(_not_loaded(foreign, Path(name) / REFUSED_FILE))
         facts = msgspec.json.decode((Path(name) / FACTS_FILE).read_bytes(), type=GraphFacts)
         changes = tuple(json.loads((Path(name) / CHANGES_FILE).read_text()))
         return _read_saved_model(foreign, folder, is_trusted=True, facts=facts, changes=changes)
 
 
-def _not_loaded(source: Path, refused: Path) -> str:
+def _not_loaded(foreign: ForeignModel, refused: Path) -> str:
     """Return why the trusted program ended: in its own words, if it was one of the refusals that it knows."""
+    advice = AS_SAVED_MODEL if is_of_keras_2(keras_generation(foreign)) else _EXPORT
     if refused.exists():
-        return f"{source}: {refused.read_text()}"
-    return f"Keras cannot load {source}, trusted or not: classes or values in it are not of this Keras. {_EXPORT}"
+        return f"{foreign.path}: {refused.read_text()}"
+    return f"Keras cannot load {foreign.path}, trusted or not: classes or values in it are not of this Keras. {advice}"
 
 
 def _all_findings(error: ModelFormatRefused) -> str:

@@ -1,7 +1,7 @@
 """What a .tflite file does to its inputs before it learns from them, and what makes its outputs: read from its graph.
 
-A SavedModel is read so too, of the file that it is converted into. Where the file is quantized, numbers stand for
-others and the graph says less: then only the last operator is told.
+A SavedModel's outputs are read so too, of the file that it is converted into; for its inputs see `saved_model_paths`.
+Where the file is quantized, numbers stand for others and the graph says less: then only the last operator is told.
 """
 
 from __future__ import annotations

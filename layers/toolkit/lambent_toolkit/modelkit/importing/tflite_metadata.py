@@ -8,7 +8,7 @@ fields that are numbered here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -19,11 +19,21 @@ _IDENTIFIER = b"M001"
 _MOST_FILE_BYTES = 1 << 20
 _MOST_ENTRIES = 10_000
 _AXIS_LABELS = 2  # of enum AssociatedFileType
-_NORMALIZATION = 1  # of union ProcessUnitOptions
+_NORMALIZATION, _THRESHOLD = 1, 3  # of union ProcessUnitOptions
+# What changes answers for those who follow the metadata, and is not followed here: by ProcessUnitOptions, and by files.
+_OTHER_UNITS = {
+    2: "a calibration of the scores of its own",
+    4: "a BERT tokenizer",
+    5: "a SentencePiece tokenizer",
+    6: "a tokenizer by regular expressions",
+}
+_OTHER_FILES = {3: "labels of values", 4: "a file of score calibration", 5: "a vocabulary", 6: "an index to search"}
 # Numbers of fields in their tables.
 _MODEL_SUBGRAPHS = 3
 _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS = 2, 3
-_TENSOR_UNITS, _TENSOR_FILES = 4, 6
+_TENSOR_UNITS, _TENSOR_STATS, _TENSOR_FILES = 4, 5, 6
+_STATS_MAX, _STATS_MIN = 0, 1
+_THRESHOLD_SCORE = 0
 _UNIT_KIND, _UNIT_OPTIONS = 0, 1
 _MEAN, _STD = 0, 1
 _FILE_NAME, _FILE_KIND, _FILE_LOCALE = 0, 2, 3
@@ -42,11 +52,22 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class TensorNotes:
-    """What is told of one tensor: ``(value - mean) / std`` a channel, and the labels of its last axis."""
+    """What is told of one tensor.
+
+    Parameters
+    ----------
+    mean, std   ``(value - mean) / std`` is done to what comes in, a channel
+    low, high   of its numbers, after that
+    labels      of its last axis
+    unused      what else is told that would change answers, as phrases: it is not followed
+    """
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,9 +156,28 @@ def _notes(tensor: _Table, files: Mapping[str, bytes]) -> TensorNotes:
     # The first one counts, unless a later one has no locale: the others are translations.
     named.sort(key=lambda each: each.text(_FILE_LOCALE) is not None)
     body = files.get(named[0].text(_FILE_NAME) or "") if named else None
+    stats = tensor.table(_TENSOR_STATS)
     return TensorNotes(
-        unit.numbers(_MEAN) if unit else (), unit.numbers(_STD) if unit else (), labels_of(body) if body else ()
+        unit.numbers(_MEAN) if unit else (),
+        unit.numbers(_STD) if unit else (),
+        labels_of(body) if body else (),
+        stats.numbers(_STATS_MIN) if stats else (),
+        stats.numbers(_STATS_MAX) if stats else (),
+        tuple(dict.fromkeys(_unused(tensor))),
     )
+
+
+def _unused(tensor: _Table) -> Iterator[str]:
+    for unit in tensor.tables(_TENSOR_UNITS):
+        kind = unit.byte(_UNIT_KIND)
+        options = unit.table(_UNIT_OPTIONS)
+        if kind == _THRESHOLD and options is not None:
+            yield f"scores below {options.number(_THRESHOLD_SCORE):g} left out"
+        elif kind in _OTHER_UNITS:
+            yield _OTHER_UNITS[kind]
+    for file in tensor.tables(_TENSOR_FILES):
+        if (kind := file.byte(_FILE_KIND)) in _OTHER_FILES:
+            yield _OTHER_FILES[kind]
 
 
 class _Table:
@@ -152,6 +192,11 @@ class _Table:
         from flatbuffers import number_types
 
         return int(self._table.GetSlot(_offset(slot), 0, number_types.Uint8Flags))
+
+    def number(self, slot: int) -> float:
+        from flatbuffers import number_types
+
+        return float(self._table.GetSlot(_offset(slot), 0.0, number_types.Float32Flags))
 
     def text(self, slot: int) -> str | None:
         at = self._field(slot)

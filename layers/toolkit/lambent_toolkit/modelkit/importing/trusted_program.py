@@ -15,21 +15,15 @@ from typing import Any
 
 def main(model_file: Path, folder: Path) -> None:
     """Load, and export with the model's own tensor names as the signature."""
-    import keras
     import msgspec
 
     from lambent_toolkit.modelkit.convertible import convertible
     from lambent_toolkit.modelkit.errors import ModelkitError
-    from lambent_toolkit.modelkit.importing.keras_generations import upgrade
     from lambent_toolkit.modelkit.importing.reading import CHANGES_FILE, REFUSED_FILE
     from lambent_toolkit.modelkit.importing.signature import FACTS_FILE, GraphFacts, keras_signature
 
-    if model_file.suffix == ".h5":
-        upgraded = folder.with_name("upgraded.h5")
-        upgrade(model_file, upgraded)
-        model_file = upgraded
-    model = _named(keras.models.load_model(model_file, compile=False, safe_mode=False), folder.with_name("named.keras"))
     try:
+        model = _named(_loaded(model_file, folder.with_name("upgraded.h5")), folder.with_name("named.keras"))
         signature = keras_signature(model)
         made = convertible(model, signature.inputs, is_trusted=True)
     except ModelkitError as exc:
@@ -39,6 +33,25 @@ def main(model_file: Path, folder: Path) -> None:
     folder.with_name(FACTS_FILE).write_bytes(msgspec.json.encode(facts))
     folder.with_name(CHANGES_FILE).write_text(json.dumps(made.changes))
     _export(made.model, signature, str(folder))
+
+
+def _loaded(model_file: Path, scratch: Path) -> Any:
+    """Return the model; an HDF5 file of Keras 2 is made anew in a scratch file, and what it means is checked."""
+    import keras
+
+    from lambent_toolkit.modelkit.errors import ForeignModelRefused
+    from lambent_toolkit.modelkit.importing.keras_2_meaning import check_meaning
+    from lambent_toolkit.modelkit.importing.keras_generations import AS_SAVED_MODEL, is_hdf5_of_keras_2, upgrade_hdf5
+
+    if not is_hdf5_of_keras_2(model_file):
+        return keras.models.load_model(model_file, compile=False, safe_mode=False)
+    try:
+        written = upgrade_hdf5(model_file, scratch)
+        model = keras.models.load_model(scratch, compile=False, safe_mode=False)
+        check_meaning(written, model)
+    except ForeignModelRefused as exc:
+        raise ForeignModelRefused(f"{exc} {AS_SAVED_MODEL}") from exc
+    return model
 
 
 def _named(model: Any, scratch: Path) -> Any:
