@@ -10,7 +10,8 @@ from builders import contract
 from lambent_toolkit.modelkit.conversion_refusals import refused
 from lambent_toolkit.modelkit.quantization import conversion_failure
 
-FOREIGN_WORDS = ("loc(", "<unknown>", "tf.", "tensor<", "/tmp", "PartitionedCall")
+UNRANGED = "Max and min for dynamic tensors should be recorded during calibration: Failed for tensor"
+FOREIGN_WORDS = ("serving_default", "loc(", "<unknown>", "tf.", "tensor<", "/tmp", "PartitionedCall")
 MLIR = (
     '<unknown>:0: error: loc(callsite(fused["Exp:", "functional_1/head_1/Exp@__inference_serve_7"] at "x")): '
     "'tf.Exp' op is neither a custom op nor a flex op"
@@ -88,6 +89,12 @@ def test_each_kind_of_refusal_has_one_thing_to_do(operator: str, advice: str) ->
             RuntimeError("tensorflow/lite/kernels/conv.cc:343 a != b Node number 3 (CONV_2D) failed to prepare."),
             "CONV_2D",
         ),
+        (
+            RuntimeError(f"{UNRANGED} serving_default_image:0\nEmpty min/max for tensor serving_default_image:0"),
+            "no range for input image, which holds whole numbers",
+        ),
+        (ValueError(f"{UNRANGED} predict_my_image:0"), "no range for input image,"),
+        (RuntimeError(f"{UNRANGED} net_1/inner_1/add;net_1/Relu"), "no range for tensor add."),
         (ValueError(""), "no reason"),
         (ValueError("/tmp/tmpabc/saved_model.pb is odd"), "is odd"),
     ],

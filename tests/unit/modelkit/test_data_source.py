@@ -80,7 +80,7 @@ def test_numbers_are_no_classes(wine: Declaration, monkeypatch: pytest.MonkeyPat
         def items(self, _split: str) -> LabelledItems:
             return LabelledItems([b"{}"], np.array([1.5]))
 
-    monkeypatch.setattr("lambent_toolkit.modelkit.data_source.find_data", lambda _name: Prices())
+    monkeypatch.setattr("lambent_toolkit.modelkit.data_source.find_data", lambda *_: Prices())
 
     with pytest.raises(RecipeUnfit, match="declares classification, the targets are numbers"):
         split_for(wine, "prices")

@@ -131,6 +131,40 @@ def test_targets_and_outputs_without_any_are_taken_by_the_models_that_need_no_la
     assert len(bare.test) == 6
 
 
+@pytest.mark.parametrize("form", ["npz", "lines", "parquet"])
+def test_an_input_may_be_called_as_an_answer_or_the_split_is(tmp_path: Path, form: str) -> None:
+    series, number = SERIES[:, :, 0], CODES.astype(np.float32)
+    own = declared(
+        inputs=(
+            TensorSpec(name="target", datatype="FP32", shape=(-1, 4)),
+            TensorSpec(name="label", datatype="FP32", shape=(-1,)),
+            TensorSpec(name="split", datatype="FP32", shape=(-1,)),
+        )
+    )
+    if form == "npz":
+        np.savez(tmp_path / "data.npz", target=series, label=number, split=number, labels=NAMES)
+        file = tmp_path / "data.npz"
+    else:
+        columns = zip(series.tolist(), number.tolist(), map(str, NAMES), strict=True)
+        rows = [{"target": one, "label": two, "split": two, "labels": name} for one, two, name in columns]
+        (tmp_path / "rows.json").write_text(json.dumps(rows))
+        with duckdb.connect() as database:
+            database.execute(f"COPY (FROM '{tmp_path}/rows.json') TO '{tmp_path}/data.parquet' (FORMAT parquet)")
+        nested = [
+            {"inputs": {name: row[name] for name in row if name != "labels"}, "label": row["labels"]} for row in rows
+        ]
+        file = lines(tmp_path, *nested) if form == "lines" else tmp_path / "data.parquet"
+
+    made = split(file, own)
+
+    wanted = {
+        (one.tobytes(), two): ("high", "low").index(name) for one, two, name in zip(series, number, NAMES, strict=True)
+    }
+    tensors = made.test.tensors
+    found = zip(tensors["target"], tensors["label"], tensors["split"], made.test.targets, strict=True)
+    assert [wanted[one.tobytes(), two] == target and two == three for one, two, three, target in found] == [True] * 6
+
+
 @pytest.mark.parametrize(
     ("arrays", "of", "error", "said"),
     [

@@ -19,6 +19,8 @@ _PLACE = re.compile(r'"([^"@]*/[^"@]*)(?:@[^"]*)?"')
 # Steps of a path in a graph that are calls of the graph's own, and no layers.
 _CALLS = re.compile(r"(Stateful)?PartitionedCall(_\d+)?|while(_\d+)?|body|cond|StatelessWhile")
 _NUMBER = re.compile(r"_\d+\Z")
+# Of an input the name of its signature stands before its own, of others all that was fused into them.
+_NO_RANGE = re.compile(r"should be recorded during calibration: Failed for tensor ([^\s;:]+)")
 _LOOPS = re.compile(r"TensorList|While")
 _LOOKUPS = re.compile(r"HashTable|Lookup|String|Regex|AsString|Substr|Unicode")
 _LENGTHS = frozenset({"StridedSlice", "Reshape", "BroadcastTo", "Fill", "Range"})
@@ -37,8 +39,16 @@ class _Finding(NamedTuple):
     has_no_kernel: bool
 
 
-def refused(exc: Exception, model: Any = None) -> Refused:
-    """Return what an error of the converter means; ``model`` is the Keras model, where there is one."""
+def refused(exc: Exception, model: Any = None, inputs: Collection[str] = ()) -> Refused:
+    """Return what an error of the converter means.
+
+    Parameters
+    ----------
+    model    the Keras model, where there is one
+    inputs   names of the model's inputs
+    """
+    if unranged := _NO_RANGE.search(str(exc)):
+        return _without_range(unranged[1], inputs)
     findings = list(dict.fromkeys(_findings(exc)))
     if not findings:
         return Refused(_plain(str(exc)) or "it gives no reason", _advice(()))
@@ -48,6 +58,12 @@ def refused(exc: Exception, model: Any = None) -> Refused:
     told = "; ".join(dict.fromkeys(_told(each, names, own) for each in lacking[:_MOST_TOLD]))
     verb = "has no kernel for" if lacking[0].has_no_kernel else "cannot take"
     return Refused(f"TensorFlow Lite {verb} {told}", _advice([each.operator for each in findings]))
+
+
+def _without_range(tensor: str, inputs: Collection[str]) -> Refused:
+    own = sorted((name for name in inputs if tensor.endswith(f"_{name}")), key=len)
+    what = f"input {own[-1]}, which holds whole numbers" if own else f"tensor {tensor.rpartition('/')[2]}"
+    return Refused(f"calibration finds no range for {what}", _advice(()))
 
 
 def _findings(exc: Exception) -> Iterator[_Finding]:

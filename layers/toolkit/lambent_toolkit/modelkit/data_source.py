@@ -59,10 +59,11 @@ class RecipeData:
         return LabelledItems(found.items, found.targets, found.slices, self.labels)
 
 
-def find_data(name: str) -> RecipeData | DataSet | TensorFile:
+def find_data(name: str, contract: ModelContract | None = None) -> RecipeData | DataSet | TensorFile:
     """Return data by its name: a data set that `lambent data add` made, else that of a built-in recipe.
 
-    A name that ends as one of `TENSOR_SUFFIXES` is the path of a file of tensors.
+    A name that ends as one of `TENSOR_SUFFIXES` is the path of a file of tensors, of which those are inputs that the
+    contract calls so.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def find_data(name: str) -> RecipeData | DataSet | TensorFile:
     SourceUnusable, DataUnusable   see `read_tensor_file`
     """
     if is_tensor_file(name):
-        return read_tensor_file(name)
+        return read_tensor_file(name, inputs=[spec.name for spec in contract.inputs] if contract else ())
     try:
         return DataSet.open(name)
     except DataSetUnknown as exc:
@@ -90,7 +91,7 @@ def split_for(declaration: Declaration, name: str) -> Split:
     DataUnusable   a part is empty, or there is one class only
     RecipeUnfit    the contract's answer is of another kind than the data's targets
     """
-    data = find_data(name)
+    data = find_data(name, declaration.contract)
     _check_form(data, declaration.contract, name)
     parts: Mapping[Part, LabelledItems] = {
         part: renumbered(data.items(part), declaration.contract, name) for part in PARTS

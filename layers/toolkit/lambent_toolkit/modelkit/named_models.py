@@ -111,7 +111,7 @@ class NamedModels:
         if own is None:
             raise DataNeeded(f"{ref} was published without a report: name data by --data.")
         try:
-            find_data(own)
+            find_data(own, rollout.files.contract(ref))
         except DataUnknown as exc:
             if data_name:
                 raise

@@ -84,7 +84,8 @@ def conversion_failure(
     variant   the form that it was to make; where that is float32, there is no other to choose
     model     whose layers are told, if it is a Keras model
     """
-    said, advice = refused(exc, None if isinstance(model, SavedModelFloat) else model)
+    inputs = [spec.name for spec in contract.inputs]
+    said, advice = refused(exc, None if isinstance(model, SavedModelFloat) else model, inputs)
     why = f"{said}. {advice}." if variant == "float32" else f"choose another --variant. The reason: {said}."
     return ConversionFailed(
         f"TensorFlow's converter cannot make a {variant} file of {contract.name}: {why}",

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, RawOutputs
 from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
 from lambent_toolkit.modelkit.answer_loss import loss_of, metric_of
@@ -56,8 +56,11 @@ class EffectMeter:
 
     def judge(self, outputs: Mapping[str, Array]) -> Effect:
         """Hold outputs for the validation items, wherever they were computed, against the Keras model's."""
-        name = _answer_output(self._contract)
-        ours, theirs = (each[name].reshape(len(each[name]), -1) for each in (outputs, self._keras_outputs))
+        names = _answered(self._contract)
+        ours, theirs = (
+            np.concatenate([each[name].reshape(len(each[name]), -1) for name in names], axis=1)
+            for each in (outputs, self._keras_outputs)
+        )
         return Effect(
             loss=loss_of(self.metric, self._contract, outputs, self._keras_outputs, self._validation.targets),
             output_error=float(np.sqrt(np.mean((ours.astype(np.float64) - theirs) ** 2))),
@@ -111,5 +114,9 @@ def run_file(file: bytes, contract: ModelContract, tensors: dict[str, Array]) ->
     return {spec.name: np.concatenate([part[spec.name] for part in parts]) for spec in contract.outputs}
 
 
-def _answer_output(contract: ModelContract) -> str:
-    return getattr(contract.postprocessing, "output", None) or contract.outputs[0].name
+def _answered(contract: ModelContract) -> list[str]:
+    """Return the names of the outputs that callers are answered with: all of them where nothing is read from one."""
+    spec = contract.postprocessing
+    if isinstance(spec, RawOutputs):
+        return [each.name for each in contract.outputs]
+    return [spec.output or contract.outputs[0].name]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import msgspec
@@ -26,6 +26,13 @@ LABELS = "list of labels"
 _SINGULAR = {"labels": LABEL, "targets": TARGET, "splits": SPLIT}
 _DEFAULTS = HyperParameters()
 Columns = dict[str, Sequence[Any]]
+
+
+class _Read(NamedTuple):
+    """What a file holds: an array an input, and `LABEL`, `TARGET` and `SPLIT` where it has them."""
+
+    inputs: Columns
+    answers: Columns
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,20 +79,22 @@ def is_tensor_file(name: str) -> bool:
     return Path(name).suffix.lower() in _READERS
 
 
-def read_tensor_file(name: str) -> TensorFile:
+def read_tensor_file(name: str, *, inputs: Collection[str] = ()) -> TensorFile:
     """Read a file of tensors.
 
     Parameters
     ----------
-    name   path of a file that ends in one of these:
+    name     path of a file that ends in one of these:
 
-           - ``.npz``: arrays (n, …) by the inputs' names; ``labels`` (n,), class numbers or names, or ``targets`` (n,),
-             numbers; perhaps ``split`` (n,) of train, validation and test. Of items that may have several labels, or
-             none, ``labels`` or ``targets`` are (n, labels), 0 and 1, in the order of the contract's labels
-           - ``.jsonl`` or ``.ndjson``: ``{"inputs": {"a": […]}, "label": …}`` a line, or ``target``, ``split``; or
-             ``labels``, a list of names or of 0 and 1
-           - ``.parquet``: a column an input, of numbers or of lists of them; ``label``, ``target``, ``split``, or
-             ``labels``, a column of lists
+             - ``.npz``: arrays (n, …) by the inputs' names; ``labels`` (n,), class numbers or names, or ``targets``
+               (n,), numbers; perhaps ``split`` (n,) of train, validation and test. Of items that may have several
+               labels, or none, ``labels`` or ``targets`` are (n, labels), 0 and 1, in the order of the contract's labels
+             - ``.jsonl`` or ``.ndjson``: ``{"inputs": {"a": […]}, "label": …}`` a line, or ``target``, ``split``; or
+               ``labels``, a list of names or of 0 and 1
+             - ``.parquet``: a column an input, of numbers or of lists of them; ``label``, ``target``, ``split``, or
+               ``labels``, a column of lists
+    inputs   names of the model's inputs: an array that is called as one of them is that input, whatever its name; of
+             ``label`` and ``labels`` the other one is still free for the classes, and so it is with the others
 
     Raises
     ------
@@ -96,22 +105,31 @@ def read_tensor_file(name: str) -> TensorFile:
     path = Path(name)
     if not path.is_file():
         raise DataUnknown(f"There is no file {name}.")
-    columns = _READERS[path.suffix.lower()](path)
-    columns = {_SINGULAR.get(column, column): values for column, values in columns.items()}
+    read = _READERS[path.suffix.lower()](path, inputs)
+    columns = {**read.answers, **{f"input {column}": values for column, values in read.inputs.items()}}
     counts = {len(values) for values in columns.values()}
-    inputs = {column: values for column, values in columns.items() if column not in (LABEL, TARGET, SPLIT)}
-    if not inputs or counts == {0}:
+    if not read.inputs or counts == {0}:
         raise SourceUnusable(f"{name} holds no items: give an array for each input of the model, by its name.")
     if len(counts) > 1:
-        told = ", ".join(f"{column} {len(values)}" for column, values in columns.items())
+        told = ", ".join(f"{column.removeprefix('input ')} {len(values)}" for column, values in columns.items())
         raise SourceUnusable(f"{name} has arrays of different numbers of items: {told}.")
-    if LABEL in columns and TARGET in columns:
+    if LABEL in read.answers and TARGET in read.answers:
         raise SourceUnusable(f"{name} has labels and targets: a model answers one or the other, leave one out.")
-    targets, labels = _targets(columns, count=counts.pop(), name=name)
-    rows = _own_split(columns[SPLIT], name) if SPLIT in columns else _split(targets)
-    arrays = {column: _arrays(values, f"{name}, {column}") for column, values in inputs.items()}
-    kind = LABELS if targets.ndim > 1 else next((column for column in (LABEL, TARGET) if column in columns), None)
+    targets, labels = _targets(read.answers, count=counts.pop(), name=name)
+    rows = _own_split(read.answers[SPLIT], name) if SPLIT in read.answers else _split(targets)
+    arrays = {column: _arrays(values, f"{name}, {column}") for column, values in read.inputs.items()}
+    kind = LABELS if targets.ndim > 1 else next((column for column in (LABEL, TARGET) if column in read.answers), None)
     return TensorFile(name, arrays, targets, labels, kind, rows)
+
+
+def _told_apart(columns: Columns, own: Collection[str]) -> _Read:
+    """Return a table's columns as inputs and answers; ``own`` are those of the model's inputs."""
+    names = {column: _SINGULAR.get(column, column) for column in columns if column not in own}
+    answers = {column: name for column, name in names.items() if name in (LABEL, TARGET, SPLIT)}
+    return _Read(
+        {column: values for column, values in columns.items() if column not in answers},
+        {name: columns[column] for column, name in answers.items()},
+    )
 
 
 def _split(targets: Targets) -> Mapping[Part, NDArray[np.int64]]:
@@ -178,7 +196,7 @@ def _arrays(values: Sequence[Any], where: str) -> Sequence[Array]:
         raise SourceUnusable(f"{where}: the lists of one level of an item must all have the same length.") from None
 
 
-def _read_npz(path: Path) -> Columns:
+def _read_npz(path: Path, own: Collection[str]) -> _Read:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
@@ -188,21 +206,21 @@ def _read_npz(path: Path) -> Columns:
         ) from exc
     if flat := [name for name, array in arrays.items() if array.ndim == 0]:
         raise SourceUnusable(f"{path}: {flat[0]} has no dimension of items.")
-    return arrays
+    return _told_apart(arrays, own)
 
 
-def _read_lines(path: Path) -> Columns:
+def _read_lines(path: Path, _own: Collection[str]) -> _Read:
     lines = list(_lines(path))
-    columns: Columns = {}
-    for name in dict.fromkeys(name for line in lines for name in line.inputs):
-        columns[name] = [line.inputs[name] for line in lines if name in line.inputs]
+    names = dict.fromkeys(name for line in lines for name in line.inputs)
+    inputs: Columns = {name: [line.inputs[name] for line in lines if name in line.inputs] for name in names}
+    answers: Columns = {}
     for field in (LABEL, "labels", TARGET, SPLIT):
         values = [value for line in lines if (value := getattr(line, field)) is not None]
-        if values and _SINGULAR.get(field, field) in columns:
+        if values and _SINGULAR.get(field, field) in answers:
             raise SourceUnusable(f"{path} has lines with label and lines with labels: use one of them in all lines.")
         if values:
-            columns[_SINGULAR.get(field, field)] = values
-    return columns
+            answers[_SINGULAR.get(field, field)] = values
+    return _Read(inputs, answers)
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -218,14 +236,14 @@ def _lines(path: Path) -> Iterator[_Line]:
                     ) from exc
 
 
-def _read_parquet(path: Path) -> Columns:
+def _read_parquet(path: Path, own: Collection[str]) -> _Read:
     from arro3.io import read_parquet  # a large library
 
     try:
         table = read_parquet(path).read_all()
     except Exception as exc:  # the library raises no narrower one
         raise SourceUnusable(f"{path} is no Parquet file.") from exc
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+    return _told_apart({name: table.column(name).to_pylist() for name in table.column_names}, own)
 
 
 _READERS = {".npz": _read_npz, ".jsonl": _read_lines, ".ndjson": _read_lines, ".parquet": _read_parquet}

@@ -69,7 +69,7 @@ def test_items(first: Ready, data_name: str | None) -> tuple[str, LabelledItems]
     DataNeeded    the first model's own data cannot be found by its name
     """
     if data_name is not None:
-        return data_name, find_data(data_name).items("test")
+        return data_name, find_data(data_name, first.subject.contract).items("test")
     if first.folder and (first.folder / TRAINING_FILE).exists():
         record = read_training_record(first.folder)
         recipe = recorded_recipe(record)
@@ -78,7 +78,7 @@ def test_items(first: Ready, data_name: str | None) -> tuple[str, LabelledItems]
     if first.data_name is None:
         raise DataNeeded(f"{first.subject.name} was never evaluated on any data: name some by --data.")
     try:
-        return first.data_name, find_data(first.data_name).items("test")
+        return first.data_name, find_data(first.data_name, first.subject.contract).items("test")
     except DataUnknown as exc:
         raise DataNeeded(
             f"{first.subject.name} was evaluated on {first.data_name!r}, which is not known here: name data by --data."
