@@ -34,7 +34,7 @@ def test_memory_files_and_tmp_stay_flat_over_5000_mixed_requests(plane: Plane) -
     sizes = [_size_after(plane, kinds, random, REQUESTS // ROUNDS) for _ in range(ROUNDS)]
 
     # A large request leaves a peak that goes again; what leaks raises the lowest points too.
-    print("SIZES", (min(sizes[-3:]) - min(sizes[:3])) / 1e6, [round(s/1e6,1) for s in sizes])
+    print("SIZES", (min(sizes[-3:]) - min(sizes[:3])) / 1e6, [round(s / 1e6, 1) for s in sizes])
     assert min(sizes[-3:]) - min(sizes[:3]) < MAX_BYTES_A_REQUEST * REQUESTS, sizes
     assert (_open_files(), _scratch()) == before
 

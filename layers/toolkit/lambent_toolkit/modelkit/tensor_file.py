@@ -88,7 +88,8 @@ def read_tensor_file(name: str, *, inputs: Collection[str] = ()) -> TensorFile:
 
              - ``.npz``: arrays (n, …) by the inputs' names; ``labels`` (n,), class numbers or names, or ``targets``
                (n,), numbers; perhaps ``split`` (n,) of train, validation and test. Of items that may have several
-               labels, or none, ``labels`` or ``targets`` are (n, labels), 0 and 1, in the order of the contract's labels
+               labels, or none, ``labels`` or ``targets`` are (n, labels), 0 and 1, in the order of the contract's
+               labels
              - ``.jsonl`` or ``.ndjson``: ``{"inputs": {"a": […]}, "label": …}`` a line, or ``target``, ``split``; or
                ``labels``, a list of names or of 0 and 1
              - ``.parquet``: a column an input, of numbers or of lists of them; ``label``, ``target``, ``split``, or
