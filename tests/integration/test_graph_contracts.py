@@ -60,6 +60,19 @@ def test_what_is_drafted_is_what_the_graph_says_and_is_imported(name: str, tmp_p
         check_served(tmp_path / "out", drafted)
 
 
+def test_what_stands_behind_a_layer_that_learned_or_in_a_wrapper_is_told(tmp_path: Path) -> None:
+    told = {
+        name: " ".join(
+            draft_contract("m", read_model(saved(GRAPH_MODELS[name], tmp_path / f"{name}.keras")).signature)[1]
+        )
+        for name in ("learned_colours", "wrapped")
+    }
+
+    assert "pixels of 0 to 255 are prepared by Rescaling rescaling" in told["learned_colours"]
+    assert "behind colours" in told["learned_colours"]
+    assert "video is prepared by the model itself (TimeDistributed each_frame): not twice" in told["wrapped"]
+
+
 def check_served(folder: Path, contract: ModelContract) -> None:
     """Check that the .tflite file of an imported model answers its golden inputs as Keras does, under their names."""
     golden = GoldenVectors.from_npz((folder / "golden.keras.npz").read_bytes())

@@ -44,12 +44,14 @@ class InputPath:
     idle     names of layers that act in training only
     levels   for each such layer, what the pictures of `PROBES` reach it as
     learns   its name, that of the first one; None where nothing learns
+    behind   what prepares pixels of 0 to 255, in words, though it stands behind such a layer
     """
 
     steps: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     levels: tuple[tuple[float, ...], ...] = ()
     learns: str | None = None
+    behind: tuple[str, ...] = ()
 
     def reached(self, reading: PixelReading) -> tuple[float, float]:
         """Return what black and white reach the first learning layer as."""
