@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from lambent_toolkit.modelkit.tensor_items import encode_item
 LABEL, TARGET, SPLIT = "label", "target", "split"
 # What an array of many is called.
 _SINGULAR = {"labels": LABEL, "targets": TARGET, "splits": SPLIT}
+_NUMBERS = "biuf"
+_BITS = 64
+_SHOWN_CHARACTERS = 40
 _DEFAULTS = HyperParameters()
 Columns = dict[str, Sequence[Any]]
 
@@ -90,6 +94,8 @@ def read_tensor_file(name: str) -> TensorFile:
     if not path.is_file():
         raise DataUnknown(f"There is no file {name}.")
     columns = _READERS[path.suffix.lower()](path)
+    if twice := [many for many, one in _SINGULAR.items() if many in columns and one in columns]:
+        raise SourceUnusable(f"{name} has {twice[0]} and {_SINGULAR[twice[0]]}, which mean the same: leave one out.")
     columns = {_SINGULAR.get(column, column): values for column, values in columns.items()}
     counts = {len(values) for values in columns.values()}
     inputs = {column: values for column, values in columns.items() if column not in (LABEL, TARGET, SPLIT)}
@@ -126,26 +132,64 @@ def _own_split(values: Sequence[Any], name: str) -> Mapping[Part, NDArray[np.int
 
 def _targets(columns: Columns, *, count: int, name: str) -> tuple[Targets, tuple[str, ...]]:
     if LABEL in columns:
-        values = np.asarray(columns[LABEL])
-        if values.ndim != 1 or values.dtype.kind not in "iuU":
-            raise SourceUnusable(f"{name}: labels are one class number or class name an item; numbers are targets.")
+        values = _one_each(columns[LABEL])
+        if values.ndim != 1 or not _are_classes(values):
+            one_hot = " One-hot rows are numbers by .argmax(axis=1)." if values.ndim > 1 else ""
+            raise SourceUnusable(
+                f"{name}: labels are one class number or class name an item, shape [{count}], not {values.dtype} "
+                f"{list(values.shape)}; numbers are targets.{one_hot}"
+            )
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8", "replace")
         if values.dtype.kind != "U":
             return values.astype(np.int64), ()
         names, numbers = np.unique(values, return_inverse=True)
         return numbers.astype(np.int64), tuple(names.tolist())
-    values = np.asarray(columns.get(TARGET, np.zeros(count)))
+    values = _one_each(columns.get(TARGET, np.zeros(count)))
     if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise SourceUnusable(f"{name}: targets are one number an item.")
+        raise SourceUnusable(
+            f"{name}: targets are one number an item, shape [{count}], not {values.dtype} {list(values.shape)}."
+        )
     return values.astype(np.float64), ()
+
+
+def _one_each(values: Sequence[Any]) -> Array:
+    """Return values as an array, columns of one number an item, as networks answer them, as the numbers."""
+    array = np.asarray(values)
+    return array[:, 0] if array.shape[1:] == (1,) else array
+
+
+def _are_classes(values: Array) -> bool:
+    """Return whether an array holds names or whole numbers; training for one sigmoid takes floats and booleans."""
+    if values.dtype.kind == "f":
+        return bool(np.isfinite(values).all() and (values == np.round(values)).all())
+    return values.dtype.kind in "biuUS"
 
 
 def _arrays(values: Sequence[Any], where: str) -> Sequence[Array]:
     if isinstance(values, np.ndarray):
         return values
     try:
-        return [np.array(value) for value in values]
+        arrays = [np.array(value) for value in values]
     except ValueError:
         raise SourceUnusable(f"{where}: the lists of one level of an item must all have the same length.") from None
+    for number, array in enumerate(arrays, start=1):
+        if array.dtype.kind not in _NUMBERS:
+            raise SourceUnusable(
+                f"{where}, item {number}: expected numbers that 64 bits hold, or lists of them, with nothing missing, "
+                f"got {_first_odd(values[number - 1])}."
+            )
+    return arrays
+
+
+def _first_odd(value: Any) -> str:
+    """Return what in an item is no number, in short."""
+    if isinstance(value, list):
+        return next((told for each in value if (told := _first_odd(each))), "")
+    if value is None:
+        return "null"
+    is_number = isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < _BITS)
+    return "" if is_number else repr(value)[:_SHOWN_CHARACTERS]
 
 
 def _read_npz(path: Path) -> Columns:
@@ -162,24 +206,38 @@ def _read_npz(path: Path) -> Columns:
 
 
 def _read_lines(path: Path) -> Columns:
-    lines = list(_lines(path))
     columns: Columns = {}
-    for name in dict.fromkeys(name for line in lines for name in line.inputs):
-        columns[name] = [line.inputs[name] for line in lines if name in line.inputs]
-    for field in (LABEL, TARGET, SPLIT):
-        values = [value for line in lines if (value := getattr(line, field)) is not None]
-        if values:
-            columns[field] = values
+    for number, line in _lines(path):
+        values = {**line.inputs, **_told(line)}
+        if clash := line.inputs.keys() & {*_SINGULAR, *_SINGULAR.values()}:
+            raise SourceUnusable(
+                f"{path}, line {number}: an input is called {min(clash)}, which says how items are measured: rename it."
+            )
+        if columns and values.keys() != columns.keys():
+            # Columns of what each line happens to have would set one line's label beside another's inputs.
+            raise SourceUnusable(
+                f"{path}, line {number}: expected the names of lines before, {_names(columns)}, got {_names(values)}."
+            )
+        for name, value in values.items():
+            columns.setdefault(name, []).append(value)  # type: ignore[attr-defined] - lists until they are whole
     return columns
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def _told(line: _Line) -> dict[str, Any]:
+    return {field: value for field in (LABEL, TARGET, SPLIT) if (value := getattr(line, field)) is not None}
+
+
+def _names(columns: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(columns)) or "none"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
     decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             if text.strip():
                 try:
-                    yield decoder.decode(text)
+                    yield number, decoder.decode(text.removeprefix(BOM_UTF8) if number == 1 else text)
                 except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                     raise SourceUnusable(
                         f'{path}, line {number}: expected {{"inputs": {{NAME: numbers, …}}, "label": …}}: {exc}.'
