@@ -24,6 +24,7 @@ FindingCode = Literal[
     "saturated_scores",
     "labels_in_other_order",
     "pictures_on_other_scale",
+    "answers_on_other_scale",
 ]
 
 
