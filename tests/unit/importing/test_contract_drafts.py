@@ -337,6 +337,21 @@ def test_a_contract_that_scales_what_the_model_scales_itself_is_in_doubt(scale: 
     assert all("prepares pixels of 0 to 255 (Rescaling r" in each for each in found)
 
 
+def test_pixels_that_are_prepared_behind_a_layer_that_learned_are_left_as_they_are_and_other_scales_in_doubt() -> None:
+    path = InputPath((), (), ((-1.0, 0.0, 1.0, 255.0),), "colours", ("Rescaling r (* 0.0039 + 0)",))
+    made = signature(PICTURE, paths={"image": path})
+
+    draft = draft_contract("m", made)
+    declared = msgspec.structs.replace(
+        draft.contract, preprocessing=msgspec.structs.replace(draft.contract.preprocessing, scale=1 / 255)
+    )
+
+    assert (draft.contract.preprocessing.scale, draft.contract.preprocessing.offset) == (1.0, 0.0)
+    assert any("prepared by Rescaling r (* 0.0039 + 0), behind colours" in each for each in draft.to_check)
+    assert not doubts(draft.contract, made)
+    assert "prepares pixels of 0 to 255 (Rescaling r" in doubts(declared, made)[0]
+
+
 def test_where_nothing_is_found_it_is_said_whether_that_means_anything() -> None:
     bare = InputPath((), (), ((-1.0, 0.0, 1.0, 255.0),), "conv")
 

@@ -68,12 +68,15 @@ def doubts(contract: ModelContract, signature: Signature) -> tuple[str, ...]:
     name = signature.inputs[0].name
     path = signature.paths.get(name)
     reading = reading_of(path) if path and path.steps else None
-    if reading is None:
+    if path and path.behind and not path.steps:
+        reading = PIXELS_AS_THEY_ARE
+    if path is None or reading is None:
         return ()
+    by = told_steps(signature, name) or ", then ".join(path.behind)
     is_near = isclose(spec.scale, reading.scale, rel_tol=_NEAR) and abs(spec.offset - reading.offset) < _NEAR
     told = (
         f"the contract makes pixels value * {spec.scale:.6g} + {spec.offset:.6g}, but the model itself prepares pixels "
-        f"of {reading.name} ({told_steps(signature, name)}), which is scale {reading.scale:.6g} and offset "
+        f"of {reading.name} ({by}), which is scale {reading.scale:.6g} and offset "
         f"{reading.offset:g}: unless it was trained so, its answers are wrong"
     )
     return () if is_near else (told,)
