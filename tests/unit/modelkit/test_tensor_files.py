@@ -19,7 +19,7 @@ from lambent.contracts.model import (
     TensorSpec,
 )
 from lambent_toolkit.modelkit.data_source import split_for
-from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown, SourceUnusable
+from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown, DataUnusable, SourceUnusable
 from lambent_toolkit.modelkit.recipe import Declaration, Split
 from lambent_toolkit.modelkit.tensor_items import decode_item, encode_item
 
@@ -118,6 +118,14 @@ def test_a_file_s_own_split_counts(tmp_path: Path) -> None:
 
     np.testing.assert_array_equal(made.test.tensors["series"], SERIES[26:])
     assert len(made.validation) == 6
+
+
+def test_too_few_items_to_be_split_by_shares_may_be_split_by_the_file(tmp_path: Path) -> None:
+    few = {"series": SERIES[:6], "code": CODES[:6], "labels": np.arange(6) % 2}
+
+    with pytest.raises(DataUnusable, match=r"shares of 0\.\d+ and 0\.\d+: .* by split \(train, validation, test\)"):
+        split(npz(tmp_path, **few))
+    assert len(split(npz(tmp_path, **few, split=np.repeat(["train", "validation", "test"], 2))).test) == 2
 
 
 def test_targets_and_outputs_without_any_are_taken_by_the_models_that_need_no_labels(tmp_path: Path) -> None:

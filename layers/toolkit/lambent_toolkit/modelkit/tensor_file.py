@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.tensor import Array
 from lambent_toolkit.modelkit.datasets.candidates import PART_NAMES
-from lambent_toolkit.modelkit.errors import DataUnknown, SourceUnusable
+from lambent_toolkit.modelkit.errors import DataUnknown, DataUnusable, SourceUnusable
 from lambent_toolkit.modelkit.recipe import HyperParameters, LabelledItems, Targets
 from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
 from lambent_toolkit.modelkit.tensor_items import encode_item
@@ -107,19 +107,25 @@ def read_tensor_file(name: str) -> TensorFile:
     if LABEL in columns and TARGET in columns:
         raise SourceUnusable(f"{name} has labels and targets: a model answers one or the other, leave one out.")
     targets, labels = _targets(columns, count=counts.pop(), name=name)
-    rows = _own_split(columns[SPLIT], name) if SPLIT in columns else _split(targets)
+    rows = _own_split(columns[SPLIT], name) if SPLIT in columns else _split(targets, name)
     arrays = {column: _arrays(values, f"{name}, {column}") for column, values in inputs.items()}
     kind = next((column for column in (LABEL, TARGET) if column in columns), None)
     return TensorFile(name, arrays, targets, labels, kind, rows)
 
 
-def _split(targets: Targets) -> Mapping[Part, NDArray[np.int64]]:
-    return split_rows(
-        targets,
-        validation_share=_DEFAULTS.validation_share,
-        test_share=_DEFAULTS.test_share,
-        seed=_DEFAULTS.split_seed,
-    )
+def _split(targets: Targets, name: str) -> Mapping[Part, NDArray[np.int64]]:
+    try:
+        return split_rows(
+            targets,
+            validation_share=_DEFAULTS.validation_share,
+            test_share=_DEFAULTS.test_share,
+            seed=_DEFAULTS.split_seed,
+        )
+    except DataUnusable as exc:
+        raise DataUnusable(
+            f"{name} cannot be split by shares of {_DEFAULTS.validation_share:g} and {_DEFAULTS.test_share:g}: {exc} "
+            f"Or say yourself which item is of which part, by {SPLIT} (train, validation, test)."
+        ) from exc
 
 
 def _own_split(values: Sequence[Any], name: str) -> Mapping[Part, NDArray[np.int64]]:
