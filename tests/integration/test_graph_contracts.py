@@ -16,7 +16,10 @@ from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefus
 from lambent_toolkit.modelkit.importing.bring import import_model
 from lambent_toolkit.modelkit.importing.draft import draft_contract
 from lambent_toolkit.modelkit.importing.drafting import DraftWish, draft_of
+from lambent_toolkit.modelkit.importing.pixel_range import reading_of
 from lambent_toolkit.modelkit.importing.reading import read_model
+from lambent_toolkit.modelkit.importing.saved_model import saved_model_signature
+from lambent_toolkit.modelkit.importing.saved_model_paths import saved_model_paths
 from lambent_toolkit.modelkit.quantization import to_tflite
 from lambent_toolkit.modelkit.sensitivity import run_file
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
@@ -109,6 +112,73 @@ def test_what_keras_raises_when_it_is_called_is_told_in_one_line(tmp_path: Path)
 
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batch_norm_first",
+        "cast_pixels",
+        "cut_off_first",
+        "nested_base",
+        "normed_unit",
+        "nothing_inside",
+        "pooled_first",
+        "preprocess_caffe",
+        "preprocess_tf",
+        "preprocess_torch",
+        "rescaling",
+        "resized",
+        "signed_to_unit",
+        "swapped_means",
+    ],
+)
+def test_what_a_saved_model_does_to_pixels_is_read_from_the_graph_that_was_exported(name: str, tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        GRAPH_MODELS[name].build(keras, keras.layers).export(tmp_path / name, verbose=False)
+    specs = saved_model_signature(tmp_path / name).inputs
+
+    (path,) = saved_model_paths(tmp_path / name, "serving_default", specs).values()
+
+    assert path.learns is not None
+    if name == "nothing_inside":
+        assert path.steps == ()
+    else:
+        reading = reading_of(path)
+        assert reading is not None
+        assert (reading.scale, reading.offset) == pytest.approx(GRAPH_MODELS[name].pixels)
+
+
+def test_each_input_of_a_saved_model_has_its_own_path(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        layers = keras.layers
+        picture, row = keras.Input((12, 12, 3), name="picture"), keras.Input((4,), name="row")
+        seen = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(layers.Rescaling(1 / 255)(picture)))
+        keras.Model({"picture": picture, "row": row}, layers.Dense(3)(layers.Concatenate()([seen, row]))).export(
+            tmp_path / "two", verbose=False
+        )
+
+    drafted = draft_contract("two", read_model(tmp_path / "two").signature)
+
+    told = [each for each in drafted.to_check if "is prepared by the model itself" in each]
+    assert len(told) == 1
+    assert told[0].startswith("picture is prepared by the model itself (* 0.00392157")
+
+
+def test_of_a_saved_model_s_folded_scaling_the_draft_is_right(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        GRAPH_MODELS["preprocess_caffe"].build(keras, keras.layers).export(tmp_path / "caffe", verbose=False)
+
+    check_drafted(
+        draft_contract("caffe", read_model(tmp_path / "caffe").signature, labels=("a", "b", "c")).contract,
+        GRAPH_MODELS["preprocess_caffe"],
+    )
 
 
 def test_a_second_softmax_is_not_imported(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ import numpy as np
 
 from lambent.adapters.keras_structure import flat_outputs, graph_of
 from lambent_toolkit.modelkit.importing.keras_graph import TRANSPARENT, nested_graph
-from lambent_toolkit.modelkit.importing.pixel_range import PROBES, InputPath
+from lambent_toolkit.modelkit.importing.pixel_range import InputPath, level_of, probe_pictures
 
-_FREE_SIDE = 32  # of a picture whose size is free
 _RANKS = (2, 3, 4, 5)
 # Layers with weights that learn nothing from an answer; what has no weights learns nothing either.
 _PREPARING = TRANSPARENT | frozenset({"BatchNormalization", "Normalization"})
@@ -120,9 +119,7 @@ def _in_order(graph: Any) -> Iterator[Any]:
 
 
 def _probes(tensor: Any) -> Any:
-    shape = [_FREE_SIDE if side is None else side for side in tensor.shape[1:]]
-    levels = np.array(PROBES, dtype=np.float32).reshape(-1, *[1] * len(shape))
-    return keras.ops.convert_to_tensor(np.broadcast_to(levels, (len(PROBES), *shape)), dtype=tensor.dtype)
+    return keras.ops.convert_to_tensor(probe_pictures(tensor.shape[1:]), dtype=tensor.dtype)
 
 
 def _prepares(operation: Any) -> bool:
@@ -150,10 +147,7 @@ def _is_idle(operation: Any) -> bool:
 
 
 def _level(value: Any) -> tuple[float, ...]:
-    """Return what each probe has become: in the middle of a picture, where no padding is, as the channels' mean."""
-    numbers = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")), dtype=np.float64)
-    middle = numbers[(slice(None), *[side // 2 for side in numbers.shape[1:-1]])]
-    return tuple(middle.mean(axis=-1).tolist())
+    return level_of(np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")), dtype=np.float64))
 
 
 def _told(operation: Any, node: Any) -> str:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from lambent.adapters.tflite_signature import DEFAULT_SIGNATURE
 from lambent.contracts.tensor import Array
 from lambent.domain.keras_config import CUSTOM, TABLES
 from lambent.domain.model import KERAS_FILE, TFLITE_FILE
@@ -30,6 +31,7 @@ from lambent_toolkit.modelkit.importing.kinds import ForeignModel, recognise
 from lambent_toolkit.modelkit.importing.layer_names import with_scope_names
 from lambent_toolkit.modelkit.importing.rows import in_rows
 from lambent_toolkit.modelkit.importing.saved_model import pack, saved_model_signature, to_float_tflite
+from lambent_toolkit.modelkit.importing.saved_model_paths import saved_model_paths
 from lambent_toolkit.modelkit.importing.signature import (
     FACTS_FILE,
     GraphFacts,
@@ -189,6 +191,8 @@ def _read_saved_model(
         found = replace(found, activations=facts.activations, paths=facts.paths)
     else:
         found = with_graph_facts(found, converted)
+        exported = saved_model_paths(folder, found.name or DEFAULT_SIGNATURE, found.inputs)
+        found = replace(found, paths={**found.paths, **exported})
     return ReadModel(foreign, found, {TFLITE_FILE: converted, SAVED_MODEL_FILE: pack(folder)}, is_trusted, changes)
 
 
