@@ -118,6 +118,21 @@ def _averaged(keras: Any, layers: Any) -> Any:
     return _row(keras, lambda x: layers.Average()([layers.Dense(3, activation="softmax")(x) for _ in range(2)]))
 
 
+def _learned_colours(keras: Any, layers: Any) -> Any:
+    base_inputs = keras.Input((SIDE, SIDE, 3))
+    base = keras.Model(base_inputs, layers.Conv2D(4, 3)(layers.Rescaling(1 / 255)(base_inputs)), name="base")
+    inputs = keras.Input((SIDE, SIDE, 1), name="grey")
+    seen = layers.GlobalAveragePooling2D()(base(layers.Conv2D(3, 1, name="colours")(inputs)))
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(seen))
+
+
+def _wrapped(keras: Any, layers: Any) -> Any:
+    frames = layers.TimeDistributed(layers.Rescaling(1 / 255, name="scale"), name="each_frame")
+    inputs = keras.Input((4, SIDE, SIDE, 3), name="video")
+    seen = layers.Flatten()(layers.TimeDistributed(layers.Conv2D(2, 3, strides=4))(frames(inputs)))
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(seen))
+
+
 GRAPH_MODELS: dict[str, GraphModel] = {
     "rescaling": GraphModel(lambda k, n: _pictures(k, n.Rescaling(1 / 255)), ABC, PIXELS, "none"),
     "preprocess_tf": GraphModel(lambda k, _n: _pictures(k, lambda x: x / 127.5 - 1.0), ABC, PIXELS, "none"),
@@ -143,6 +158,16 @@ GRAPH_MODELS: dict[str, GraphModel] = {
     "unit_to_signed": GraphModel(lambda k, _n: _pictures(k, lambda x: x * 2.0 - 1.0), ABC, UNIT, "none"),
     "signed_to_unit": GraphModel(lambda k, _n: _pictures(k, lambda x: x * 0.5 + 0.5), ABC, SIGNED, "none"),
     "unit_to_pixels": GraphModel(lambda k, n: _pictures(k, n.Rescaling(255.0)), ABC, UNIT, "none"),
+    "pooled_first": GraphModel(
+        lambda k, n: _pictures(k, lambda x: n.Rescaling(1 / 255)(n.MaxPooling2D()(n.AveragePooling2D(2)(x)))),
+        ABC,
+        PIXELS,
+    ),
+    "cut_off_first": GraphModel(
+        lambda k, n: _pictures(k, lambda x: n.Rescaling(1 / 127.5, offset=-1)(n.ReLU(max_value=255)(x))), ABC, PIXELS
+    ),
+    "learned_colours": GraphModel(_learned_colours, ABC, PIXELS, "none"),
+    "wrapped": GraphModel(_wrapped, ABC, None, "none"),
     "nothing_inside": GraphModel(lambda k, _n: _pictures(k, lambda x: x), ABC, UNIT, "none"),
     "linear_end": GraphModel(_half_precision_end, ABC, None, "none"),
     "heads": GraphModel(_two_heads, ABC, None, "none", "kind"),

@@ -48,6 +48,8 @@ UPLOADS = {
             "text of an S3 event",
             "S3 through SNS",
             "EventBridge through SNS",
+            "SNS through EventBridge",
+            "S3, a later form",
             "S3, multipart",
             "S3, no etag",
         ),
@@ -57,12 +59,14 @@ UPLOADS = {
     # What is ours among them is done; the message is kept, since the rest is not.
     "S3, one of ours, one of others": f"reaches ingest {KEY}; dead: event_foreign",
     **dict.fromkeys(
-        ("S3, one of ours, one of no form", "records: SQS and S3"), f"reaches ingest {KEY}; dead: event_unknown"
+        ("S3, one of ours, one of no form", "S3, one of ours, one of another form", "records: SQS and S3"),
+        f"reaches ingest {KEY}; dead: event_unknown",
     ),
     **dict.fromkeys(
         (
             "S3, another bucket",
             "S3 through SNS, another bucket",
+            "SNS through EventBridge, another bucket",
             "EventBridge, another bucket",
             "S3, a result of ours",
             "EventBridge, a result of ours",

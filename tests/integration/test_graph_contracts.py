@@ -60,6 +60,19 @@ def test_what_is_drafted_is_what_the_graph_says_and_is_imported(name: str, tmp_p
         check_served(tmp_path / "out", drafted)
 
 
+def test_what_stands_behind_a_layer_that_learned_or_in_a_wrapper_is_told(tmp_path: Path) -> None:
+    told = {
+        name: " ".join(
+            draft_contract("m", read_model(saved(GRAPH_MODELS[name], tmp_path / f"{name}.keras")).signature)[1]
+        )
+        for name in ("learned_colours", "wrapped")
+    }
+
+    assert "pixels of 0 to 255 are prepared by Rescaling rescaling" in told["learned_colours"]
+    assert "behind colours" in told["learned_colours"]
+    assert "video is prepared by the model itself (TimeDistributed each_frame): not twice" in told["wrapped"]
+
+
 def check_served(folder: Path, contract: ModelContract) -> None:
     """Check that the .tflite file of an imported model answers its golden inputs as Keras does, under their names."""
     golden = GoldenVectors.from_npz((folder / "golden.keras.npz").read_bytes())
@@ -96,6 +109,36 @@ def test_what_keras_raises_when_it_is_called_is_told_in_one_line(tmp_path: Path)
 
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+def test_each_input_of_a_saved_model_has_its_own_path(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        layers = keras.layers
+        picture, row = keras.Input((12, 12, 3), name="picture"), keras.Input((4,), name="row")
+        seen = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(layers.Rescaling(1 / 255)(picture)))
+        keras.Model({"picture": picture, "row": row}, layers.Dense(3)(layers.Concatenate()([seen, row]))).export(
+            tmp_path / "two", verbose=False
+        )
+
+    drafted = draft_contract("two", read_model(tmp_path / "two").signature)
+
+    told = [each for each in drafted.to_check if "is prepared by the model itself" in each]
+    assert len(told) == 1
+    assert told[0].startswith("picture is prepared by the model itself (* 0.00392157")
+
+
+def test_of_a_saved_model_s_folded_scaling_the_draft_is_right(tmp_path: Path) -> None:
+    with quiet():
+        import keras
+
+        GRAPH_MODELS["preprocess_caffe"].build(keras, keras.layers).export(tmp_path / "caffe", verbose=False)
+
+    check_drafted(
+        draft_contract("caffe", read_model(tmp_path / "caffe").signature, labels=("a", "b", "c")).contract,
+        GRAPH_MODELS["preprocess_caffe"],
+    )
 
 
 def test_a_second_softmax_is_not_imported(tmp_path: Path) -> None:

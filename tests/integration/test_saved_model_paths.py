@@ -27,7 +27,7 @@ Prepare = Callable[[Any, Any], Any]
 EXPORTED = [
     *("rescaling", "preprocess_tf", "preprocess_caffe", "preprocess_torch", "swapped_means", "cast_pixels", "resized"),
     *("nested_base", "normed_pixels", "normed_unit", "unit_to_signed", "signed_to_unit", "unit_to_pixels"),
-    "nothing_inside",
+    *("nothing_inside", "pooled_first", "cut_off_first", "batch_norm_first"),
 ]
 
 

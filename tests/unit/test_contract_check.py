@@ -99,6 +99,7 @@ BAD = {
     "picture of free size": {"inputs": (spec("image", -1, -1, 2, 1),)},
     "picture as INT8": {"inputs": (spec("image", -1, 2, 2, 1, datatype="INT8"),)},
     "scaled pixels as UINT8": {"inputs": (spec("image", -1, 2, 2, 1, datatype="UINT8"),)},
+    "every picture the same": {"preprocessing": image(scale=0.0)},
     "infinite scale": {"preprocessing": image(scale=float("inf"))},
     "text input that nobody fills": {"inputs": (IDS, spec("mask", -1, 8, datatype="INT32")), "preprocessing": text()},
     "text fills an input twice": {"inputs": (IDS,), "preprocessing": text(mask_input="ids")},

@@ -29,6 +29,20 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
     more: list[Inner] = []
 
 
+class Round(msgspec.Struct, tag_field="kind", tag="round"):
+    finish: Literal["matt", "gloss"] = "matt"
+    size: int = 1
+
+
+class Square(msgspec.Struct, tag_field="kind", tag="square"):
+    size: Annotated[int, msgspec.Meta(ge=2)] = 2
+
+
+class Shelf(msgspec.Struct):
+    shape: Round | Square
+    spare: Round | Square | None = None
+
+
 FIELDS = ["name", "id", "lane", "inner", "more"]
 
 
@@ -294,3 +308,19 @@ def test_a_text_that_misses_its_pattern_is_told_the_pattern() -> None:
         decode_json(b'{"model":"m","content_type":"a/b","sha256":"short"}', UploadRequest, what="upload request")
 
     assert refusal.value.field == "sha256"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "limit"),
+    [
+        (b'{"shape": {"kind": "oval"}}', "shape.kind", ["round", "square"]),
+        (b'{"shape": {"kind": "round"}, "spare": {"kind": "oval"}}', "spare.kind", ["round", "square"]),
+        (b'{"shape": {"kind": "round", "finish": "rough"}}', "shape.finish", ["gloss", "matt"]),
+        (b'{"shape": {"kind": "square", "size": 1}}', "shape.size", None),
+    ],
+)
+def test_of_several_kinds_what_is_allowed_is_told_where_they_agree(body: bytes, field: str, limit: Any) -> None:
+    error = refused(body, Shelf)
+
+    assert (error.field, error.limit) == (field, limit)
+    assert limit is None or str(limit) in error.detail

@@ -115,6 +115,13 @@ def test_a_table_that_cannot_be_read_is_refused_and_where(body, source: dict, fi
     assert "red" not in json.dumps(error.to_dict())
 
 
+def test_what_a_table_has_too_many_or_lacks_is_named_with_what_the_model_takes() -> None:
+    unknown, lacking = refused("width,colour,weight\n4,red,1\n"), refused("width,id\n4,a\n", id_column="id")
+
+    assert "does not know, weight; it takes width, height, colour" in unknown.detail
+    assert "lacks 1 of the columns that the model needs: colour." in lacking.detail
+
+
 def test_rows_that_do_not_fit_are_named_by_their_numbers() -> None:
     error = refused("id,width,colour\na,4,red\nb,5\n,6,red\na,7,red\nc,8,red,9\nd,9,blue\n")
 

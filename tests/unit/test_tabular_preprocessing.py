@@ -98,7 +98,7 @@ def test_an_empty_string_may_be_a_word_of_the_vocabulary() -> None:
         ({"colour": None}, "colour", "missing"),
         ({"colour": 1}, "colour", "must be a string, not a number"),
         ({"colour": ["red"]}, "colour", "not a list"),
-        ({"height": 3}, "height", "does not know"),
+        ({"height": 3}, "height", "does not know, height; it takes age, "),
     ],
 )
 def test_an_unusable_column_is_named_with_the_reason(changes: dict, column: str, reason: str) -> None:

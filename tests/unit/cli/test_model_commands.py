@@ -93,6 +93,7 @@ def test_quantize_prints_figures_choice_and_where_the_plots_are(
     assert "`lambent sensitivity models/x --mixed --qat`" in result.output
     assert "Temperature 1.700" in result.output
     assert "Plots: models/x/quantization.html" in result.output
+    assert "Next: lambent evaluate models/x --data beetles" in result.output
     assert max(map(len, result.output.splitlines()[:20])) <= 100
 
 

@@ -83,6 +83,14 @@ def test_labels_that_contradict_the_contracts_own_output_are_told_too() -> None:
     assert wheres(declared) == ["outputs.y.shape", "postprocessing.labels"]
 
 
+@pytest.mark.parametrize("labels", [("a", "a"), ("a", ""), (" ", "b")])
+def test_each_label_has_a_name_of_its_own(labels: tuple[str, ...]) -> None:
+    declared = contract(postprocessing=Classification(labels=labels))
+
+    assert wheres(declared) == ["postprocessing.labels"]
+    assert wheres(contract(postprocessing=Classification(labels=("a", "A")))) == []
+
+
 def test_a_keras_model_goes_by_order_so_names_are_free_but_their_order_is_not() -> None:
     two = Signature((X, spec("w", -1, 1)), (Y,), is_named=False)
 

@@ -179,6 +179,36 @@ def test_one_number_for_two_labels_is_the_second_one_s(kind: str, function: str 
     assert "no gets 1 - p" in draft.to_check[-1]
 
 
+@pytest.mark.parametrize("function", ["tanh", "softsign", "relu", "softplus"])
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_few_answers_between_0_and_1_make_no_scores_of_what_other_functions_give(function: str, width: int) -> None:
+    labels = ("no", "yes") if width == 1 else ("a", "b", "c")
+    made = answered("unit", function, -1, width)
+
+    if width == 1 and function in ("relu", "softplus"):
+        with pytest.raises(DraftUndecided, match=f"ends in {function}, which is never below 0.* yes always"):
+            draft_contract("m", made, labels=labels)
+    else:
+        draft = draft_contract("m", made, labels=labels)
+
+        assert draft.contract.postprocessing.activation == ("sigmoid" if width == 1 else "softmax")
+        assert f"the {function} before it cuts logits off" in draft.to_check[-1]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("datatype", ["INT32", "INT64", "BOOL", "UINT8"])
+def test_a_class_that_the_model_has_chosen_is_no_score_and_the_way_on_is_told(datatype: str, width: int) -> None:
+    made = signature(ROW, outputs=(spec("chosen", -1, width, datatype=datatype),))
+
+    with pytest.raises(DraftUndecided, match=r"chosen holds .*are no scores.*argmax.*leave --labels out"):
+        draft_contract("m", made, labels=("a", "b", "c"))
+
+
+def test_percentages_are_neither_scores_nor_logits() -> None:
+    with pytest.raises(DraftUndecided, match=r"the same sum in every row.*Divide them by that sum"):
+        draft_contract("m", answered("shares", None, -1, 3), labels=("a", "b", "c"))
+
+
 def test_a_sigmoid_without_labels_is_said_to_be_a_classifier_most_likely() -> None:
     draft = draft_contract("m", answered("unit", "sigmoid", -1, 1))
 
@@ -307,6 +337,21 @@ def test_a_contract_that_scales_what_the_model_scales_itself_is_in_doubt(scale: 
     assert all("prepares pixels of 0 to 255 (Rescaling r" in each for each in found)
 
 
+def test_pixels_that_are_prepared_behind_a_layer_that_learned_are_left_as_they_are_and_other_scales_in_doubt() -> None:
+    path = InputPath((), (), ((-1.0, 0.0, 1.0, 255.0),), "colours", ("Rescaling r (* 0.0039 + 0)",))
+    made = signature(PICTURE, paths={"image": path})
+
+    draft = draft_contract("m", made)
+    declared = msgspec.structs.replace(
+        draft.contract, preprocessing=msgspec.structs.replace(draft.contract.preprocessing, scale=1 / 255)
+    )
+
+    assert (draft.contract.preprocessing.scale, draft.contract.preprocessing.offset) == (1.0, 0.0)
+    assert any("prepared by Rescaling r (* 0.0039 + 0), behind colours" in each for each in draft.to_check)
+    assert not doubts(draft.contract, made)
+    assert "prepares pixels of 0 to 255 (Rescaling r" in doubts(declared, made)[0]
+
+
 def test_where_nothing_is_found_it_is_said_whether_that_means_anything() -> None:
     bare = InputPath((), (), ((-1.0, 0.0, 1.0, 255.0),), "conv")
 
@@ -315,6 +360,7 @@ def test_where_nothing_is_found_it_is_said_whether_that_means_anything() -> None
 
     assert "the commonest choice" in of_keras
     assert "before conv the model prepares nothing itself" in of_keras
+    assert of_keras.endswith("itself.")
     assert "a converted file does to pixels first cannot be told" in of_file
 
 

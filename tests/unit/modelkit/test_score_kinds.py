@@ -36,6 +36,29 @@ def test_a_softmax_rounded_to_eight_bits_is_one_still(logits: np.ndarray) -> Non
     assert score_kind(rounded, output_step=1 / 256) == "probabilities"
 
 
+@pytest.mark.parametrize("whole", [2.0, 100.0, 255.0])
+def test_shares_of_another_whole_than_one_are_neither_scores_nor_logits(whole: float) -> None:
+    rows = whole * np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+
+    assert score_kind(rows) == "shares"
+    for activation in ("softmax", "sigmoid"):
+        fault = activation_fault(rows, Classification(labels=("a", "b", "c"), activation=activation))
+        assert fault == f"shares that sum to {whole:.4g} in every row, to be divided by it in the model"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[3.0, 1.0, 2.0]],
+        [[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]],
+        [[4.0, -1.0, 3.0], [1.0, 6.0, -1.0]],
+        [[5.0, 1.0], [9.0, 3.0]],
+    ],
+)
+def test_logits_are_no_shares(rows: list[list[float]]) -> None:
+    assert score_kind(np.array(rows)) == "free"
+
+
 @pytest.mark.parametrize(
     ("rows", "kind"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -349,10 +350,59 @@ def test_a_good_regression_beats_mean_and_median_and_a_broken_one_neither(random
     assert codes(good) == []
     assert [each.metric for each in good.baselines] == ["rmse", "mae", "rmse"]
     assert all(each.better_by.low > 0 for each in good.baselines[:2])
-    assert codes(unscaled) == ["no_better_than_guessing"]
+    assert codes(unscaled) == ["no_better_than_guessing", "answers_on_other_scale"]
     assert "RMSE of" in unscaled.findings[0].text
     assert " EUR" in unscaled.findings[0].text
     assert codes(constant) == ["no_better_than_guessing", "constant_outputs"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1.0, 0.0), (20_000.0, 100_000.0), (-20.0, 100.0), (36.0, 212.0), (20.0, 400.0)]
+)
+def test_answers_in_another_unit_than_the_truth_are_found_with_the_scale(
+    random: np.random.Generator, scale: float, offset: float
+) -> None:
+    split, made = numbers_split(random), regression(scale=scale, offset=offset)
+
+    sense = regression_of(lambda rows: rows[:, :1] + 0.02 * rows[:, 1:2], split, made)
+
+    assert "answers_on_other_scale" in codes(sense)
+    told = sense.findings[codes(sense).index("answers_on_other_scale")].text
+    found = [float(told.split(before)[1].split()[0].rstrip(",")) for before in ("scale to ", "offset to ")]
+    assert found == pytest.approx([20.0, 100.0], rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["exp(answer)", "exp(answer) - 1"])
+def test_answers_that_are_logarithms_are_found(random: np.random.Generator, name: str) -> None:
+    split = numbers_split(random)
+    log = np.log if name == "exp(answer)" else np.log1p
+    split = replace_part(split, test=at_least_one(split.test), train=at_least_one(split.train))
+
+    sense = regression_of(
+        lambda rows: log(np.maximum(100 + 20 * rows[:, :1].astype(np.float64), 1.0)),
+        split,
+        regression(scale=1.0, offset=0.0),
+    )
+
+    assert codes(sense) == ["no_better_than_guessing", "answers_on_other_scale"]
+    assert f"of {name} it is" in sense.findings[1].text
+    assert "logarithms" in sense.findings[1].text
+
+
+def at_least_one(part: Prepared) -> Prepared:
+    return replace(part, targets=np.maximum(part.targets, 1.0))
+
+
+@pytest.mark.parametrize("knows", [0.0, 0.3, 0.8])
+def test_a_regression_that_knows_little_is_not_called_one_of_another_scale(
+    random: np.random.Generator, knows: float
+) -> None:
+    split = numbers_split(random)
+    noise = random.normal(0, 1, (len(split.test), 1))
+
+    sense = regression_of(lambda rows: knows * rows[:, :1] + (1 - knows) * noise[: len(rows)], split, regression())
+
+    assert "answers_on_other_scale" not in codes(sense)
 
 
 def test_models_of_which_each_label_is_scored_for_itself_are_not_compared_by_the_best_one() -> None:

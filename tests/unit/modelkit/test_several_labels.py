@@ -118,7 +118,10 @@ def test_labels_that_do_not_fit_are_refused(
     ("rows", "told"),
     [
         ([{"labels": ["warm"]}, {"labels": [1, 0, 0, 0]}], "a list of their names"),
-        ([{"labels": ["warm"]}, {"label": "warm"}], "use one of them in all lines"),
+        (
+            [{"labels": ["warm"]}, {"label": "warm"}],
+            "expected the names of lines before, labels, x, got label, x",
+        ),
         ([{"labels": []}, {"labels": []}], "no item has a label"),
         ([{"labels": [1, 0]}, {"labels": [1, 0, 1]}], "as many numbers"),
     ],

@@ -19,7 +19,7 @@ from lambent.contracts.model import (
     TensorSpec,
 )
 from lambent_toolkit.modelkit.data_source import split_for
-from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown, SourceUnusable
+from lambent_toolkit.modelkit.errors import DataUnfit, DataUnknown, DataUnusable, SourceUnusable
 from lambent_toolkit.modelkit.recipe import Declaration, Split
 from lambent_toolkit.modelkit.tensor_items import decode_item, encode_item
 
@@ -45,6 +45,7 @@ def declared(postprocessing: object = None, **changes: object) -> ModelContract:
     )
 
 
+SOFTMAX = Classification(labels=("high", "low"), activation="softmax")
 NUMBER = {"outputs": (TensorSpec(name="y", datatype="FP32", shape=(-1, 1)),)}
 
 
@@ -120,6 +121,14 @@ def test_a_file_s_own_split_counts(tmp_path: Path) -> None:
     assert len(made.validation) == 6
 
 
+def test_too_few_items_to_be_split_by_shares_may_be_split_by_the_file(tmp_path: Path) -> None:
+    few = {"series": SERIES[:6], "code": CODES[:6], "labels": np.arange(6) % 2}
+
+    with pytest.raises(DataUnusable, match=r"shares of 0\.\d+ and 0\.\d+: .* by split \(train, validation, test\)"):
+        split(npz(tmp_path, **few))
+    assert len(split(npz(tmp_path, **few, split=np.repeat(["train", "validation", "test"], 2))).test) == 2
+
+
 def test_targets_and_outputs_without_any_are_taken_by_the_models_that_need_no_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "numbers.npz", series=SERIES, code=CODES, targets=CODES)
     np.savez(tmp_path / "bare.npz", series=SERIES, code=CODES)
@@ -169,6 +178,9 @@ def test_an_input_may_be_called_as_an_answer_or_the_split_is(tmp_path: Path, for
     ("arrays", "of", "error", "said"),
     [
         ({"series": SERIES[:, :3]}, None, DataUnfit, r"series has the shape \[3, 2\], the contract declares \[4, 2\]"),
+        ({"series": SERIES.transpose(0, 2, 1)}, None, DataUnfit, r"shape \[2, 4\].* transpose the arrays"),
+        ({"label": CODES % 2}, None, SourceUnusable, "labels and label, which mean the same"),
+        ({"labels": np.ones((COUNT, 2), int)}, declared(SOFTMAX), DataUnfit, r"measured by a label .* list of labels"),
         ({"code": CODES + 0.5}, None, DataUnfit, "code is INT32, which cannot hold"),
         ({"code": CODES.astype(np.int64) + 2**40}, None, DataUnfit, "code is INT32, which cannot hold"),
         ({"series": SERIES.astype(np.float64) * 1e300}, None, DataUnfit, "series is FP32, which cannot hold"),
@@ -182,7 +194,8 @@ def test_an_input_may_be_called_as_an_answer_or_the_split_is(tmp_path: Path, for
         ({}, declared(Regression(), **NUMBER), DataUnfit, "measured by a target an item"),
     ],
     ids=[
-        "shape", "fraction", "beyond 32 bits", "beyond FP32", "too many", "rows", "class", "no labels", "both",
+        "shape", "other order", "twice", "several",
+        "fraction", "beyond 32 bits", "beyond FP32", "too many", "rows", "class", "no labels", "both",
         "objects", "split", "regression",
     ],
 )  # fmt: skip
@@ -193,6 +206,16 @@ def test_what_does_not_fit_is_refused_with_what_is_wrong(
         split(npz(tmp_path, **arrays), of)
 
 
+@pytest.mark.parametrize("of", [declared(), declared(SOFTMAX)], ids=["scores", "softmax"])
+def test_one_hot_rows_are_class_numbers(tmp_path: Path, of: ModelContract) -> None:
+    made, numbered = (
+        split(npz(tmp_path, labels=labels), of) for labels in (np.eye(2)[CODES % 2], (CODES % 2).astype(np.int64))
+    )
+
+    assert made.test.targets.tolist() == numbered.test.targets.tolist()
+    assert set(made.test.targets.tolist()) == {0, 1}
+
+
 def test_a_line_that_is_none_is_named_and_ragged_lists_are_refused(tmp_path: Path) -> None:
     good = {"inputs": {"series": SERIES[0].tolist(), "code": 1}, "label": "low"}
 
@@ -200,8 +223,64 @@ def test_a_line_that_is_none_is_named_and_ragged_lists_are_refused(tmp_path: Pat
         split(lines(tmp_path, good, {"input": {}}))
     with pytest.raises(SourceUnusable, match="must all have the same length"):
         split(lines(tmp_path, *[good] * 9, {**good, "inputs": {"series": [[1], [2, 3]], "code": 1}}))
-    with pytest.raises(SourceUnusable, match="different numbers of items"):
+    with pytest.raises(SourceUnusable, match="line 2: expected the names of lines before"):
         split(lines(tmp_path, good, {"inputs": {"series": [[1, 2]]}}))
+
+
+@pytest.mark.parametrize("kind", [bool, np.float32, np.uint8, "column", "bytes"])
+def test_class_numbers_of_any_kind_are_class_numbers(tmp_path: Path, kind: object) -> None:
+    numbers = {"column": (CODES % 2)[:, None], "bytes": np.array([b"high", b"low"])[CODES % 2]}
+
+    made = split(npz(tmp_path, labels=numbers[kind] if isinstance(kind, str) else (CODES % 2).astype(kind)))
+
+    np.testing.assert_array_equal(
+        made.train.targets, split(npz(tmp_path, labels=np.array(["high", "low"])[CODES % 2])).train.targets
+    )
+
+
+def test_lines_that_lack_something_are_named_and_no_label_moves_to_another_item(tmp_path: Path) -> None:
+    rows = [{"inputs": {"series": SERIES[row].tolist(), "code": 1}, "label": "low"} for row in range(COUNT)]
+    del rows[1]["label"]
+    del rows[5]["inputs"]["series"]
+
+    with pytest.raises(SourceUnusable, match=r"line 2: expected .*label.* got code, series"):
+        split(lines(tmp_path, *rows))
+    with pytest.raises(DataUnfit, match="has neither label nor target: call it labels"):
+        split(lines(tmp_path, *[{"inputs": {**row["inputs"], "label": 3}} for row in [rows[0]] * COUNT]))
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [([[1, None]] * 4, "null"), ([[1, "x"]] * 4, "'x'"), ({"a": 1}, "{'a': 1}"), ([[10**25, 1]] * 4, "10000000")],
+    ids=["missing", "text", "object", "more than 64 bits"],
+)
+def test_what_is_no_number_in_a_list_is_named_by_its_item(tmp_path: Path, value: object, got: str) -> None:
+    good = {"inputs": {"series": SERIES[0].tolist(), "code": 1}, "label": "low"}
+
+    with pytest.raises(SourceUnusable, match=f"series, item 3: .*got {got}"):
+        split(lines(tmp_path, good, good, {**good, "inputs": {"series": value, "code": 1}}))
+
+
+def test_nothing_may_be_missing_in_a_table_s_lists(tmp_path: Path) -> None:
+    file = as_parquet(tmp_path)
+    with duckdb.connect() as database:
+        database.execute(
+            f"COPY (SELECT * REPLACE (CASE code WHEN {CODES[4]} THEN list_concat(series[:7], [NULL]) ELSE series END "
+            f"AS series) FROM '{file}') TO '{tmp_path}/gaps.parquet' (FORMAT parquet)"
+        )
+
+    first = CODES.tolist().index(CODES[4]) + 1
+    with pytest.raises(SourceUnusable, match=f"series, item {first}: .*got null"):
+        split(tmp_path / "gaps.parquet")
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_its_first_line(tmp_path: Path) -> None:
+    file = as_lines(tmp_path)
+    wanted = split(file).sha256
+
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+
+    assert split(file).sha256 == wanted
 
 
 def test_a_file_that_is_not_there_and_items_of_another_kind_are_refused_with_the_way(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What a message of the upload queue tells: what happened to which objects, however the event came there.
 
 S3 sends its event to the queue by itself, through an SNS topic, through a rule of EventBridge, or through a rule and a
-topic; a topic with raw message delivery adds nothing to it. The forms:
+topic; a topic with raw message delivery adds nothing to it. Who forwards a topic's messages to a bus of EventBridge
+puts the topic's envelope into the bus's. A version of S3's own part whose major number is another than the one known
+here is no event that is known: S3 raises it where a reader of the old form would go wrong. The forms:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html,
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html,
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
@@ -25,6 +27,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 _TEST = "s3:TestEvent"
 _NOTIFICATION = "Notification"
 _RULED = "aws.s3"
+_SHOWN = 8
+_RECORD_VERSIONS, _RULED_VERSIONS = "2", "0"  # the major number
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ class _Object(msgspec.Struct, rename={"etag_of_s3": "eTag"}):
 class _Change(msgspec.Struct):
     bucket: _Bucket
     object: _Object
+    version: str = _RULED_VERSIONS
 
 
-class _Record(msgspec.Struct, rename={"source": "eventSource", "name": "eventName"}):
+class _Record(msgspec.Struct, rename={"source": "eventSource", "name": "eventName", "version": "eventVersion"}):
     source: Literal["aws:s3"]
     name: str
     s3: _Change
+    version: str = _RECORD_VERSIONS
 
 
 class _RuledEvent(msgspec.Struct, rename={"name": "detail-type"}):
@@ -83,9 +89,7 @@ def read_object_events(body: str) -> list[ObjectEvent | EventUnknown]:
     ------
     EventUnknown   the message is of no form that is known, or has no records
     """
-    event = _read_json(body, what="message")
-    if isinstance(event, dict) and event.get("Type") == _NOTIFICATION and isinstance(event.get("Message"), str):
-        event = _read_json(event["Message"], what="message in SNS's envelope")
+    event = _unwrapped(_read_json(body, what="message"))
     if not isinstance(event, dict):
         raise _unknown(event)
     if event.get("source") == _RULED:
@@ -98,9 +102,20 @@ def read_object_events(body: str) -> list[ObjectEvent | EventUnknown]:
     raise _unknown(event)
 
 
+def _unwrapped(event: Any) -> Any:
+    """Return what lies in an envelope of SNS's, or in one that a bus of others' events carries."""
+    if isinstance(event, dict) and "detail-type" in event and event.get("source") != _RULED:
+        detail = event.get("detail")
+        event = detail if isinstance(detail, dict) and detail.get("Type") == _NOTIFICATION else event
+    if isinstance(event, dict) and event.get("Type") == _NOTIFICATION and isinstance(event.get("Message"), str):
+        return _read_json(event["Message"], what="message in SNS's envelope")
+    return event
+
+
 def _of_record(record: Any, field: str) -> ObjectEvent | EventUnknown:
     try:
         found = _convert(record, _Record, field=field)
+        _check_version(found.version, _RECORD_VERSIONS, f"{field}.eventVersion")
     except EventUnknown as error:
         return error
     name, thing = found.name.removeprefix("s3:"), found.s3.object
@@ -112,10 +127,19 @@ def _of_record(record: Any, field: str) -> ObjectEvent | EventUnknown:
 
 def _of_rule(event: dict[str, Any]) -> ObjectEvent:
     found = _convert(event, _RuledEvent, field="")
+    _check_version(found.detail.version, _RULED_VERSIONS, "detail.version")
     thing = found.detail.object
     return ObjectEvent(
         found.name, found.name == "Object Created", found.detail.bucket.name, thing.key, thing.etag or "", "detail"
     )
+
+
+def _check_version(got: str, known: str, field: str) -> None:
+    if got.partition(".")[0] != known:
+        shown = got if got.replace(".", "").isdecimal() and len(got) < _SHOWN else "no number"
+        raise EventUnknown(
+            f"The event of S3 is of version {shown}; only {known}.x is known here.", field=field, limit=known, got=shown
+        )
 
 
 def _convert(value: Any, type_: type[S], *, field: str) -> S:

@@ -80,16 +80,26 @@ def _at(expected: inspect.Type | None, steps: list[str]) -> inspect.Type | None:
 
 def _step_into(expected: inspect.Type | None, step: str) -> inspect.Type | None:
     known = _without_null(expected)
+    if isinstance(known, inspect.UnionType):
+        return _of_kinds([member for member in known.types if isinstance(member, inspect.StructType)], step)
     if isinstance(known, inspect.StructType):
         return next((field.type for field in known.fields if field.encode_name == step), None)
     return getattr(known, "item_type", None) or getattr(known, "value_type", None)
+
+
+def _of_kinds(kinds: list[inspect.StructType], step: str) -> inspect.Type | None:
+    """Return the type of a field that the kinds which have it agree on; of the one that tells kinds apart, the tags."""
+    if kinds and step == kinds[0].tag_field:
+        return inspect.LiteralType(tuple(kind.tag for kind in kinds if isinstance(kind.tag, str)))
+    found = [field.type for kind in kinds for field in kind.fields if field.encode_name == step]
+    return found[0] if found and all(each == found[0] for each in found) else None
 
 
 def _without_null(expected: inspect.Type | None) -> inspect.Type | None:
     if not isinstance(expected, inspect.UnionType):
         return expected
     others = [member for member in expected.types if not isinstance(member, inspect.NoneType)]
-    return others[0] if len(others) == 1 else None
+    return others[0] if len(others) == 1 else inspect.UnionType(tuple(others))
 
 
 def _limit(expected: inspect.Type | None) -> Any:

@@ -112,6 +112,10 @@ def _check_image(spec: ImagePreprocessing, tensor: TensorSpec) -> None:
             limit=[1.0, 0.0],
             got=[spec.scale, spec.offset],
         )
+    if spec.scale == 0:
+        raise _broken(
+            "A scale of 0 makes the same picture of all.", "preprocessing.scale", limit="not 0", got=spec.scale
+        )
     _check_finite("preprocessing.scale", spec.scale)
     _check_finite("preprocessing.offset", spec.offset)
 

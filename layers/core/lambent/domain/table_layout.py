@@ -149,15 +149,20 @@ def _rows(header: Sequence[str], columns: Sequence[Column], id_column: str | Non
     known = [column.name for column in columns]
     for name in header:
         if name not in known and name != id_column:
+            more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
             raise ManifestInvalid(
-                "The table has a column that the model does not know; one with ids is named by input.id_column.",
+                f"The table has a column that the model does not know, {shown_name(name)}; it takes "
+                f"{', '.join(known[:_NAMED])}{more}. One with ids is named by input.id_column.",
                 field=f"header.{shown_name(name)}",
                 limit=known[:_NAMED],
             )
     lacking = [column.name for column in columns if column.missing is None and column.name not in header]
     if lacking:
         raise ManifestInvalid(
-            f"The table lacks {len(lacking)} of the columns that the model needs.", field=_FIELD, limit=lacking[:_NAMED]
+            f"The table lacks {len(lacking)} of the columns that the model needs: {', '.join(lacking[:_NAMED])}"
+            f"{', …' if len(lacking) > _NAMED else ''}.",
+            field=_FIELD,
+            limit=lacking[:_NAMED],
         )
     numeric = frozenset(column.name for column in columns if isinstance(column, NumericColumn))
     return TableLayout("row", tuple(name for name in header if name in known), numeric, id_column)

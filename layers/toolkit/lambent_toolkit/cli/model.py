@@ -32,7 +32,11 @@ def publish(
         typer.Option(help=f"Private key that signs the version; {KEY_FILE} if that exists.", show_default=False),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Publish against failed checks of report, quality, signature; needs --why.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Publish against failed checks of activation, report, quality, sense, signature; needs --why.",
+        ),
     ] = False,
     why: Annotated[
         str, typer.Option(metavar="TEXT", help="Why this version; kept with it. --force needs it.", show_default=False)

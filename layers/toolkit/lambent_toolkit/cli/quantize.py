@@ -65,4 +65,6 @@ def quantize(  # noqa: PLR0917 - typer passes every option by name
         for line in tables.sentences(report, str(folder)):
             console.print(line, markup=False, soft_wrap=True)
     console.print(f"Plots: {folder}/quantization.html", markup=False, soft_wrap=True)
-    console.print(f"Next: lambent evaluate {typed(folder)}", markup=False, soft_wrap=True)
+    # An imported model has no data of its own: the step that follows needs it named again.
+    of = f" --data {typed(Path(data))}" if data else ""
+    console.print(f"Next: lambent evaluate {typed(folder)}{of}", markup=False, soft_wrap=True)

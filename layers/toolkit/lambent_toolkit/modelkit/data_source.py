@@ -72,7 +72,14 @@ def find_data(name: str, contract: ModelContract | None = None) -> RecipeData | 
     SourceUnusable, DataUnusable   see `read_tensor_file`
     """
     if is_tensor_file(name):
-        return read_tensor_file(name, inputs=[spec.name for spec in contract.inputs] if contract else ())
+        if contract is None:
+            return read_tensor_file(name)
+        answer = contract.postprocessing
+        return read_tensor_file(
+            name,
+            inputs=[spec.name for spec in contract.inputs],
+            has_several_labels=isinstance(answer, Classification) and answer.activation == "sigmoid",
+        )
     try:
         return DataSet.open(name)
     except DataSetUnknown as exc:

@@ -26,6 +26,7 @@ FindingCode = Literal[
     "pictures_on_other_scale",
     "constant_labels",
     "pictures_in_other_channels",
+    "answers_on_other_scale",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from lambent.contracts.tensor import Array
 from lambent_toolkit.modelkit.datasets.candidates import PART_NAMES
-from lambent_toolkit.modelkit.errors import DataUnknown, SourceUnusable
+from lambent_toolkit.modelkit.errors import DataUnknown, DataUnusable, SourceUnusable
 from lambent_toolkit.modelkit.recipe import HyperParameters, LabelledItems, Targets
 from lambent_toolkit.modelkit.splitting import PARTS, Part, split_rows
 from lambent_toolkit.modelkit.tensor_items import encode_item
@@ -24,6 +25,9 @@ LABEL, TARGET, SPLIT = "label", "target", "split"
 LABELS = "list of labels"
 # What an array of many is called.
 _SINGULAR = {"labels": LABEL, "targets": TARGET, "splits": SPLIT}
+_NUMBERS = "biuf"
+_BITS = 64
+_SHOWN_CHARACTERS = 40
 _DEFAULTS = HyperParameters()
 Columns = dict[str, Sequence[Any]]
 
@@ -79,7 +83,7 @@ def is_tensor_file(name: str) -> bool:
     return Path(name).suffix.lower() in _READERS
 
 
-def read_tensor_file(name: str, *, inputs: Collection[str] = ()) -> TensorFile:
+def read_tensor_file(name: str, *, inputs: Collection[str] = (), has_several_labels: bool = True) -> TensorFile:
     """Read a file of tensors.
 
     Parameters
@@ -96,6 +100,8 @@ def read_tensor_file(name: str, *, inputs: Collection[str] = ()) -> TensorFile:
                ``labels``, a column of lists
     inputs   names of the model's inputs: an array that is called as one of them is that input, whatever its name; of
              ``label`` and ``labels`` the other one is still free for the classes, and so it is with the others
+    has_several_labels   whether the model says of each label if an item has it; for any other one, rows with one label
+                         each (one-hot rows, as networks are trained with) are class numbers
 
     Raises
     ------
@@ -117,30 +123,40 @@ def read_tensor_file(name: str, *, inputs: Collection[str] = ()) -> TensorFile:
     if LABEL in read.answers and TARGET in read.answers:
         raise SourceUnusable(f"{name} has labels and targets: a model answers one or the other, leave one out.")
     targets, labels = _targets(read.answers, count=counts.pop(), name=name)
-    rows = _own_split(read.answers[SPLIT], name) if SPLIT in read.answers else _split(targets)
+    if not has_several_labels and targets.ndim > 1 and (targets.sum(axis=1) == 1).all():
+        targets = targets.argmax(axis=1)
+    rows = _own_split(read.answers[SPLIT], name) if SPLIT in read.answers else _split(targets, name)
     arrays = {column: _arrays(values, f"{name}, {column}") for column, values in read.inputs.items()}
     kind = LABELS if targets.ndim > 1 else next((column for column in (LABEL, TARGET) if column in read.answers), None)
     return TensorFile(name, arrays, targets, labels, kind, rows)
 
 
-def _told_apart(columns: Columns, own: Collection[str]) -> _Read:
+def _told_apart(columns: Columns, own: Collection[str], path: Path) -> _Read:
     """Return a table's columns as inputs and answers; ``own`` are those of the model's inputs."""
     names = {column: _SINGULAR.get(column, column) for column in columns if column not in own}
     answers = {column: name for column, name in names.items() if name in (LABEL, TARGET, SPLIT)}
+    if twice := [many for many, one in answers.items() if many != one and one in answers]:
+        raise SourceUnusable(f"{path} has {twice[0]} and {answers[twice[0]]}, which mean the same: leave one out.")
     return _Read(
         {column: values for column, values in columns.items() if column not in answers},
         {name: columns[column] for column, name in answers.items()},
     )
 
 
-def _split(targets: Targets) -> Mapping[Part, NDArray[np.int64]]:
-    return split_rows(
-        # Sets of labels are too many to be strata: by chance alone.
-        targets if targets.ndim == 1 else targets.sum(axis=1).astype(np.float64),
-        validation_share=_DEFAULTS.validation_share,
-        test_share=_DEFAULTS.test_share,
-        seed=_DEFAULTS.split_seed,
-    )
+def _split(targets: Targets, name: str) -> Mapping[Part, NDArray[np.int64]]:
+    try:
+        return split_rows(
+            # Sets of labels are too many to be strata: by chance alone.
+            targets if targets.ndim == 1 else targets.sum(axis=1).astype(np.float64),
+            validation_share=_DEFAULTS.validation_share,
+            test_share=_DEFAULTS.test_share,
+            seed=_DEFAULTS.split_seed,
+        )
+    except DataUnusable as exc:
+        raise DataUnusable(
+            f"{name} cannot be split by shares of {_DEFAULTS.validation_share:g} and {_DEFAULTS.test_share:g}: {exc} "
+            f"Or say yourself which item is of which part, by {SPLIT} (train, validation, test)."
+        ) from exc
 
 
 def _own_split(values: Sequence[Any], name: str) -> Mapping[Part, NDArray[np.int64]]:
@@ -152,20 +168,28 @@ def _own_split(values: Sequence[Any], name: str) -> Mapping[Part, NDArray[np.int
 
 
 def _targets(columns: Columns, *, count: int, name: str) -> tuple[Targets, tuple[str, ...]]:
+    columns = {column: _one_each(values) for column, values in columns.items()}
     given = columns.get(LABEL, columns.get(TARGET, ()))
     if any(np.ndim(value) > 0 or value is None for value in given):
         return _several(given, name)
     if LABEL in columns:
         values = np.asarray(columns[LABEL])
-        if values.ndim != 1 or values.dtype.kind not in "iuU":
-            raise SourceUnusable(f"{name}: labels are one class number or class name an item; numbers are targets.")
+        if values.ndim != 1 or not _are_classes(values):
+            raise SourceUnusable(
+                f"{name}: labels are one class number or class name an item, shape [{count}], not {values.dtype} "
+                f"{list(values.shape)}; numbers are targets."
+            )
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8", "replace")
         if values.dtype.kind != "U":
             return values.astype(np.int64), ()
         names, numbers = np.unique(values, return_inverse=True)
         return numbers.astype(np.int64), tuple(names.tolist())
     values = np.asarray(columns.get(TARGET, np.zeros(count)))
     if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise SourceUnusable(f"{name}: targets are one number an item.")
+        raise SourceUnusable(
+            f"{name}: targets are one number an item, shape [{count}], not {values.dtype} {list(values.shape)}."
+        )
     return values.astype(np.float64), ()
 
 
@@ -188,13 +212,43 @@ def _several(values: Sequence[Any], name: str) -> tuple[Targets, tuple[str, ...]
     return np.array(rows, dtype=np.int64), ()
 
 
+def _one_each(values: Sequence[Any]) -> Sequence[Any]:
+    """Return an array with one column, as networks answer one number an item, as the numbers; all else as it is."""
+    is_column = isinstance(values, np.ndarray) and values.shape[1:] == (1,)
+    return values[:, 0] if is_column else values  # type: ignore[call-overload,no-any-return] - an array
+
+
+def _are_classes(values: Array) -> bool:
+    """Return whether an array holds names or whole numbers; training for one sigmoid takes floats and booleans."""
+    if values.dtype.kind == "f":
+        return bool(np.isfinite(values).all() and (values == np.round(values)).all())
+    return values.dtype.kind in "biuUS"
+
+
 def _arrays(values: Sequence[Any], where: str) -> Sequence[Array]:
     if isinstance(values, np.ndarray):
         return values
     try:
-        return [np.array(value) for value in values]
+        arrays = [np.array(value) for value in values]
     except ValueError:
         raise SourceUnusable(f"{where}: the lists of one level of an item must all have the same length.") from None
+    for number, array in enumerate(arrays, start=1):
+        if array.dtype.kind not in _NUMBERS:
+            raise SourceUnusable(
+                f"{where}, item {number}: expected numbers that 64 bits hold, or lists of them, with nothing missing, "
+                f"got {_first_odd(values[number - 1])}."
+            )
+    return arrays
+
+
+def _first_odd(value: Any) -> str:
+    """Return what in an item is no number, in short."""
+    if isinstance(value, list):
+        return next((told for each in value if (told := _first_odd(each))), "")
+    if value is None:
+        return "null"
+    is_number = isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < _BITS)
+    return "" if is_number else repr(value)[:_SHOWN_CHARACTERS]
 
 
 def _read_npz(path: Path, own: Collection[str]) -> _Read:
@@ -207,30 +261,43 @@ def _read_npz(path: Path, own: Collection[str]) -> _Read:
         ) from exc
     if flat := [name for name, array in arrays.items() if array.ndim == 0]:
         raise SourceUnusable(f"{path}: {flat[0]} has no dimension of items.")
-    return _told_apart(arrays, own)
+    return _told_apart(arrays, own, path)
 
 
 def _read_lines(path: Path, _own: Collection[str]) -> _Read:
-    lines = list(_lines(path))
-    names = dict.fromkeys(name for line in lines for name in line.inputs)
-    inputs: Columns = {name: [line.inputs[name] for line in lines if name in line.inputs] for name in names}
-    answers: Columns = {}
-    for field in (LABEL, "labels", TARGET, SPLIT):
-        values = [value for line in lines if (value := getattr(line, field)) is not None]
-        if values and _SINGULAR.get(field, field) in answers:
-            raise SourceUnusable(f"{path} has lines with label and lines with labels: use one of them in all lines.")
-        if values:
-            answers[_SINGULAR.get(field, field)] = values
-    return _Read(inputs, answers)
+    inputs: dict[str, list[Any]] = {}
+    answers: dict[str, list[Any]] = {}
+    for number, line in _lines(path):
+        told = _told(line)
+        if inputs and (line.inputs.keys() != inputs.keys() or told.keys() != answers.keys()):
+            # Columns of what each line happens to have would set one line's label beside another's inputs.
+            raise SourceUnusable(
+                f"{path}, line {number}: expected the names of lines before, {_names(inputs, answers)}, got "
+                f"{_names(line.inputs, told)}."
+            )
+        for columns, values in ((inputs, line.inputs), (answers, told)):
+            for name, value in values.items():
+                columns.setdefault(name, []).append(value)
+    if {LABEL, "labels"} <= answers.keys():
+        raise SourceUnusable(f"{path} has label and labels, which mean the same: leave one out.")
+    return _Read(inputs, {_SINGULAR.get(name, name): values for name, values in answers.items()})
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def _told(line: _Line) -> dict[str, Any]:
+    return {field: value for field in (LABEL, "labels", TARGET, SPLIT) if (value := getattr(line, field)) is not None}
+
+
+def _names(*columns: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(name for each in columns for name in each)) or "none"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, _Line]]:
     decoder = msgspec.json.Decoder(_Line)
     with path.open("rb") as file:
         for number, text in enumerate(file, start=1):
             if text.strip():
                 try:
-                    yield decoder.decode(text)
+                    yield number, decoder.decode(text.removeprefix(BOM_UTF8) if number == 1 else text)
                 except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                     raise SourceUnusable(
                         f'{path}, line {number}: expected {{"inputs": {{NAME: numbers, …}}, "label": …}}: {exc}.'
@@ -244,7 +311,7 @@ def _read_parquet(path: Path, own: Collection[str]) -> _Read:
         table = read_parquet(path).read_all()
     except Exception as exc:  # the library raises no narrower one
         raise SourceUnusable(f"{path} is no Parquet file.") from exc
-    return _told_apart({name: table.column(name).to_pylist() for name in table.column_names}, own)
+    return _told_apart({name: table.column(name).to_pylist() for name in table.column_names}, own, path)
 
 
 _READERS = {".npz": _read_npz, ".jsonl": _read_lines, ".ndjson": _read_lines, ".parquet": _read_parquet}

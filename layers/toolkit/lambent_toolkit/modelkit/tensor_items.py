@@ -66,11 +66,14 @@ def _stacked(arrays: list[Array], spec: TensorSpec) -> Array:
     batch = np.stack(arrays)
     if len(shape) == len(wanted) and all(want in (-1, have) for want, have in zip(wanted, shape, strict=True)):
         return _cast(batch, spec)
-    # Tables have lists of one level.
-    if -1 not in wanted and batch[0].size == np.prod(wanted, dtype=np.int64):
+    # Tables have lists of one level. Other shapes of as many numbers are other orders of them: channels first, for one.
+    is_flat = len(shape) == 1 or [side for side in shape if side != 1] == [side for side in wanted if side != 1]
+    if -1 not in wanted and is_flat and batch[0].size == np.prod(wanted, dtype=np.int64):
         return _cast(batch.reshape(len(batch), *wanted), spec)
+    turned = sorted(shape) == sorted(wanted) and " Its dimensions are in another order: transpose the arrays."
     raise DataUnfit(
-        f"An item's {spec.name} has the shape {list(shape)}, the contract declares {list(wanted)} an item (-1 is free)."
+        f"An item's {spec.name} has the shape {list(shape)}, the contract declares {list(wanted)} an item (-1 is "
+        f"free).{turned or ''}"
     )
 
 

@@ -54,15 +54,20 @@ class TabularPreprocessor:
         row = _read_row(item, self._limits)
         for name in row:
             if name not in self._encoders:
+                shown = shown_name(str(name))
                 raise ColumnInvalid(
-                    "The row has a column that the model does not know.",
-                    field=f"{_FIELD}.{shown_name(str(name))}",
+                    f"The row has a column that the model does not know, {shown}; it takes {self._told_columns()}.",
+                    field=f"{_FIELD}.{shown}",
                     limit=list(self._encoders)[:_NAMED],
                 )
         numbers: list[float] = []
         for name, encode in self._encoders.items():
             numbers += encode(row.get(name))
         return {self._input: np.array(numbers, dtype=self._dtype)}
+
+    def _told_columns(self) -> str:
+        names = list(self._encoders)
+        return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
     def check_together(self, items: Sequence[RawItem]) -> None:
         """Take any number: the size of the request bounds the work."""

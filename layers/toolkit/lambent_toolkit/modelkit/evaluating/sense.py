@@ -28,6 +28,7 @@ from lambent_toolkit.modelkit.evaluating.baselines import (
 from lambent_toolkit.modelkit.evaluating.bootstrap import FEW_ITEMS
 from lambent_toolkit.modelkit.evaluating.forecasts import Forecasts
 from lambent_toolkit.modelkit.evaluating.label_order import LabelOrder, better_order
+from lambent_toolkit.modelkit.evaluating.number_scale import NumberScale, better_scale
 from lambent_toolkit.modelkit.evaluating.picture_readings import (
     Answer,
     Outputs,
@@ -127,6 +128,8 @@ def regression_sense(
         forecasts=forecasts.found,
     )
     findings = [constant_finding()] if is_constant(rows) and np.ptp(targets) > 0 else []
+    if scale := better_scale(values, targets, guess=float(train.mean())):
+        findings.append(_number_finding(scale, spec))
     if is_guessing(baselines):
         rmse = float(np.sqrt(((values - targets) ** 2).mean()))
         unit = f" {spec.unit}" if spec.unit else ""
@@ -253,6 +256,24 @@ def _scale_finding(reading: Reading, contract: ModelContract) -> Finding:
 def _no_nearest(contract: ModelContract, split: Split) -> dict[str, str]:
     why = why_no_nearest(split.train, split.test, contract)
     return {NEAREST: why} if why else {}
+
+
+def _number_finding(scale: NumberScale, spec: Regression) -> Finding:
+    unit = f" {spec.unit}" if spec.unit else ""
+    if scale.factor is None or scale.shift is None:
+        remedy = "The model answers logarithms: end it in their exponential, or name the logarithm's unit and targets"
+    else:
+        remedy = (
+            "Set postprocessing.scale to "
+            f"{spec.scale * scale.factor:.6g} and offset to {spec.offset * scale.factor + scale.shift:.6g}, or look at "
+            "how the targets were scaled for training, and at the unit of the data"
+        )
+    return Finding(
+        code="answers_on_other_scale",
+        text="The answers follow the truth on another scale: as declared the RMSE is "
+        f"{scale.declared_error:.4g}{unit}, of {scale.name} it is {scale.error:.4g}{unit}, "
+        f"on {scale.items} test items that did not choose it. {remedy}.",
+    )
 
 
 def _guessing(baselines: Sequence[BaselineFigures], own: str, items: int) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
 
 _PIXEL_OFFSET = -128
 _BINARY = 2
+_SHOWN = 5
 
 
 class Contradiction(NamedTuple):
@@ -152,6 +154,12 @@ def _labels(contract: ModelContract, signature: Signature) -> Iterator[Contradic
     spec = contract.postprocessing
     if not isinstance(spec, Classification):
         return
+    counts = Counter(spec.labels)
+    odd = [label for label, count in counts.items() if count > 1 or not label.strip()]
+    if odd:
+        # An answer could not say which of the two it means, and data by the label's name would be of the first.
+        fix = "Give each label a name of its own."
+        yield Contradiction("postprocessing.labels", f"{len(spec.labels)} different names", str(odd[:_SHOWN]), fix)
     names = [each.name for each in (signature.outputs if signature.is_named else contract.outputs)]
     name = spec.output or contract.outputs[0].name
     if name not in names or names.index(name) >= len(signature.outputs):

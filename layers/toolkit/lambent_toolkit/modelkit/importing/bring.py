@@ -209,13 +209,20 @@ def _check_finite(golden: GoldenVectors, source: Path) -> None:
 
 
 def _check_activation(golden: GoldenVectors, contract: ModelContract) -> None:
-    """Raise ContractDisagrees where probabilities would get a second activation; other doubts are for the gate."""
+    """Raise ContractDisagrees where probabilities or shares would get an activation; other doubts are for the gate."""
     spec = contract.postprocessing
     if not isinstance(spec, Classification) or spec.activation == "none":
         return
     name = spec.output or contract.outputs[0].name
     rows = golden.outputs[name]
-    if score_kind(rows.reshape(len(rows), -1)) == "probabilities":
+    kind = score_kind(rows.reshape(len(rows), -1))
+    if kind == "shares":
+        raise ContractDisagrees(
+            f"postprocessing.activation: expected scores or logits as {name}, got rows that all sum to "
+            f"{rows.reshape(len(rows), -1).sum(axis=1).mean():.4g}, such as percentages: {spec.activation} would be "
+            "sure of everything. Divide them by that sum in the model."
+        )
+    if kind == "probabilities":
         raise ContractDisagrees(
             f"postprocessing.activation: expected none, got {spec.activation}. Rows of {name} sum to one already: "
             f"a second {spec.activation} would answer other scores than the model's."

@@ -15,24 +15,23 @@ import numpy as np
 
 from lambent.adapters.keras_structure import flat_outputs, graph_of
 from lambent_toolkit.modelkit.importing.keras_graph import TRANSPARENT, nested_graph
-from lambent_toolkit.modelkit.importing.pixel_range import PROBES, InputPath
+from lambent_toolkit.modelkit.importing.pixel_range import InputPath, level_of, probe_pictures
 
-_FREE_SIDE = 32  # of a picture whose size is free
-_RANKS = (2, 3, 4)
-_LAYERS = """
-    Activation Add Average BatchNormalization Concatenate Maximum Minimum Multiply Normalization Rescaling Resizing
-    Subtract UpSampling2D ZeroPadding2D
-"""
-_PREPARING = TRANSPARENT | frozenset(_LAYERS.split())
+_RANKS = (2, 3, 4, 5)
+# Layers with weights that learn nothing from an answer; what has no weights learns nothing either.
+_PREPARING = TRANSPARENT | frozenset({"BatchNormalization", "Normalization"})
 # Layers that act in training only, beside all that are called Random.
 _AUGMENTING = frozenset({"AugMix", "CutMix", "Equalization", "MixUp", "RandAugment", "Solarization"})
 _OPERATIONS = """
-    AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm Conv ConvTranspose DepthwiseConv Dot
-    DotProductAttention Einsum Fold Inner LayerNorm Matmul MaxPool RMSNorm SeparableConv Tensordot Unfold Vdot
+    BatchNorm Conv ConvTranspose DepthwiseConv Dot DotProductAttention Einsum Fold Inner LayerNorm Matmul RMSNorm
+    SeparableConv Tensordot Unfold Vdot
 """
 _MIXING = frozenset(_OPERATIONS.split())
 _SIGNS = {"Multiply": "*", "TrueDivide": "/", "Divide": "/", "Add": "+", "Subtract": "-"}
 _TOLD_NUMBERS = 4
+# What makes numbers so much smaller, or takes away so wide a spread, was made for pixels of 0 to 255.
+_OF_PIXELS = 1 / 40
+_PICTURE_RANK = 4
 
 
 def input_paths(model: Any) -> list[InputPath]:
@@ -49,26 +48,38 @@ class _Walk:
         self._idle: list[str] = []
         self._levels: list[tuple[float, ...]] = []
         self._learns: list[str] = []
+        self._learned: set[int] = set()
+        self._behind: list[str] = []
 
     def of(self, graph: Any, tensor: Any) -> InputPath:
         """Return an input's path."""
         if tensor.shape and len(tensor.shape) in _RANKS and "float" in str(tensor.dtype):
             self._follow(graph, {id(tensor): _probes(tensor)})
         first = self._learns[0] if self._learns else None
-        return InputPath(tuple(self._steps), tuple(self._idle), tuple(dict.fromkeys(self._levels)), first)
+        levels = tuple(dict.fromkeys(self._levels))
+        return InputPath(tuple(self._steps), tuple(self._idle), levels, first, tuple(self._behind))
 
     def _follow(self, graph: Any, values: dict[int, Any]) -> None:
         """Run what only prepares, and note where the rest takes over; ``values`` goes by ids of symbolic tensors."""
         for node in _in_order(graph):
             came = [values[id(each)] for each in node.input_tensors if id(each) in values]
-            if not came:
-                continue
             inner = nested_graph(node.operation)
-            if inner is not None:
+            if not came:
+                self._look_behind(node, inner)
+            elif inner is not None:
                 self._enter(inner, node, values)
             elif len(came) < len(node.input_tensors) or not self._passes(node, values, came[0]):
                 self._levels.append(_level(came[0]))
                 self._learns.append(node.operation.name)
+                self._learned.update(map(id, node.outputs))
+
+    def _look_behind(self, node: Any, inner: Any) -> None:
+        """Note what prepares pixels behind a layer that has learned, such as colours of a grey picture."""
+        if self._learned.isdisjoint(map(id, node.input_tensors)):
+            return
+        self._learned.update(map(id, node.outputs))
+        within = [node] if inner is None else _in_order(inner)
+        self._behind += [_told(each.operation, each) for each in within if _prepares_pixels(each)]
 
     def _enter(self, inner: Any, node: Any, values: dict[int, Any]) -> None:
         pairs = [(id(ours), id(theirs)) for ours, theirs in zip(inner.inputs, node.input_tensors, strict=True)]
@@ -77,6 +88,8 @@ class _Walk:
         for ours, theirs in zip(inner.outputs, node.outputs, strict=True):
             if id(ours) in inside:
                 values[id(theirs)] = inside[id(ours)]
+            else:
+                self._learned.add(id(theirs))
 
     def _passes(self, node: Any, values: dict[int, Any], came: Any) -> bool:
         """Run one operation if it only prepares numbers, and return whether it did."""
@@ -106,18 +119,26 @@ def _in_order(graph: Any) -> Iterator[Any]:
 
 
 def _probes(tensor: Any) -> Any:
-    shape = [_FREE_SIDE if side is None else side for side in tensor.shape[1:]]
-    levels = np.array(PROBES, dtype=np.float32).reshape(-1, *[1] * len(shape))
-    return keras.ops.convert_to_tensor(np.broadcast_to(levels, (len(PROBES), *shape)), dtype=tensor.dtype)
+    return keras.ops.convert_to_tensor(probe_pictures(tensor.shape[1:]), dtype=tensor.dtype)
 
 
 def _prepares(operation: Any) -> bool:
     name = type(operation).__name__
     if not isinstance(operation, keras.Layer):
         return name not in _MIXING
-    if name == "Activation":
-        return operation.activation is keras.activations.linear
-    return name in _PREPARING or _is_idle(operation)
+    return name in _PREPARING or _is_idle(operation) or not operation.weights
+
+
+def _prepares_pixels(node: Any) -> bool:
+    """Return whether a call makes a picture of one or three channels out of pixels of 0 to 255."""
+    operation, shape = node.operation, node.input_tensors[0].shape if node.input_tensors else ()
+    if len(shape) != _PICTURE_RANK or shape[-1] not in (1, 3):
+        return False
+    if isinstance(operation, keras.layers.Rescaling):
+        return bool(np.abs(np.asarray(operation.scale)).max() <= _OF_PIXELS)
+    if isinstance(operation, keras.layers.Normalization):
+        return bool(1 / np.sqrt(np.asarray(operation.variance)).min() <= _OF_PIXELS)
+    return False
 
 
 def _is_idle(operation: Any) -> bool:
@@ -126,10 +147,7 @@ def _is_idle(operation: Any) -> bool:
 
 
 def _level(value: Any) -> tuple[float, ...]:
-    """Return what each probe has become: in the middle of a picture, where no padding is, as the channels' mean."""
-    numbers = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")), dtype=np.float64)
-    middle = numbers[(slice(None), *[side // 2 for side in numbers.shape[1:-1]])]
-    return tuple(middle.mean(axis=-1).tolist())
+    return level_of(np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")), dtype=np.float64))
 
 
 def _told(operation: Any, node: Any) -> str:

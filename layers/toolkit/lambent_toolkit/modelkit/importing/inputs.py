@@ -15,6 +15,7 @@ from lambent_toolkit.modelkit.errors import ContractDisagrees, ForeignModelRefus
 from lambent_toolkit.modelkit.whole_files import write_whole
 
 MAX_SIDE_BYTES = 64 << 20
+_LISTS = (".csv", ".json", ".labels", ".list", ".names", ".pbtxt", ".txt")
 
 
 def read_contract(path: Path) -> ModelContract:
@@ -48,19 +49,32 @@ def read_labels(given: str | None) -> tuple[str, ...]:
     if given is None:
         return ()
     path = Path(given)
-    if path.exists():
+    if is_file := _exists(path):
         try:
-            labels = tuple(line.strip() for line in _read(path, "labels").decode().splitlines())
+            # Editors of Windows begin a file with a mark, which is no part of the first label.
+            text = _read(path, "labels").decode("utf-8-sig").rstrip()
         except UnicodeDecodeError:
             raise ForeignModelRefused(f"{path} is not text in UTF-8: write one label a line.") from None
+        labels = tuple(line.strip() for line in text.splitlines())
+    elif path.suffix.lower() in _LISTS and "," not in given:
+        raise ForeignModelRefused(f"There is no file {given}: name one with a label a line, or the labels as a,b,c.")
     else:
         labels = tuple(label.strip() for label in given.split(","))
     if not labels or not all(labels):
-        raise ForeignModelRefused("A label is empty: give one a line, or a,b,c.")
+        place = labels.index("") + 1 if labels else 1
+        where = f"line {place} of {path}" if is_file else f"number {place} of the labels"
+        raise ForeignModelRefused(f"A label is empty, {where}: give one a line, or a,b,c.")
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ForeignModelRefused(f"Labels stand twice: {', '.join(twice[:5])}.")
     return labels
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than any file's: many labels
+        return False
 
 
 def read_size(given: str | None) -> tuple[int, int] | None:

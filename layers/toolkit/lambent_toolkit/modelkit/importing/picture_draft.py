@@ -30,12 +30,15 @@ def is_picture(spec: TensorSpec, *, is_sized: bool = True) -> bool:
 def draft_pixels(signature: Signature, name: str) -> tuple[float, float, str]:
     """Return scale and offset of pixels for an input of floats, and why: what the model's own graph tells of them."""
     path, gap, steps = signature.paths.get(name), signature.tried.picture_gap, told_steps(signature, name)
-    tried = "" if gap is None else f" Noise of 0 to 255 and the same of 0 to 1 are answered up to {gap:.3g} apart"
+    tried = "" if gap is None else f". Noise of 0 to 255 and the same of 0 to 1 are answered up to {gap:.3g} apart"
+    if path and path.behind and not steps:
+        behind = ", then ".join(path.behind)
+        return 1.0, 0.0, f"most likely, since pixels of 0 to 255 are prepared by {behind}, behind {path.learns}{tried}"
     if path is None or not steps:
         where = "; what a converted file does to pixels first cannot be told from it" if signature.is_named else ""
         if path and path.learns:
             where = f"; before {path.learns} the model prepares nothing itself"
-        return 1 / 255, 0.0, f"the commonest choice; MobileNet for one wants 2/255 and -1{where}.{tried}"
+        return 1 / 255, 0.0, f"the commonest choice; MobileNet for one wants 2/255 and -1{where}{tried}"
     reading = reading_of(path)
     if reading is None:
         reached = "; ".join(
@@ -43,7 +46,12 @@ def draft_pixels(signature: Signature, name: str) -> tuple[float, float, str]:
             for each in (PIXELS_AS_THEY_ARE, UNIT)
             if path.levels
         )
-        return 1 / 255, 0.0, f"a guess, since the model prepares its input itself by {steps}: {reached}.{tried}"
+        reached = reached or "nothing learns from it"
+        return (
+            1 / 255,
+            0.0,
+            f"a guess, since the model prepares its input itself by {steps}: {reached}{tried}",
+        )
     black, white = path.reached(reading)
     reached = f"black to white reach {path.learns} as {black:.3g} to {white:.3g}"
     return reading.scale, reading.offset, f"the model itself prepares pixels of {reading.name} by {steps}: {reached}"
@@ -60,12 +68,15 @@ def doubts(contract: ModelContract, signature: Signature) -> tuple[str, ...]:
     name = signature.inputs[0].name
     path = signature.paths.get(name)
     reading = reading_of(path) if path and path.steps else None
-    if reading is None:
+    if path and path.behind and not path.steps:
+        reading = PIXELS_AS_THEY_ARE
+    if path is None or reading is None:
         return ()
+    by = told_steps(signature, name) or ", then ".join(path.behind)
     is_near = isclose(spec.scale, reading.scale, rel_tol=_NEAR) and abs(spec.offset - reading.offset) < _NEAR
     told = (
         f"the contract makes pixels value * {spec.scale:.6g} + {spec.offset:.6g}, but the model itself prepares pixels "
-        f"of {reading.name} ({told_steps(signature, name)}), which is scale {reading.scale:.6g} and offset "
+        f"of {reading.name} ({by}), which is scale {reading.scale:.6g} and offset "
         f"{reading.offset:g}: unless it was trained so, its answers are wrong"
     )
     return () if is_near else (told,)

@@ -10,6 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from lambent.contracts.tensor import Array
+
 PROBES = (-1.0, 0.0, 1.0, 255.0)  # constant pictures whose fate is followed
 # Spans of what reaches a learning layer: standardized numbers of a dark data set at most, or pixels as they are.
 _MODERATE = (0.4, 24.0)
@@ -17,6 +21,20 @@ _PIXELS = (100.0, 320.0)
 _USUAL = ((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 255.0), (-128.0, 127.0), (-2.2, 2.7))
 _CLEARLY = 0.2  # of a usual range
 _BORDER = 0.02
+_FREE_SIDE = 32  # of a picture whose size is free
+
+
+def probe_pictures(sides: tuple[int | None, ...]) -> Array:
+    """Return one constant picture a probe, float32 (4, …); a side that is None or -1 is free."""
+    shape = [_FREE_SIDE if side in (None, -1) else side for side in sides]
+    levels = np.array(PROBES, dtype=np.float32).reshape(-1, *[1] * len(shape))
+    return np.broadcast_to(levels, (len(PROBES), *shape)).copy()
+
+
+def level_of(numbers: Array) -> tuple[float, ...]:
+    """Return what each probe has become: in the middle of a picture, where no padding is, as the channels' mean."""
+    middle = numbers[(slice(None), *[side // 2 for side in numbers.shape[1:-1]])]
+    return tuple(np.atleast_1d(middle.mean(axis=-1)).tolist())
 
 
 class PixelReading(NamedTuple):
@@ -44,12 +62,14 @@ class InputPath:
     idle     names of layers that act in training only
     levels   for each such layer, what the pictures of `PROBES` reach it as
     learns   its name, that of the first one; None where nothing learns
+    behind   what prepares pixels of 0 to 255, in words, though it stands behind such a layer
     """
 
     steps: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     levels: tuple[tuple[float, ...], ...] = ()
     learns: str | None = None
+    behind: tuple[str, ...] = ()
 
     def reached(self, reading: PixelReading) -> tuple[float, float]:
         """Return what black and white reach the first learning layer as."""

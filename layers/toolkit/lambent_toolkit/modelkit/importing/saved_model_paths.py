@@ -27,15 +27,15 @@ _ELSEWHERE = """
     Slice Snapshot Split SplitV Squeeze StopGradient StridedSlice Tile Transpose Unpack
 """
 _NUMBERS = """
-    Add AddV2 BiasAdd ClipByValue Div DivNoNan FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars Floor Maximum Minimum
-    Mul Neg RealDiv Round Sub
+    Add AddV2 AvgPool AvgPool3D BiasAdd ClipByValue Div DivNoNan Elu FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars
+    Floor LeakyRelu Max MaxPool MaxPool3D Maximum Mean Min Minimum Mul Neg RealDiv Relu Relu6 Round Selu Sigmoid Sub
+    Sum Tanh
 """
 _PREPARING = frozenset((_ELSEWHERE + _NUMBERS).split())
 _ONLY_MOVED = frozenset(_ELSEWHERE.split())
 _ONLY_SHAPES = frozenset({"Shape", "ShapeN", "Rank", "Size"})
 _WEIGHING = """
-    AvgPool AvgPool3D BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv3D DepthwiseConv2dNative Einsum Elu
-    GatherV2 LeakyRelu MatMul Max MaxPool MaxPool3D Mean Min Relu Relu6 ResourceGather Selu Sigmoid Sum Tanh
+    BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv3D DepthwiseConv2dNative Einsum GatherV2 MatMul ResourceGather
 """
 _LEARNING = frozenset(_WEIGHING.split())
 _SIGNS = {"Mul": "*", "RealDiv": "/", "Div": "/", "Add": "+", "AddV2": "+", "BiasAdd": "+", "Sub": "-"}

@@ -24,6 +24,8 @@ _ELSEWHERE = frozenset(
     {"CAST", "DEQUANTIZE", "EXPAND_DIMS", "IDENTITY", "PAD", "QUANTIZE", "RESHAPE", "RESIZE_BILINEAR"}
     | {"RESIZE_NEAREST_NEIGHBOR", "SQUEEZE", "TRANSPOSE"}
 )
+# They leave a picture of one level as it is, and are no end of a graph that gives numbers their range.
+_POOLS = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
 _FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "LOG_SOFTMAX": "log_softmax", "TANH": "tanh"}
 _LEARNING = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "BATCH_MATMUL"})
 _TOLD_NUMBERS = 4
@@ -89,7 +91,8 @@ class TfliteGraph:
 
     def _pass(self, name: str, operator: Any, number: int, came: Array) -> Array | None:
         """Return what the probes have become, as the channels' mean; None where the operator does more than prepare."""
-        if name in _ELSEWHERE:
+        is_repeated = name == "CONCATENATION" and {int(each) for each in operator.inputs} == {number}
+        if name in _ELSEWHERE or name in _POOLS or is_repeated:
             return came
         constant = self._constant(operator, number) if name in _ARITHMETIC else None
         if constant is None or _fused(operator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,13 +53,19 @@ def try_model(inputs: Specs, outputs: Specs, run: Run, *, steps: Mapping[str, fl
     if answers is None:
         return Tried()
     known = {spec.name: answers[spec.name] for spec in outputs if spec.datatype in _FLOATS}
-    finite = {name: array for name, array in known.items() if array.size and np.isfinite(array).all() and array.ndim}
+    whole = {name: array for name, array in known.items() if array.size and array.ndim}
+    # Pixels of 0 to 255 drive the logarithm of a softmax, for one, to infinity: the other rows still tell what it is.
+    finite = {name: rows[np.isfinite(rows).all(axis=1)] for name, rows in _by_row(whole)}
     kinds = {
-        name: score_kind(array.reshape(len(array), -1), output_step=(steps or {}).get(name, 0.0))
-        for name, array in finite.items()
+        name: score_kind(rows, output_step=(steps or {}).get(name, 0.0)) for name, rows in finite.items() if len(rows)
     }
-    gaps = [_gap(array) for array in finite.values() if len(array) == _ROWS]
+    gaps = [_gap(rows) for rows in finite.values() if len(rows) == _ROWS]
     return Tried(kinds, max(gaps) if halves and gaps else None)
+
+
+def _by_row(arrays: Tensors) -> Iterator[tuple[str, Array]]:
+    for name, array in arrays.items():
+        yield name, array.reshape(len(array), -1)
 
 
 def _are_pictures(inputs: Specs) -> bool:
