@@ -145,7 +145,7 @@ def print_report(console: Console, report: Report) -> None:
     console.print(variants_table(report))
     console.print(terminal_table(figures_table(key_figures(report))))
     if report.several_labels:
-        console.print(terminal_table(labels_table(report.several_labels.labels, with_intervals=False)))
+        console.print(terminal_table(labels_table(report.several_labels.labels)))
     if report.baselines:
         console.print(terminal_table(baselines_table(report)))
     for line in _lines(report):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -35,12 +34,11 @@ def plain_table(*headings: str, right: tuple[int, ...] = ()) -> PlainTable:
 
 
 def variants_table(report: Report) -> Table:
-    """Return the variants of a model side by side, so far as 80 columns hold it: without their interpreters."""
+    """Return the variants of a model side by side."""
     from lambent_toolkit.modelkit.evaluating.tables import variants_table as variants
     from lambent_toolkit.reporting.terminal import terminal_table
 
-    shown = variants(report)
-    return terminal_table(replace(shown, columns=shown.columns[:-1], rows=[row[:-1] for row in shown.rows]))
+    return terminal_table(variants(report))
 
 
 def mistakes(report: Report, *, at_most: int = 5) -> str:

@@ -171,7 +171,10 @@ def _chosen_row(report: QuantizationReport) -> frozenset[int]:
 
 
 def _quality_columns(report: QuantizationReport) -> tuple[Column, ...]:
-    errors = (Column("output error, mean", is_number=True), Column("max", is_number=True))
+    errors = (
+        Column("output error, mean", is_number=True, is_detail=True),
+        Column("max", is_number=True, is_detail=True),
+    )
     if report.metric == "rmse":
         numbers = (Column(name, is_number=True) for name in ("RMSE", "R²", "more RMSE"))
         return (Column("variant"), *numbers, Column("95 % interval"), Column("off", is_number=True), *errors)

@@ -72,11 +72,15 @@ Cell = str | Marked | Thumbnail
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column; numbers stand at the right, with ``unit`` in the heading."""
+    """A table's column; numbers stand at the right, with ``unit`` in the heading.
+
+    A terminal, of 80 columns at least, leaves out what ``is_detail``.
+    """
 
     heading: str
     unit: str = ""
     is_number: bool = False
+    is_detail: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ _SIGNS = {"good": "✓ ", "bad": "✗ ", "warning": "! ", "neutral": ""}
 
 
 def terminal_table(table: Table) -> RichTable:
-    """Return a page's table for `rich.console.Console.print`; thumbnails show their alternative text."""
+    """Return a page's table for `rich.console.Console.print`: pictures as their alternative text, no details."""
     shown = RichTable(
         box=None,
         pad_edge=False,
@@ -22,13 +22,14 @@ def terminal_table(table: Table) -> RichTable:
         title_justify="left",
         title_style="dim italic",
     )
-    for column in table.columns:
+    shown_columns = [number for number, column in enumerate(table.columns) if not column.is_detail]
+    for column in (table.columns[number] for number in shown_columns):
         heading = f"{column.heading} {column.unit}".strip()
         # A name that is longer than its column goes on in the next line: cut off, it would name nothing.
         shown.add_column(escape(heading), justify="right" if column.is_number else "left", overflow="fold")
     for number, row in enumerate(table.rows):
         style = "bold" if number in table.highlighted_rows else None
-        shown.add_row(*(_cell(value) for value in row), style=style)
+        shown.add_row(*(_cell(row[place]) for place in shown_columns), style=style)
     return shown
 
 

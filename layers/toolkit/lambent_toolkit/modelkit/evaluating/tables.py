@@ -39,6 +39,7 @@ _QUALITY: dict[str, dict[str, tuple[str, Format]]] = {
 }
 
 
+_INTERVAL = "95 %"
 # Of one label an item, and of several.
 _RARE = {"accuracy": False, "mean_average_precision": True}
 
@@ -54,7 +55,7 @@ def variants_table(report: Report) -> Table:
     columns = [Column("variant"), *(Column(heading, is_number=True) for heading in quality)]
     columns += [Column(heading, unit, is_number=True) for heading, unit in (("size", "kB"), ("load", "ms"))]
     columns += [Column(heading, "ms", is_number=True) for heading in ("p50", "p99")]
-    columns.append(Column("interpreter"))
+    columns.append(Column("interpreter", is_detail=True))
     rows = [_variant_row(name, figures, list(quality.values())) for name, figures in report.variants.items()]
     chosen = list(report.variants).index(report.published)
     return Table(columns, rows, highlighted_rows=frozenset({chosen}))
@@ -107,10 +108,13 @@ def classes_table(classes: Sequence[ClassFigures]) -> Table:
     return Table(columns, rows, caption="answered: how many items were answered so; a dash where nothing is defined")
 
 
-def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True) -> Table:
+def labels_table(labels: Sequence[LabelFigures]) -> Table:
     """Return precision, recall, F1 and average precision of every label, beside its share of the items."""
-    headings = ["items", "answered", "prevalence", "AP", "95 %", "precision", "95 %", "recall", "95 %", "F1"]
-    columns = [Column("label"), *(Column(heading, is_number=True) for heading in headings)]
+    headings = ["items", "answered", "prevalence", "AP", _INTERVAL, "precision", _INTERVAL, "recall", _INTERVAL, "F1"]
+    columns = [
+        Column("label"),
+        *(Column(heading, is_number=True, is_detail=heading == _INTERVAL) for heading in headings),
+    ]
     rows = [
         [
             each.label,
@@ -124,9 +128,6 @@ def labels_table(labels: Sequence[LabelFigures], *, with_intervals: bool = True)
         ]
         for each in labels
     ]
-    if not with_intervals:
-        kept = [number for number, column in enumerate(columns) if column.heading != "95 %"]
-        columns, rows = [columns[number] for number in kept], [[row[number] for number in kept] for row in rows]
     return Table(
         columns,
         rows,
