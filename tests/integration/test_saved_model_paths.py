@@ -16,7 +16,7 @@ from lambent.contracts.model import ImagePreprocessing
 from lambent_toolkit.modelkit.importing.draft import draft_contract
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
 from lambent_toolkit.modelkit.importing.reading import read_model
-from lambent_toolkit.modelkit.importing.saved_model import check_graph, saved_model_signature
+from lambent_toolkit.modelkit.importing.saved_model import check_graph, saved_model_signature, to_float_tflite
 from lambent_toolkit.modelkit.importing.saved_model_paths import saved_model_paths
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -113,3 +113,28 @@ def test_a_draft_of_an_exported_model_wants_the_pixels_that_its_keras_file_wants
         "before conv2d the model prepares nothing" if name == "nothing_inside" else "the model itself prepares pixels"
     )
     assert any(told in re.sub(r"functional\w*/|(conv2d)\w*", r"\1", each) for each in draft.to_check)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "steps"),
+    [
+        (lambda _tf, picture: picture[..., ::-1] - MEANS, {"channels reversed"}),
+        (lambda tf, picture: tf.gather(picture, [2, 1, 0], axis=-1) - MEANS, {"channels reversed"}),
+        (lambda tf, picture: tf.reverse(picture, [-1]) - MEANS, {"channels reversed"}),
+        (split_means, set[str]()),
+    ],
+    ids=["sliced", "gathered", "reversed", "split"],
+)
+def test_a_tflite_file_that_swaps_channels_wants_pixels_as_they_are(
+    tmp_path: Path, prepare: Prepare, steps: set[str]
+) -> None:
+    (tmp_path / "m.tflite").write_bytes(to_float_tflite(saved(tmp_path / "m", prepare)))
+
+    found = read_model(tmp_path / "m.tflite").signature
+    spec = draft_contract("m", found).contract.preprocessing
+
+    told = found.paths["picture"].steps
+    assert steps <= set(told)
+    assert any(each.startswith(("- ", "+ ")) for each in told)
+    assert isinstance(spec, ImagePreprocessing)
+    assert (spec.scale, spec.offset) == (1.0, 0.0)

@@ -26,10 +26,12 @@ _ELSEWHERE = frozenset(
 )
 # They leave a picture of one level as it is, and are no end of a graph that gives numbers their range.
 _POOLS = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
+# On the way from an input: other places of the same numbers, in part or together with others of the same input.
+_MOVED = _ELSEWHERE | {"CONCATENATION", "GATHER", "PACK", "REVERSE_V2", "SLICE", "SPLIT", "STRIDED_SLICE", "UNPACK"}
 _FUNCTIONS = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid", "LOG_SOFTMAX": "log_softmax", "TANH": "tanh"}
 _LEARNING = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "BATCH_MATMUL"})
 _TOLD_NUMBERS = 4
-_FLOAT32 = 0  # of tflite::TensorType
+_FLOAT32, _WHOLE = 0, {2: np.int32, 4: np.int64}  # of tflite::TensorType
 
 
 def with_graph_facts(signature: Signature, file: bytes) -> Signature:
@@ -72,7 +74,7 @@ class TfliteGraph:
         steps: list[str] = []
         levels: list[tuple[float, ...]] = []
         learns: list[str] = []
-        pending = [(int(tensor), np.array(PROBES))]
+        pending, seen = [(int(tensor), np.array(PROBES))], set[int]()
         if self._graph.tensors[tensor].type != _FLOAT32:
             return InputPath()
         while pending:
@@ -85,15 +87,19 @@ class TfliteGraph:
                     continue
                 if not np.array_equal(passed, came):
                     steps.append(f"{_SIGNS[name]} {_numbers(self._constant(operator, number))}")
-                pending.append((int(operator.outputs[0]), passed))
+                elif self._is_reversing(name, operator):
+                    steps.append("channels reversed")
+                pending += [(each, passed) for each in map(int, operator.outputs) if each not in seen]
+                seen.update(map(int, operator.outputs))
         # The converter puts what it can into the weights behind: that nothing is left says nothing.
         return InputPath(tuple(steps), (), tuple(dict.fromkeys(levels)), learns[0]) if steps and learns else InputPath()
 
     def _pass(self, name: str, operator: Any, number: int, came: Array) -> Array | None:
         """Return what the probes have become, as the channels' mean; None where the operator does more than prepare."""
-        is_repeated = name == "CONCATENATION" and {int(each) for each in operator.inputs} == {number}
-        if name in _ELSEWHERE or name in _POOLS or is_repeated:
+        if name in _POOLS:
             return came
+        if name in _MOVED:
+            return came if name != "GATHER" or int(operator.inputs[0]) == number else None
         constant = self._constant(operator, number) if name in _ARITHMETIC else None
         if constant is None or _fused(operator):
             return None
@@ -109,6 +115,24 @@ class TfliteGraph:
         if tensor is None or body is None or tensor.type != _FLOAT32:
             return None
         return np.frombuffer(bytes(body), np.float32).astype(np.float64)
+
+    def _is_reversing(self, name: str, operator: Any) -> bool:
+        """Return whether the last axis, that of channels, comes out the other way round."""
+        rank = len(self._graph.tensors[int(operator.inputs[0])].shape)
+        if name == "REVERSE_V2":
+            return [each % rank for each in self._whole(operator.inputs[1])] == [rank - 1]
+        if name == "STRIDED_SLICE":
+            return self._whole(operator.inputs[3])[-1:] == [-1]
+        if name == "GATHER":
+            asked = self._whole(operator.inputs[1])
+            return len(asked) > 1 and asked == list(range(len(asked)))[::-1]
+        return False
+
+    def _whole(self, number: int) -> list[int]:
+        """Return the whole numbers of a constant; none where it is no such."""
+        tensor = self._graph.tensors[int(number)]
+        body, dtype = self._model.buffers[tensor.buffer].data, _WHOLE.get(tensor.type)
+        return [] if body is None or dtype is None else np.frombuffer(bytes(body), dtype).tolist()
 
     def _maker(self, tensor: int) -> tuple[str, Any] | None:
         return next((each for each in self._operators if tensor in map(int, each[1].outputs)), None)
