@@ -14,7 +14,7 @@ from lambent.adapters.keras_model import KerasInterpreterLoader
 from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import ModelContract
 from lambent.services.golden import GoldenVectors
-from lambent_toolkit.modelkit.errors import LayerUnsupported
+from lambent_toolkit.modelkit.errors import ConversionFailed, LayerUnsupported
 from lambent_toolkit.modelkit.importing.bring import import_model, import_record
 from lambent_toolkit.modelkit.importing.draft import draft_contract
 from lambent_toolkit.modelkit.importing.reading import read_model
@@ -89,3 +89,24 @@ def test_an_hdf5_file_of_keras_2_is_read_with_trust_and_its_lstm_unrolled(tmp_pa
     golden = GoldenVectors.from_npz((tmp_path / "out" / "golden.npz").read_bytes())
     served = LiteInterpreterLoader().load(tmp_path / "out" / "model.tflite", contract).run(golden.tensors)
     np.testing.assert_allclose(next(iter(served.values())), model(golden.tensors["picture"]), atol=1e-5)
+
+
+def test_a_saved_model_that_computes_in_halves_is_told_how_it_can_be_brought(tmp_path: Path) -> None:
+    with quiet():
+        import tensorflow as tf
+
+        class Halves(tf.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.kernel = tf.Variable(np.ones((4, 3), np.float32))
+
+            @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="row")])
+            def serve(self, row: Any) -> Any:
+                half = tf.matmul(tf.cast(row, tf.float16), tf.cast(self.kernel, tf.float16))
+                return {"scores": tf.cast(tf.nn.relu(half), tf.float32)}
+
+        module = Halves()
+        tf.saved_model.save(module, tmp_path / "halves", signatures={"serving_default": module.serve})
+
+    with pytest.raises(ConversionFailed, match=r"computes in 16-bit floats: bring the model as a \.keras file"):
+        read_model(tmp_path / "halves")

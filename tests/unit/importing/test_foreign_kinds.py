@@ -291,3 +291,11 @@ def test_the_digest_of_a_folder_changes_with_every_file_and_name(tmp_path: Path)
 @pytest.mark.parametrize("name", ["shade.float32.tflite", "foreign/flex.tflite"])
 def test_a_tflite_file_is_known_by_its_identifier(name: str) -> None:
     assert recognise(FIXTURES / name).kind == "tflite"
+
+
+def test_a_checkpoint_is_told_to_hold_weights_and_no_layers(tmp_path: Path) -> None:
+    for name in ("checkpoint", "ckpt.index", "ckpt.data-00000-of-00001"):
+        (tmp_path / name).write_bytes(b"1")
+
+    with pytest.raises(ForeignModelRefused, match=r"a checkpoint: it holds weights and no layers.*\.keras"):
+        recognise(tmp_path)

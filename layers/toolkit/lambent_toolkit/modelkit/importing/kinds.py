@@ -174,6 +174,8 @@ def _unpacked(head: bytes) -> bytes:
 
 def _folder(path: Path) -> ForeignModel:
     if not (path / GRAPH_FILE).is_file():
+        if any(found.with_suffix(".data-00000-of-00001").exists() for found in path.glob("*.index")):
+            raise ForeignModelRefused(f"The folder {path} is a checkpoint: it {_WEIGHTS.format('variables')}")
         raise ForeignModelRefused(f"The folder {path} has no {GRAPH_FILE}, so it is no SavedModel. {_TAKEN}")
     files = sorted(found for found in path.rglob("*") if not found.is_dir() or found.is_symlink())
     for found in files:

@@ -39,6 +39,11 @@ _REACHING_OUT = re.compile(
 # Every SavedModel has these in the function that restores its variables, fed with the folder's own path.
 _OWN_VARIABLES = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"})
 _REPORTED = 20
+_HALF_TYPES = (19, 14)  # DT_HALF and DT_BFLOAT16 of types.proto
+_HALVES = (
+    "Its graph computes in 16-bit floats: bring the model as a .keras file, which is computed in float32 here, or "
+    "build it in float32, load the same weights (of mixed precision they have 32 bits), and export it again"
+)
 _ARCHIVE_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -111,6 +116,8 @@ def to_float_tflite(folder: Path, signature: str | None = None) -> bytes:
             return bytes(converter.convert())
         except converter_errors() as exc:
             said, advice = refused(exc)
+            if _computes_in_halves(_graph(folder)):
+                advice = _HALVES
             raise ConversionFailed(
                 f"TensorFlow's converter cannot make a .tflite file of this SavedModel: {said}. {advice}.", said=said
             ) from exc
@@ -140,10 +147,18 @@ def _graph(folder: Path) -> Any:
     return message.meta_graphs[0]
 
 
+def _computes_in_halves(graph: Any) -> bool:
+    return any(node.attr["T"].type in _HALF_TYPES for node in _nodes(graph) if "T" in node.attr)
+
+
 def _operators(graph: Any) -> Iterator[str]:
-    yield from (node.op for node in graph.graph_def.node)
+    yield from (node.op for node in _nodes(graph))
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    yield from graph.graph_def.node
     for function in graph.graph_def.library.function:
-        yield from (node.op for node in function.node_def)
+        yield from function.node_def
 
 
 def _specs(tensors: Any, *, is_output: bool = False) -> tuple[TensorSpec, ...]:
