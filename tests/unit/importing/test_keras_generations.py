@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -73,3 +74,23 @@ def test_a_function_that_is_another_one_in_keras_3_is_refused_by_its_layer(argum
 
     with pytest.raises(ForeignModelRefused, match="memory computes Keras 2's hard_sigmoid"):
         as_keras_3({"class_name": "Sequential", "config": {"layers": [layer]}})
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        {"class_name": "Bidirectional", "config": {"layer": {"class_name": "LSTM", "config": {"units": 4}}}},
+        {"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": []}}}},
+    ],
+)
+def test_a_layer_within_another_is_told_by_its_module_which_keras_3_looks_it_up_in(wrapper: dict[str, Any]) -> None:
+    made = as_keras_3(wrapper)
+
+    [(name, inner)] = made["config"].items()
+    assert inner == {**wrapper["config"][name], "module": "keras.layers", "registered_name": None}
+
+
+def test_a_layer_of_its_makers_own_within_another_is_told_as_it_was() -> None:
+    own = {"class_name": "TimeDistributed", "config": {"layer": {"class_name": "Mine", "config": {"units": 4}}}}
+
+    assert as_keras_3(own) == own

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lambent.domain.keras_config import LAYERS
 from lambent_toolkit.modelkit.errors import ForeignModelRefused
 
 Config = dict[str, Any]
@@ -31,6 +32,7 @@ _IDLE = {
     "SpatialDropout3D": ("trainable", "noise_shape"),
 }
 _RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+_WRAPPED = ("layer", "backward_layer", "cell", "cells")  # arguments that are layers themselves
 _HARD_SIGMOID = "hard_sigmoid"
 _FUNCTION = "TFOpLambda"
 _CONSTANT = "_CONSTANT_VALUE"
@@ -82,11 +84,21 @@ def _arguments(written: Config) -> Config:
         inner.pop("batch_input_shape", None)
     if kind == "LeakyReLU" and "alpha" in inner:
         inner["negative_slope"] = inner.pop("alpha")
+    inner |= {name: _with_module(inner[name]) for name in _WRAPPED if name in inner}
     if inner.get("activation") == "swish":
         inner["activation"] = "silu"
     if isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
         inner["axis"] = inner["axis"][0]
     return inner
+
+
+def _with_module(layer: Any) -> Any:
+    """Return a layer within another as Keras 3 finds it: before TensorFlow 2.13 only the name of its class was told."""
+    if isinstance(layer, list):
+        return [_with_module(each) for each in layer]
+    if not isinstance(layer, dict) or "module" in layer or layer.get("class_name") not in LAYERS:
+        return layer
+    return {**layer, "module": "keras.layers", "registered_name": None}
 
 
 def _check_activations(kind: str, inner: Config) -> None:
