@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from builders import contract, tell_shade
-from lambent.adapters.litert import LiteInterpreterLoader, open_signature
+from lambent.adapters.litert import LiteInterpreter, LiteInterpreterLoader, open_signature
 from lambent.contracts.model import TensorSpec
-from lambent.errors import ModelContractMismatch, ModelFormatRefused, ModelOperatorUnsupported
+from lambent.errors import (
+    ModelContractMismatch,
+    ModelFormatRefused,
+    ModelLoadFailed,
+    ModelOperatorUnsupported,
+    RequestInvalid,
+)
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FLOAT = FIXTURES / "shade.float32.tflite"
@@ -92,3 +98,31 @@ def test_a_file_with_operators_of_tensorflow_itself_says_how_to_convert_it() -> 
 def test_a_file_with_two_signatures_is_refused() -> None:
     with pytest.raises(ModelContractMismatch, match="has 2 signatures"):
         open_signature(FIXTURES / "foreign" / "two_signatures.tflite")
+
+
+class Raising:
+    """A runtime that refuses when it is called, in its own words."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def invoke(self) -> None:
+        raise RuntimeError(self.words)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("gather index out of boundsNode number 2 (GATHER) failed to invoke.", RequestInvalid),
+        ("Type 'INT16' is not supported by tile.Node number 113 (TILE) failed to invoke.", ModelLoadFailed),
+        (
+            "failed to create XNNPACK runtimeNode number 132 (TfLiteXNNPackDelegate) failed to prepare.",
+            ModelLoadFailed,
+        ),
+    ],
+)
+def test_a_file_that_the_runtime_cannot_run_is_no_fault_of_the_caller(words: str, error: type[Exception]) -> None:
+    with pytest.raises(error) as refused:
+        LiteInterpreter(Raising(words), [], []).run({})
+
+    assert "Node number" not in str(refused.value)

@@ -23,6 +23,8 @@ from lambent.errors import (
 )
 
 PLATFORM = "tensorflow_lite"
+# Only calling it shows some operators' forms that the runtime lacks; it has no error codes, see `_load_error`.
+_UNRUNNABLE = ("is not supported", "not currently supported", "failed to create XNNPACK runtime")
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flat buffer
 
 
@@ -148,7 +150,7 @@ class LiteInterpreter:
         try:
             runtime.invoke()
         except (RuntimeError, ValueError) as exc:
-            raise _uncomputable() from exc
+            raise _uncomputable(exc) from exc
         # get_tensor copies; tensor() would hand out memory that the next call overwrites (google-coral/tflite#42).
         return {tensor.name: tensor.from_file(runtime.get_tensor(tensor.index)) for tensor in self._outputs}
 
@@ -185,11 +187,16 @@ class SignatureInterpreter:
         try:
             answer = self._runner(**given)
         except (RuntimeError, ValueError) as exc:
-            raise _uncomputable() from exc
+            raise _uncomputable(exc) from exc
         return {tensor.name: tensor.from_file(answer[tensor.name]) for tensor in self._outputs}
 
 
-def _uncomputable() -> RequestInvalid:
+def _uncomputable(exc: Exception) -> RequestInvalid | ModelLoadFailed:
+    if any(words in str(exc) for words in _UNRUNNABLE):
+        return ModelLoadFailed(
+            f"{RUNTIME} cannot run the model file: it has an operator in a form that the runtime lacks, such as one of "
+            "quantized numbers. Another form of the same model may run."
+        )
     return RequestInvalid(
         "The model cannot compute these inputs: a value lies outside of what it was built for, such as a token id "
         "beyond its vocabulary.",

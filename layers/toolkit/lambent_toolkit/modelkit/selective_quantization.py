@@ -110,8 +110,10 @@ def layer_operators(calibrated: bytes, model: keras.Model) -> list[LayerOperator
 
     file = flatbuffer_utils.convert_bytearray_to_object(bytearray(calibrated))
     graph = file.subgraphs[0]
+    known = {_unmarked(layer) for layer in _layers(model)}
     with_matrix = {_unmarked(layer) for layer in _layers(model) if any(len(each.shape) > 1 for each in layer.weights)}
     layer_by_tensor: dict[int, str] = {}
+    answers = set(graph.outputs.tolist())
     made: dict[str, list[tuple[str, str]]] = {}
     for operator in graph.operators:
         if not _computes_with_floats(graph, operator):
@@ -122,7 +124,9 @@ def layer_operators(calibrated: bytes, model: keras.Model) -> list[LayerOperator
             layer = layer_by_tensor.get(inputs[0], "")
         else:
             names = [graph.tensors[n].name.decode() for n in outputs + inputs[1:]]
-            layer = _layer_of(names, with_matrix) or _output_layer(model)
+            # An operation outside of layers goes with the layer whose numbers it takes.
+            before = [] if answers & set(outputs) else [layer_by_tensor.get(n, "") for n in inputs]
+            layer = next(filter(None, [_layer_of(names, known, with_matrix), *before, _output_layer(model)]))
         layer_by_tensor.update(dict.fromkeys(outputs, layer))
         made.setdefault(layer, []).extend((kind, graph.tensors[n].name.decode()) for n in outputs)
     return [
@@ -166,14 +170,17 @@ def _layers(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _layer_of(tensors: list[str], with_matrix: Collection[str]) -> str:
-    """Return the path of marked names in the tensors' names; "" if there is none.
+def _layer_of(tensors: list[str], known: Collection[str], with_matrix: Collection[str]) -> str:
+    """Return the path of marked names of layers in the tensors' names; "" if there is none.
+
+    The converter's own names for constants have a dot, too.
 
     An operator bears the names of all that the converter fused into it; the layer with a matrix of weights is the one
     that the others were added to.
     """
     parts = [part.split("/") for tensor in tensors for part in tensor.split(_FUSED_PARTS)]
-    paths = [[scope.rpartition(_MARK)[0] for scope in part if _MARK in scope] for part in parts]
+    scopes = [[scope.rpartition(_MARK)[0] for scope in part] for part in parts]
+    paths = [[scope for scope in part if scope in known] for part in scopes]
     found = [path for path in paths if path]
     for path in found:
         if path[-1] in with_matrix:
