@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 _STACKS = ("stack", "machinery")
 # What takes long comes first, so that no process is left with it when the others have ended.
-_SLOW_FIRST = {"integration": 0, "faults": 1, "contract": 2}
+_SLOW_FIRST = {"models": 0, "integration": 0, "faults": 1, "contract": 2}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

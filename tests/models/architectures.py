@@ -5,9 +5,11 @@ A builder is called inside of `tensorflow_quiet.quiet`; it imports Keras itself,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from lambent_toolkit.modelkit.errors import ConversionFailed
 
 if TYPE_CHECKING:
     import keras
@@ -16,24 +18,41 @@ PICTURE = (16, 16, 3)
 SERIES = (6, 3)
 
 
+# The most that a form of a file may differ from Keras on noise, absolute, where a kind does not say otherwise.
+ROUNDING = {"float32": 1e-5, "float16": 1e-3, "dynamic": 2e-2, "int16x8": 2e-2, "int8": 4e-2}
+# Of a model that was trained in half precision: its own rounding.
+HALF = dict.fromkeys(("float32", "float16", "dynamic"), 5e-3)
+# The form in which every tensor has a range takes no inputs of whole numbers.
+WHOLE_NUMBERS = {"int16x8": "which holds whole numbers"}
+ABC = ("--labels", "a,b,c")
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A kind of model and its outcome.
 
     Parameters
     ----------
-    build       makes it
-    tolerance   the most that its .tflite file of 32-bit floats may differ from Keras, absolute, on seeded noise
-    told        words that must stand among the changes made for the converter; none says that nothing is changed
-    refusal     words of the refusal, for one that has no .tflite file; it must name a layer or an operation
-    int8        the most that its int8 file may differ, None where it is not made here
+    build      makes it
+    rounding   form of its file → the most that it may differ from Keras, where that is more than in `ROUNDING`
+    told       words that must stand among the changes made for the converter; none says that nothing is changed
+    refusal    words of the refusal, for one that has no .tflite file; it must name a layer or an operation
+    code       exit code of the refusal: that of the converter, or another one, which `contract init` ends with
+    unmade     form of its file → words of why there is none
+    init       what `contract init` is told; None names three labels where the model has one output of three numbers
     """
 
     build: Callable[[], keras.Model]
-    tolerance: float = 1e-5
+    rounding: Mapping[str, float] = field(default_factory=dict)
     told: str | None = None
     refusal: str | None = None
-    int8: float | None = None
+    code: int = ConversionFailed.exit_code
+    unmade: Mapping[str, str] = field(default_factory=dict)
+    init: tuple[str, ...] | None = None
+
+    def most(self, form: str) -> float:
+        """Return the most that a form of its file may differ from Keras."""
+        return self.rounding.get(form, ROUNDING[form])
 
 
 def _picture(*body: Any, head: Any = None) -> keras.Model:
@@ -139,7 +158,7 @@ def _recurrent() -> dict[str, Architecture]:
         "gru_reset_before_backwards": Architecture(
             lambda: _series(layers.GRU(4, reset_after=False, go_backwards=True)), told=unrolled
         ),
-        "simple_rnn": Architecture(lambda: _series(layers.SimpleRNN(4)), told=unrolled, int8=0.1),
+        "simple_rnn": Architecture(lambda: _series(layers.SimpleRNN(4)), told=unrolled),
         "stacked_cells": Architecture(
             lambda: _series(layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)])), told=unrolled
         ),
@@ -147,8 +166,8 @@ def _recurrent() -> dict[str, Architecture]:
             lambda: _series(both(layers.GRU(2, return_sequences=True)), both(layers.SimpleRNN(2), merge_mode="sum")),
             told="bidirectional",
         ),
-        "masked_lstm": Architecture(lambda: _words(layers.LSTM(3)), told=unrolled),
-        "masked_bidirectional_read_at_every_step": Architecture(_masked_twice, told=unrolled),
+        "masked_lstm": Architecture(lambda: _words(layers.LSTM(3)), told=unrolled, unmade=WHOLE_NUMBERS),
+        "masked_bidirectional_read_at_every_step": Architecture(_masked_twice, told=unrolled, unmade=WHOLE_NUMBERS),
         "recurrent_in_time_distributed": Architecture(
             lambda: _of((2, 3, 2), layers.TimeDistributed(layers.SimpleRNN(2)), layers.SimpleRNN(2)), told=unrolled
         ),
@@ -182,27 +201,27 @@ def _floats() -> dict[str, Architecture]:
     told = "computed in float32, where the model says"
     return {
         "mixed_float16_that_ends_in_float32": Architecture(
-            lambda: _under("mixed_float16", ends_in_float32), 5e-3, told=f"{told} mixed_float16", int8=0.1
+            lambda: _under("mixed_float16", ends_in_float32), HALF, told=f"{told} mixed_float16"
         ),
         "mixed_float16_to_its_end": Architecture(
-            lambda: _under("mixed_float16", lambda: _picture(_conv())), 5e-3, told=f"{told} mixed_float16"
+            lambda: _under("mixed_float16", lambda: _picture(_conv())), HALF, told=f"{told} mixed_float16"
         ),
         "mixed_bfloat16": Architecture(
-            lambda: _under("mixed_bfloat16", lambda: _picture(_conv())), 3e-2, told=f"{told} mixed_bfloat16"
+            lambda: _under("mixed_bfloat16", lambda: _picture(_conv())), HALF, told=f"{told} mixed_bfloat16"
         ),
         "float16_weights_too": Architecture(
-            lambda: _under("float16", lambda: _picture(_conv())), 1e-2, told=f"{told} float16"
+            lambda: _under("float16", lambda: _picture(_conv())), HALF, told=f"{told} float16"
         ),
         "float64": Architecture(lambda: _under("float64", lambda: _picture(_conv())), told=f"{told} float64"),
         "one_layer_in_half": Architecture(
-            lambda: _picture(_conv(), _conv(dtype="mixed_float16"), _conv()), 5e-3, told=f"{told} mixed_float16"
+            lambda: _picture(_conv(), _conv(dtype="mixed_float16"), _conv()), HALF, told=f"{told} mixed_float16"
         ),
         "half_in_a_model_in_a_model": Architecture(
-            lambda: _picture(_under("mixed_float16", lambda: _of(PICTURE, _conv()))), 5e-3, told=f"{told} mixed_float16"
+            lambda: _picture(_under("mixed_float16", lambda: _of(PICTURE, _conv()))), HALF, told=f"{told} mixed_float16"
         ),
         "half_and_recurrent": Architecture(
             lambda: _under("mixed_float16", lambda: _series(layers.Bidirectional(layers.SimpleRNN(2)))),
-            5e-3,
+            HALF,
             told="unrolled",
         ),
     }
@@ -251,7 +270,7 @@ def _pictures() -> dict[str, Architecture]:
         ]
 
     return {
-        "convolution": Architecture(lambda: _picture(_conv(), layers.MaxPooling2D(), _conv()), int8=0.05),
+        "convolution": Architecture(lambda: _picture(_conv(), layers.MaxPooling2D(), _conv())),
         "separable_and_dilated": Architecture(
             lambda: _picture(
                 layers.SeparableConv2D(4, 3), layers.DepthwiseConv2D(3, depth_multiplier=2), _conv(dilation_rate=2)
@@ -266,7 +285,9 @@ def _pictures() -> dict[str, Architecture]:
                 layers.LayerNormalization(),
                 layers.UnitNormalization(),
                 layers.RMSNormalization(),
-            )
+            ),
+            {"int8": 0.2},
+            unmade={"int16x8": "cannot take NEG"},
         ),
         "spectral_normalization": Architecture(lambda: _picture(layers.SpectralNormalization(layers.Conv2D(4, 3)))),
         "odd_activations": Architecture(
@@ -280,6 +301,7 @@ def _pictures() -> dict[str, Architecture]:
                 layers.Activation("gelu"),
                 layers.Activation("softplus"),
             ),
+            unmade={"int16x8": "cannot take PRELU"},
         ),
         "augmentation_and_rescaling": Architecture(
             lambda: _picture(layers.RandomFlip(), layers.RandomRotation(0.1), layers.Rescaling(1 / 255), _conv())
@@ -288,7 +310,7 @@ def _pictures() -> dict[str, Architecture]:
             lambda: _picture(_conv(), layers.SpatialDropout2D(0.2), layers.GaussianNoise(0.1), layers.Dropout(0.2))
         ),
         "u_net": Architecture(lambda: _picture(head=unet)),
-        "vision_transformer": Architecture(lambda: _picture(head=attention)),
+        "vision_transformer": Architecture(lambda: _picture(head=attention), unmade={"int16x8": "cannot take NEG"}),
         "squeeze_and_excitation": Architecture(lambda: _picture(head=squeezed)),
         "operations_instead_of_layers": Architecture(lambda: _picture(head=operations)),
         "detector_of_two_outputs": Architecture(lambda: _picture(head=detector)),
@@ -296,7 +318,8 @@ def _pictures() -> dict[str, Architecture]:
             lambda: _picture(_conv(strides=2, padding="same"), head=layers.Conv2DTranspose(3, 3, 2, padding="same"))
         ),
         "unit_embedding": Architecture(
-            lambda: _picture(_conv(), layers.GlobalMaxPooling2D(), layers.Dense(8), head=layers.UnitNormalization())
+            lambda: _picture(_conv(), layers.GlobalMaxPooling2D(), layers.Dense(8), head=layers.UnitNormalization()),
+            unmade={"int16x8": "cannot take SQUARE"},
         ),
         "pictures_of_any_size": Architecture(
             lambda: _of((None, None, 3), layers.Resizing(8, 8), _conv(), layers.GlobalAveragePooling2D())
@@ -330,7 +353,7 @@ def _others() -> dict[str, Architecture]:
         return _of((4,), layers.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 4, 9, 16]), layers.Dense(1))
 
     return {
-        "dense": Architecture(lambda: _of((8,), layers.Dense(16, activation="relu"), layers.Dense(3)), int8=0.2),
+        "dense": Architecture(lambda: _of((8,), layers.Dense(16, activation="relu"), layers.Dense(3))),
         "normalization_and_regression": Architecture(normalization),
         "picture_and_numbers": Architecture(two_inputs),
         "categories_encoded_many_hot": Architecture(
@@ -339,12 +362,18 @@ def _others() -> dict[str, Architecture]:
             ),
             refusal="no kernel for DenseBincount of layer categories",
         ),
-        "discretized": Architecture(lambda: _of((3,), layers.Discretization([0.0, 1.0]), layers.Rescaling(0.5))),
+        "discretized": Architecture(
+            lambda: _of((3,), layers.Discretization([0.0, 1.0]), layers.Rescaling(0.5)),
+            unmade={"int16x8": "cannot take BUCKETIZE"},
+        ),
         "text_convolution": Architecture(
-            lambda: _words(lambda words: layers.GlobalMaxPooling1D()(layers.Conv1D(4, 3)(words)))
+            lambda: _words(lambda words: layers.GlobalMaxPooling1D()(layers.Conv1D(4, 3)(words))), unmade=WHOLE_NUMBERS
         ),
         "text_of_masked_attention": Architecture(
-            lambda: _words(lambda words: layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 2)(words, words)))
+            lambda: _words(
+                lambda words: layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 2)(words, words))
+            ),
+            unmade=WHOLE_NUMBERS,
         ),
         "causal_convolution": Architecture(
             lambda: _series(layers.Conv1D(4, 2, padding="causal", dilation_rate=2), layers.AveragePooling1D(2))
@@ -353,7 +382,8 @@ def _others() -> dict[str, Architecture]:
             lambda: _series(layers.Conv1D(4, 2), layers.GlobalAveragePooling1D(), length=None)
         ),
         "convolution_3d": Architecture(
-            lambda: _of((5, 5, 5, 2), layers.Conv3D(3, 3), layers.GlobalAveragePooling3D(), layers.Dense(2))
+            lambda: _of((5, 5, 5, 2), layers.Conv3D(3, 3), layers.GlobalAveragePooling3D(), layers.Dense(2)),
+            unmade={"int16x8": "cannot take CONV_3D"},
         ),
         "time_distributed_convolution": Architecture(
             lambda: _of((3, 6, 6, 2), layers.TimeDistributed(_conv()), layers.Flatten(), layers.Dense(2))
