@@ -202,7 +202,7 @@ def test_a_resample_of_one_class_only_has_no_area() -> None:
 
 
 def test_areas_of_more_numbers_than_can_be_resampled_come_without_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambent_toolkit.modelkit.evaluating.ranking._AUC_BUDGET", 1.0)
+    monkeypatch.setattr("lambent_toolkit.modelkit.evaluating.bootstrap._BUDGET", 1.0)
 
     mean, each = areas(*made_up())
 

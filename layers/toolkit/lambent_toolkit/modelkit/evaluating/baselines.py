@@ -84,20 +84,25 @@ def share_baseline(name: str, right: NDArray[np.bool_], baseline: NDArray[np.boo
     )
 
 
+def above(found: Estimate, chance: float) -> Estimate:
+    """Return by how much a figure lies above what chance reaches, which is known: its interval moves as it is."""
+    low, high = found.low, found.high
+    return Estimate(
+        value=found.value - chance,
+        low=None if low is None else low - chance,
+        high=None if high is None else high - chance,
+        method=found.method,
+    )
+
+
 def _any_one_class(macro_recall: Estimate, classes: int) -> BaselineFigures:
     """Return what any constant answer reaches; where one class is rare, its accuracy alone would be hard to beat."""
-    chance = 1 / classes
-    low, high = macro_recall.low, macro_recall.high
+    chance, low = 1 / classes, macro_recall.low
     return BaselineFigures(
         name="always one class, whichever",
         metric="macro recall",
         value=chance,
-        better_by=Estimate(
-            value=macro_recall.value - chance,
-            low=None if low is None else low - chance,
-            high=None if high is None else high - chance,
-            method=macro_recall.method,
-        ),
+        better_by=above(macro_recall, chance),
         # All recalls being the same in every resample, there is no doubt about their mean.
         is_beaten=macro_recall.value - (0.0 if low is None else _WIDER * (macro_recall.value - low)) > chance,
     )

@@ -12,7 +12,7 @@ operations: a few thousand items take about a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,8 @@ Weights = NDArray[np.float32]
 Statistic = Callable[[Weights], Floats]
 
 RESAMPLES = 2000
+_FEWEST_RESAMPLES = 200
+_BUDGET = 5e7  # items x statistics x resamples
 SEED = 19790101
 CONFIDENCE = 0.95
 FEW_ITEMS = 30
@@ -52,6 +54,19 @@ def resample(
         for name, statistic in statistics.items():
             found[name].append(np.asarray(statistic(weights), dtype=np.float64))
     return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def affordable_resamples(items: int, statistics: Sequence[Statistic]) -> Floats:
+    """Return costly statistics, each of which looks at every item, of as many resamples as take about a second.
+
+    The shape is (resamples, statistics): up to `RESAMPLES` rows, or one row of NaN where not even 200 are affordable.
+    """
+    affordable = int(_BUDGET / (items * len(statistics)))
+    if affordable < _FEWEST_RESAMPLES:
+        return np.full((1, len(statistics)), np.nan)
+    named = {str(number): statistic for number, statistic in enumerate(statistics)}
+    found = resample(items, named, resamples=min(RESAMPLES, affordable))
+    return np.stack([found[name] for name in named], axis=1)
 
 
 def ones(items: int) -> Weights:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambent_toolkit.modelkit.evaluating.bootstrap import (
-    RESAMPLES,
     UNGROUPED,
     Floats,
     Statistic,
     Weights,
+    affordable_resamples,
     estimate,
     group_sums,
     mean_of,
@@ -20,9 +20,6 @@ from lambent_toolkit.modelkit.evaluating.bootstrap import (
 from lambent_toolkit.modelkit.report import Estimate, TopK
 
 KS = (2, 3, 5, 10)
-# Beyond so many numbers (items x classes x resamples), about a second, fewer resamples are taken; too few are none.
-_AUC_BUDGET = 5e7
-_FEWEST_RESAMPLES = 200
 
 
 def true_ranks(scores: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -58,7 +55,7 @@ def areas(scores: NDArray[np.float64], classes: NDArray[np.int64]) -> tuple[Esti
     values = {int(each): float(roc_auc_score(classes == each, scores[:, each])) for each in present}
     if not values:
         return None, [None] * size
-    samples = _resampled(scores, classes, list(values))
+    samples = affordable_resamples(len(classes), [weighted_area(scores[:, each], classes == each) for each in values])
     each_class: list[Estimate | None] = [None] * size
     for column, (number, value) in enumerate(values.items()):
         each_class[number] = estimate(value, samples[:, column])
@@ -67,15 +64,6 @@ def areas(scores: NDArray[np.float64], classes: NDArray[np.int64]) -> tuple[Esti
     means = np.where(defined, samples, 0).sum(axis=1) / np.maximum(defined.sum(axis=1), 1)
     means[~defined.any(axis=1)] = np.nan
     return estimate(float(np.mean(list(values.values()))), means), each_class
-
-
-def _resampled(scores: NDArray[np.float64], classes: NDArray[np.int64], present: list[int]) -> Floats:
-    affordable = int(_AUC_BUDGET / (len(classes) * len(present)))
-    if affordable < _FEWEST_RESAMPLES:
-        return np.full((1, len(present)), np.nan)
-    statistics = {str(each): weighted_area(scores[:, each], classes == each) for each in present}
-    found = resample(len(classes), statistics, resamples=min(RESAMPLES, affordable))
-    return np.stack([found[str(each)] for each in present], axis=1)
 
 
 def weighted_area(scores: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> Statistic:

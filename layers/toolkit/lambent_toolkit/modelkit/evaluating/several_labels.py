@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from lambent.contracts.model import Classification
 from lambent_toolkit.modelkit.evaluating.bootstrap import (
-    RESAMPLES,
     SEED,
     Floats,
     Statistic,
     Weights,
+    affordable_resamples,
     estimate,
     group_sums,
     mean_of,
@@ -28,9 +28,8 @@ from lambent_toolkit.modelkit.evaluating.each_label import EVEN, decisions
 from lambent_toolkit.modelkit.report import Estimate, LabelFigures, SeveralLabelsFigures
 
 Matrix = NDArray[np.bool_]
-# Beyond so many numbers (items x labels x resamples), about a second, fewer resamples are taken; too few are none.
+# Items x labels x permutations, about a second.
 _BUDGET = 5e7
-_FEWEST_RESAMPLES = 200
 _FEWEST_PERMUTATIONS, _MOST_PERMUTATIONS = 399, 999
 _PARTS = ("precision", "recall", "f1")
 
@@ -152,14 +151,10 @@ def average_precision_samples(scores: Floats, truths: Matrix) -> Floats:
 
     One row of NaN where items x labels is so large that not even 200 resamples are affordable.
     """
-    affordable = int(_BUDGET / truths.size)
-    if affordable < _FEWEST_RESAMPLES:
-        return np.full((1, truths.shape[1]), np.nan)
-    statistics = {
-        str(each): weighted_average_precision(scores[:, each], truths[:, each]) for each in range(truths.shape[1])
-    }
-    found = resample(len(truths), statistics, resamples=min(RESAMPLES, affordable))
-    return np.stack([found[str(each)] for each in range(truths.shape[1])], axis=1)
+    labels = range(truths.shape[1])
+    return affordable_resamples(
+        len(truths), [weighted_average_precision(scores[:, each], truths[:, each]) for each in labels]
+    )
 
 
 def chance_precisions(scores: Floats, truths: Matrix) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from lambent.contracts.model import Classification, ModelContract
 from lambent.contracts.tensor import Array
 from lambent_toolkit.modelkit.evaluating.answers import score
-from lambent_toolkit.modelkit.evaluating.baselines import SURE, is_guessing
+from lambent_toolkit.modelkit.evaluating.baselines import SURE, above, is_guessing
 from lambent_toolkit.modelkit.evaluating.bootstrap import Floats
 from lambent_toolkit.modelkit.evaluating.each_label import decisions
 from lambent_toolkit.modelkit.evaluating.paired import error_difference
@@ -67,18 +67,13 @@ def _baselines(
 
 def _by_chance(found: Estimate, chance: Floats) -> BaselineFigures:
     """Return what the same scores reach if they belong to other items, and whether it is less: by permutation."""
-    mean, low, high = float(chance.mean()), found.low, found.high
+    mean = float(chance.mean())
     p_value = (int((chance >= found.value).sum()) + 1) / (len(chance) + 1)
     return BaselineFigures(
         name="the same scores, for other items",
         metric="mAP",
         value=mean,
-        better_by=Estimate(
-            value=found.value - mean,
-            low=None if low is None else low - mean,
-            high=None if high is None else high - mean,
-            method=found.method,
-        ),
+        better_by=above(found, mean),
         p_value=p_value,
         is_beaten=p_value <= (1 - SURE) / 2,
     )

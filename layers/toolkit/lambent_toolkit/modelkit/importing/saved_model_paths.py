@@ -16,10 +16,9 @@ import numpy as np
 
 from lambent.contracts.model import TensorSpec
 from lambent.contracts.tensor import Array
-from lambent_toolkit.modelkit.importing.pixel_range import PROBES, InputPath
+from lambent_toolkit.modelkit.importing.pixel_range import PROBES, InputPath, level_of, probe_pictures
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
-_FREE_SIDE = 32  # of a picture whose size is free
 _RANKS = (2, 3, 4)
 _ELSEWHERE = """
     BroadcastTo Cast CheckNumerics Concat ConcatV2 EnsureShape ExpandDims GatherV2 Identity IdentityN MirrorPad Pack
@@ -175,9 +174,8 @@ def _values(tensor: Any, way: _Way) -> dict[str, Array]:
 
 def _probes(tensor: Any) -> Array:
     """Return constant pictures, or rows, and at last one of other numbers in each channel."""
-    rest = [_FREE_SIDE if side is None else side for side in tensor.shape[1:]]
-    levels = np.array(PROBES).reshape(-1, *[1] * len(rest))
-    constant = np.broadcast_to(levels, (len(PROBES), *rest))
+    constant = probe_pictures(tuple(tensor.shape[1:]))
+    rest = constant.shape[1:]
     coloured = np.broadcast_to(np.resize(_COLOURS, rest[-1]), (1, *rest))
     probes = np.concatenate([constant, coloured])
     low = 0 if tensor.dtype.is_unsigned else None
@@ -185,8 +183,8 @@ def _probes(tensor: Any) -> Array:
 
 
 def _level(value: Array) -> tuple[float, ...]:
-    """Return what each probe has become: in the middle of a picture, where no padding is, as the channels' mean."""
-    return tuple(float(each) for each in _middles(value)[: len(PROBES)].mean(axis=-1))
+    """Return what each constant probe has become."""
+    return level_of(value[: len(PROBES)])
 
 
 def _middles(value: Array) -> Array:
