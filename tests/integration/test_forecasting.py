@@ -67,7 +67,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(files: Path, model: str, data: str, folder: Path, *options: str) -> tuple[Report, str]:
-    lambent("contract", "init", files / f"{model}.keras", "--name", "load", "--out", folder / "contract.json", *options)
+    drafted = lambent(
+        "contract", "init", files / f"{model}.keras", "--name", "load", "--out", folder / "contract.json", *options
+    )
+    assert ("taken to continue load" in drafted) == ("--season" in options)
     lambent("import", files / f"{model}.keras", "--contract", folder / "contract.json", "--out", folder / "made")
     lambent("quantize", folder / "made", "--data", files / data, "--variant", "float32")
     shown = lambent("evaluate", folder / "made", "--data", files / data)

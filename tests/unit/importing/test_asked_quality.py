@@ -15,7 +15,7 @@ from lambent.contracts.model import (
     TensorSpec,
 )
 from lambent_toolkit.modelkit.errors import LimitUnfit
-from lambent_toolkit.modelkit.importing.quality import with_quality, with_season
+from lambent_toolkit.modelkit.importing.quality import series_told, with_quality, with_season
 
 
 def test_what_is_asked_for_stands_in_the_contract_beside_the_other_limits() -> None:
@@ -65,6 +65,15 @@ def test_a_season_is_of_the_window_that_a_forecast_continues() -> None:
     assert with_season(forecast(), 12).postprocessing == Regression(
         unit="kWh", series=Series(input="window", period=12)
     )
+
+
+def test_what_a_forecast_is_taken_to_continue_is_told() -> None:
+    (told,) = series_told(with_season(forecast(), 12))
+
+    assert told.startswith(
+        "the answer is taken to continue window, its channel 0, 1 step ahead, in a season of 12 steps"
+    )
+    assert series_told(forecast()) == series_told(contract()) == []
 
 
 @pytest.mark.parametrize(

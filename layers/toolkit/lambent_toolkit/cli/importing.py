@@ -141,7 +141,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     with ending_on_failure():
         from lambent_toolkit.modelkit.importing.drafting import DraftWish, draft_of
         from lambent_toolkit.modelkit.importing.inputs import read_labels, read_size, read_tokenizer, write_contract
-        from lambent_toolkit.modelkit.importing.quality import with_quality, with_season
+        from lambent_toolkit.modelkit.importing.quality import series_told, with_quality, with_season
 
         wish = DraftWish(
             name,
@@ -154,10 +154,11 @@ def init(  # noqa: PLR0917 - typer makes options of them
         )
         draft = draft_of(model, wish, is_trusted=trust)
         limited = with_quality(draft.contract, min_accuracy=min_accuracy, max_rmse=max_rmse)
-        write_contract(out, with_season(limited, season))
+        declared = with_season(limited, season)
+        write_contract(out, declared)
     _show_tensors(draft.contract)
     console.print(f"\nwrote {out}. It is a draft; check before you import:", markup=False, soft_wrap=True)
-    for sentence in draft.to_check:
+    for sentence in (*draft.to_check, *series_told(declared)):
         console.print(f"  - {one_line(sentence)}", markup=False, soft_wrap=True)
     console.print(f"Next: lambent contract check {typed(out)} {typed(model)}", markup=False, soft_wrap=True)
 

@@ -70,3 +70,16 @@ def with_season(contract: ModelContract, period: int | None) -> ModelContract:
         raise LimitUnfit(f"--season {period} is no number of steps: write 12 for the months of a year, 1 for none.")
     series = Series(input=windows[0], period=period)
     return msgspec.structs.replace(contract, postprocessing=msgspec.structs.replace(spec, series=series))
+
+
+def series_told(contract: ModelContract) -> list[str]:
+    """Return in words what a drafted forecast is taken to continue, to be checked; nothing of any other contract."""
+    series = contract.postprocessing.series if isinstance(contract.postprocessing, Regression) else None
+    if series is None:
+        return []
+    return [
+        (
+            f"the answer is taken to continue {series.input}, its channel {series.channel}, {series.steps_ahead} step "
+            f"ahead, in a season of {series.period} steps, window and answer in one unit (postprocessing.series)."
+        )
+    ]
