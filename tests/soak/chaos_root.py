@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 from chaos.chaos import API_FAULTS
+
+from lambent_toolkit.sandbox.build import build_folder, make_build
+from lambent_toolkit.sandbox.local_stack import stack_options
 
 ROOT = Path(__file__).parents[2]
 CHAOS = Path(__file__).parent / "chaos"
@@ -18,29 +22,48 @@ _LEAST_S = 10
 
 
 def make_root(folder: Path, *, time_scale: float) -> Path:
-    """Copy template, functions and layers into ``folder/root``, with the faults beside every ``app.py``.
+    """Copy what a build of the product is made of into ``folder/root``, with the faults beside every ``app.py``.
 
-    What is copied depends on the sources alone, so that it is built once: seed and rates lie in ``folder/state``.
+    What is copied depends on the sources alone: seed and rates lie in ``folder/state``. The build itself is the
+    product's own, with the same files put in, so that it costs no second one.
 
     Parameters
     ----------
     time_scale   part of the functions' timeouts and of the queues' visibility that is kept
     """
     root = folder / "root"
-    for name in ("functions", "layers", "template.yaml", "Makefile"):
+    for name in ("functions", "layers", "template.yaml"):
         _remove(root / name)
     for name in ("functions", *(f"layers/{layer}" for layer in _LAYERS)):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    template = (ROOT / "template.yaml").read_text()
-    (root / "template.yaml").write_text(_TIMES.sub(lambda found: _scaled(found, time_scale), template))
-    shutil.copy(ROOT / "Makefile", root)
-    for app in sorted((root / "functions").glob("*/app.py")):
+    shutil.copy(ROOT / "template.yaml", root)
+    _put_faults(root, sorted((root / "functions").glob("*/app.py")), folder / "state", time_scale)
+    _build(root, folder / "state", time_scale)
+    return root
+
+
+def _build(root: Path, state: Path, time_scale: float) -> None:
+    shipped = make_build(stack_options(ROOT / ".lambent", root=ROOT), lambda _text: None)
+    folder = build_folder(stack_options(root, root=root))
+    if folder.exists():
+        return
+    draft = folder.with_suffix(".draft")
+    _remove(draft)
+    shutil.copytree(shipped.folder, draft, copy_function=os.link)
+    _put_faults(draft, sorted(draft.glob("*Function/app.py")), state, time_scale)
+    draft.rename(folder)
+
+
+def _put_faults(folder: Path, apps: list[Path], state: Path, time_scale: float) -> None:
+    template = (folder / "template.yaml").read_text()
+    (folder / "template.yaml").unlink()  # it may be a link to what the product uses
+    (folder / "template.yaml").write_text(_TIMES.sub(lambda found: _scaled(found, time_scale), template))
+    for app in apps:
         app.rename(app.with_name("app_as_shipped.py"))
         for name in ("app.py", "chaos.py"):
             shutil.copy(CHAOS / name, app.parent)
-        settings = {"state": str(folder / "state"), "function": app.parent.name}
-        (app.parent / "chaos.json").write_text(json.dumps(settings))
-    return root
+        name = app.parent.name.removesuffix("Function").lower()
+        (app.parent / "chaos.json").write_text(json.dumps({"state": str(state), "function": name}))
 
 
 def make_state(folder: Path, *, seed: int, rates: dict[str, float]) -> Path:

@@ -40,6 +40,7 @@ _WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "SendMessage", "SendMe
 _NAMED_IN = ("Key", "Item", "MessageBody", "Entries", "TransactItems")
 _CALLS_OF_A_FAULT = 3
 _MUTEX_BYTES = 64
+_FRONT = ("preprocess", "predict", "dispatch", "jobs")
 
 
 class Chaos:
@@ -139,7 +140,14 @@ class Chaos:
         return None
 
     def _is_chosen(self, fault: str, name: str, rate: float) -> bool:
-        return self._number(fault, name) < rate * (1 << 64) and self._is_armed and self._is_first(fault, name)
+        if self._number(fault, name) >= rate * (1 << 64) or not self._is_here(fault, name):
+            return False
+        return self._is_armed and self._is_first(fault, name)
+
+    def _is_here(self, fault: str, name: str) -> bool:
+        """Return whether a request meets its fault in this function: half of them where it comes in, half behind."""
+        is_front = self._number(f"where/{fault}", name) % 2 == 0 and fault != "kill/mid_compute"
+        return is_front == (self._function in _FRONT)
 
     def _number(self, fault: str, name: str) -> int:
         return int.from_bytes(sha256(f"{self._seed}/{fault}/{name}".encode()).digest()[:8], "big")

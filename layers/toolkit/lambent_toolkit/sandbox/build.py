@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate, BuildFailed, MissingTool
 from lambent_toolkit.sandbox.function_spec import base_interpreter
@@ -74,17 +75,15 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
     """
     programs = programs or Programs()
     template = read_template(options.template_path)
-    sources = [options.template_path, *source_folders(template, options.root)]
-    missing = [str(folder.relative_to(options.root)) for folder in sources if not folder.exists()]
+    missing = [str(folder.relative_to(options.root)) for folder in _sources(options, template) if not folder.exists()]
     if missing:
         raise BrokenTemplate(f"{options.template} names folders that do not exist: {', '.join(missing)}")
     parameters = effective_parameters(template, options.parameters)
     options.cache_dir.mkdir(exist_ok=True)
     with _only_one(options.cache_dir / "lambent.lock"):
         runtime_dir = _runtime_client(options.cache_dir, say, programs)
-        # Overrides belong to the name where they choose what is built, e.g. the folder of a layer.
-        chosen = {name: parameters[name] for name in sorted(build_parameters(template) & set(parameters))}
-        folder = options.cache_dir / "lambent" / f"{digest(sources)}{_suffix(chosen)}"
+        chosen = _chosen(template, parameters)
+        folder = build_folder(options)
         if not (folder / "template.yaml").exists():
             # First, since the translator names what is wrong with a template, and `sam build` shows a stack trace.
             translate(options.template_path, parameters)
@@ -93,6 +92,23 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
         _hold(folder)
         _forget_old(folder.parent)
     return Build(folder, folder / "template.yaml", parameters, runtime_dir, chosen)
+
+
+def build_folder(options: StackOptions) -> Path:
+    """Return where the build of this very state of the sources is, or will be; raises BrokenTemplate."""
+    template = read_template(options.template_path)
+    chosen = _chosen(template, effective_parameters(template, options.parameters))
+    name = f"{digest(_sources(options, template))}{_suffix(chosen)}"
+    return options.cache_dir / "lambent" / name
+
+
+def _sources(options: StackOptions, template: dict[str, Any]) -> list[Path]:
+    return [options.template_path, *source_folders(template, options.root)]
+
+
+def _chosen(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, str]:
+    # Overrides belong to the name where they choose what is built, e.g. the folder of a layer.
+    return {name: parameters[name] for name in sorted(build_parameters(template) & set(parameters))}
 
 
 def _suffix(parameters: dict[str, str]) -> str:
