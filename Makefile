@@ -13,6 +13,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3
 LAMBDA := --python-platform x86_64-manylinux2014
 # Tests wait for stacks as often as they compute, so there is one process more than a small machine has cores.
 PROCESSES ?= 3
+SEEDS ?= 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
 PYTEST := $(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 PYTEST_CLIENTS := $(CLIENTS)/pytest -c tests/clients/pytest.ini tests/clients
 CLIENTS_TOLD := .venv-clients/told.txt
@@ -109,4 +110,12 @@ shipped: $(STAMP) ## hold what is built for AWS to what runs there: sizes, impor
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint format validate build shipped bench
+soak: $(STAMP) ## the promises of reliability at large numbers: hours; SEEDS="1 2" for fewer
+	$(BIN)/python tests/soak/soak_requests.py --seed $(SEEDS)
+	$(BIN)/python tests/soak/soak_requests.py --kill 0 --throttle 0 --timeout 0 --api-5xx 0 --freeze-s 0 --duplicates 0 \
+	--poison 0.1 --requests 5000
+	$(BIN)/python tests/soak/soak_serving.py
+	LAMBENT_FAULTS_KILLED_JOBS=50 LAMBENT_FAULTS_KEYS=1000 $(BIN)/pytest --timeout=0 -q \
+	tests/faults/test_killed_shards.py tests/faults/test_killed_submissions.py
+
+.PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint format validate build shipped bench soak
