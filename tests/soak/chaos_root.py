@@ -32,8 +32,6 @@ def make_root(folder: Path, *, time_scale: float) -> Path:
     time_scale   part of the functions' timeouts and of the queues' visibility that is kept
     """
     root = folder / "root"
-    for name in ("functions", "layers", "template.yaml"):
-        _remove(root / name)
     for name in ("functions", *(f"layers/{layer}" for layer in _LAYERS)):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "template.yaml", root)
@@ -44,14 +42,12 @@ def make_root(folder: Path, *, time_scale: float) -> Path:
 
 def _build(root: Path, state: Path, time_scale: float) -> None:
     shipped = make_build(stack_options(ROOT / ".lambent", root=ROOT), lambda _text: None)
-    folder = build_folder(stack_options(root, root=root))
-    if folder.exists():
-        return
-    draft = folder.with_suffix(".draft")
-    _remove(draft)
-    shutil.copytree(shipped.folder, draft, copy_function=os.link)
-    _put_faults(draft, sorted(draft.glob("*Function/app.py")), state, time_scale)
-    draft.rename(folder)
+    options = stack_options(root, root=root)
+    runtime = options.cache_dir / shipped.runtime_dir.relative_to(ROOT / ".aws-sam")
+    shutil.copytree(shipped.runtime_dir, runtime, copy_function=os.link)
+    folder = build_folder(options)
+    shutil.copytree(shipped.folder, folder, copy_function=os.link)
+    _put_faults(folder, sorted(folder.glob("*Function/app.py")), state, time_scale)
 
 
 def _put_faults(folder: Path, apps: list[Path], state: Path, time_scale: float) -> None:
@@ -67,25 +63,17 @@ def _put_faults(folder: Path, apps: list[Path], state: Path, time_scale: float) 
 
 
 def make_state(folder: Path, *, seed: int, rates: dict[str, float]) -> Path:
-    """Make ``folder/state`` anew, where processes read which faults happen, and leave marks of those that did.
+    """Make ``folder/state``, where processes read which faults happen, and leave marks of those that did.
 
     Parameters
     ----------
     rates   parts of the requests that a fault meets: kill, throttle, timeout, api_5xx
     """
     state = folder / "state"
-    _remove(state)
     (state / "fired").mkdir(parents=True)
     (state / "faults.json").write_text(json.dumps({"seed": seed, "rates": _split(rates)}))
     (state / "executions.log").touch()
     return state
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _scaled(found: re.Match[str], scale: float) -> str:

@@ -32,6 +32,7 @@ class Reckoning:
     untold           poison without a recorded failure at its own address
     not_dead         poison that the dead-letter queues do not hold
     dead             good, and in a dead-letter queue
+    repeated         good, and executed more than twice because of a neighbour
     """
 
     lost: list[str] = field(default_factory=list)
@@ -40,6 +41,7 @@ class Reckoning:
     untold: list[str] = field(default_factory=list)
     not_dead: list[str] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each."""
