@@ -25,7 +25,7 @@ def index() -> Response[bytes | str]:
 def load(model: str) -> Response[bytes | str]:
     """Serve a model again."""
     check_load_request(_body())
-    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
+    caller_of(http_event(router.current_event), Scope.OPERATOR)
     repository_service().load(model)
     return json_answer({})
 
@@ -34,7 +34,7 @@ def load(model: str) -> Response[bytes | str]:
 def unload(model: str) -> Response[bytes | str]:
     """Stop serving a model."""
     check_unload_request(_body())
-    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
+    caller_of(http_event(router.current_event), Scope.OPERATOR)
     repository_service().unload(model)
     return json_answer({})
 
