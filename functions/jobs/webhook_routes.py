@@ -25,7 +25,8 @@ def show_secret() -> Response[bytes | str]:
 @router.post("/webhooks/secret")
 def rotate_secret() -> Response[bytes | str]:
     """Make a new secret; the old one signs beside it for a day."""
-    caller = caller_of(http_event(router.current_event), Scope.JOBS)
+    event = http_event(router.current_event)
+    caller = caller_of(event, Scope.JOBS)
     service = webhook_secret_service()
-    secret = service.view(service.rotate(caller.tenant))
+    secret = service.view(service.rotate(caller.tenant, by=f"tenant {caller.tenant}, key {event.api_key_id}"))
     return json_answer(msgspec.json.encode(secret), headers=_FOR_THE_CALLER_ALONE)

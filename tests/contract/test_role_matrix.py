@@ -28,7 +28,7 @@ from template_expanded import ROOT, WITH_GPU, expand, read_source
 from template_references import as_list
 
 READ, ALL = ("GetItem", "Query"), ("GetItem", "Query", "PutItem", "UpdateItem")
-PUT, UPDATE, ADD = ("PutItem",), ("UpdateItem",), ("Query", "PutItem")
+PUT, UPDATE, ADD = ("PutItem",), ("UpdateItem",), ("GetItem", "PutItem")
 TOGETHER = ("GetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
 KEPT = (*TOGETHER, "DeleteItem")
 
@@ -43,6 +43,7 @@ ROWS = {
     "TENANT": "TENANT#acme",
     "APIKEY": "APIKEY#k1",
     "AUDIT": "AUDIT#acme",
+    "TRAIL": "TRAIL",
     "CLAIM": "CLAIM#acme#name",
     "JOB": "JOB#acme#job-1",
     "UPLOAD": "UPLOAD#acme#1",
@@ -53,11 +54,11 @@ SERVED_READ = {**REGISTRY_READ, "SERVING": READ}
 FIGURES = {"THROUGHPUT": (*READ, *UPDATE)}
 ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "PredictRole": {
-        **REGISTRY_READ, "SERVING": (*READ, *PUT), "APIKEY": READ, "JOB": (*READ, *PUT), "UPLOAD": PUT,
+        **REGISTRY_READ, "SERVING": (*READ, *PUT), "APIKEY": READ, "JOB": (*READ, *PUT), "UPLOAD": PUT, "TRAIL": ADD,
     },
     "JobsRole": {
         **SERVED_READ, "THROUGHPUT": READ, "LANE": READ, "APIKEY": READ, "JOB": ALL, "CLAIM": (*READ, *UPDATE),
-        "UPLOAD": (*READ, *PUT), "WEBHOOK": (*READ, *PUT),
+        "UPLOAD": (*READ, *PUT), "WEBHOOK": (*READ, *PUT), "TRAIL": ADD,
     },
     "PreprocessRole": {**SERVED_READ, "UPLOAD": READ, "JOB": (*READ, *PUT)},
     "InferRole": {**SERVED_READ, **FIGURES, "JOB": (*READ, *UPDATE)},
@@ -69,10 +70,10 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "NotifyRole": {"JOB": (*READ, *UPDATE), "WEBHOOK": (*READ, *PUT)},
     "TrainingJobRole": {},
     "BatchInstanceRole": {},
-    "ReaderPolicy": REGISTRY_READ,
-    "PublisherPolicy": {"MODELS": TOGETHER, "MODEL": TOGETHER, "JOB": ("Query",)},
+    "ReaderPolicy": {**REGISTRY_READ, "TRAIL": READ},
+    "PublisherPolicy": {"MODELS": TOGETHER, "MODEL": TOGETHER, "JOB": ("Query",), "TRAIL": ADD},
     "TrainerPolicy": REGISTRY_READ,
-    "OperatorPolicy": {"TENANTS": KEPT, "TENANT": KEPT, "APIKEY": KEPT, "AUDIT": ADD},
+    "OperatorPolicy": {"TENANTS": KEPT, "TENANT": KEPT, "APIKEY": KEPT, "AUDIT": (*READ, *PUT), "TRAIL": (*READ, *PUT)},
 }  # fmt: skip
 # DeleteItem and what names no row (a Scan) or no row's key (PartiQL) included.
 ROW_ACTIONS = (

@@ -216,8 +216,9 @@ def test_addresses_name_bucket_and_key(store) -> None:
 
 def test_a_model_is_served_until_it_is_unloaded_and_again_once_it_is_loaded(registry) -> None:
     seen = [registry.unloaded_at("shade")]
-    for at in ("2026-11-23T00:00:00.000Z", None):
-        registry.set_unloaded("shade", at)
+    for is_unloaded in (True, False):
+        change_at = Change("2026-11-23T00:00:00.000Z", "tenant acme, key k", "")
+        registry.set_unloaded("shade", change_at, is_unloaded=is_unloaded)
         seen.append(registry.unloaded_at("shade"))
 
     assert seen == [None, "2026-11-23T00:00:00.000Z", None]

@@ -39,6 +39,8 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("PredictRole", "AnswerLater"): deeds.call_for_later,
     ("PredictRole", "SignLinksToAnswers"): deeds.large_answer,
     ("PredictRole", "LoadAndUnload"): deeds.load_again,
+    ("PredictRole", "AddToTrail"): deeds.load_again,
+    ("JobsRole", "AddToTrail"): deeds.answered("POST", "/webhooks/secret"),
     ("JobsRole", "ReadRecords"): deeds.answered("GET", "/models/digits"),
     ("JobsRole", "ListJobs"): deeds.answered("GET", "/jobs"),
     ("JobsRole", "RecordJobsAndGrants"): deeds.submit,
