@@ -14,6 +14,7 @@ import os
 import sys
 from time import monotonic
 
+from lambent.domain.names import check_name
 from lambent.errors import LambentError, SourceGone
 from lambent.runtime.settings import WorkerSettings, load_settings
 from lambent.runtime.stop_signal import StopSignal
@@ -39,6 +40,7 @@ def main() -> int:
     shard = settings.aws_batch_job_array_index
     say("started", job_id=arguments.job_id, shard=shard, backend=settings.keras_backend)
     try:
+        check_name(arguments.tenant, what="tenant")
         return run(settings, arguments.tenant, arguments.job_id, shard, stop)
     except LambentError as error:
         say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.batch_events import BLOCKED, BatchChange, BatchEvent, read_batch_event
+from lambent.domain.names import is_name
 from lambent.domain.waiting import QueueBlock
 from lambent.errors import EventUnknown
 from lambent.runtime.observability import JOB_EVENTS, count, log_refusal, logger, metrics
@@ -39,7 +40,7 @@ def _note_block(told: BatchEvent) -> None:
 def _track(detail: BatchChange) -> None:
     """Apply a state change; jobs of others on the same queue carry no tenant and are passed over."""
     parameters = detail.parameters or {}
-    if not parameters.get("tenant") or not parameters.get("job_id"):
+    if not is_name(parameters.get("tenant", "")) or not parameters.get("job_id"):
         logger.info("foreign batch job", status=detail.status)
         return
     change = BatchStateChange(

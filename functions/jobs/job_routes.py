@@ -9,7 +9,7 @@ from lambent.contracts.lines import CONTENT_TYPE
 from lambent.contracts.media_types import JSON, choose_media_type
 from lambent.domain.caller import Scope
 from lambent.domain.idempotency import HEADER
-from lambent.domain.job import Job
+from lambent.domain.job import Job, JobKind
 from lambent.runtime.callers import caller_of
 from lambent.runtime.http import http_event, json_answer, refer_to_answer, whole_answer
 from lambent.runtime.http_event import read_flag, read_json
@@ -31,6 +31,8 @@ router = Router()
 _MAX_REQUEST_BYTES = 65_536
 _MAX_PRIORITY_BYTES = 1_024
 _VARY = {"Vary": "Accept"}
+# Whoever may call may also ask for the answers of calls for later.
+_CALLS = (Scope.PREDICT, Scope.JOBS)
 
 
 @router.post("/jobs")
@@ -56,7 +58,7 @@ def _accepted(job: Job) -> Response[bytes | str]:
 @router.get("/jobs")
 def jobs() -> Response[bytes | str]:
     """List the tenant's jobs, the newest first, a page at a time."""
-    caller = caller_of(http_event(router.current_event))
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     query = router.current_event.query_string_parameters or {}
     return json_answer(msgspec.json.encode(list_jobs_service().page(caller.tenant, query)))
 
@@ -64,14 +66,17 @@ def jobs() -> Response[bytes | str]:
 @router.get("/jobs/<job_id>")
 def show(job_id: str) -> Response[bytes | str]:
     """One job with its progress."""
-    caller = caller_of(http_event(router.current_event))
-    return json_answer(msgspec.json.encode(show_job_service().show(caller.tenant, job_id)))
+    caller = caller_of(http_event(router.current_event), *_CALLS)
+    shown = show_job_service().show(caller.tenant, job_id)
+    if shown.kind != JobKind.CALL:
+        caller.require(Scope.JOBS)
+    return json_answer(msgspec.json.encode(shown))
 
 
 @router.get("/jobs/<job_id>/result")
 def result(job_id: str) -> Response[bytes | str]:
     """Answer a call as the door would have answered it: its body, a link to it, or its error."""
-    caller = caller_of(http_event(router.current_event))
+    caller = caller_of(http_event(router.current_event), *_CALLS)
     shown = show_result_service().show(caller.tenant, job_id)
     if shown.reference is not None:
         return refer_to_answer(shown.reference)
@@ -82,16 +87,14 @@ def result(job_id: str) -> Response[bytes | str]:
 @router.delete("/jobs/<job_id>")
 def cancel(job_id: str) -> Response[bytes | str]:
     """Stop a job; it keeps what it has."""
-    caller = caller_of(http_event(router.current_event))
-    caller.require(Scope.JOBS)
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     return json_answer(msgspec.json.encode(view(cancel_job_service().cancel(caller.tenant, job_id))))
 
 
 @router.post("/jobs/<job_id>/retry")
 def retry(job_id: str) -> Response[bytes | str]:
     """Accept a job of what failed in another; 202 once it is durable."""
-    caller = caller_of(http_event(router.current_event))
-    caller.require(Scope.JOBS)
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     job = retry_job_service().retry(caller.tenant, job_id)
     return _accepted(job)
 
@@ -110,7 +113,7 @@ def prioritize(job_id: str) -> Response[bytes | str]:
 @router.get("/jobs/<job_id>/results")
 def results(job_id: str) -> Response[bytes | str]:
     """Give a batch's finished parts: their addresses, or the results themselves as JSON Lines."""
-    caller = caller_of(http_event(router.current_event))
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     query = router.current_event.query_string_parameters or {}
     accept = router.current_event.headers.get("accept")
     if choose_media_type(accept, (JSON, CONTENT_TYPE)) == JSON:
@@ -127,7 +130,7 @@ def results(job_id: str) -> Response[bytes | str]:
 @router.get("/jobs/<job_id>/errors")
 def errors(job_id: str) -> Response[bytes | str]:
     """Name the items of a batch that failed, each with its line in the input and why."""
-    caller = caller_of(http_event(router.current_event))
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     query = router.current_event.query_string_parameters or {}
     page = show_errors_service().page(caller.tenant, job_id, limit=query.get("limit"), cursor=query.get("cursor"))
     return json_answer(msgspec.json.encode(page))

@@ -43,5 +43,5 @@ def grant_input() -> Response[bytes | str]:
 @router.get("/uploads/<upload_id>")
 def show(upload_id: str) -> Response[bytes | str]:
     """One upload, with its result or error once there is one."""
-    caller = caller_of(http_event(router.current_event))
+    caller = caller_of(http_event(router.current_event), Scope.PREDICT)
     return json_answer(msgspec.json.encode(show_upload_service().show(caller.tenant, upload_id)))

@@ -16,7 +16,7 @@ _FOR_THE_CALLER_ALONE = {"Cache-Control": "no-store"}
 @router.get("/webhooks/secret")
 def show_secret() -> Response[bytes | str]:
     """Answer the secret, which is made when it is first asked for."""
-    caller = caller_of(http_event(router.current_event), scope=Scope.JOBS)
+    caller = caller_of(http_event(router.current_event), Scope.JOBS)
     service = webhook_secret_service()
     secret = service.view(service.secret(caller.tenant))
     return json_answer(msgspec.json.encode(secret), headers=_FOR_THE_CALLER_ALONE)
@@ -25,7 +25,8 @@ def show_secret() -> Response[bytes | str]:
 @router.post("/webhooks/secret")
 def rotate_secret() -> Response[bytes | str]:
     """Make a new secret; the old one signs beside it for a day."""
-    caller = caller_of(http_event(router.current_event), scope=Scope.JOBS)
+    event = http_event(router.current_event)
+    caller = caller_of(event, Scope.JOBS)
     service = webhook_secret_service()
-    secret = service.view(service.rotate(caller.tenant))
+    secret = service.view(service.rotate(caller.tenant, by=f"tenant {caller.tenant}, key {event.api_key_id}"))
     return json_answer(msgspec.json.encode(secret), headers=_FOR_THE_CALLER_ALONE)

@@ -25,8 +25,7 @@ def index() -> Response[bytes | str]:
 def load(model: str) -> Response[bytes | str]:
     """Serve a model again."""
     check_load_request(_body())
-    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
-    repository_service().load(model)
+    repository_service().load(model, by=_operator())
     return json_answer({})
 
 
@@ -34,9 +33,14 @@ def load(model: str) -> Response[bytes | str]:
 def unload(model: str) -> Response[bytes | str]:
     """Stop serving a model."""
     check_unload_request(_body())
-    caller_of(http_event(router.current_event), scope=Scope.OPERATOR)
-    repository_service().unload(model)
+    repository_service().unload(model, by=_operator())
     return json_answer({})
+
+
+def _operator() -> str:
+    """Return who asks, for the trail of changes; raises ForbiddenAction and what else `caller_of` raises."""
+    event = http_event(router.current_event)
+    return f"tenant {caller_of(event, Scope.OPERATOR).tenant}, key {event.api_key_id}"
 
 
 def _body() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from role_rights import may_touch_row, principal_of
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
@@ -92,39 +93,36 @@ def table_can_be_restored_and_forgets(template: ExpandedTemplate) -> Findings:
 
 def webhook_secrets_are_kept_from_who_needs_none(template: ExpandedTemplate) -> Findings:
     """Models are programs: of the functions that run some, none may read what signs a tenant's webhooks."""
-    touching = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
     for name, role in template.of_type("IAM::Role").items():
-        statements = list(_role_statements(role))
-        is_open = any(
-            touching & set(as_list(each["Action"])) and each["Effect"] == "Allow" and "Condition" not in each
-            for each in statements
-        )
-        is_kept = any(
-            each["Effect"] == "Deny"
-            and touching <= set(as_list(each["Action"]))
-            and each.get("Condition") == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["WEBHOOK#*"]}}
-            for each in statements
-        )
-        if is_open and not is_kept and name not in SECRET_KEEPERS:
-            yield f"{name}: may read the secrets of webhooks"
+        principal = principal_of(name, role)
+        for action in ("GetItem", "Query", "PutItem", "UpdateItem"):
+            if name not in SECRET_KEEPERS and may_touch_row(principal, action, "WEBHOOK#acme"):
+                yield f"{name}: {action} on the secrets of webhooks"
 
 
 def nothing_that_runs_makes_keys(template: ExpandedTemplate) -> Findings:
     """Which key is whose is an operator's to say: no role of the stack may write these rows, nor their history."""
-    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
-    rows = {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["APIKEY#*", "TENANT*", "AUDIT#*"]}}
     for name, role in template.of_type("IAM::Role").items():
-        statements = list(_role_statements(role))
-        is_open = any(
-            writing & set(as_list(each["Action"])) and each["Effect"] == "Allow" and "Condition" not in each
-            for each in statements
-        )
-        is_kept = any(
-            each["Effect"] == "Deny" and writing <= set(as_list(each["Action"])) and each.get("Condition") == rows
-            for each in statements
-        )
-        if is_open and not is_kept:
-            yield f"{name}: may say whose a key is"
+        principal = principal_of(name, role)
+        for partition in ("APIKEY#k1", "TENANTS", "TENANT#acme", "AUDIT#acme"):
+            for action in ("PutItem", "UpdateItem", "DeleteItem"):
+                if may_touch_row(principal, action, partition):
+                    yield f"{name}: {action} on {partition}"
+
+
+def rights_on_rows_name_their_partitions(template: ExpandedTemplate) -> Findings:
+    """Find rights on rows whatever their key. ForAllValues holds where a request names none, as a Scan does."""
+    for name, role in template.of_type("IAM::Role").items():
+        for statement in _role_statements(role):
+            actions = {each for each in as_list(statement["Action"]) if each.startswith("dynamodb:")}
+            if not actions or "/index/" in str(statement["Resource"]):
+                continue
+            (asked,) = statement.get("Condition", {"": {}}).values()
+            keys = asked.get("dynamodb:LeadingKeys", [])
+            if not keys or any(not key[:1].isalpha() for key in keys):
+                yield f"{name}: {sorted(actions)} on every row"
+            if not actions <= {f"dynamodb:{each}" for each in ("GetItem", "Query", "PutItem", "UpdateItem")}:
+                yield f"{name}: {sorted(actions)} ask for no key, or delete"
 
 
 def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
@@ -242,5 +240,6 @@ RULES = [
     table_can_be_restored_and_forgets,
     webhook_secrets_are_kept_from_who_needs_none,
     nothing_that_runs_makes_keys,
+    rights_on_rows_name_their_partitions,
     uploads_cannot_loop,
 ]

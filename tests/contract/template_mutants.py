@@ -56,6 +56,11 @@ def _stopping(role: str) -> int:
     return next(at for at, each in enumerate(_statements(role)) if each.get("Sid") == "StopGpuJobs")
 
 
+def _sid(role: str, sid: str) -> int:
+    """Return which of a role's statements has a name."""
+    return next(at for at, each in enumerate(_statements(role)) if each.get("Sid") == sid)
+
+
 def _marking(role: str) -> int:
     """Return which of a role's statements lets it mark the jobs that it submits."""
     choices = [each.get("Fn::If", [None, each])[1] for each in _statements(role)]
@@ -132,10 +137,38 @@ MUTANTS = [
     Mutant(access_rules.what_is_stored_is_encrypted, _properties("JobTopic", "KmsMasterKeyId")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "PointInTimeRecoverySpecification")),
     Mutant(access_rules.table_can_be_restored_and_forgets, _properties("Table", "TimeToLiveSpecification")),
-    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("BatchJobRole", -1)),
-    Mutant(access_rules.webhook_secrets_are_kept_from_who_needs_none, _statement("InferRole", -1, "Condition")),
-    Mutant(access_rules.nothing_that_runs_makes_keys, _statement("BatchJobRole", -2)),
-    Mutant(access_rules.nothing_that_runs_makes_keys, _statement("InferRole", -2, "Condition")),
+    Mutant(
+        access_rules.webhook_secrets_are_kept_from_who_needs_none,
+        _statement("BatchJobRole", _sid("BatchJobRole", "ReadRecords"), "Condition"),
+    ),
+    Mutant(
+        access_rules.webhook_secrets_are_kept_from_who_needs_none,
+        _statement("InferRole", _sid("InferRole", "ReadRecords"), "Condition"),
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["MODEL#*", "*K#*"]}},
+    ),
+    Mutant(
+        access_rules.nothing_that_runs_makes_keys,
+        _statement("BatchJobRole", _sid("BatchJobRole", "ChangeJobs"), "Condition"),
+    ),
+    Mutant(
+        access_rules.nothing_that_runs_makes_keys,
+        _statement("DispatchRole", _sid("DispatchRole", "RecordJobs"), "Condition"),
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*", "TENANT*"]}},
+    ),
+    Mutant(
+        access_rules.rights_on_rows_name_their_partitions,
+        _statement("SweepRole", _sid("SweepRole", "ReadRecords"), "Condition"),
+    ),
+    Mutant(
+        access_rules.rights_on_rows_name_their_partitions,
+        _statement("SweepRole", _sid("SweepRole", "ReadRecords"), "Condition"),
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["JOB#*", "*"]}},
+    ),
+    Mutant(
+        access_rules.rights_on_rows_name_their_partitions,
+        _statement("SweepRole", _sid("SweepRole", "ReadRecords"), "Action"),
+        ["dynamodb:GetItem", "dynamodb:Scan"],
+    ),
     Mutant(
         access_rules.uploads_cannot_loop,
         _properties("DataBucket", "NotificationConfiguration", "QueueConfigurations", 0, "Filter"),

@@ -424,7 +424,7 @@ def test_after_a_rotation_both_secrets_verify_for_a_day_and_then_the_new_one_alo
     service = WebhookSecretService(FakeSecretStore(), world.clock)
     old = service.secret(TENANT).current
 
-    new = service.rotate(TENANT)
+    new = service.rotate(TENANT, by="ann")
     during = new.valid_at(world.clock.epoch_s())
     headers = signed_headers("evt_1", b"{}", secrets=during, now_s=world.clock.epoch_s())
     shown = service.view(new)
@@ -435,7 +435,7 @@ def test_after_a_rotation_both_secrets_verify_for_a_day_and_then_the_new_one_alo
     for secret in (old, new.current):
         assert Webhook(secret).verify(b"{}", headers) == {}
     with pytest.raises(WebhookVerificationError):
-        Webhook(service.rotate("other").current).verify(b"{}", headers)
+        Webhook(service.rotate("other", by="ann").current).verify(b"{}", headers)
     assert (shown.secret, shown.created_at) == (new.current, new.created_at)
     assert shown.previous_valid_until is not None
     assert service.view(service.secret(TENANT)).previous_valid_until is None
@@ -460,11 +460,11 @@ def test_of_two_rotations_at_once_one_is_told_to_try_again() -> None:
     first.secret(TENANT)
 
     def meanwhile(size: int) -> bytes:
-        first.rotate(TENANT)
+        first.rotate(TENANT, by="ann")
         return bytes(size)
 
     with pytest.raises(InProgress):
-        WebhookSecretService(store, clock, draw=meanwhile).rotate(TENANT)
+        WebhookSecretService(store, clock, draw=meanwhile).rotate(TENANT, by="ann")
     assert store.secrets[TENANT].revision == 2
 
 

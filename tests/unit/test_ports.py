@@ -8,6 +8,7 @@ from io import BytesIO
 from tempfile import SpooledTemporaryFile
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -215,8 +216,9 @@ def test_addresses_name_bucket_and_key(store) -> None:
 
 def test_a_model_is_served_until_it_is_unloaded_and_again_once_it_is_loaded(registry) -> None:
     seen = [registry.unloaded_at("shade")]
-    for at in ("2026-11-23T00:00:00.000Z", None):
-        registry.set_unloaded("shade", at)
+    for is_unloaded in (True, False):
+        change_at = Change("2026-11-23T00:00:00.000Z", "tenant acme, key k", "")
+        registry.set_unloaded("shade", change_at, is_unloaded=is_unloaded)
         seen.append(registry.unloaded_at("shade"))
 
     assert seen == [None, "2026-11-23T00:00:00.000Z", None]
@@ -779,3 +781,21 @@ def test_observed_throughput_is_read_as_written_and_moves_one_revision_at_a_time
     assert throughputs.observed(ModelRef("shade", 7), "cpu") == second
     assert throughputs.observed(ModelRef("shade", 7), "gpu") is None
     assert throughputs.observed(ModelRef("shade", 8), "cpu") is None
+
+
+def test_throughput_in_a_row_of_an_earlier_release_is_read_and_goes_on_from_its_revision(table) -> None:
+    first = ObservedThroughput(ModelRef("shade", 7), "cpu", 303.25, "1769 MiB", 1769, CLOCK.now(), TENANT, "job-1")
+    earlier = replace(first, revision=4)
+    text = msgspec.json.encode(earlier).decode()
+    table.put_item(
+        Item={"pk": "MODEL#shade", "sk": "THROUGHPUT#000007#cpu", "observed": text, "revision": earlier.revision}
+    )
+    store = DynamoThroughputStore(table)
+
+    found = store.observed(ModelRef("shade", 7), "cpu")
+    written = [store.observe(replace(first, revision=revision, job_id="late")) for revision in (6, 5, 5)]
+
+    assert found == earlier
+    assert written == [False, True, False]
+    assert store.observed(ModelRef("shade", 7), "cpu") == replace(first, revision=5, job_id="late")
+    assert DynamoRegistry(table).versions("shade") == []

@@ -33,7 +33,7 @@ def test_other_environments_learn_of_it_within_the_time_that_a_label_is_remember
     elsewhere = world.resolver(LABEL_TTL_S)
     elsewhere.resolve(choice)
 
-    repository(world).unload("shade")
+    repository(world).unload("shade", by="ann")
 
     assert elsewhere.resolve(choice) == ModelRef("shade", 1)
     world.clock.advance(LABEL_TTL_S)
@@ -43,11 +43,11 @@ def test_other_environments_learn_of_it_within_the_time_that_a_label_is_remember
 
 def test_a_loaded_model_answers_everywhere_at_once(world: World) -> None:
     elsewhere = world.resolver(LABEL_TTL_S)
-    repository(world).unload("shade")
+    repository(world).unload("shade", by="ann")
     with pytest.raises(ModelNotReady):
         elsewhere.resolve(SHADE)
 
-    repository(world).load("shade")
+    repository(world).load("shade", by="ann")
 
     assert elsewhere.resolve(SHADE) == ModelRef("shade", 1)
 
@@ -57,7 +57,7 @@ def test_the_environment_that_unloads_knows_it_at_once(world: World) -> None:
     service = RepositoryService(world.registry, resolver, world.models(), world.clock)
     resolver.resolve(SHADE)
 
-    service.unload("shade")
+    service.unload("shade", by="ann")
 
     with pytest.raises(ModelNotReady):
         resolver.resolve(SHADE)
@@ -65,11 +65,11 @@ def test_the_environment_that_unloads_knows_it_at_once(world: World) -> None:
 
 def test_a_version_that_does_not_load_leaves_the_model_unloaded(world: World) -> None:
     service = repository(world)
-    service.unload("shade")
+    service.unload("shade", by="ann")
     world.store.objects["shade/1/model.tflite"] = b"tampered with"
 
     with pytest.raises(ModelIntegrityFailed):
-        service.load("shade")
+        service.load("shade", by="ann")
 
     assert [entry["state"] for entry in service.index()] == ["UNAVAILABLE"]
 
@@ -79,7 +79,7 @@ def test_the_index_lists_every_version_with_its_models_state(world: World) -> No
     world.publish(name="tint")
     service = repository(world)
 
-    service.unload("shade")
+    service.unload("shade", by="ann")
 
     assert [(entry["name"], entry["version"], entry["state"]) for entry in service.index()] == [
         ("shade", "1", "UNAVAILABLE"),
@@ -92,9 +92,9 @@ def test_the_index_lists_every_version_with_its_models_state(world: World) -> No
 @pytest.mark.parametrize("verb", ["load", "unload"])
 def test_what_does_not_exist_is_neither_loaded_nor_unloaded(world: World, verb: str) -> None:
     with pytest.raises(ModelNotFound):
-        getattr(repository(world), verb)("nobody")
+        getattr(repository(world), verb)("nobody", by="ann")
     with pytest.raises(NameInvalid):
-        getattr(repository(world), verb)("../shade")
+        getattr(repository(world), verb)("../shade", by="ann")
     assert world.registry.unloaded == {}
 
 

@@ -12,7 +12,7 @@ import pytest
 from builders import World, picture, tell_shade
 from lambent.contracts.model import ModelContract, RawOutputs, Regression, TensorPreprocessing, TensorSpec
 from lambent.domain.call import Call, Operation
-from lambent.domain.model import LIVE, ModelChoice
+from lambent.domain.model import LIVE, Change, ModelChoice
 from lambent.errors import ImageCorrupt, ModelLoadFailed, ModelNotFound, RequestInvalid
 from lambent.services.answer_call import CallService
 from lambent.services.describe import DescribeService
@@ -154,7 +154,7 @@ def test_a_broken_version_is_at_its_end_and_not_ready() -> None:
 def test_an_unloaded_model_is_at_its_end() -> None:
     world = World()
     world.publish()
-    world.registry.set_unloaded("shade", "2026-01-01T00:00:00Z")
+    world.registry.set_unloaded("shade", Change("2026-01-01T00:00:00Z", "ann", ""), is_unloaded=True)
 
     told = describer(world).status(ModelChoice("shade"))
 

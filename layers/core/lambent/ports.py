@@ -179,8 +179,8 @@ class Registry(Protocol):
         """Return when an operator unloaded a model, None while it is served."""
         ...
 
-    def set_unloaded(self, name: str, at: str | None) -> None:
-        """Record that a model is unloaded since ``at``, or with None that it is served."""
+    def set_unloaded(self, name: str, change: Change, *, is_unloaded: bool) -> None:
+        """Record that a model is unloaded since the change, or that it is served again."""
         ...
 
 
@@ -419,8 +419,13 @@ class SecretStore(Protocol):
         """Return a tenant's secret, if it has one yet."""
         ...
 
-    def put(self, tenant: str, secret: WebhookSecret) -> bool:
-        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did."""
+    def put(self, tenant: str, secret: WebhookSecret, *, change: Change | None = None) -> bool:
+        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did.
+
+        Parameters
+        ----------
+        change   who asked for it, to be recorded with it; None for one that is made because it was needed
+        """
         ...
 
 

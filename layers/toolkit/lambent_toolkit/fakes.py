@@ -221,9 +221,9 @@ class FakeRegistry:
         """Return when an operator unloaded a model, None while it is served."""
         return self.unloaded.get(name)
 
-    def set_unloaded(self, name: str, at: str | None) -> None:
-        """Record that a model is unloaded since ``at``, or with None that it is served."""
-        self.unloaded[name] = at
+    def set_unloaded(self, name: str, change: Change, *, is_unloaded: bool) -> None:
+        """Record that a model is unloaded since the change, or that it is served again."""
+        self.unloaded[name] = change.at if is_unloaded else None
 
     def caller_of(self, api_key_id: str) -> Caller | None:
         """Return the tenant and the scopes of a key id."""
@@ -534,17 +534,19 @@ class FakeSecretStore:
     """Webhook secrets in a dict."""
 
     secrets: dict[str, WebhookSecret] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
 
     def get(self, tenant: str) -> WebhookSecret | None:
         """Return a tenant's secret."""
         return self.secrets.get(tenant)
 
-    def put(self, tenant: str, secret: WebhookSecret) -> bool:
-        """Write a secret that follows the stored revision."""
+    def put(self, tenant: str, secret: WebhookSecret, *, change: Change | None = None) -> bool:
+        """Write a secret that follows the stored revision, and remember who asked for it."""
         known = self.secrets.get(tenant)
         if secret.revision != (known.revision if known else 0) + 1:
             return False
         self.secrets[tenant] = secret
+        self.changes += [] if change is None else [change]
         return True
 
 

@@ -1,6 +1,11 @@
 """Rates and quotas of API keys."""
 
-from lambent_toolkit.sandbox.usage_plans import ApiKey, Plan, UsageMeter, read_plan
+import asyncio
+from typing import Any
+
+import pytest
+
+from lambent_toolkit.sandbox.usage_plans import ApiKey, ApiKeys, Plan, UsageMeter, read_plan
 
 DAY_S = 86_400
 
@@ -35,3 +40,48 @@ def test_plan_is_read_as_api_gateway_lists_it() -> None:
 
     assert read_plan(listed) == Plan(rate_per_s=50.0, burst=100, quota=7, period_s=7 * DAY_S)
     assert read_plan({}) == Plan(rate_per_s=None, burst=None, quota=None, period_s=DAY_S)
+
+
+class OneKey:
+    """API Gateway with one key in one plan."""
+
+    def __init__(self) -> None:
+        self.enabled, self.reads = True, 0
+
+    async def get(self, _service: str, path: str) -> dict[str, Any]:
+        if path.startswith("/apikeys"):
+            self.reads += 1
+            return {"item": [{"id": "k", "value": "secret", "enabled": self.enabled}]}
+        return {"item": [{"id": "k"} if path.endswith("/keys") else {"id": "p", "apiStages": [{"apiId": "api"}]}]}
+
+
+@pytest.mark.parametrize("idle_s", [4.5, 3600.0])
+def test_a_key_that_was_disabled_opens_nothing_after_five_seconds_however_long_nobody_called(idle_s: float) -> None:
+    aws, now = OneKey(), [100.0]
+    keys = ApiKeys(aws, "api", now_s=lambda: now[0])  # type: ignore[arg-type]
+
+    async def before_and_after() -> tuple[ApiKey | None, ApiKey | None]:
+        before = await keys.find("secret")
+        aws.enabled = False
+        now[0] += idle_s
+        return before, await keys.find("secret")
+
+    before, after = asyncio.run(before_and_after())
+
+    assert (before and before.key_id, after) == ("k", None)
+
+
+def test_a_key_in_steady_use_is_read_in_the_background_and_nobody_waits_for_it() -> None:
+    aws, now = OneKey(), [100.0]
+    keys = ApiKeys(aws, "api", now_s=lambda: now[0])  # type: ignore[arg-type]
+
+    async def steady() -> list[int]:
+        reads = []
+        for _ in range(3):
+            await keys.find("secret")
+            reads.append(aws.reads)  # what is read in the background is read after that
+            now[0] += 3
+            await asyncio.sleep(0)
+        return reads
+
+    assert asyncio.run(steady()) == [1, 1, 2]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from lambent.adapters.aws_errors import error_code, translate
+from lambent.adapters.aws_errors import translate
 from lambent.adapters.registry_rows import (
     change_fields,
     label_key,
@@ -28,11 +26,6 @@ from lambent.errors import VersionImmutable
 _WHAT = "registry"
 # A partition of its own: the role of the function that writes it may write nothing else.
 _SERVING = "SERVING"
-_LOST_RACE = "ConditionalCheckFailedException"
-_CANCELLED = "TransactionCanceledException"
-_CONDITION_FAILED = "ConditionalCheckFailed"
-# DynamoDB cancels one of two transactions that meet in a row; the next try finds out who was first.
-_TRIES = 10
 
 
 class DynamoRegistry:
@@ -57,14 +50,14 @@ class DynamoRegistry:
             if record.removed is None:
                 # The list of models first: a crash in between leaves a name without versions, never the reverse.
                 self._table.put_item(Item={"pk": "MODELS", "sk": record.ref.name})
-            try:
-                self._table.put_item(Item=row, ConditionExpression="attribute_not_exists(pk)")
-            except ClientError as exc:
-                if error_code(exc) != _LOST_RACE:
-                    raise
-                # A write whose answer was lost is repeated by the SDK and then meets itself: that is a success.
-                if self.version(record.ref) != record:
-                    raise VersionImmutable(f"{record.ref} is already published; versions never change.") from exc
+        put = ("Put", {"Item": row, "ConditionExpression": "attribute_not_exists(pk)"})
+        made = record.removed or Change(record.created_at, record.by, record.why)
+        action = "publish" if record.removed is None else "remove"
+        said = f"version {record.ref.version}, manifest sha256 {record.manifest_sha256}"
+        # A write whose answer was lost is repeated by the SDK and then meets itself: that is a success.
+        is_written = self._write_together([put], record.ref.name, action, said, made)
+        if not is_written and self.version(record.ref) != record:
+            raise VersionImmutable(f"{record.ref} is already published; versions never change.")
 
     def label(self, name: str, label: str) -> LabelRecord | None:
         """Return where a label points."""
@@ -93,7 +86,8 @@ class DynamoRegistry:
         }
         refs = [ModelRef(record.name, version) for version in record.versions]
         notes = [("Update", {"Key": version_key(ref), **note}) for ref in refs]
-        if self._write_together([("Put", put), *notes]):
+        action = f"label {record.history[-1].action if record.history else 'set'}"
+        if self._write_together([("Put", put), *notes], record.name, action, _pointed(record), record.change):
             return
         found = self.label(record.name, record.label)
         if found != record:  # else the transaction was repeated after a lost answer, and met itself
@@ -125,24 +119,20 @@ class DynamoRegistry:
         # Labels that an earlier release moved left no note; they are old, so that a query has them all.
         names = sorted(seen | {label.label for label in self.labels(ref.name)})
         checks = [("ConditionCheck", {"Key": label_key(ref.name, name), **elsewhere}) for name in names]
-        return self._write_together([("Update", update), *checks]) or self._became(ref, "retired", change)
+        writes, said = [("Update", update), *checks], f"version {ref.version}"
+        return self._write_together(writes, ref.name, "retire", said, change) or self._became(ref, "retired", change)
 
     def remove_version(self, ref: ModelRef, change: Change) -> bool:
         """Record that a retired version's files go; return whether it was retired and not removed yet."""
         fields = change_fields("removed", change)
-        with translate(_WHAT):
-            try:
-                self._table.update_item(
-                    Key=version_key(ref),
-                    UpdateExpression=f"SET {', '.join(f'{name} = :{name}' for name in fields)}",
-                    ConditionExpression="attribute_exists(retired_at) AND attribute_not_exists(removed_at)",
-                    ExpressionAttributeValues={f":{name}": text for name, text in fields.items()},
-                )
-            except ClientError as exc:
-                if error_code(exc) != _LOST_RACE:
-                    raise
-                return self._became(ref, "removed", change)
-        return True
+        update = {
+            "Key": version_key(ref),
+            "UpdateExpression": f"SET {', '.join(f'{name} = :{name}' for name in fields)}",
+            "ConditionExpression": "attribute_exists(retired_at) AND attribute_not_exists(removed_at)",
+            "ExpressionAttributeValues": {f":{name}": text for name, text in fields.items()},
+        }
+        writes, said = [("Update", update)], f"files of version {ref.version}"
+        return self._write_together(writes, ref.name, "remove", said, change) or self._became(ref, "removed", change)
 
     def _became(self, ref: ModelRef, what: str, change: Change) -> bool:
         """Return whether a refused change of a version stands there, because its answer was lost."""
@@ -158,10 +148,10 @@ class DynamoRegistry:
         row = self._get({"pk": _SERVING, "sk": name})
         return row.get("unloaded_at") if row else None
 
-    def set_unloaded(self, name: str, at: str | None) -> None:
-        """Record that a model is unloaded since ``at``, or with None that it is served."""
-        with translate(_WHAT):
-            self._table.put_item(Item={"pk": _SERVING, "sk": name, "unloaded_at": at})
+    def set_unloaded(self, name: str, change: Change, *, is_unloaded: bool) -> None:
+        """Record that a model is unloaded since the change, or that it is served again."""
+        put = ("Put", {"Item": {"pk": _SERVING, "sk": name, "unloaded_at": change.at if is_unloaded else None}})
+        self._write_together([put], name, "unload" if is_unloaded else "load", "", change)
 
     def caller_of(self, api_key_id: str) -> Caller | None:
         """Return the tenant and the scopes of a key id; a row without scopes has the default ones."""
@@ -171,21 +161,19 @@ class DynamoRegistry:
         scopes = read_scopes(row["scopes"]) if "scopes" in row else DEFAULT_SCOPES
         return Caller(str(row["tenant"]), scopes, row.get("valid_until"))
 
-    def _write_together(self, writes: list[tuple[str, dict[str, Any]]]) -> bool:
-        """Make writes on conditions, all or none; return whether the conditions held."""
+    def _write_together(
+        self, writes: list[tuple[str, dict[str, Any]]], model: str, action: str, detail: str, change: Change
+    ) -> bool:
+        """Make writes on conditions and record the change, all or none; return whether the conditions held."""
+        # Those who only read the registry, which is most, do without it.
+        from lambent.adapters.dynamodb_trail import DynamoTrail
+        from lambent.domain.audit_trail import Entry
+
+        entry = Entry(
+            at=change.at, by=change.by, action=action, subject=f"model {model}", detail=detail, why=change.why
+        )
         with translate(_WHAT):
-            for attempt in range(1, _TRIES + 1):
-                try:
-                    self._table.write_together(writes)
-                except ClientError as exc:
-                    reasons = {reason["Code"] for reason in exc.response.get("CancellationReasons", [])}
-                    if error_code(exc) == _CANCELLED and _CONDITION_FAILED in reasons:
-                        return False
-                    if error_code(exc) != _CANCELLED or attempt == _TRIES:
-                        raise
-                else:
-                    break
-        return True
+            return DynamoTrail(self._table).write(entry, writes)
 
     def _get(self, key: dict[str, str]) -> dict[str, Any] | None:
         with translate(_WHAT):
@@ -209,3 +197,11 @@ class DynamoRegistry:
                 if "LastEvaluatedKey" not in page:
                     return rows
                 arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _pointed(record: LabelRecord) -> str:
+    """Return where a label points, for people."""
+    to = f"{record.label} → {record.version}"
+    return (
+        to if record.canary is None else f"{to}, canary {record.canary.version} at {record.canary.weight_percent:g} %"
+    )

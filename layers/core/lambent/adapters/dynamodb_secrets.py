@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lambent.adapters.aws_errors import error_code, translate
+from lambent.domain.model import Change
 from lambent.domain.webhook_signing import WebhookSecret
 
 _WHAT = "webhook secrets"
@@ -35,19 +36,30 @@ class DynamoSecretStore:
             previous_until_s=None if until_s is None else int(until_s),
         )
 
-    def put(self, tenant: str, secret: WebhookSecret) -> bool:
-        """Write ``secret`` if it follows the stored revision, 0 if there is none; return whether it did."""
+    def put(self, tenant: str, secret: WebhookSecret, *, change: Change | None = None) -> bool:
+        """Write ``secret`` if it follows the stored revision, 0 if there is none; see ports.SecretStore."""
         is_first = secret.revision == 1
         condition = "attribute_not_exists(pk)" if is_first else "revision = :seen"
         operands = {} if is_first else {"ExpressionAttributeValues": {":seen": secret.revision - 1}}
+        put = {"Item": {**_key(tenant), **asdict(secret)}, "ConditionExpression": condition, **operands}
         with translate(_WHAT):
+            if change is not None:
+                return self._put_recorded(tenant, put, change)
             try:
-                self._table.put_item(Item={**_key(tenant), **asdict(secret)}, ConditionExpression=condition, **operands)
+                self._table.put_item(**put)
             except ClientError as exc:
                 if error_code(exc) == _LOST_RACE:
                     return False
                 raise
         return True
+
+    def _put_recorded(self, tenant: str, put: dict[str, Any], change: Change) -> bool:
+        from lambent.adapters.dynamodb_trail import DynamoTrail
+        from lambent.domain.audit_trail import Entry
+
+        subject = f"tenant {tenant}"
+        entry = Entry(at=change.at, by=change.by, action="webhook secret rotated", subject=subject, why=change.why)
+        return DynamoTrail(self._table).write(entry, [("Put", put)])
 
 
 def _key(tenant: str) -> dict[str, str]:

@@ -10,10 +10,13 @@ from msgspec import Meta
 from lambent.contracts.decoding import decode_json
 from lambent.errors import EnvelopeInvalid, LambentError
 
+# As `domain.names` has it: keys of rows and objects are made of it, whoever has put a message into a queue.
+TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     schema_version: Literal[1] = 1
-    tenant: str
+    tenant: TenantName
 
 
 class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from lambent.contracts.messages import TenantName
+
 TerminalState = Literal["SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED"]
 MAX_URL_LENGTH = 2048
 
@@ -92,7 +94,7 @@ class NotifyMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One webhook to deliver, as it travels on NotifyQueue; whereto and what stand in the job's record."""
 
     schema_version: Literal[1] = 1
-    tenant: Annotated[str, Meta(min_length=1, max_length=64)]
+    tenant: TenantName
     job_id: Annotated[str, Meta(min_length=1, max_length=64)]
 
 

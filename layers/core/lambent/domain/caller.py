@@ -19,6 +19,8 @@ class Scope(StrEnum):
 
 DEFAULT_SCOPES = frozenset({Scope.PREDICT, Scope.JOBS})
 ALL_SCOPES = frozenset(Scope)
+# What a route needs that names no scope of its own: a key without any opens nothing.
+ANY_SCOPE = tuple(Scope)
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Caller:
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     valid_until: str | None = None
 
-    def require(self, scope: Scope) -> None:
-        """Raise ForbiddenAction unless the key has this scope."""
-        if scope not in self.scopes:
+    def require(self, *scopes: Scope) -> None:
+        """Raise ForbiddenAction unless the key has one of these scopes."""
+        if self.scopes.isdisjoint(scopes):
+            names = [scope.value for scope in scopes]
             raise ForbiddenAction(
-                f"This API key lacks the scope {scope.value!r}, which this route needs; use a key that has it.",
+                f"This API key lacks the scope {' or '.join(map(repr, names))}, which this route needs; use a key that "
+                "has it.",
                 field="x-api-key",
-                limit=scope.value,
+                limit=names[0] if len(names) == 1 else names,
                 got=sorted(self.scopes),
             )
 

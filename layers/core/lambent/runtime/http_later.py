@@ -28,7 +28,7 @@ _OF_SEVERAL_ITEMS = ("multipart/", "text/csv", "application/json")
 
 def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAnswer:
     """Accept a call for later; 202 once it is durable."""
-    caller = caller_of(event, scope=Scope.PREDICT)
+    caller = caller_of(event, Scope.PREDICT)
     job = answer_later_service().accept(caller.tenant, call, idempotency_key=idempotency_key)
     stored = decode_json(job.request, StoredCall, what="stored call")
     target = Target(ModelRef(stored.model, stored.version), stored.is_canary)
@@ -45,7 +45,7 @@ def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAns
 
 def refer(answer: CallAnswer, event: HttpEvent) -> HttpAnswer:
     """Store an answer that is too large to be returned, and answer where it lies."""
-    caller = caller_of(event, scope=Scope.PREDICT)
+    caller = caller_of(event, Scope.PREDICT)
     headers = {"Lambent-Model": str(answer.model), **answer.headers}
     reference = refer_answer_service().store(
         caller.tenant, answer.body, content_type=answer.content_type, headers=headers
@@ -83,7 +83,7 @@ def show_upload_door(
     # Whatever speaks against a grant, the size is what is wrong first: it is told when the upload is asked for.
     with suppress(LambentError):
         if event.api_key_id is not None:
-            caller = caller_of(event, scope=Scope.PREDICT)
+            caller = caller_of(event, Scope.PREDICT)
             granted = grant_upload_service().grant(caller.tenant, request, request_key=request_key_of(event))
             error.upload["grant"] = msgspec.to_builtins(granted)
     return error

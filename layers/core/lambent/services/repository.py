@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from lambent.domain.model import LabelRecord, ModelChoice
+from lambent.domain.model import Change, LabelRecord, ModelChoice
 from lambent.domain.names import check_name
 from lambent.domain.rollout import WHOLE_BP
 from lambent.ports import Clock, Registry
@@ -48,22 +48,22 @@ class RepositoryService:
             for number in [record.ref.version for record in self._registry.versions(name) if record.removed is None]
         ]
 
-    def load(self, name: str) -> None:
-        """Serve a model again, once its live version has proven to load here.
+    def load(self, name: str, *, by: str) -> None:
+        """Serve a model again, in the name of ``by``, once its live version has proven to load here.
 
         Raises
         ------
         NameInvalid, ModelNotFound, BrokenArtifact, Unavailable   the model stays as it was
         """
         self._models.get(self._resolver.resolve(ModelChoice(name), is_unloaded_allowed=True))
-        self._registry.set_unloaded(name, None)
+        self._registry.set_unloaded(name, Change(self._clock.now(), by, ""), is_unloaded=False)
         self._resolver.forget(name)
 
-    def unload(self, name: str) -> None:
-        """Stop serving a model; its versions and labels stay; raises NameInvalid, ModelNotFound."""
+    def unload(self, name: str, *, by: str) -> None:
+        """Stop serving a model in the name of ``by``; versions and labels stay; raises NameInvalid, ModelNotFound."""
         if not self._registry.versions(check_name(name, what="model")):
             raise no_such_model(name, self._registry)
-        self._registry.set_unloaded(name, self._clock.now())
+        self._registry.set_unloaded(name, Change(self._clock.now(), by, ""), is_unloaded=True)
         self._resolver.forget(name)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from secrets import token_bytes
 
 from lambent.contracts.notifications import WebhookSecretView
+from lambent.domain.model import Change
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.webhook_signing import SECRET_BYTES, WebhookSecret, to_secret
 from lambent.errors import InProgress
@@ -33,8 +34,8 @@ class WebhookSecretService:
             raise _changed()
         return first
 
-    def rotate(self, tenant: str) -> WebhookSecret:
-        """Give a tenant a new secret; the old one signs beside it for a day.
+    def rotate(self, tenant: str, *, by: str) -> WebhookSecret:
+        """Give a tenant a new secret in the name of ``by``; the old one signs beside it for a day.
 
         Raises
         ------
@@ -42,7 +43,7 @@ class WebhookSecretService:
         Unavailable
         """
         rotated = self.secret(tenant).rotated(self._new(), at=self._clock.now(), now_s=self._clock.epoch_s())
-        if not self._secrets.put(tenant, rotated):
+        if not self._secrets.put(tenant, rotated, change=Change(self._clock.now(), by, "")):
             raise _changed()
         return rotated
 

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from lambent_toolkit.cli import (
     api_key,
+    audit,
     costs,
     data,
     demo,
@@ -68,6 +69,7 @@ GROUPS = (
     key,
     tenant,
     api_key,
+    audit,
     webhooks,
     costs,
     demo,

@@ -89,7 +89,7 @@ def remove(
             console.print(f"Nothing was removed; --yes removes {name} and revokes its keys: {told}.", soft_wrap=True)
             return
         keys = tenants.remove(name, why=why)
-    console.print(f"tenant {name} removed, {len(keys)} keys revoked; they work for up to a minute more.")
+    console.print(f"tenant {name} removed, {len(keys)} keys revoked; they work for up to 5 seconds more.")
 
 
 @tenant_app.command()

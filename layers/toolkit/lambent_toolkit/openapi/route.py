@@ -9,6 +9,7 @@ from typing import Any
 
 from lambent.errors import LambentError
 from lambent_toolkit.openapi.error_answers import error_responses
+from lambent_toolkit.openapi.route_scopes import OPEN, ROUTE_SCOPES, security_of
 
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
@@ -29,7 +30,6 @@ class Route:
     answers          status -> OpenAPI response, of what is no error
     errors           what the route may refuse with, beyond what every route may
     samples          {lang, label, source}: what to paste
-    is_open          whether it answers without an API key
     """
 
     operation_id: str
@@ -45,7 +45,11 @@ class Route:
     answers: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     errors: Sequence[type[LambentError]] = ()
     samples: Sequence[Mapping[str, str]] = ()
-    is_open: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it answers without an API key."""
+        return ROUTE_SCOPES[self.method, self.path] == OPEN
 
     @property
     def body_name(self) -> str:
@@ -65,11 +69,11 @@ class Route:
             "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in names],
             "requestBody": self.body and {"$ref": f"#/components/requestBodies/{self.body_name}"},
             "responses": {str(status): answer for status, answer in sorted({**self.answers, **failures}.items())},
-            "security": [] if self.is_open else None,
+            "security": security_of(self.method, self.path),
             "x-variant-of": self.variant_of,
             "x-codeSamples": [dict(sample) for sample in self.samples],
         }
-        return {key: value for key, value in operation.items() if value or (key == "security" and value is not None)}
+        return {key: value for key, value in operation.items() if value or key == "security"}
 
 
 def with_versions(route: Route, *, after: str, kinds: Sequence[str] = ("version", "label")) -> Iterator[Route]:

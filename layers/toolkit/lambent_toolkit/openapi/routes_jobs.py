@@ -227,5 +227,4 @@ def _file(operation_id: str, path: str, summary: str, media_type: str, schema: d
         summary=summary,
         answers={200: answer},
         samples=[{"lang": "Shell", "label": "curl", "source": f'curl -s "$URL{path}"'}],
-        is_open=True,
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lambent_toolkit.sandbox.aws_calls import AwsCalls
 
-REFRESH_S = 5.0
+# A key that was disabled is to open nothing after 5 s: read anew in the background, and waited for when too old.
+REFRESH_S = 2.0
+OLDEST_S = 4.0
 UNKNOWN_KEY_REFRESH_S = 0.5
 PERIODS_S = {"DAY": 86_400, "WEEK": 604_800, "MONTH": 2_592_000}
 
@@ -80,31 +84,30 @@ class ApiKeys:
     ----------
     aws : AwsCalls
     api_id : str     keys count if a plan of theirs names this API
+    now_s            a clock that never goes back
     """
 
-    def __init__(self, aws: AwsCalls, api_id: str) -> None:
-        self._aws, self._api_id = aws, api_id
+    def __init__(self, aws: AwsCalls, api_id: str, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._aws, self._api_id, self._now_s = aws, api_id, now_s
         self._keys: dict[str, ApiKey] = {}
-        self._read_s = 0.0
+        self._read_s = -math.inf
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, value: str) -> ApiKey | None:
-        """Return the key with this value; an unknown one is looked up anew, at most twice a second."""
-        age_s = time.monotonic() - self._read_s
-        key = self._keys.get(value)
-        if key is not None and age_s > REFRESH_S and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self.refresh())
-        if key is None and age_s > UNKNOWN_KEY_REFRESH_S:
+        """Return the key with this value as it was 4 s ago at most; an unknown one is looked up twice a second."""
+        age_s = self._now_s() - self._read_s
+        if age_s > (OLDEST_S if value in self._keys else UNKNOWN_KEY_REFRESH_S):
             await self.refresh()
-            key = self._keys.get(value)
-        return key
+        elif age_s > REFRESH_S and value in self._keys and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self.refresh())
+        return self._keys.get(value)
 
     async def refresh(self) -> None:
         """Read keys and plans."""
         try:
             self._keys = await self._read()
         finally:
-            self._read_s = time.monotonic()
+            self._read_s = self._now_s()
             self._refreshing = None
 
     async def _read(self) -> dict[str, ApiKey]:

@@ -184,7 +184,7 @@ class Tenants:
         return new, value
 
     def revoke_key(self, key_id: str, *, why: str = "") -> KeyRecord:
-        """Let a key open nothing any more, within a minute everywhere; raises KeyUnknown."""
+        """Let a key open nothing any more, within 5 s everywhere; raises KeyUnknown."""
         key = self.find_key(key_id)
         self._revoke(key, why=why)
         return key

@@ -6,7 +6,9 @@ TenantError
 ├── TenantInUse       142   a tenant has keys still
 ├── KeyUnknown        143   no key of this id, or not of this tenant
 ├── QuotaInvalid      144   a quota is not of the form that a key may have
-└── KeyClosed         145   a key is disabled, or has another in its place already
+├── KeyClosed         145   a key is disabled, or has another in its place already
+├── TrailBroken       146   the trail of changes is not whole
+└── HeadInvalid       147   what is said to be a head of the trail is none
 """
 
 from __future__ import annotations
@@ -52,3 +54,15 @@ class KeyClosed(TenantError):
     """A key is disabled, or has another in its place already."""
 
     exit_code = 145
+
+
+class TrailBroken(TenantError):
+    """A line of the trail was changed, removed, inserted, moved or cut off."""
+
+    exit_code = 146
+
+
+class HeadInvalid(TenantError):
+    """A text, or a file of heads, is no head of the trail."""
+
+    exit_code = 147

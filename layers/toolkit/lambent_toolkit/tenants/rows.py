@@ -1,19 +1,17 @@
-"""The stack's table, as far as tenants and keys are rows of it."""
+"""The stack's table, as far as tenants and keys are rows of it; every change goes into the stack's trail, too."""
 
 from __future__ import annotations
 
 from secrets import token_hex
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from lambent.adapters.aws_errors import error_code
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.dynamodb_trail import DynamoTrail, Write
+from lambent.domain.audit_trail import Entry
 from lambent.ports import Clock
 from lambent_toolkit.stacks.errors import telling_aws_errors
 
-_TAKEN = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
-Write = tuple[str, dict[str, Any]]
+_AUDIT = "AUDIT#"
 
 
 class TenantRows:
@@ -30,19 +28,23 @@ class TenantRows:
     def audit(self, tenant: str, action: str, *, key_id: str = "", detail: str = "", why: str = "") -> Write:
         """Return the write that leaves an audit line; it goes together with the change that it tells of."""
         now = self._clock.now()
-        row = {"pk": f"AUDIT#{tenant}", "sk": f"{now}#{token_hex(4)}", "at": now, "by": self._by}
+        row = {"pk": f"{_AUDIT}{tenant}", "sk": f"{now}#{token_hex(4)}", "at": now, "by": self._by}
         return "Put", {"Item": {**row, "action": action, "key_id": key_id, "detail": detail, "why": why}}
 
     def write(self, *writes: Write) -> bool:
-        """Write all or nothing; return whether the conditions held."""
+        """Write all or nothing, one audit line among it; return whether the conditions held."""
+        (told,) = (write["Item"] for kind, write in writes if kind == "Put" and write["Item"]["pk"].startswith(_AUDIT))
+        said = [text for text in (told["key_id"] and f"key {told['key_id']}", told["detail"]) if text]
+        entry = Entry(
+            at=told["at"],
+            by=told["by"],
+            action=f"tenant {told['action']}" if not told["action"].startswith("key") else told["action"],
+            subject=f"tenant {told['pk'].removeprefix(_AUDIT)}",
+            detail="; ".join(said),
+            why=told["why"],
+        )
         with telling_aws_errors():
-            try:
-                self._table.write_together(writes)
-            except ClientError as exc:
-                if error_code(exc) not in _TAKEN:
-                    raise
-                return False
-        return True
+            return DynamoTrail(self._table).write(entry, writes)
 
     def row(self, pk: str, sk: str) -> dict[str, Any] | None:
         """Return one row, None if there is none."""

@@ -1,0 +1,265 @@
+"""Role by row kind by action, and role by prefix by action: what each needs, by who owns what; all else is refused.
+
+The tables say what must be; the answers come from the template's policies, judged by the engine that judges the local
+stack. A role, a kind of row or a prefix that the tables do not know is a failure: say what it needs.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from role_rights import (
+    DATA,
+    MODELS,
+    actions_of,
+    may_touch_object,
+    may_touch_row,
+    principal_of,
+    roles_of,
+    statements_of,
+)
+from template_expanded import ROOT, WITH_GPU, expand, read_source
+from template_references import as_list
+
+READ, ALL = ("GetItem", "Query"), ("GetItem", "Query", "PutItem", "UpdateItem")
+PUT, UPDATE, ADD = ("PutItem",), ("UpdateItem",), ("GetItem", "PutItem")
+TOGETHER = ("GetItem", "Query", "PutItem", "UpdateItem", "ConditionCheckItem")
+KEPT = (*TOGETHER, "DeleteItem")
+
+# Every kind of row by its partition, with one that is there.
+ROWS = {
+    "MODELS": "MODELS",
+    "MODEL": "MODEL#digits",
+    "SERVING": "SERVING",
+    "THROUGHPUT": "THROUGHPUT#digits",
+    "LANE": "LANE#gpu",
+    "TENANTS": "TENANTS",
+    "TENANT": "TENANT#acme",
+    "APIKEY": "APIKEY#k1",
+    "AUDIT": "AUDIT#acme",
+    "TRAIL": "TRAIL",
+    "CLAIM": "CLAIM#acme#name",
+    "JOB": "JOB#acme#job-1",
+    "UPLOAD": "UPLOAD#acme#1",
+    "WEBHOOK": "WEBHOOK#acme",
+}
+REGISTRY_READ = {"MODELS": READ, "MODEL": READ}
+SERVED_READ = {**REGISTRY_READ, "SERVING": READ}
+FIGURES = {"THROUGHPUT": (*READ, *UPDATE)}
+ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
+    "PredictRole": {
+        **REGISTRY_READ, "SERVING": (*READ, *PUT), "APIKEY": READ, "JOB": (*READ, *PUT), "UPLOAD": PUT, "TRAIL": ADD,
+    },
+    "JobsRole": {
+        **SERVED_READ, "THROUGHPUT": READ, "LANE": READ, "APIKEY": READ, "JOB": ALL, "CLAIM": (*READ, *UPDATE),
+        "UPLOAD": (*READ, *PUT), "WEBHOOK": (*READ, *PUT), "TRAIL": ADD,
+    },
+    "PreprocessRole": {**SERVED_READ, "UPLOAD": READ, "JOB": (*READ, *PUT)},
+    "InferRole": {**SERVED_READ, **FIGURES, "JOB": (*READ, *UPDATE)},
+    "DispatchRole": {**SERVED_READ, **FIGURES, "JOB": ALL},
+    "BatchJobRole": {"MODEL": READ, "JOB": (*READ, *UPDATE)},
+    # In MODEL stand the figures that earlier releases wrote.
+    "JobEventsRole": {"MODEL": READ, **FIGURES, "LANE": UPDATE, "JOB": (*READ, *UPDATE)},
+    "SweepRole": {"MODEL": READ, **FIGURES, "JOB": (*READ, *UPDATE)},
+    "NotifyRole": {"JOB": (*READ, *UPDATE), "WEBHOOK": (*READ, *PUT)},
+    "TrainingJobRole": {},
+    "BatchInstanceRole": {},
+    "ReaderPolicy": {**REGISTRY_READ, "TRAIL": READ},
+    "PublisherPolicy": {"MODELS": TOGETHER, "MODEL": TOGETHER, "JOB": ("Query",), "TRAIL": ADD},
+    "TrainerPolicy": REGISTRY_READ,
+    "OperatorPolicy": {"TENANTS": KEPT, "TENANT": KEPT, "APIKEY": KEPT, "AUDIT": (*READ, *PUT), "TRAIL": (*READ, *PUT)},
+}  # fmt: skip
+# DeleteItem and what names no row (a Scan) or no row's key (PartiQL) included.
+ROW_ACTIONS = (
+    "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Scan", "BatchGetItem",
+    "BatchWriteItem", "PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete", "DeleteTable", "ExportTable",
+)  # fmt: skip
+
+# Every prefix of the data bucket, with an object of it; and the models bucket.
+OBJECTS = {
+    "inbox": (DATA, "inbox/acme/digits/a.png"),
+    "inputs": (DATA, "inputs/acme/a.png"),
+    "results": (DATA, "results/acme/digits/a.png.json"),
+    "work": (DATA, "work/acme/1.npz"),
+    "jobs": (DATA, "jobs/acme/job-1/part-00000.jsonl"),
+    "checkpoints": (DATA, "jobs/acme/job-1/checkpoints/00000/1"),
+    "answers": (DATA, "answers/acme/1"),
+    "training": (DATA, "training/acme/run-1/bundle.zip"),
+    "training state": (DATA, "training/acme/run-1/state/1"),
+    "training result": (DATA, "training/acme/run-1/result/model.keras"),
+    "training outcome": (DATA, "training/acme/run-1/outcome.json"),
+    "elsewhere": (DATA, "other/acme/1"),
+    "model": (MODELS, "digits/1/model.tflite"),
+    "card": (MODELS, "digits/1/card.md"),
+    "manifest": (MODELS, "digits/1/manifest.json"),
+    "contract": (MODELS, "digits/1/contract.json"),
+    "throughput": (MODELS, "digits/1/throughput.json"),
+}
+GET, WRITE, DELETE = "GetObject", "PutObject", "DeleteObject"
+MODEL_FILES = dict.fromkeys(("model", "card", "manifest", "contract", "throughput"), (GET,))
+MODEL_TEXTS = dict.fromkeys(("card", "manifest", "contract", "throughput"), (GET,))
+JOB_FILES = ("jobs", "checkpoints")
+RUN_FILES = ("training", "training state", "training result", "training outcome")
+WORKED = {"jobs": (GET, WRITE), "checkpoints": (GET, WRITE, DELETE)}
+OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
+    "PredictRole": {**MODEL_FILES, **dict.fromkeys(JOB_FILES, (WRITE,)), "answers": (GET, WRITE), "inbox": (WRITE,)},
+    "JobsRole": {
+        **MODEL_TEXTS, **dict.fromkeys((*JOB_FILES, "results"), (GET,)), "inputs": (GET, WRITE), "inbox": (GET, WRITE),
+    },
+    "PreprocessRole": {**MODEL_FILES, "inbox": (GET,), "work": (WRITE,), "results": (GET, WRITE, DELETE)},
+    "InferRole": {
+        **MODEL_FILES, **WORKED, "inbox": (GET,), "inputs": (GET,), "work": (GET,), "results": (GET, WRITE, DELETE),
+    },
+    "DispatchRole": {**MODEL_FILES, **dict.fromkeys(JOB_FILES, (GET, WRITE)), "inbox": (GET,), "inputs": (GET,)},
+    "BatchJobRole": {**MODEL_FILES, **WORKED, "inbox": (GET,), "inputs": (GET,)},
+    "JobEventsRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
+    "SweepRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
+    "NotifyRole": {},
+    "TrainingJobRole": {
+        "inputs": (GET,), "training": (GET,), "training state": (GET, WRITE, DELETE),
+        "training result": (GET, WRITE), "training outcome": (GET, WRITE),
+    },
+    "BatchInstanceRole": {},
+    "ReaderPolicy": MODEL_TEXTS,
+    "PublisherPolicy": dict.fromkeys(MODEL_FILES, (GET, WRITE, DELETE)),
+    "TrainerPolicy": {**MODEL_FILES, **dict.fromkeys((*RUN_FILES, "inputs"), (GET, WRITE))},
+    "OperatorPolicy": {},
+}  # fmt: skip
+OBJECT_ACTIONS = (
+    "GetObject", "PutObject", "DeleteObject", "GetObjectVersion", "DeleteObjectVersion", "PutObjectAcl",
+    "PutObjectTagging", "PutObjectRetention", "RestoreObject", "AbortMultipartUpload",
+)  # fmt: skip
+
+Roles = dict[str, dict[str, Any]]
+
+
+@cache
+def roles() -> Roles:
+    return roles_of(expand(read_source(), WITH_GPU))
+
+
+def row_findings(found: Roles) -> Iterator[str]:
+    """Yield where the rights on rows are not those of the table, one line for each."""
+    for name, role in found.items():
+        principal = principal_of(name, role)
+        for kind, partition in ROWS.items():
+            for action in ROW_ACTIONS:
+                wanted = action in ROWS_OF[name].get(kind, ())
+                if may_touch_row(principal, action, partition) != wanted:
+                    yield f"{name} {'may not' if wanted else 'may'} {action} rows of {kind}"
+
+
+def object_findings(found: Roles) -> Iterator[str]:
+    """Yield where the rights on objects are not those of the table."""
+    for name, role in found.items():
+        principal = principal_of(name, role)
+        for kind, (bucket, key) in OBJECTS.items():
+            for action in OBJECT_ACTIONS:
+                wanted = action in OBJECTS_OF[name].get(kind, ())
+                if may_touch_object(principal, action, bucket, key) != wanted:
+                    yield f"{name} {'may not' if wanted else 'may'} {action} {kind}"
+
+
+def test_each_role_reads_and_writes_the_rows_that_it_owns_and_no_others() -> None:
+    assert list(row_findings(roles())) == []
+
+
+def test_each_role_reads_and_writes_the_objects_that_it_owns_and_no_others() -> None:
+    assert list(object_findings(roles())) == []
+
+
+def test_the_tables_know_every_role_of_the_template() -> None:
+    assert set(ROWS_OF) == set(OBJECTS_OF) == set(roles())
+
+
+def test_the_tables_know_every_action_that_a_role_has_on_rows_and_objects() -> None:
+    rows = set().union(*(actions_of(role, "dynamodb") for role in roles().values()))
+    objects = set().union(*(actions_of(role, "s3") for role in roles().values()))
+
+    assert rows <= set(ROW_ACTIONS)
+    assert objects - {"ListBucket"} <= set(OBJECT_ACTIONS)
+
+
+def test_the_tables_know_every_kind_of_row_and_every_prefix_that_code_writes() -> None:
+    sources = [*(ROOT / "layers").rglob("dynamodb_*.py"), *(ROOT / "layers").rglob("registry_rows.py")]
+    sources += (ROOT / "layers/toolkit/lambent_toolkit/tenants").rglob("*.py")
+    kinds = set().union(*(_partitions(source) for source in sources))
+    prefixes = {str(rule["Prefix"]).rstrip("/") for rule in _lifecycle_rules() if "Prefix" in rule}
+
+    assert kinds == set(ROWS)
+    assert prefixes <= set(OBJECTS)
+
+
+def _partitions(source: Path) -> set[str]:
+    """Return the kinds of rows that a module names: `MODEL#{name}` and the like, and whole words beside a key."""
+    text = source.read_text()
+    return {*re.findall(r"""["`]([A-Z]+)#""", text), *re.findall(r"``([A-Z]+) /", text)} - _SORT_KEYS
+
+
+# What stands before `#` in sort keys and in the index's partition.
+_SORT_KEYS = {"VERSION", "LABEL", "SHARD", "KEY", "JOBS"}
+
+
+def _lifecycle_rules() -> list[dict[str, Any]]:
+    bucket = read_source()["Resources"]["DataBucket"]["Properties"]
+    return list(bucket["LifecycleConfiguration"]["Rules"])
+
+
+def _mutants() -> Iterator[tuple[str, Roles]]:
+    """Yield the roles with one statement made wider: without its condition, for one more kind, for a whole bucket."""
+    for name, role in roles().items():
+        for number, statement in enumerate(statements_of(role)):
+            for told, change in _wider(name, statement):
+                changed = copy.deepcopy({name: role})
+                kept = statements_of(changed[name])[number]
+                kept.clear()
+                kept.update(change)
+                yield f"{name}-{statement['Sid']}-{told}", changed
+
+
+def _wider(name: str, statement: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    actions = [each.partition(":")[2] for each in as_list(statement["Action"])]
+    if "dynamodb:" in str(statement["Action"]) and "/index/" not in str(statement["Resource"]):
+        yield "any row", {key: each for key, each in statement.items() if key != "Condition"}
+        for kind in ROWS:
+            if not set(actions) <= set(ROWS_OF[name].get(kind, ())):
+                keys = [*_keys(statement), f"{kind}*"]
+                yield kind, {**statement, "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}}
+    if any("Object" in each for each in actions):
+        for bucket in ("DataBucket", "ModelsBucket"):
+            of_bucket = [kind for kind, (owner, _key) in OBJECTS.items() if owner == f"arn:{bucket}"]
+            if any(not set(actions) <= set(OBJECTS_OF[name].get(kind, ())) for kind in of_bucket):
+                whole = {"Fn::Sub": f"${{{bucket}.Arn}}/*"}
+                yield bucket, {**statement, "Resource": [*as_list(statement["Resource"]), whole]}
+
+
+def _keys(statement: dict[str, Any]) -> list[str]:
+    ((_operator, asked),) = statement["Condition"].items()
+    return list(asked["dynamodb:LeadingKeys"])
+
+
+MUTANTS = list(_mutants())
+
+
+def test_there_are_mutants_of_every_role_that_touches_rows_or_objects() -> None:
+    touching = {name for name in roles() if ROWS_OF[name] or OBJECTS_OF[name]}
+
+    assert {name.partition("-")[0] for name, _changed in MUTANTS} == touching
+    assert len(MUTANTS) > 300
+
+
+@pytest.mark.parametrize("place", range(0, len(MUTANTS), 50))
+def test_every_widened_statement_is_noticed(place: int) -> None:
+    missed = [
+        name
+        for name, changed in MUTANTS[place : place + 50]
+        if not any(row_findings(changed)) and not any(object_findings(changed))
+    ]
+
+    assert missed == []
