@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,7 +18,8 @@ from lambent.adapters.keras_archive import check_keras_archive
 from lambent.adapters.keras_model import KerasInterpreterLoader
 from lambent.adapters.litert import LiteInterpreterLoader
 from lambent.contracts.model import Classification, ImagePreprocessing, ModelContract, TensorSpec
-from lambent.domain.keras_config import DANGERS, LAYERS
+from lambent.domain.keras_config import DANGERS
+from lambent.domain.keras_names import CLASSES, FUNCTIONS, LAYERS
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import ModelFormatRefused
 from lambent.services.golden import GoldenVectors, verify_golden
@@ -239,6 +242,36 @@ def test_every_layer_of_this_keras_has_been_looked_at() -> None:
     assert found - set(DANGERS) - ABSTRACT <= LAYERS
     assert not LAYERS & set(DANGERS)
     assert set(vars(keras.layers)) >= LAYERS
+
+
+def test_every_other_name_on_the_list_is_keras_own_and_no_operation_of_keras_is_forgotten() -> None:
+    from keras.src.ops.operation import Operation
+
+    # Keras knows modules by their public names, and operations by where they are written.
+    modules = {name: _module(name) for name in [*CLASSES, *FUNCTIONS]}
+    operations = {
+        name: {each for each, kind in vars(modules[name]).items() if _is_own(kind, Operation, name)}
+        for name in CLASSES
+        if name.startswith("keras.src.ops.")
+    }
+
+    assert {name: kinds - set(vars(modules[name])) for name, kinds in (*CLASSES.items(), *FUNCTIONS.items())} == {
+        name: set() for name in modules
+    }
+    assert {name: kinds - CLASSES[name] for name, kinds in operations.items()} == {
+        name: {"JVP"} if name.endswith("linalg") else set() for name in operations
+    }
+
+
+def _module(name: str) -> Any:
+    found: Any = import_module("keras")
+    for part in name.split(".")[1:]:
+        found = getattr(found, part)
+    return found
+
+
+def _is_own(kind: Any, base: type, module: str) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, base) and kind.__module__ == module
 
 
 def test_what_keras_itself_saves_passes(tmp_path: Path) -> None:

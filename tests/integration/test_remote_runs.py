@@ -31,6 +31,7 @@ from lambent_toolkit.remote.lane import Lane
 from lambent_toolkit.remote.records import RunKeys
 from lambent_toolkit.remote.runs import Runs
 from lambent_toolkit.sandbox import LocalStack
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD
 from patience import PATIENCE_S, wait_for
 
 pytestmark = [FOREIGN_WARNINGS]
@@ -167,7 +168,9 @@ def test_training_that_loses_its_host_and_is_killed_on_the_way_gives_the_weights
 
     # SIGTERM, which is heeded after the second epoch's first batch.
     httpx.post(
-        f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}", timeout=PATIENCE_S
+        f"{stack.info.endpoint}/_lambent/lose-host/{job_id(stack, run.run_id)}",
+        headers={SECRET_FIELD: stack.info.secret},
+        timeout=PATIENCE_S,
     ).raise_for_status()
     wait_for(lambda: begun(stack, run.run_id), what="the checkpoint in the midst of an epoch")
     before_second.unlink()

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from lambent_toolkit.sandbox import LocalStack
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD
 from patience import PATIENCE_S, wait_for
 
 
@@ -162,7 +163,9 @@ def test_lost_host_is_retried(machinery: LocalStack) -> None:
     job_id = submit(machinery, "hang")
     wait_until(machinery, job_id, "RUNNING")
 
-    httpx.post(f"{machinery.info.endpoint}/_lambent/lose-host/{job_id}", timeout=PATIENCE_S).raise_for_status()
+    shown = {SECRET_FIELD: machinery.info.secret}
+    url = f"{machinery.info.endpoint}/_lambent/lose-host/{job_id}"
+    httpx.post(url, headers=shown, timeout=PATIENCE_S).raise_for_status()
 
     wait_for(lambda: len(describe(machinery, job_id)["attempts"]) == 2, what="the second attempt")
     lost = describe(machinery, job_id)["attempts"][0]

@@ -15,6 +15,7 @@ import pytest
 
 from foreign_files import DENSE, keras_archive, layer, sequential, weights
 from lambent.adapters.keras_archive import MAX_METADATA_BYTES, check_keras_archive
+from lambent.domain.keras_config import MOST_LEVELS, MOST_VALUES
 from lambent.errors import ModelFormatRefused
 
 
@@ -42,6 +43,15 @@ def function(name: str, module: str, **changes: Any) -> dict[str, Any]:
         pytest.param(layer("Activation", activation=function("deserialize", "keras.layers")), "no activation",
                      id="building-objects"),
         pytest.param(layer("Activation", activation=function("get", "builtins")), "no activation", id="builder"),
+        pytest.param(layer("Activation", activation=function("exec", "builtins")), "no activation", id="exec"),
+        pytest.param(layer("Activation", activation=function("eval", "keras.losses")), "no activation", id="eval"),
+        pytest.param(layer("Activation", activation=function("later_than_this", "keras.activations")), "no activation",
+                     id="function-of-a-later-keras"),
+        pytest.param(layer("Activation", activation=function("relu", "keras.losses")), "no activation",
+                     id="function-of-another-module"),
+        pytest.param(layer("Load", module="keras.src.ops.numpy"), "no part of Keras", id="operation-that-is-none"),
+        pytest.param(layer("Fetch", module="keras.metrics"), "no part of Keras", id="class-of-a-later-keras"),
+        pytest.param(layer("JVP", module="keras.src.ops.linalg"), "no part of Keras", id="operation-on-a-function"),
         pytest.param(layer("StringLookup", vocabulary="/etc/passwd"), "vocabulary from a path",
                      id="reading-a-file-CVE-2025-12058"),
         pytest.param(layer("TorchModuleWrapper", module_="gASV"), "pickle", id="pickle-CVE-2025-49655"),
@@ -65,6 +75,53 @@ def test_what_is_no_arithmetic_of_keras_is_refused_and_named(spec: Any, why: str
 
     assert caught.value.errors
     assert caught.value.errors[0]["where"].startswith("config.layers[1]")
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"units": nested(900)}, "deeper"),
+        ({"units": nested(MOST_LEVELS)}, "deeper"),
+        ({"units": [0] * (MOST_VALUES + 1)}, "more in it"),
+        ({"units": 2**64}, "larger than any size"),
+        ({"units": -(2**70)}, "larger than any size"),
+        ({"batch_shape": [None, 2**20, 2**20]}, "elements"),
+        ({"build_config": {"input_shape": [2**31]}}, "elements"),
+    ],
+    ids=["900 lists", "lists", "values", "number", "negative number", "shape", "inner shape"],
+)
+def test_what_is_larger_or_deeper_than_any_model_is_refused_before_keras_walks_it(
+    changes: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    model = keras_archive(tmp_path / "model.keras", sequential(layer("Dense", **changes)))
+
+    with pytest.raises(ModelFormatRefused, match=why):
+        check_keras_archive(model)
+
+
+def test_models_within_models_pass(tmp_path: Path) -> None:
+    spec: Any = DENSE
+    for _ in range(8):
+        spec = sequential(spec)
+
+    check_keras_archive(keras_archive(tmp_path / "model.keras", spec))
+
+
+def test_an_evil_function_in_how_a_model_is_compiled_is_refused_where_keras_builds_it(tmp_path: Path) -> None:
+    evil = {"compile_config": {"loss": function("eval", "builtins")}}
+    model = keras_archive(tmp_path / "model.keras", {**sequential(DENSE), **evil})
+
+    with pytest.raises(ModelFormatRefused, match="eval at compile_config"):
+        check_keras_archive(model, is_compiled=True)
+    with pytest.raises(ModelFormatRefused, match=r"eval at config\.layers\[0\]"):
+        check_keras_archive(keras_archive(tmp_path / "model.keras", sequential({**sequential(DENSE), **evil})))
 
 
 OWN_LOSS = {"module": None, "class_name": "Dice", "config": {}, "registered_name": "Dice"}

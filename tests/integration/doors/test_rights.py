@@ -20,6 +20,7 @@ from made_policies import listening_queue
 
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
 from lambent_toolkit.sandbox import LocalStack, StackInfo
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD
 from patience import PATIENCE_S, wait_for
 from receivers import receiving
 from rights import roles_of
@@ -171,7 +172,8 @@ class Rights:
 
     def refusals(self, role: str) -> list[str]:
         """Return the actions that a role was refused so far."""
-        denials = httpx.get(f"{self._info.endpoint}/_lambent/iam/denials", timeout=PATIENCE_S).json()["denials"]
+        url, shown = f"{self._info.endpoint}/_lambent/iam/denials", {SECRET_FIELD: self._info.secret}
+        denials = httpx.get(url, headers=shown, timeout=PATIENCE_S).json()["denials"]
         return [each["action"] for each in denials if each["principal"] == self._info.resources[role]]
 
 

@@ -1,6 +1,6 @@
 """Template properties turned into what the AWS API takes."""
 
-from lambent_toolkit.sandbox.restore import lifecycle_rule, notification_configuration
+from lambent_toolkit.sandbox.restore import cors_rule, lifecycle_rule, notification_configuration
 
 
 def test_notification_keeps_target_event_and_prefix() -> None:
@@ -36,3 +36,23 @@ def test_lifecycle_rule_keeps_days_and_markers() -> None:
         "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
     }
     assert lifecycle_rule({"Status": "Enabled", "Prefix": "in/", "ExpirationInDays": "7"})["Expiration"] == {"Days": 7}
+
+
+def test_rule_for_pages_keeps_who_may_what_and_how_long() -> None:
+    properties = {
+        "Id": "pages",
+        "AllowedOrigins": ["https://own.example"],
+        "AllowedMethods": ["POST", "GET"],
+        "AllowedHeaders": ["*"],
+        "ExposedHeaders": ["ETag"],
+        "MaxAge": "3600",
+    }
+
+    assert cors_rule(properties) == {
+        "ID": "pages",
+        "AllowedOrigins": ["https://own.example"],
+        "AllowedMethods": ["POST", "GET"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }

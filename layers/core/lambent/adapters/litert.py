@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lambent.adapters.tflite_limits import check_tflite_file
 from lambent.adapters.tflite_rows import FileInterpreter, RowsInTurn
 from lambent.adapters.tflite_signature import FileSignature, MatchedTensor, choose_signature, match_tensors
 from lambent.contracts.model import ModelContract
@@ -15,7 +16,6 @@ from lambent.contracts.tensor import Array
 from lambent.domain.model import TFLITE_FILE
 from lambent.errors import (
     Misconfigured,
-    ModelFormatRefused,
     ModelLoadFailed,
     ModelOperatorUnsupported,
     RequestInvalid,
@@ -25,7 +25,6 @@ from lambent.errors import (
 PLATFORM = "tensorflow_lite"
 # Only calling it shows some operators' forms that the runtime lacks; it has no error codes, see `_load_error`.
 _UNRUNNABLE = ("is not supported", "not currently supported", "failed to create XNNPACK runtime")
-_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flat buffer
 
 
 def _import_runtime() -> tuple[str, Any]:
@@ -61,8 +60,8 @@ class LiteInterpreterLoader:
 
         Raises
         ------
-        ModelFormatRefused         not a TFLite flat buffer
-        ModelOperatorUnsupported   this runtime is older than an operator of the file
+        ModelFormatRefused         not a TFLite flat buffer, or one that could harm the runtime, see `tflite_limits`
+        ModelOperatorUnsupported   this runtime is older than an operator of the file, or does not have it at all
         ModelLoadFailed            refused for another reason
         ModelContractMismatch      its tensors are not the contract's
         """
@@ -92,10 +91,7 @@ def open_signature(model: Path, name: str | None = None) -> FileSignature:
 
 
 def _open(model: Path, *, threads: int) -> Any:
-    with model.open("rb") as file:
-        head = file.read(8)
-    if head[4:] != _IDENTIFIER:
-        raise ModelFormatRefused("The model file is not a TFLite flat buffer (no TFL3 identifier).")
+    check_tflite_file(model)
     try:
         runtime = _Runtime(model_path=str(model), num_threads=threads)
         runtime.allocate_tensors()
@@ -110,11 +106,6 @@ def _load_error(exc: Exception) -> ModelLoadFailed | ModelOperatorUnsupported:
         return ModelOperatorUnsupported(
             f"The model uses operators newer than {RUNTIME} knows. Deploy the numeric layer with LiteRT "
             "(parameter Interpreter=litert), or publish the model quantized to full int8."
-        )
-    if "Select TensorFlow op" in str(exc):
-        return ModelOperatorUnsupported(
-            f"The model uses operators of TensorFlow itself (Flex, SELECT_TF_OPS), which {RUNTIME} does not have: "
-            "convert it with TFLITE_BUILTINS only."
         )
     return ModelLoadFailed(f"{RUNTIME} refused the model file.")
 

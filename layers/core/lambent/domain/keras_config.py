@@ -11,29 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, NamedTuple
 
-# Layers whose configuration holds numbers, names and further objects, which are checked in their turn.
-_LAYERS = """
-    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
-    AugMix AutoContrast Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
-    CategoryEncoding CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose
-    ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D
-    Discretization Dot Dropout ELU EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout
-    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity
-    InputLayer InputSpec LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D
-    Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute Pipeline
-    RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
-    RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
-    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
-    RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram
-    SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D
-    SpatialDropout3D SpectralNormalization StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D
-    UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
-"""
-LAYERS = frozenset(_LAYERS.split())
+from lambent.domain.keras_names import CLASSES, FUNCTIONS, LAYERS
+
 # Why these, of all that is refused, are: the messages name the reason.
 DANGERS: Mapping[str, str] = {
     "Lambda": "holds Python code, which loading it would run",
@@ -55,16 +37,8 @@ TABLES: Mapping[str, str] = {
 CUSTOM = "is a custom object, which needs code from outside of the file"
 _COMPILATION = "compile_config"
 _VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
-_CLASS = re.compile(r"[A-Z]\w{0,63}\Z", re.ASCII)
-_FUNCTION = re.compile(r"[a-z]\w{0,63}\Z", re.ASCII)
-# Modules all of whose classes hold only numbers, names and further objects.
-_ARITHMETIC_MODULES = """
-    keras.initializers keras.regularizers keras.constraints keras.losses keras.metrics keras.optimizers
-    keras.optimizers.schedules keras.dtype_policies keras.quantizers keras.src.ops.numpy keras.src.ops.nn
-    keras.src.ops.math keras.src.ops.image keras.src.ops.linalg keras.src.ops.einops
-"""
-_ARITHMETIC = frozenset(_ARITHMETIC_MODULES.split())
 _CLASSES: Mapping[str, frozenset[str]] = {
+    **CLASSES,
     "keras": frozenset({"Sequential", "Functional", "Model", "DTypePolicy"}),
     "keras.models": frozenset({"Sequential", "Functional", "Model"}),
     "keras.layers": LAYERS,
@@ -77,8 +51,15 @@ _CLASSES: Mapping[str, frozenset[str]] = {
         | {"Unstack"}
     ),
 }
-_FUNCTION_MODULES = frozenset({"builtins", "keras.activations", "keras.losses", "keras.metrics"})
-_BUILDERS = frozenset({"deserialize", "get", "serialize"})
+# Keras looks for functions of "builtins" in its own modules, and writes its own so.
+_FUNCTIONS: Mapping[str, frozenset[str]] = {**FUNCTIONS, "builtins": frozenset().union(*FUNCTIONS.values())}
+# A model that holds models that hold models has thirty; Keras walks a configuration by recursion.
+MOST_LEVELS = 100
+# The largest networks of keras.applications have some 50,000.
+MOST_VALUES = 1_000_000
+MOST_ELEMENTS = 2**31 - 1
+_MOST_NUMBER = 2**63 - 1
+_SHAPE, _SHOWN = "shape", 200
 
 
 class Finding(NamedTuple):
@@ -107,15 +88,34 @@ def config_findings(config: Any, *, is_compiled: bool = False) -> Iterator[Findi
     """
     if isinstance(config, dict) and not is_compiled:
         config = {name: value for name, value in config.items() if name != _COMPILATION}
-    pending: list[tuple[str, Any]] = [("", config)]
+    pending: list[tuple[str, Any, int]] = [("", config, 0)]
+    seen = 0
     while pending:
-        where, value = pending.pop()
-        if isinstance(value, dict):
-            if "class_name" in value and (why := _refusal(value)):
-                yield Finding(where or "the model", _name(value), why)
-            pending += reversed([(_below(where, key), each) for key, each in value.items()])
-        elif isinstance(value, list):
-            pending += reversed([(f"{where}[{index}]", each) for index, each in enumerate(value)])
+        where, value, level = pending.pop()
+        seen += 1
+        if seen > MOST_VALUES or level > MOST_LEVELS:
+            yield Finding(where[:_SHOWN], "an object", "is nested deeper, or has more in it, than any model")
+            return
+        if (found := _finding(where, value)) is not None:
+            yield found
+        pending += reversed([(below, each, level + 1) for below, each in _parts(where, value)])
+
+
+def _parts(where: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(_below(where, key), each) for key, each in value.items()]
+    return [(f"{where}[{index}]", each) for index, each in enumerate(value)] if isinstance(value, list) else []
+
+
+def _finding(where: str, value: Any) -> Finding | None:
+    """Return what is wrong with a value itself, whatever is in it."""
+    if isinstance(value, dict) and "class_name" in value and (why := _refusal(value)):
+        return Finding(where or "the model", _name(value), why)
+    if isinstance(value, list) and where.endswith(_SHAPE) and _elements(value) > MOST_ELEMENTS:
+        return Finding(where, "a shape", f"has more than {MOST_ELEMENTS} elements")
+    if isinstance(value, int) and abs(value) > _MOST_NUMBER:
+        return Finding(where, "a number", "is larger than any size")
+    return None
 
 
 def _refusal(value: dict[str, Any]) -> str | None:
@@ -138,19 +138,21 @@ def _has_path(value: dict[str, Any]) -> bool:
     return isinstance(config, dict) and isinstance(config.get("vocabulary"), str)
 
 
+def _elements(shape: list[Any]) -> int:
+    return prod(each for each in shape if isinstance(each, int) and each > 0)
+
+
 def _is_allowed(module: str, name: str) -> bool:
-    if module in _ARITHMETIC:
-        return _CLASS.match(name) is not None and name != "JVP"
     return name in _CLASSES.get(module, ())
 
 
 def _function_refusal(value: dict[str, Any]) -> str | None:
     name = value.get("config")
+    module = value.get("module")
     is_known = (
-        value.get("module") in _FUNCTION_MODULES
+        isinstance(module, str)
         and isinstance(name, str)
-        and _FUNCTION.match(name) is not None
-        and name not in _BUILDERS
+        and name in _FUNCTIONS.get(module, ())
         and value.get("registered_name") in (None, "function", name)
     )
     return None if is_known else "is a function that is no activation, loss or metric of Keras"

@@ -13,6 +13,7 @@ import httpx
 
 from lambent_toolkit.sandbox.iam.credentials import ADMINISTRATOR, SESSION_PATH, Credentials, session_order
 from lambent_toolkit.sandbox.options import REGION
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD
 
 TARGETS = {"sqs": "AmazonSQS", "events": "AWSEvents"}
 JSON_VERSIONS = {"sqs": "1.0", "events": "1.1"}
@@ -28,6 +29,7 @@ class AwsCalls:
     Parameters
     ----------
     endpoint : str    the storage's address
+    secret : str      what the stack's own parts show each other
 
     Attributes
     ----------
@@ -35,10 +37,10 @@ class AwsCalls:
     endpoint : str
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, secret: str) -> None:
         self.credentials = ADMINISTRATOR
         self.endpoint = endpoint
-        self._headers: dict[str, str] = {}
+        self._headers: dict[str, str] = {SECRET_FIELD: secret}
         # No limit on connections: every poller holds one open while it waits.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._http = httpx.AsyncClient(base_url=endpoint, timeout=httpx.Timeout(60), limits=limits, trust_env=False)
@@ -74,7 +76,8 @@ class AwsCalls:
     def acting_for(self, service: str, *, source_arn: str) -> AwsCalls:
         """Return the same connection for a service of AWS that acts for something of this account."""
         other = copy.copy(self)
-        other._headers = {"X-Lambent-Service": service, "X-Lambent-Source-Arn": source_arn}  # noqa: SLF001 - its own
+        acting = {"X-Lambent-Service": service, "X-Lambent-Source-Arn": source_arn}
+        other._headers = self._headers | acting  # noqa: SLF001 - its own
         return other
 
     async def session(self, role_arn: str, *, service: str, session: str, source_arn: str) -> Credentials:

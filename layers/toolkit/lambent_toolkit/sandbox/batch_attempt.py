@@ -14,6 +14,7 @@ from pathlib import Path
 from lambent_toolkit.sandbox.batch_job import Attempt, Job, now_ms
 from lambent_toolkit.sandbox.iam.credentials import Credentials
 from lambent_toolkit.sandbox.options import REGION
+from lambent_toolkit.sandbox.private_files import private_open
 from lambent_toolkit.sandbox.worker_image import WorkerImage
 
 BOOTSTRAP = Path(__file__).with_name("batch_bootstrap.py")
@@ -91,7 +92,7 @@ class RunningAttempt:
     async def _spawn(self, image: WorkerImage, home: Path, credentials: Credentials) -> asyncio.subprocess.Process:
         log = self._host.logs / f"{self._attempt.log_stream}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with private_open(log, "ab") as output:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-S", "-P", str(BOOTSTRAP), str(os.getpid())),
                 *image.command(self._job.command()),

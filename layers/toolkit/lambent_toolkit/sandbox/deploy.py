@@ -20,6 +20,7 @@ from lambent_toolkit.sandbox.options import REGION, STACK_NAME
 from lambent_toolkit.sandbox.restore import put_back
 from lambent_toolkit.sandbox.stack_info import CREDENTIALS
 from lambent_toolkit.sandbox.template import TranslatedTemplate
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD
 
 CREATED_PATH = "/_lambent/created"
 RECORD_TIMEOUT_S = 300  # against what hangs; a busy machine is slow
@@ -30,6 +31,7 @@ def deploy(
     *,
     parameters: dict[str, str],
     endpoint: str,
+    secret: str,
     storage_log: Path,
     is_iam_enforced: bool = True,
 ) -> Deployment:
@@ -40,6 +42,7 @@ def deploy(
     translated : TranslatedTemplate
     parameters : dict      overrides of the template's parameters
     endpoint : str         the storage's address
+    secret : str           what the stack's own parts show each other
     storage_log : Path     named in the error when the storage stumbles
     is_iam_enforced        read all policies, and let buckets, queues and topics have theirs
 
@@ -61,15 +64,15 @@ def deploy(
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {exc}") from exc
     if reason := _why_failed(cloudformation):
         raise BrokenTemplate(f"the template could not be created; {storage_log} tells why: {reason}")
-    record = read_record(endpoint, STACK_NAME)
+    record = read_record(endpoint, STACK_NAME, secret=secret)
     deployment = Deployment.from_record(record, translated.code)
     if is_iam_enforced:
-        enforce_policies(deployment, endpoint)
+        enforce_policies(deployment, endpoint, secret=secret)
     put_back(deployment, session.client)
     return deployment
 
 
-def enforce_policies(deployment: Deployment, endpoint: str) -> None:
+def enforce_policies(deployment: Deployment, endpoint: str, *, secret: str) -> None:
     """Read all policies of a stack, and let its buckets, queues and topics have theirs.
 
     Raises
@@ -78,7 +81,8 @@ def enforce_policies(deployment: Deployment, endpoint: str) -> None:
     """
     check_policies(deployment)
     check_invocations(deployment)
-    httpx.post(endpoint + POLICIES_PATH, json={}, timeout=RECORD_TIMEOUT_S).raise_for_status()
+    shown = {SECRET_FIELD: secret}
+    httpx.post(endpoint + POLICIES_PATH, json={}, headers=shown, timeout=RECORD_TIMEOUT_S).raise_for_status()
 
 
 def _why_failed(cloudformation: Any) -> str:
@@ -89,10 +93,10 @@ def _why_failed(cloudformation: Any) -> str:
     return next(each["ResourceStatusReason"] for each in events if each["ResourceStatus"] == "CREATE_FAILED")
 
 
-def read_record(endpoint: str, stack_name: str) -> dict[str, Any]:
+def read_record(endpoint: str, stack_name: str, *, secret: str) -> dict[str, Any]:
     """Return what the storage has made for a stack; see `CreatedResources.as_dict`."""
-    answer = httpx.get(f"{endpoint}{CREATED_PATH}?{stack_name}", timeout=RECORD_TIMEOUT_S).raise_for_status()
-    return dict(answer.json())
+    url, shown = f"{endpoint}{CREATED_PATH}?{stack_name}", {SECRET_FIELD: secret}
+    return dict(httpx.get(url, headers=shown, timeout=RECORD_TIMEOUT_S).raise_for_status().json())
 
 
 class Session:

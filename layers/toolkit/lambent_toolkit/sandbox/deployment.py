@@ -11,6 +11,9 @@ from lambent_toolkit.sandbox.errors import BrokenTemplate
 from lambent_toolkit.sandbox.function_spec import FunctionSpec
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 
+# By which the product's functions are told what the template's parameter AllowedOrigins says.
+ORIGINS_VARIABLE = "ALLOWED_ORIGINS"
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -122,6 +125,11 @@ class Deployment:
             is_destination=destination is not None,
             role_arn=str(properties.get("Role", "")),
         )
+
+    def page_origins(self) -> frozenset[str]:
+        """Return the origins of web pages that the stack's functions let in; "*" stands for all."""
+        listed = (each.environment.get(ORIGINS_VARIABLE, "") for each in self.functions())
+        return frozenset(origin for text in listed for origin in text.split(",") if origin)
 
     def queue_mappings(self) -> list[QueueMapping]:
         """Return every enabled mapping of a queue to a function.

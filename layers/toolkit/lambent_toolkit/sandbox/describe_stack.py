@@ -12,7 +12,15 @@ from lambent_toolkit.sandbox.stack_info import StackInfo, named_resources
 
 
 async def describe_stack(
-    deployment: Deployment, name: str, *, aws: AwsCalls, url: str, endpoint: str, logs: Path, retry_scale: float
+    deployment: Deployment,
+    name: str,
+    *,
+    aws: AwsCalls,
+    url: str,
+    endpoint: str,
+    logs: Path,
+    retry_scale: float,
+    secret: str,
 ) -> StackInfo:
     """Collect what stack.json says; a template without some resource gets an empty name for it."""
     key_id = next((each.physical_id for each in deployment.of_kind("AWS::ApiGateway::ApiKey")), "")
@@ -34,6 +42,7 @@ async def describe_stack(
         retry_scale=retry_scale,
         pid=os.getpid(),
         resources=deployment.physical_ids(),
+        secret=secret,
     )
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from lambent_toolkit.sandbox.invocation import Invocation
+from lambent_toolkit.sandbox.private_files import FILE_MODE
 
 
 class FunctionLog:
@@ -14,7 +15,7 @@ class FunctionLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def line(self, text: str) -> None:
         """Write one line at once, so that lines of several processes do not mix."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import socket
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lambent_toolkit.sandbox.errors import PortInUse
 from lambent_toolkit.sandbox.http_messages import HttpResponse
+from lambent_toolkit.sandbox.web_pages import Doorman
 
 KEEP_ALIVE_S = 75
 STOP_TIMEOUT_S = 2
@@ -23,20 +25,27 @@ STOP_TIMEOUT_S = 2
 class HttpServer:
     """One ASGI application on one port of the loopback address.
 
+    Parameters
+    ----------
+    app : ASGI application
+    port : int          0 takes any free one
+    doorman : Doorman   who may speak to it
+
     Raises
     ------
     PortInUse   another program listens there
     """
 
-    def __init__(self, app: Any, port: int) -> None:
+    def __init__(self, app: Any, port: int, doorman: Doorman) -> None:
         self._socket = _bind(port)
-        self._app = app
+        self._app, self._doorman = app, doorman
         self.port: int = self._socket.getsockname()[1]
         config = _Config(
             self._answer,
             interface="asgi3",
             http=_Protocol,
             lifespan="off",
+            ws="none",
             access_log=False,
             log_level="warning",
             log_config=None,
@@ -53,13 +62,21 @@ class HttpServer:
         """Base address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def serve(self, app: Any, *, unreadable: Callable[[], HttpResponse] | None) -> None:
-        """Choose the application, and the answer to what is no HTTP; requests under way keep theirs."""
-        self._app = app
+    def serve(self, app: Any, *, unreadable: Callable[[], HttpResponse] | None, doorman: Doorman) -> None:
+        """Choose the application, the answer to what is no HTTP, and who may; requests under way keep theirs."""
+        self._app, self._doorman = app, doorman
         self._server.config.unreadable = unreadable
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
+        fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        reason = self._doorman.refuse(fields)
+        if reason is None:
+            await self._app(scope, receive, send)
+            return
+        body = json.dumps({"message": reason}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": HTTPStatus.FORBIDDEN.value, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def start(self) -> None:
         """Serve; returns when requests are taken."""

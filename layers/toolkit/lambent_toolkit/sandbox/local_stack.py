@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from lambent_toolkit.sandbox.errors import SandboxError, StackFailed, StackNotRunning
 from lambent_toolkit.sandbox.options import DEFAULT_RETRY_SCALE, StackOptions, find_root
+from lambent_toolkit.sandbox.private_files import private_folder, private_open
 from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo, is_alive
 
 STATE_DIR = ".lambent"
@@ -35,9 +36,9 @@ class StackProcess:
     def __init__(self, options: StackOptions, *, is_linked: bool) -> None:
         from lambent_toolkit.sandbox.process import encode_options
 
-        options.state_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(options.state_dir)
         self._log = options.state_dir / "supervisor.log"
-        with self._log.open("w") as errors:
+        with private_open(self._log, "w") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "lambent_toolkit.sandbox.process", encode_options(options, is_linked)],
                 stdin=subprocess.PIPE if is_linked else subprocess.DEVNULL,

@@ -47,6 +47,12 @@ def _bucket(s3: Any, bucket: Resource) -> None:
     if lifecycle := properties.get("LifecycleConfiguration"):
         rules = [lifecycle_rule(rule) for rule in lifecycle["Rules"]]
         s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+    if cors := properties.get("CorsConfiguration"):
+        s3.put_bucket_cors(
+            Bucket=name, CORSConfiguration={"CORSRules": [cors_rule(rule) for rule in cors["CorsRules"]]}
+        )
+    else:
+        s3.delete_bucket_cors(Bucket=name)  # which an update of the stack may have taken away
     if notification := properties.get("NotificationConfiguration"):
         s3.put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration=notification_configuration(notification)
@@ -72,6 +78,13 @@ def _notification(entry: dict[str, Any], target: str, arn: str) -> dict[str, Any
     if rules := entry.get("Filter", {}).get("S3Key", {}).get("Rules"):
         turned["Filter"] = {"Key": {"FilterRules": rules}}
     return turned
+
+
+def cors_rule(properties: dict[str, Any]) -> dict[str, Any]:
+    """Turn a template's rule for web pages into what the S3 API takes."""
+    names = {"Id": "ID", "MaxAge": "MaxAgeSeconds", "ExposedHeaders": "ExposeHeaders"}
+    rule = {names.get(name, name): value for name, value in properties.items()}
+    return {**rule, **({"MaxAgeSeconds": int(rule["MaxAgeSeconds"])} if "MaxAgeSeconds" in rule else {})}
 
 
 def lifecycle_rule(properties: dict[str, Any]) -> dict[str, Any]:

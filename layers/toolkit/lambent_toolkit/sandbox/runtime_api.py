@@ -12,11 +12,16 @@ from typing import Protocol, cast
 
 import httptools
 
+from lambent_toolkit.sandbox.web_pages import Doorman
+
 PREFIX = "/2018-06-01/runtime/"
 _ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# What AWS's client calls itself; a browser lets no page say so without asking first.
+_CLIENT = "aws-lambda-python/"
+_DOORMAN = Doorman()
 
 
 class RuntimeListener(Protocol):
@@ -43,6 +48,7 @@ class RuntimeConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
+        self._fields: list[tuple[str, str]] = []
         self._body: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,7 +67,8 @@ class RuntimeConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Let a client that asks first send its body (httptools)."""
+        """Collect the fields, and let a client that asks first send its body (httptools)."""
+        self._fields.append((name.decode("latin-1").lower(), value.decode("latin-1")))
         if name.lower() == b"expect" and value.lower() == b"100-continue":
             self._write(_CONTINUE)
 
@@ -71,13 +78,17 @@ class RuntimeConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer the request (httptools)."""
-        url, body = self._url.decode("latin-1"), b"".join(self._body)
-        self._url, self._body = b"", []
-        if url == PREFIX + "invocation/next":
-            self._listener.on_next(self)
-        elif url == PREFIX + "init/error":
+        url, body, fields = self._url.decode("latin-1"), b"".join(self._body), self._fields
+        self._url, self._body, self._fields = b"", [], []
+        if _DOORMAN.refuse(fields) is not None:
+            self._write(_FORBIDDEN)
+        elif url == PREFIX + "init/error":  # by another part of the client, which names nobody
             self._listener.on_init_error(body)
             self._write(_ACCEPTED)
+        elif not dict(fields).get("user-agent", "").startswith(_CLIENT):
+            self._write(_FORBIDDEN)
+        elif url == PREFIX + "invocation/next":
+            self._listener.on_next(self)
         else:
             self._answer(url, body)
 

@@ -81,7 +81,7 @@ def sam_deploy(root: Path, build: Build, *, endpoint: str, programs: Programs) -
         raise BrokenTemplate(f"`sam deploy` ended with {code}:\n{said}")
 
 
-def read_deployment(endpoint: str, name: str, code_dir: Path, *, is_iam_enforced: bool) -> Deployment:
+def read_deployment(endpoint: str, name: str, code_dir: Path, *, secret: str, is_iam_enforced: bool) -> Deployment:
     """Return a deployed stack, its code unpacked from where `sam deploy` has put it, with what moto drops put back.
 
     Parameters
@@ -89,13 +89,14 @@ def read_deployment(endpoint: str, name: str, code_dir: Path, *, is_iam_enforced
     endpoint : str    the storage's address
     name : str        the stack's
     code_dir : Path   gets one folder for each piece of code, under its key in S3
+    secret : str      what the stack's own parts show each other
     is_iam_enforced   read all policies, and let buckets, queues and topics have theirs
 
     Raises
     ------
     BrokenTemplate   the stack has types that cannot be made here, or a policy by which it cannot be judged
     """
-    record, session = read_record(endpoint, name), Session(endpoint)
+    record, session = read_record(endpoint, name, secret=secret), Session(endpoint)
     s3 = session.client("s3")
     code = {}
     for logical_id, resource in record["resources"].items():
@@ -104,7 +105,7 @@ def read_deployment(endpoint: str, name: str, code_dir: Path, *, is_iam_enforced
             code[logical_id] = _unpacked(s3, address, code_dir)
     deployment = Deployment.from_record(record, code)
     if is_iam_enforced:
-        enforce_policies(deployment, endpoint)
+        enforce_policies(deployment, endpoint, secret=secret)
     put_back(deployment, session.client)
     return deployment
 

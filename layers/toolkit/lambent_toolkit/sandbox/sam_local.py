@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.errors import MissingTool
+from lambent_toolkit.sandbox.private_files import private_open
 from lambent_toolkit.sandbox.sources import override_options, read_template
 from lambent_toolkit.sandbox.stack_info import StackInfo
 
@@ -62,7 +63,8 @@ def write_files(
     files = SamLocalFiles(folder / "template.yaml", folder / "variables.json", parameters, data_bucket)
     # JSON is YAML as well.
     files.template.write_text(json.dumps(template, indent=1, default=str))
-    files.variables.write_text(json.dumps(variables, indent=1))
+    with private_open(files.variables, "w") as written:
+        json.dump(variables, written, indent=1)
     return files
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.errors import StackNotRunning
 from lambent_toolkit.sandbox.function_spec import short_name
 from lambent_toolkit.sandbox.options import ADMINISTRATOR_KEY
+from lambent_toolkit.sandbox.private_files import private_open
 
 FILE_NAME = "stack.json"
 # Of the account's owner, who may do all.
@@ -41,6 +42,7 @@ class StackInfo:
     retry_scale : float part of AWS's waiting time before a retry that this stack waits
     pid : int           process id of the supervisor
     resources : dict    logical id -> physical id of everything that the template made
+    secret : str        what `/_lambent/` of the endpoint wants to see, in the field X-Lambent-Secret
     """
 
     name: str
@@ -58,6 +60,7 @@ class StackInfo:
     retry_scale: float
     pid: int
     resources: dict[str, str]
+    secret: str = field(default="", repr=False)
 
     @property
     def is_local(self) -> bool:
@@ -93,7 +96,8 @@ class StackInfo:
     def write(self, state_dir: Path) -> None:
         """Write stack.json in one step, so that a reader never sees half of it."""
         draft = state_dir / f".{FILE_NAME}.{os.getpid()}"
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        with private_open(draft, "w") as file:
+            file.write(json.dumps(asdict(self), indent=2) + "\n")
         draft.replace(state_dir / FILE_NAME)
 
     @classmethod

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lambent_toolkit.sandbox.http_messages import HttpRequest, HttpResponse
+from lambent_toolkit.sandbox.private_files import private_open
 from lambent_toolkit.sandbox.usage_plans import TokenBucket
 
 ALL = ("/*", "*")
@@ -78,7 +79,7 @@ class AccessLog:
         """Add one line."""
         known = _context(answered)
         line = VARIABLE.sub(lambda found: _escaped(known.get(found.group(1))), self._format)
-        with self._path.open("a") as log:
+        with private_open(self._path, "a") as log:
             log.write(f"{line}\n")
 
 

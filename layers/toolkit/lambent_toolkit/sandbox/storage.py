@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lambent_toolkit.sandbox.errors import MissingTool, StackFailed
 from lambent_toolkit.sandbox.options import ADMINISTRATOR_KEY
+from lambent_toolkit.sandbox.private_files import private_open
+from lambent_toolkit.sandbox.web_pages import SECRET_VARIABLE
 
 START_TIMEOUT_S = 300  # against what hangs: a process that ends is noticed at once, and a busy machine is slow
 NEEDED_PACKAGES = ("moto", "flask", "flask_cors")
@@ -25,7 +27,7 @@ class Storage:
         self.endpoint = endpoint
 
     @classmethod
-    async def start(cls, control_url: str, log: Path, *, rights_file: Path | None) -> Storage:
+    async def start(cls, control_url: str, log: Path, *, rights_file: Path | None, secret: str) -> Storage:
         """Start the process and wait until it listens.
 
         Parameters
@@ -33,6 +35,7 @@ class Storage:
         control_url   of the supervisor
         log           what the process says
         rights_file   where used rights are recorded; None judges nothing
+        secret        what the stack's own parts show each other
 
         Raises
         ------
@@ -42,11 +45,11 @@ class Storage:
         for name in NEEDED_PACKAGES:
             if importlib.util.find_spec(name) is None:
                 raise MissingTool(f"the package {name} is not installed in this Python environment; run `make setup`")
-        with log.open("ab") as output:
+        with private_open(log, "ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "lambent_toolkit.sandbox.storage_server"),
                 *(str(os.getpid()), control_url, str(rights_file or "")),
-                env=_environment(),
+                env=_environment(secret),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=output,
@@ -80,7 +83,7 @@ async def _first_line(process: asyncio.subprocess.Process) -> bytes:
         return b""
 
 
-def _environment() -> dict[str, str]:
+def _environment(secret: str) -> dict[str, str]:
     """Keep the developer's AWS settings away from moto, and moto away from code it cannot fetch."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "MOTO_"))}
     return {
@@ -89,6 +92,9 @@ def _environment() -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+        # It lets every web page in; see storage_cors.
+        "MOTO_DISABLE_GLOBAL_CORS": "true",
+        SECRET_VARIABLE: secret,
         "VALIDATE_LAMBDA_S3": "false",
         "PYTHONWARNINGS": "ignore",
     }

@@ -1,7 +1,8 @@
 """Program of the storage process: moto's server, tamed, with what must *run* handed to the supervisor.
 
 Arguments: the supervisor's process id, the base URL of its control server, and the file for used rights, which is empty
-if nothing is judged. It prints its own port, one line.
+if nothing is judged. The secret that both show each other is in the environment, which other users cannot list. It
+prints its own port, one line.
 
 moto stores; our programs run. Handed over are AWS Batch's job calls and logs, Lambda's Invoke and events for Lambda
 targets.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -34,10 +36,12 @@ from lambent_toolkit.sandbox.lambda_bootstrap import die_with
 from lambent_toolkit.sandbox.lineage import TRACE_HEADER
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
+from lambent_toolkit.sandbox.storage_door import guarding
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 from lambent_toolkit.sandbox.storage_stacks import Stacks
+from lambent_toolkit.sandbox.web_pages import SECRET_FIELD, SECRET_VARIABLE
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 BATCH_CALL = re.compile(r"^/v1/(submitjob|describejobs|listjobs|terminatejob|canceljob)$")
@@ -52,20 +56,20 @@ FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type", 
 class Supervisor:
     """The other side: where calls go that moto can only pretend to answer."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, secret: str) -> None:
+        self._url, self._shown = url, {SECRET_FIELD: secret}
         self._http = urllib3.PoolManager(maxsize=16, timeout=urllib3.Timeout(connect=5, read=None), retries=False)
 
     def forward(self, path: str, environ: dict[str, Any]) -> urllib3.BaseHTTPResponse:
         """Send a WSGI request on and return the answer."""
         size = int(environ.get("CONTENT_LENGTH") or 0)
         keys = {name: "HTTP_" + name.upper().replace("-", "_") for name in FORWARDED_HEADERS}
-        headers = {name: environ[key] for name, key in keys.items() if key in environ}
+        headers = {name: environ[key] for name, key in keys.items() if key in environ} | self._shown
         return self._http.request("POST", self._url + path, body=environ["wsgi.input"].read(size), headers=headers)
 
     def deliver(self, delivery: dict[str, Any]) -> None:
         """Hand over an event for a Lambda target; the supervisor retries, so this only queues."""
-        self._http.request("POST", f"{self._url}/deliver", json=delivery)
+        self._http.request("POST", f"{self._url}/deliver", json=delivery, headers=self._shown)
 
     def stack_changed(self, name: str) -> None:
         """Tell that a stack has other resources, and wait until what runs has followed.
@@ -74,13 +78,14 @@ class Supervisor:
         ------
         RuntimeError   it could not; the text says why
         """
-        answer = self._http.request("POST", f"{self._url}/stack/{name}", body=b"{}")
+        answer = self._http.request("POST", f"{self._url}/stack/{name}", body=b"{}", headers=self._shown)
         if answer.status >= BAD_REQUEST:
             raise RuntimeError(answer.data.decode())
 
     def job_tags(self, job_arn: str) -> dict[str, str]:
         """Return the tags of an AWS Batch job; none of one that is not known."""
-        answer = self._http.request("POST", f"{self._url}/batch/describejobs", json={"jobs": [job_arn]})
+        url = f"{self._url}/batch/describejobs"
+        answer = self._http.request("POST", url, json={"jobs": [job_arn]}, headers=self._shown)
         return next((dict(job["tags"]) for job in answer.json()["jobs"]), {})
 
 
@@ -207,14 +212,16 @@ def main() -> None:
     parent, control_url, rights_file = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     die_with(parent)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    supervisor = Supervisor(control_url)
+    secret = os.environ[SECRET_VARIABLE]
+    supervisor = Supervisor(control_url, secret)
     tame_sqs()
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)
     app = StorageApp(supervisor, created)
     door = guarded(app, supervisor, created, Path(rights_file)) if rights_file else unguarded(app)
-    server = make_server("127.0.0.1", 0, at_awss_hosts(door), threaded=True, request_handler=MotoRequestHandler)
+    guarded_door = guarding(at_awss_hosts(door), secret)
+    server = make_server("127.0.0.1", 0, guarded_door, threaded=True, request_handler=MotoRequestHandler)
     print(server.server_port, flush=True)
     server.serve_forever()
 

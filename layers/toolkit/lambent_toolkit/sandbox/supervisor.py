@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
@@ -28,12 +29,14 @@ from lambent_toolkit.sandbox.http_server import HttpServer
 from lambent_toolkit.sandbox.iam.roles import Roles
 from lambent_toolkit.sandbox.options import STACK_NAME, StackOptions
 from lambent_toolkit.sandbox.pool import FunctionPool
+from lambent_toolkit.sandbox.private_files import FOLDER_MODE, private_folder, private_open
 from lambent_toolkit.sandbox.programs import Programs
 from lambent_toolkit.sandbox.running import MakePool, RunningStack
 from lambent_toolkit.sandbox.samconfig import stack_name
 from lambent_toolkit.sandbox.stack_info import FILE_NAME, StackInfo
 from lambent_toolkit.sandbox.storage import Storage
 from lambent_toolkit.sandbox.usage_plans import ApiKeys
+from lambent_toolkit.sandbox.web_pages import Doorman, admitting
 from lambent_toolkit.sandbox.worker_image import WorkerImage
 
 # Not at the top: the translator and boto3 take a second to import, while the storage can start already.
@@ -64,6 +67,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._storage: Storage | None = None
         self._programs = Programs()
+        self._secret = secrets.token_urlsafe()
         self._account = AccountConcurrency(options.account_concurrency)
         self._stack_name = stack_name(options.root) if options.sam_deploy else STACK_NAME
         self._apply: Callable[[Deployment], Awaitable[StackInfo]] | None = None
@@ -115,10 +119,10 @@ class Supervisor:
 
     async def _start(self) -> StackInfo:
         logs = self._claim_state_dir()
-        door = HttpServer(_not_ready, self._options.port)  # first: a port in use should not cost a build
+        door = HttpServer(_not_ready, self._options.port, Doorman())  # first: a port in use should not cost a build
         self._closers.push_async_callback(door.stop)
         control = Control(logs, self._follow)
-        control_server = HttpServer(control, 0)
+        control_server = HttpServer(control, 0, Doorman(secret=self._secret))
         await control_server.start()
         self._closers.push_async_callback(control_server.stop)
         (build, translated), storage = await asyncio.gather(
@@ -131,8 +135,8 @@ class Supervisor:
     def _claim_state_dir(self) -> Path:
         """Lock the state folder, and clear what the last stack left."""
         state_dir = self._options.state_dir
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
+        private_folder(state_dir)
+        lock = private_open(state_dir / "lock", "w")
         self._closers.callback(lock.close)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,7 +144,8 @@ class Supervisor:
             raise StackRunning(f"a local stack already runs in {state_dir}; `lambent down` ends it") from exc
         for name in ("code", "logs", "scratch", "worker"):
             shutil.rmtree(state_dir / name, ignore_errors=True)
-        (state_dir / "logs").mkdir()
+        for name in ("logs", "scratch"):
+            (state_dir / name).mkdir(mode=FOLDER_MODE)
         self._closers.callback(shutil.rmtree, state_dir / "scratch", ignore_errors=True)
         self._closers.callback((state_dir / FILE_NAME).unlink, missing_ok=True)
         return state_dir / "logs"
@@ -164,14 +169,15 @@ class Supervisor:
             return self._read_deployment(endpoint)
         storage_log = logs / "storage.log"
         is_enforced = self._options.is_iam_enforced
-        chosen = {"parameters": build.parameters, "endpoint": endpoint}
+        chosen = {"parameters": build.parameters, "endpoint": endpoint, "secret": self._secret}
         return deploy(translated, **chosen, storage_log=storage_log, is_iam_enforced=is_enforced)
 
     def _read_deployment(self, endpoint: str) -> Deployment:
         from lambent_toolkit.sandbox.sam_deploy import read_deployment
 
         code_dir, is_enforced = self._options.state_dir / "code", self._options.is_iam_enforced
-        return read_deployment(endpoint, self._stack_name, code_dir, is_iam_enforced=is_enforced)
+        kept = {"secret": self._secret, "is_iam_enforced": is_enforced}
+        return read_deployment(endpoint, self._stack_name, code_dir, **kept)
 
     async def _follow(self, name: str) -> None:
         """Put back what moto drops, and run what the stack is now; other stacks are stored only."""
@@ -183,7 +189,8 @@ class Supervisor:
 
     async def _start_storage(self, control_url: str, logs: Path) -> Storage:
         rights_file = logs / RIGHTS_FILE if self._options.is_iam_enforced else None
-        self._storage = await Storage.start(control_url, logs / "storage.log", rights_file=rights_file)
+        log_file = logs / "storage.log"
+        self._storage = await Storage.start(control_url, log_file, rights_file=rights_file, secret=self._secret)
         self._closers.push_async_callback(self._storage.stop)
         return self._storage
 
@@ -191,7 +198,7 @@ class Supervisor:
         self, deployment: Deployment, build: Build, endpoint: str, *, logs: Path, control: Control, door: HttpServer
     ) -> StackInfo:
         options = self._options
-        aws = AwsCalls(endpoint)
+        aws = AwsCalls(endpoint, self._secret)
         self._closers.push_async_callback(aws.close)
         roles = Roles(aws, is_enforced=options.is_iam_enforced)
         pool_maker = self._pool_maker(build, aws, roles, logs)
@@ -216,6 +223,7 @@ class Supervisor:
                 endpoint=endpoint,
                 logs=logs,
                 retry_scale=options.retry_scale,
+                secret=self._secret,
             )
             info.write(options.state_dir)
             return info
@@ -261,7 +269,7 @@ class Supervisor:
         """Serve the API, and return the base path of its addresses."""
         api = next(deployment.of_kind("AWS::ApiGateway::RestApi"), None)
         if api is None:
-            door.serve(_not_ready, unreadable=None)
+            door.serve(_not_ready, unreadable=None, doorman=Doorman())
             return ""
         stage = next(deployment.of_kind("AWS::ApiGateway::Stage"), None)
         keys = ApiKeys(aws, api.physical_id)
@@ -275,7 +283,8 @@ class Supervisor:
             settings=stage.properties if stage else {},
             logs=logs,
         )
-        door.serve(gateway, unreadable=gateway.unreadable)
+        doorman = Doorman(admits=admitting(deployment.page_origins()), has_pages=True)
+        door.serve(gateway, unreadable=gateway.unreadable, doorman=doorman)
         return gateway.base_path
 
     async def _reap(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lambent.domain.keras_config import LAYERS
+from lambent.domain.keras_names import LAYERS
 from lambent_toolkit.modelkit.errors import ForeignModelRefused
 
 Config = dict[str, Any]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lambent.adapters.tflite_limits import check_tflite
 from lambent.contracts.model import Datatype, TensorSpec
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.domain.model import TFLITE_FILE
+from lambent.errors import BrokenArtifact
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingRefused
 from lambent_toolkit.modelkit.importing.layer_names import scope_name
 from lambent_toolkit.modelkit.importing.pixel_range import InputPath
@@ -106,9 +108,13 @@ def tflite_signature(model: Path, name: str | None = None) -> Signature:
     ServingRefused       the interpreter refused it: damaged, operators it has not, strings, no such signature
     ServingCheckFailed   the process died over it
     """
+    body = model.read_bytes()
+    try:
+        check_tflite(body)  # at once, and without a process that it could harm
+    except BrokenArtifact as exc:
+        raise ServingRefused(exc.code, exc.detail) from exc
     with TemporaryDirectory() as temporary:
         folder, wanted = Path(temporary), [] if name is None else [name]
-        body = model.read_bytes()
         (folder / TFLITE_FILE).write_bytes(body)
         run_program([str(folder), *wanted], python_path=serving_layers(), timeout_s=_TIMEOUT_S, program=PROGRAM)
         answer = json.loads((folder / "signature.json").read_text())

@@ -26,8 +26,8 @@ from lambent_toolkit.sandbox.iam.rights import Denial, RightsLog
 
 App = Callable[[Environ, Any], Iterable[bytes]]
 JobTags = Callable[[str], dict[str, str]]
-# What the stack's own parts tell each other.
-OPEN_PATHS = ("/_lambent/", "/moto-api/")
+# What the stack's own parts tell each other; they have shown the secret already.
+OPEN_PATHS = ("/_lambent/",)
 CONTROL_PATH = "/_lambent/iam/"
 SERVICE_HEADER, SOURCE_HEADER = "HTTP_X_LAMBENT_SERVICE", "HTTP_X_LAMBENT_SOURCE_ARN"
 FREE_ACTION = "sts:GetCallerIdentity"  # which no policy can forbid

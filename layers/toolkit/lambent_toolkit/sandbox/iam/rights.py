@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lambent_toolkit.sandbox.iam.judge import Right
 from lambent_toolkit.sandbox.iam.policy import Policy
+from lambent_toolkit.sandbox.private_files import private_open
 
 FILE_NAME = "rights.jsonl"
 
@@ -33,7 +34,7 @@ class RightsLog:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file.open("a", buffering=1)
+        self._file = private_open(file, "a", buffering=1)
         self._seen: set[tuple[str, Right | Denial]] = set()
         self._lock = threading.Lock()
         self._denials: list[Denial] = []
