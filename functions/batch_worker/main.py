@@ -14,6 +14,7 @@ import os
 import sys
 from time import monotonic
 
+from lambent.adapters.tenant_s3 import acting_for
 from lambent.domain.names import check_name
 from lambent.errors import LambentError, SourceGone
 from lambent.runtime.settings import WorkerSettings, load_settings
@@ -40,8 +41,8 @@ def main() -> int:
     shard = settings.aws_batch_job_array_index
     say("started", job_id=arguments.job_id, shard=shard, backend=settings.keras_backend)
     try:
-        check_name(arguments.tenant, what="tenant")
-        return run(settings, arguments.tenant, arguments.job_id, shard, stop)
+        with acting_for(check_name(arguments.tenant, what="tenant")):
+            return run(settings, arguments.tenant, arguments.job_id, shard, stop)
     except LambentError as error:
         say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)
         return EXIT_BROKEN if error.is_final else EXIT_TEMPORARY

@@ -7,7 +7,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from shard_messages import run_shard
 
-from lambent.contracts.messages import CallMessage, ShardMessage, read_infer_message
+from lambent.adapters.tenant_s3 import acting_for
+from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage, read_infer_message
 from lambent.domain.model import ModelRef, Target
 from lambent.errors import restore_error
 from lambent.runtime.observability import logger, metrics
@@ -17,8 +18,14 @@ from lambent.runtime.wiring_jobs import run_call_service
 
 
 def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
-    """Run one message of any kind."""
+    """Run one message of any kind, with the objects of its tenant in reach and nobody else's."""
     message = read_infer_message(sent.body)
+    with acting_for(message.tenant):
+        run(message, context)
+
+
+def run(message: InferMessage, context: LambdaContext) -> None:
+    """Run what a message asks for."""
     if isinstance(message, ShardMessage):
         run_shard(message, context)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from template_expanded import ExpandedTemplate
@@ -37,6 +38,11 @@ def may_touch_row(principal: Principal, action: str, partition: str) -> bool:
     """Tell whether a role may do something to the rows of a partition of the table."""
     question = Question(f"dynamodb:{action}", TABLE, {LEADING_KEYS: (partition,)})
     return decide(principal, question).is_allowed
+
+
+def acting_for(principal: Principal, tenant: str) -> Principal:
+    """Return a session of a role that was opened for one tenant."""
+    return replace(principal, context={**principal.context, "aws:principaltag/tenant": (tenant,)})
 
 
 def may_touch_object(principal: Principal, action: str, bucket: str, key: str) -> bool:

@@ -175,7 +175,7 @@ MUTANTS = [
     ),
     Mutant(
         access_rules.uploads_cannot_loop,
-        _statement("PreprocessRole", 8, "Resource"),
+        _statement("PreprocessDataRole", _sid("PreprocessDataRole", "WriteTensors"), "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/inbox/done/*"},
     ),
     Mutant(access_rules.readers_can_tell_missing_from_forbidden, _statement("PredictRole", 3)),
@@ -312,12 +312,12 @@ MUTANTS = [
     Mutant(loop_rules.who_reaches_itself_may_and_nobody_else, _properties("NotifyFunction", "RecursiveLoop"), "Allow"),
     Mutant(  # Dispatch reaches Infer, and could be reached from there
         loop_rules.who_reaches_itself_may_and_nobody_else,
-        _statement("InferRole", 11, "Resource"),
+        _statement("InferRole", _sid("InferRole", "SendNextShard"), "Resource"),
         [{"Fn::GetAtt": ["InferQueue", "Arn"]}, {"Fn::GetAtt": ["BatchQueue", "Arn"]}],
     ),
     Mutant(  # by the bucket, whose notification starts Preprocess
         loop_rules.who_reaches_itself_may_and_nobody_else,
-        _statement("PreprocessRole", 8, "Resource"),
+        _statement("PreprocessDataRole", _sid("PreprocessDataRole", "WriteTensors"), "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/*"},
     ),
     Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),

@@ -1,6 +1,7 @@
 """Who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,12 @@ ENVIRONMENT = {
 def test_handlers_stay_thin() -> None:
     for path in (ROOT / "functions").glob("*/app.py"):
         assert len(path.read_text().splitlines()) <= 70, path
+
+
+def test_the_core_layer_keeps_the_sdks_descriptions_of_the_services_that_its_code_calls() -> None:
+    (kept,) = re.findall(r"^botocore/data/!\(([^)]*)\)", (ROOT / "layers/core/prune.txt").read_text(), re.MULTILINE)
+    sources = [path.read_text() for path in (ROOT / "layers/core/lambent").rglob("*.py")]
+
+    called = {name for text in sources for name in re.findall(r"""\bclient\("(\w+)"\)""", text)}
+
+    assert called == set(kept.split("|")) - {"*.json"}

@@ -17,6 +17,7 @@ import pytest
 from role_rights import (
     DATA,
     MODELS,
+    acting_for,
     actions_of,
     may_touch_object,
     may_touch_row,
@@ -25,7 +26,7 @@ from role_rights import (
     statements_of,
 )
 from template_expanded import ROOT, WITH_GPU, expand, read_source
-from template_references import as_list
+from template_references import as_list, target
 
 READ, ALL = ("GetItem", "Query"), ("GetItem", "Query", "PutItem", "UpdateItem")
 PUT, UPDATE, ADD = ("PutItem",), ("UpdateItem",), ("GetItem", "PutItem")
@@ -68,6 +69,9 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "JobEventsRole": {"MODEL": READ, **FIGURES, "LANE": UPDATE, "JOB": (*READ, *UPDATE)},
     "SweepRole": {"MODEL": READ, **FIGURES, "JOB": (*READ, *UPDATE)},
     "NotifyRole": {"JOB": (*READ, *UPDATE), "WEBHOOK": (*READ, *PUT)},
+    "PreprocessDataRole": {},
+    "InferDataRole": {},
+    "BatchJobDataRole": {},
     "TrainingJobRole": {},
     "BatchInstanceRole": {},
     "ReaderPolicy": {**REGISTRY_READ, "TRAIL": READ},
@@ -86,6 +90,7 @@ OBJECTS = {
     "inbox": (DATA, "inbox/acme/digits/a.png"),
     "inputs": (DATA, "inputs/acme/a.png"),
     "results": (DATA, "results/acme/digits/a.png.json"),
+    "errors": (DATA, "results/acme/digits/a.png.error.json"),
     "work": (DATA, "work/acme/1.npz"),
     "jobs": (DATA, "jobs/acme/job-1/part-00000.jsonl"),
     "checkpoints": (DATA, "jobs/acme/job-1/checkpoints/00000/1"),
@@ -110,14 +115,22 @@ WORKED = {"jobs": (GET, WRITE), "checkpoints": (GET, WRITE, DELETE)}
 OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "PredictRole": {**MODEL_FILES, **dict.fromkeys(JOB_FILES, (WRITE,)), "answers": (GET, WRITE), "inbox": (WRITE,)},
     "JobsRole": {
-        **MODEL_TEXTS, **dict.fromkeys((*JOB_FILES, "results"), (GET,)), "inputs": (GET, WRITE), "inbox": (GET, WRITE),
+        **MODEL_TEXTS, **dict.fromkeys((*JOB_FILES, "results", "errors"), (GET,)),
+        **dict.fromkeys(("inputs", "inbox"), (GET, WRITE)),
     },
-    "PreprocessRole": {**MODEL_FILES, "inbox": (GET,), "work": (WRITE,), "results": (GET, WRITE, DELETE)},
-    "InferRole": {
-        **MODEL_FILES, **WORKED, "inbox": (GET,), "inputs": (GET,), "work": (GET,), "results": (GET, WRITE, DELETE),
+    # Of keys that are no tenant's; of those of tenants, see its DataRole.
+    "PreprocessRole": {**MODEL_FILES, "results": (DELETE,), "errors": (WRITE, DELETE)},
+    "PreprocessDataRole": {
+        "inbox": (GET,), "work": (WRITE,), **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
+    },
+    "InferRole": MODEL_FILES,
+    "InferDataRole": {
+        **WORKED, "inbox": (GET,), "inputs": (GET,), "work": (GET,),
+        **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
     },
     "DispatchRole": {**MODEL_FILES, **dict.fromkeys(JOB_FILES, (GET, WRITE)), "inbox": (GET,), "inputs": (GET,)},
-    "BatchJobRole": {**MODEL_FILES, **WORKED, "inbox": (GET,), "inputs": (GET,)},
+    "BatchJobRole": MODEL_FILES,
+    "BatchJobDataRole": {**WORKED, "inbox": (GET,), "inputs": (GET,)},
     "JobEventsRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
     "SweepRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
     "NotifyRole": {},
@@ -137,6 +150,9 @@ OBJECT_ACTIONS = (
 )  # fmt: skip
 
 Roles = dict[str, dict[str, Any]]
+TENANT = "acme"
+# Roles of sessions for one tenant each: who runs models, decodes what callers sent, or writes what comes of it.
+ONE_TENANT = ("PreprocessDataRole", "InferDataRole", "BatchJobDataRole")
 
 
 @cache
@@ -158,7 +174,7 @@ def row_findings(found: Roles) -> Iterator[str]:
 def object_findings(found: Roles) -> Iterator[str]:
     """Yield where the rights on objects are not those of the table."""
     for name, role in found.items():
-        principal = principal_of(name, role)
+        principal = acting_for(principal_of(name, role), TENANT)
         for kind, (bucket, key) in OBJECTS.items():
             for action in OBJECT_ACTIONS:
                 wanted = action in OBJECTS_OF[name].get(kind, ())
@@ -172,6 +188,44 @@ def test_each_role_reads_and_writes_the_rows_that_it_owns_and_no_others() -> Non
 
 def test_each_role_reads_and_writes_the_objects_that_it_owns_and_no_others() -> None:
     assert list(object_findings(roles())) == []
+
+
+def tenant_findings(found: Roles) -> Iterator[str]:
+    """Yield what a session for one tenant, or for none, may do to objects of another."""
+    for name, role in found.items():
+        if name not in ONE_TENANT:
+            continue
+        untagged = principal_of(name, role)
+        sessions = {"nobody": untagged} | {each: acting_for(untagged, each) for each in ("other", "acm", "acme2", "a*")}
+        for tenant, session in sessions.items():
+            for kind, (bucket, key) in OBJECTS.items():
+                for action in OBJECT_ACTIONS:
+                    if may_touch_object(session, action, bucket, key):
+                        yield f"{name} for {tenant} may {action} {kind} of {TENANT}"
+
+
+def test_a_session_for_one_tenant_reaches_no_object_of_another() -> None:
+    assert list(tenant_findings(roles())) == []
+
+
+def test_who_runs_models_or_reads_uploads_reaches_objects_of_tenants_by_such_sessions_only() -> None:
+    own = {name: OBJECTS_OF[name] for name in ("InferRole", "BatchJobRole")}
+
+    assert all(OBJECTS[kind][0] == MODELS for allowed in own.values() for kind in allowed)
+    assert not any(GET in actions for kind, actions in OBJECTS_OF["PreprocessRole"].items() if OBJECTS[kind][0] == DATA)
+
+
+def test_only_the_role_of_its_function_takes_the_role_of_a_tenants_session_and_names_one_tenant() -> None:
+    for name in ONE_TENANT:
+        (statement,) = expand(read_source(), WITH_GPU).of_type("IAM::Role")[name]["AssumeRolePolicyDocument"][
+            "Statement"
+        ]
+
+        assert target(statement["Principal"]["AWS"]) == name.replace("DataRole", "Role")
+        assert statement["Condition"] == {
+            "StringLike": {"aws:RequestTag/tenant": "?*"},
+            "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant"]},
+        }
 
 
 def test_the_tables_know_every_role_of_the_template() -> None:
@@ -237,6 +291,9 @@ def _wider(name: str, statement: dict[str, Any]) -> Iterator[tuple[str, dict[str
             if any(not set(actions) <= set(OBJECTS_OF[name].get(kind, ())) for kind in of_bucket):
                 whole = {"Fn::Sub": f"${{{bucket}.Arn}}/*"}
                 yield bucket, {**statement, "Resource": [*as_list(statement["Resource"]), whole]}
+        tagged = [each["Fn::Sub"] for each in as_list(statement["Resource"]) if "PrincipalTag" in str(each)]
+        for text in tagged:
+            yield "any tenant", {**statement, "Resource": {"Fn::Sub": text.replace("${!aws:PrincipalTag/tenant}", "*")}}
 
 
 def _keys(statement: dict[str, Any]) -> list[str]:
@@ -259,7 +316,7 @@ def test_every_widened_statement_is_noticed(place: int) -> None:
     missed = [
         name
         for name, changed in MUTANTS[place : place + 50]
-        if not any(row_findings(changed)) and not any(object_findings(changed))
+        if not any(row_findings(changed)) and not any(object_findings(changed)) and not any(tenant_findings(changed))
     ]
 
     assert missed == []

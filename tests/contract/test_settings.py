@@ -14,8 +14,8 @@ GPU, CPU = (expand(read_source(), parameters) for parameters in (WITH_GPU, WITHO
 FUNCTIONS = {
     "PredictFunction": (settings.PredictSettings, settings.OriginSettings),
     "JobsFunction": (settings.JobsSettings, settings.LaneSettings, settings.OriginSettings),
-    "PreprocessFunction": (settings.PreprocessSettings,),
-    "InferFunction": (settings.InferSettings,),
+    "PreprocessFunction": (settings.PreprocessSettings, settings.TenantSettings),
+    "InferFunction": (settings.InferSettings, settings.TenantSettings),
     "DispatchFunction": (settings.DispatchSettings, settings.LaneSettings),
     "JobEventsFunction": (settings.JobEventsSettings,),
     "NotifyFunction": (settings.NotifySettings,),
@@ -59,7 +59,9 @@ def test_template_sets_what_the_function_reads_and_nothing_else(name: str) -> No
 
 
 def test_job_definition_sets_what_the_worker_reads_and_nothing_else() -> None:
-    assert _worker_variables().keys() - OF_LIBRARIES == _names(settings.WorkerSettings) - OF_BATCH
+    assert (
+        _worker_variables().keys() - OF_LIBRARIES == _names(settings.WorkerSettings, settings.TenantSettings) - OF_BATCH
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -98,6 +98,25 @@ def bad_upload(product: Any) -> IsDone:
     return lambda: product.read(f"results/{key}.error.json") is not None
 
 
+def upload_of_no_tenant(product: Any) -> IsDone:
+    """Put a file whose key names a tenant that may not be; its error lies where its result would be."""
+    key = f"No Tenant/digits/{fresh()}.png"
+    product.put(f"inbox/{key}", product.seven)
+    outcome = f"results/{key}.error.json"
+
+    def is_done() -> bool:
+        # Once cleared of a result, too, its message is gone.
+        return product.read(outcome) is not None and queue_is_empty(product, "upload")
+
+    return is_done
+
+
+def queue_is_empty(product: Any, queue: str) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = product.sqs.get_queue_attributes(QueueUrl=product.info.queues[queue], AttributeNames=names)["Attributes"]
+    return all(found[name] == "0" for name in names)
+
+
 def granted_upload(product: Any) -> IsDone:
     wanted = {"model": "digits", "content_type": "image/png", "sha256": sha256(product.seven).hexdigest()}
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import deeds
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from made_policies import listening_queue
 
 from lambent_toolkit.modelkit.demo_model import publish_demo_model
@@ -54,18 +56,20 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("PreprocessRole", "Consume"): deeds.upload,
     ("PreprocessRole", "ReadModels"): deeds.upload_to_fresh_model,
     ("PreprocessRole", "ReadRegistryAndGrants"): deeds.upload_to_fresh_model,
-    ("PreprocessRole", "ReadUploadsAndOutcomes"): deeds.upload,
-    ("PreprocessRole", "WriteTensors"): deeds.upload,
-    ("PreprocessRole", "ReplaceResultByError"): deeds.bad_upload,
+    ("PreprocessDataRole", "ReadUploadsAndOutcomes"): deeds.upload,
+    ("PreprocessDataRole", "WriteTensors"): deeds.upload,
+    ("PreprocessDataRole", "ReplaceResultByError"): deeds.bad_upload,
     ("PreprocessRole", "AskForInference"): deeds.upload,
+    ("PreprocessRole", "RefuseOddKeys"): deeds.upload_of_no_tenant,
+    ("PreprocessRole", "ClearOddKeys"): deeds.upload_of_no_tenant,
     ("PreprocessRole", "RefuseEvents"): deeds.refused_message("upload"),
     ("InferRole", "Consume"): deeds.upload,
     ("InferRole", "ReadModels"): deeds.upload_to_fresh_model,
     ("InferRole", "ReadRecords"): deeds.batch("cpu"),
     ("InferRole", "ChangeJobsAndFigures"): deeds.batch("cpu"),
-    ("InferRole", "ReadInputs"): deeds.upload,
-    ("InferRole", "ReplaceErrorByResult"): deeds.upload,
-    ("InferRole", "WriteParts"): deeds.batch("cpu"),
+    ("InferDataRole", "ReadInputs"): deeds.upload,
+    ("InferDataRole", "ReplaceErrorByResult"): deeds.upload,
+    ("InferDataRole", "WriteParts"): deeds.batch("cpu"),
     ("InferRole", "SendNextShard"): deeds.batch("cpu", None, count=8, priority=0),
     ("InferRole", "RefuseMessages"): deeds.refused_message("infer"),
     ("DispatchRole", "Consume"): deeds.batch("cpu"),
@@ -82,8 +86,8 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("BatchJobRole", "ReadModels"): deeds.batch("gpu"),
     ("BatchJobRole", "ReadRecords"): deeds.batch("gpu"),
     ("BatchJobRole", "ChangeJobs"): deeds.batch("gpu"),
-    ("BatchJobRole", "ReadInputs"): deeds.batch("gpu"),
-    ("BatchJobRole", "WriteParts"): deeds.batch("gpu"),
+    ("BatchJobDataRole", "ReadInputs"): deeds.batch("gpu"),
+    ("BatchJobDataRole", "WriteParts"): deeds.batch("gpu"),
     ("JobEventsRole", "ReadRecords"): deeds.batch("gpu"),
     ("JobEventsRole", "ChangeJobsAndFigures"): deeds.batch("gpu"),
     ("JobEventsRole", "FinishJob"): deeds.batch("gpu"),
@@ -130,9 +134,9 @@ UNDRIVEN: dict[str, str] = {
     "PreprocessRole RecordJobs": SEEN + "a job by an upload",
     "DispatchRole StopGpuJobs": UNSEEN + "a job that is cancelled while it is submitted to AWS Batch",
     "DispatchRole FindSubmitted": SEEN + "a GPU job's message that comes twice is submitted once",
-    "InferRole ClearCheckpoints": UNSEEN
+    "InferDataRole ClearCheckpoints": UNSEEN
     + "its shards end before a checkpoint is due; tests/faults clears some by file",
-    "BatchJobRole ClearCheckpoints": UNSEEN + "as InferRole's",
+    "BatchJobDataRole ClearCheckpoints": UNSEEN + "as InferDataRole's",
     "NotifyRole WaitForNextAttempt": SEEN + "a receiver that fails at first",
     "NotifyRole GiveUp": SEEN + "a receiver that is gone for good",
     "SweepRole FinishJob": SEEN + "a job whose end was lost",
@@ -213,6 +217,84 @@ def test_a_feature_fails_without_its_right_and_works_with_it(bounded: Any, role:
 
     assert not was_done
     wait_for(with_right, what="the same with the right")
+
+
+@pytest.mark.parametrize("role", ["PreprocessDataRole", "InferDataRole", "BatchJobDataRole"])
+def test_a_session_for_one_tenant_is_refused_the_objects_of_another(bounded: Any, role: str) -> None:
+    for tenant in ("one", "two"):
+        bounded.put(f"inbox/{tenant}/digits/{role}.png", bounded.seven)
+    reached = {
+        (acting, tenant): is_read_as(bounded, role, acting, f"inbox/{tenant}/digits/{role}.png")
+        for acting in ("one", "two", None)
+        for tenant in ("one", "two")
+    }
+
+    assert {pair for pair, is_reached in reached.items() if is_reached} == {("one", "one"), ("two", "two")}
+
+
+def test_a_role_of_a_tenants_session_is_taken_by_its_function_alone_and_for_one_tenant(bounded: Any) -> None:
+    allowed = {"one": [{"Key": "tenant", "Value": "one"}]}
+    refused = {
+        "none": [],
+        "other tag": [{"Key": "team", "Value": "one"}],
+        "two tags": [*allowed["one"], {"Key": "a", "Value": "b"}],
+    }
+    taken = {
+        (caller, name): is_taken_by(bounded, caller, "InferDataRole", tags)
+        for caller in ("InferRole", "PreprocessRole", "JobsRole", "BatchJobRole")
+        for name, tags in {**allowed, **refused}.items()
+    }
+
+    assert {pair for pair, is_taken in taken.items() if is_taken} == {("InferRole", "one")}
+
+
+def is_taken_by(product: Any, caller: str, role: str, tags: list[dict[str, str]]) -> bool:
+    """Tell whether a role of the stack, as its function has it, may take another with these tags."""
+    source = {
+        "role": role_arn(product, caller),
+        "service": "lambda.amazonaws.com",
+        "session": "test",
+        "source": "arn:aws:lambda:::x",
+    }
+    if caller == "BatchJobRole":
+        source["service"] = "ecs-tasks.amazonaws.com"
+    own = httpx.post(f"{product.info.endpoint}/_lambent/iam/session", json=source, timeout=PATIENCE_S).json()
+    keys = {
+        "aws_access_key_id": own["key_id"],
+        "aws_secret_access_key": own["secret"],
+        "aws_session_token": own["token"],
+    }
+    sts = boto3.client("sts", endpoint_url=product.info.endpoint, region_name="us-east-1", **keys)
+    arn = role_arn(product, role)
+    return is_allowed(lambda: sts.assume_role(RoleArn=arn, RoleSessionName="test", Tags=tags))
+
+
+def role_arn(product: Any, role: str) -> str:
+    return str(product.info.client("iam").get_role(RoleName=product.info.resources[role])["Role"]["Arn"])
+
+
+def is_read_as(product: Any, role: str, tenant: str | None, key: str) -> bool:
+    """Tell whether a session of a role for a tenant, or with no tag, reads an object."""
+    tags = [] if tenant is None else [{"Key": "tenant", "Value": tenant}]
+    taken = product.info.client("sts").assume_role(RoleArn=role_arn(product, role), RoleSessionName="test", Tags=tags)[
+        "Credentials"
+    ]
+    s3 = boto3.client(
+        "s3", endpoint_url=product.info.endpoint, region_name="us-east-1", aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"], aws_session_token=taken["SessionToken"],
+    )  # fmt: skip
+    return is_allowed(lambda: s3.get_object(Bucket=product.data, Key=key))
+
+
+def is_allowed(call: Callable[[], Any]) -> bool:
+    """Make a call; tell whether it was allowed."""
+    try:
+        call()
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return False
+    return True
 
 
 def test_every_right_has_a_case_or_says_why_it_has_none() -> None:

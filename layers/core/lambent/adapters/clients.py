@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 from botocore.config import Config
 from botocore.configprovider import ConfiguredEndpointProvider
+from botocore.credentials import DeferredRefreshableCredentials
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.tenant_s3 import TenantClient, session_of
 
 # Standard mode retries throttling with back-off; short timeouts leave room for a retry inside a function's deadline.
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
@@ -46,6 +48,35 @@ def _session() -> Session:
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
     return _session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG)
+
+
+@cache
+def tenant_s3(role_arn: str) -> TenantClient:
+    """Return the process's client of S3 that reaches one tenant's objects at a time, by sessions of a role."""
+    return TenantClient(client("s3"), lambda tenant: _client_of_tenant(role_arn, tenant))
+
+
+def _client_of_tenant(role_arn: str, tenant: str) -> Any:
+    """Return a client whose credentials are asked for when first needed, and anew before they end."""
+    credentials = DeferredRefreshableCredentials(
+        refresh_using=lambda: session_of(client("sts"), role_arn, tenant), method="assume-role"
+    )
+    session = Session()
+    # Shared, so that the SDK's descriptions of S3 are read once.
+    session.register_component("data_loader", _session().get_component("data_loader"))
+    session.register_component("credential_provider", _Given(credentials))
+    return session.create_client("s3", config=_s3_config())
+
+
+class _Given:
+    """Stands where a session looks for credentials."""
+
+    def __init__(self, credentials: DeferredRefreshableCredentials) -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> DeferredRefreshableCredentials:
+        """Return them."""
+        return self._credentials
 
 
 def _s3_config() -> Config:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambent.adapters.clients import client, table
+from lambent.adapters.clients import client, table, tenant_s3
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.runtime.audit import AuditLog
 from lambent.runtime.clock import SystemClock
@@ -223,8 +223,11 @@ def queue(url: str) -> SqsQueue:
 
 
 def data(bucket: str) -> S3ObjectStore:
-    """Return the data bucket."""
-    return S3ObjectStore(client("s3"), bucket, what="data store")
+    """Return the data bucket: one tenant's objects at a time, where the function's own role reaches none."""
+    from lambent.runtime.settings import TenantSettings, load_settings
+
+    role_arn = load_settings(TenantSettings).tenant_role_arn
+    return S3ObjectStore(tenant_s3(role_arn) if role_arn else client("s3"), bucket, what="data store")
 
 
 def model_store(bucket: str) -> S3ObjectStore:

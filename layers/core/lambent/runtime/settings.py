@@ -241,6 +241,15 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
     aws_batch_job_array_index: int = 0
 
 
+class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """``tenant_role_arn``: the role by whose sessions a function reaches one tenant's objects at a time.
+
+    Empty for functions that reach the data bucket by their own roles.
+    """
+
+    tenant_role_arn: str = ""
+
+
 class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     """The jobs of `lambent train --remote` and `evaluate --remote`, in the worker's container."""
 

@@ -202,3 +202,42 @@ def test_used_rights_name_the_statement_and_the_pattern_that_allowed() -> None:
     decide(who, Question("s3:GetObject", f"{BUCKET}/b/1"), observe=used.append)
 
     assert used == [Right("worker", "worker", "Read", "s3:GetObject", f"{BUCKET}/b/*")]
+
+
+TAGGED = "aws:principaltag/tenant"
+OF_TENANT = f"{BUCKET}/jobs/${{aws:PrincipalTag/tenant}}/*"
+
+
+@pytest.mark.parametrize(
+    ("key", "tag", "expected"),
+    [
+        ("jobs/acme/1", ("acme",), True),
+        ("jobs/acme/", ("acme",), True),
+        ("jobs/acme2/1", ("acme",), False),
+        ("jobs/other/acme/1", ("acme",), False),
+        ("jobs/acme/1", (), False),
+        ("jobs/acme/1", ("*",), False),
+        ("jobs/acme/1", ("acm?",), False),
+        ("jobs//1", ("",), True),
+    ],
+)
+def test_a_resource_may_hold_the_callers_tag(key: str, tag: tuple[str, ...], expected: bool) -> None:
+    who = role(allow("s3:GetObject", OF_TENANT))
+
+    assert is_allowed(who, "s3:GetObject", f"{BUCKET}/{key}", **({TAGGED: tag} if tag else {})) is expected
+
+
+def test_what_a_not_resource_with_a_tag_leaves_open_is_open_to_those_with_the_tag_only() -> None:
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": OF_TENANT}
+
+    assert is_allowed(role(statement), "s3:GetObject", f"{BUCKET}/a", **{TAGGED: ("acme",)})
+    assert not is_allowed(role(statement), "s3:GetObject", f"{BUCKET}/a")
+
+
+def test_a_used_right_is_told_by_the_pattern_of_its_policy_not_by_the_tenant() -> None:
+    used: list[Right] = []
+    question = Question("s3:GetObject", f"{BUCKET}/jobs/acme/1", {TAGGED: ("acme",)})
+
+    decide(role(allow("s3:GetObject", OF_TENANT)), question, (), used.append)
+
+    assert [each.resource for each in used] == [OF_TENANT]

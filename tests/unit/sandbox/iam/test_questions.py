@@ -315,3 +315,18 @@ def test_a_payload_that_is_no_object_reads_as_no_parameters() -> None:
     environ = request("POST", "/2015-03-31/functions/f/invocations", json.dumps([1]).encode())
 
     assert read_call(environ, Caller("k", "lambda")).parameters == {"FunctionName": "f"}
+
+
+def test_to_take_a_role_with_tags_needs_the_right_to_set_them_too() -> None:
+    role = "arn:aws:iam::123456789012:role/data"
+    tags = {"Tags.member.1.Key": "tenant", "Tags.member.1.Value": "acme"}
+
+    asked = questions_of_call(Call("sts", "AssumeRole", {"RoleArn": role, **tags}))
+    plain = questions_of_call(Call("sts", "AssumeRole", {"RoleArn": role}))
+
+    context = {"aws:requesttag/tenant": ("acme",), "aws:tagkeys": ("tenant",)}
+    assert [(each.action, each.resource, each.context) for each in asked] == [
+        ("sts:AssumeRole", role, context),
+        ("sts:TagSession", role, context),
+    ]
+    assert [(each.action, each.resource, each.context) for each in plain] == [("sts:AssumeRole", role, {})]

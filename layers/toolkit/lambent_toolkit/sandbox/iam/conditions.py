@@ -63,7 +63,7 @@ KNOWN_KEYS = {
     "s3:prefix",
 }
 # Those of ecs are of hosts, of which there are none here: no request has one, so such a condition never holds.
-KNOWN_PREFIXES = ("aws:requesttag/", "aws:resourcetag/", "ecs:")
+KNOWN_PREFIXES = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "ecs:")
 MULTIVALUED = {"aws:tagkeys", "dynamodb:leadingkeys"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from lambent_toolkit.sandbox.iam.errors import BadPolicy, Unjudged
 from lambent_toolkit.sandbox.iam.judge import Principal, decide, may_ever
 from lambent_toolkit.sandbox.iam.lookups import full_resource, key_schema, resource_context
 from lambent_toolkit.sandbox.iam.question import Call, Question
-from lambent_toolkit.sandbox.iam.questions import action_of, questions_of_call
+from lambent_toolkit.sandbox.iam.questions import action_of, questions_of_call, session_tags
 from lambent_toolkit.sandbox.iam.questions_dynamodb import questions_of_dynamodb
 from lambent_toolkit.sandbox.iam.questions_s3 import S3Request, bucket_arn
 from lambent_toolkit.sandbox.iam.refusals import BAD_TOKEN, UNJUDGED, UNKNOWN_KEY, Refusal, answer, not_authorized
@@ -30,6 +31,8 @@ JobTags = Callable[[str], dict[str, str]]
 OPEN_PATHS = ("/_lambent/",)
 CONTROL_PATH = "/_lambent/iam/"
 SERVICE_HEADER, SOURCE_HEADER = "HTTP_X_LAMBENT_SERVICE", "HTTP_X_LAMBENT_SOURCE_ARN"
+STS = "sts"
+OPENED = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
 FREE_ACTION = "sts:GetCallerIdentity"  # which no policy can forbid
 READS = {"GET", "HEAD"}
 
@@ -80,8 +83,10 @@ class Gate:
 
     def _judged(self, caller: Caller, environ: Environ, start_response: Any) -> Iterable[bytes]:
         principal = self._principal(caller, environ)
-        if principal.is_administrator:
+        if principal.is_administrator and caller.service != STS:
             return self._app(environ, start_response)
+        if caller.service == STS:
+            return self._answer_sts(principal, caller, environ, start_response)
         if caller.service != S3:
             with _readable(environ):
                 self._judge_call(principal, environ, caller)
@@ -149,6 +154,19 @@ class Gate:
             if not decision.is_allowed:
                 self._rights.refuse(Denial(principal.name, question.action, question.resource, decision.reason))
                 raise Refused(not_authorized(principal.arn, question.action, question.resource, decision.reason))
+
+    def _answer_sts(
+        self, principal: Principal, caller: Caller, environ: Environ, start_response: Any
+    ) -> Iterable[bytes]:
+        """Answer a request of STS, and remember the tags of a session that it opens."""
+        with _readable(environ):
+            call = read_call(environ, caller)
+            if not principal.is_administrator:
+                self._judge_call(principal, environ, caller)
+        body = b"".join(self._app(environ, start_response))
+        if (tags := session_tags(call.parameters)) and (opened := OPENED.search(body)):
+            self._principals.tag(opened.group(1).decode(), tags)
+        return [body]
 
     def _answer_s3(
         self, principal: Principal, request: S3Request, environ: Environ, start_response: Any

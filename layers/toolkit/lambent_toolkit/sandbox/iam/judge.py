@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lambent_toolkit.sandbox.iam.conditions import Context
-from lambent_toolkit.sandbox.iam.patterns import matches_text
+from lambent_toolkit.sandbox.iam.patterns import filled, matches_text
 from lambent_toolkit.sandbox.iam.policy import Policy, Statement
 from lambent_toolkit.sandbox.iam.question import Question
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
@@ -91,7 +91,9 @@ def decide(
         for each in policy.about(question.action)
         if each.names(principal.names)
     ]
-    speaking = [entry for entry in [*ours, *theirs] if entry[2].covers(question.resource) and entry[2].holds(context)]
+    speaking = [
+        entry for entry in [*ours, *theirs] if entry[2].covers(question.resource, context) and entry[2].holds(context)
+    ]
     for _policy, kind, statement in speaking:
         if not statement.is_allow:
             return Decision(False, f"with an explicit deny in {'an' if kind == IDENTITY else 'a'} {kind} policy")
@@ -99,7 +101,7 @@ def decide(
         kind = RESOURCE if principal.is_service else IDENTITY
         return Decision(False, f"because no {kind} policy allows the {question.action} action")
     for policy, _kind, statement in speaking:
-        observe(_right(principal, policy, statement, question))
+        observe(_right(principal, policy, statement, question, context))
     return ALLOWED
 
 
@@ -108,6 +110,7 @@ def may_ever(principal: Principal, action: str) -> bool:
     return any(each.is_allow for policy in principal.policies for each in policy.about(action))
 
 
-def _right(principal: Principal, policy: Policy, statement: Statement, question: Question) -> Right:
-    resource = next((each for each in statement.resources if matches_text(each, question.resource)), "*")
+def _right(principal: Principal, policy: Policy, statement: Statement, question: Question, context: Context) -> Right:
+    named = ((each, filled(each, context)) for each in statement.resources)
+    resource = next((each for each, full in named if full and matches_text(full, question.resource)), "*")
     return Right(principal.name, policy.name, statement.name, question.action, resource)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lambent_toolkit.sandbox.iam.conditions import Condition, Context, read_conditions
 from lambent_toolkit.sandbox.iam.errors import BadPolicy
-from lambent_toolkit.sandbox.iam.patterns import matches_action, matches_text
+from lambent_toolkit.sandbox.iam.patterns import filled, has_unknown_variable, matches_action, matches_text
 
 ELEMENTS = {"Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 ANYONE = "*"
@@ -42,9 +42,12 @@ class Statement:
         """Tell whether the statement speaks of an action."""
         return any(matches_action(each, action) for each in self.actions) != self.is_not_action
 
-    def covers(self, resource: str) -> bool:
-        """Tell whether the statement speaks of a resource."""
-        return any(matches_text(each, resource) for each in self.resources) != self.is_not_resource
+    def covers(self, resource: str, context: Context) -> bool:
+        """Tell whether the statement speaks of a resource, whose name may hold tags of the caller."""
+        names = [filled(each, context) for each in self.resources]
+        if self.is_not_resource and None in names:
+            return False
+        return any(each is not None and matches_text(each, resource) for each in names) != self.is_not_resource
 
     def names(self, principals: frozenset[str]) -> bool:
         """Tell whether one of a caller's names, e.g. `AWS:arn:…` or `Service:s3.amazonaws.com`, is meant."""
@@ -103,8 +106,8 @@ def _statement(body: Mapping[str, Any], index: int, policy: str) -> Statement:
     if body.get("Effect") not in ("Allow", "Deny"):
         raise BadPolicy(f"{place}: Effect must be Allow or Deny, not {body.get('Effect')!r}")
     resources = _texts(body.get("Resource", body.get("NotResource", "*")))
-    if any("${" in each for each in resources):
-        raise BadPolicy(f"{place}: policy variables (${{...}}) are not known to the local stack")
+    if any(has_unknown_variable(each) for each in resources):
+        raise BadPolicy(f"{place}: policy variables but ${{aws:PrincipalTag/...}} are not known to the local stack")
     return Statement(
         name=str(name),
         is_allow=body["Effect"] == "Allow",

@@ -15,6 +15,7 @@ from moto.sts.models import AssumedRole, sts_backends
 from lambent_toolkit.sandbox.iam.errors import BadPolicy
 from lambent_toolkit.sandbox.iam.judge import Principal
 from lambent_toolkit.sandbox.iam.policy import Policy, read_policy
+from lambent_toolkit.sandbox.iam.question import tag_context
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, ADMINISTRATOR_KEY, REGION
 
 PARTITION = "aws"
@@ -40,6 +41,11 @@ class Principals:
 
     def __init__(self) -> None:
         self._sessions: dict[str, AssumedRole] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+
+    def tag(self, key_id: str, tags: dict[str, str]) -> None:
+        """Remember the tags that a session was opened with, of which moto keeps nothing."""
+        self._tags[key_id] = tags
 
     def find(self, key_id: str, token: str | None) -> Principal:
         """Return who has an access key.
@@ -55,7 +61,7 @@ class Principals:
         if session is not None:
             if token != session.session_token:
                 raise BadToken(key_id)
-            return _of_session(session)
+            return _of_session(session, self._tags.get(key_id, {}))
         key = iam_backend().access_keys.get(key_id)
         if key is None or key.user_name is None or key.status != "Active":
             raise UnknownKey(key_id)
@@ -113,12 +119,13 @@ def trust_policy(role_arn: str) -> Policy:
     return read_policy(role.name, _document(role.assume_role_policy_document))
 
 
-def _of_session(session: AssumedRole) -> Principal:
+def _of_session(session: AssumedRole, tags: dict[str, str]) -> Principal:
     if session.policy:
         raise BadPolicy(f"session policies of {session.role_arn} are not known to the local stack")
     role = iam_backend().get_role_by_arn(session.role_arn)
     arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role.name}/{session.session_name}"
-    return _principal(arn, role.name, role, {f"AWS:{role.arn}", f"AWS:{arn}"}, role.arn)
+    found = _principal(arn, role.name, role, {f"AWS:{role.arn}", f"AWS:{arn}"}, role.arn)
+    return replace(found, context={**found.context, **tag_context("principaltag", tags)})
 
 
 def _of_user(user: Any) -> Principal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
 Parameters = Mapping[str, Any]
 Resources = Callable[[Parameters], list[str]]
 
+ASSUME_ROLE = "sts:AssumeRole"
+SESSION_TAG = re.compile(r"Tags\.member\.\d+\.Key")
 # Where a service's prefix in policies is not the name in its signature.
 PREFIXES = {"monitoring": "cloudwatch"}
 # Where an action is not named as its operation.
@@ -96,7 +99,12 @@ def _stack(parameters: Parameters) -> list[str]:
     return [name if name.startswith("arn:") else arn("cloudformation", f"stack/{name}/*")]
 
 
+def _role(parameters: Parameters) -> list[str]:
+    return [str(parameters["RoleArn"])]
+
+
 RESOURCES: dict[str, Resources] = {
+    "sts:AssumeRole": _role,
     **dict.fromkeys(
         (
             "sqs:SendMessage",
@@ -200,11 +208,19 @@ def questions_of_call(call: Call) -> list[Question]:
     asked = [Question(action, resource, _request_tags(call)) for resource in resources]
     if action == "batch:SubmitJob" and call.parameters.get("tags"):
         asked.append(Question("batch:TagResource", arn("batch", "job/*"), _request_tags(call)))
+    if action == ASSUME_ROLE and session_tags(call.parameters):
+        asked.append(Question("sts:TagSession", resources[0], _request_tags(call)))
     return asked
 
 
+def session_tags(parameters: Parameters) -> dict[str, str]:
+    """Return the tags that an AssumeRole gives its session."""
+    keys = {name: str(value) for name, value in parameters.items() if SESSION_TAG.fullmatch(name)}
+    return {key: str(parameters.get(name.replace(".Key", ".Value"), "")) for name, key in keys.items()}
+
+
 def _request_tags(call: Call) -> dict[str, tuple[str, ...]]:
-    tags = call.parameters.get("tags") or {}
-    if call.service != "batch" or not tags:
+    tags = session_tags(call.parameters) if call.service == "sts" else call.parameters.get("tags") or {}
+    if call.service not in ("batch", "sts") or not tags:
         return {}
     return {**tag_context("requesttag", tags), "aws:tagkeys": tuple(tags)}

@@ -1,10 +1,12 @@
-"""Policies of buckets, queues, topics and functions, as moto keeps them now. Runs in the storage process only."""
+"""Policies of buckets, queues, topics and roles, as moto keeps them now. Runs in the storage process only."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
@@ -40,4 +42,18 @@ def _of_topic(resource: str) -> str | None:
     return None if topic is None else topic.policy
 
 
-FINDERS: dict[str, Callable[[str], str | None]] = {"s3": _of_bucket, "sqs": _of_queue, "sns": _of_topic}
+def _of_role(resource: str) -> str | None:
+    role = next((each for each in iam_backends[ACCOUNT_ID]["aws"].roles.values() if each.arn == resource), None)
+    if role is None:
+        return None
+    # A trust policy names no resource: it is the role that carries it.
+    document = role.assume_role_policy_document
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+FINDERS: dict[str, Callable[[str], str | None]] = {
+    "iam": _of_role,
+    "s3": _of_bucket,
+    "sns": _of_topic,
+    "sqs": _of_queue,
+}
