@@ -107,6 +107,17 @@ class ObjectStore(Protocol):
         """Write bytes, or an open file from its beginning, unless the key exists; return whether this call wrote it."""
         ...
 
+    def write_if(self, key: str, body: bytes, *, etag: str | None, content_type: str) -> str | None:
+        """Write bytes if the object has this etag, or with None if there is none; return the etag that it has now.
+
+        None is returned, and nothing written, where it has another one by now, or another write of it is under way.
+        """
+        ...
+
+    def delete_if(self, key: str, *, etag: str) -> bool:
+        """Delete an object if it has this etag; return whether this call deleted it."""
+        ...
+
     def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write bytes, or an open file from its beginning, replacing what was there."""
         ...

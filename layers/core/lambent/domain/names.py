@@ -9,6 +9,7 @@ from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
 
 _MAX_VERSION_DIGITS = 9
 _UPLOAD_KEY_PARTS = 4
+_LONG = re.compile(r"long-[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_RULE = "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
 
@@ -78,6 +79,12 @@ def result_stem(upload_key: str) -> str:
         return stem
     head = "/".join(stem.split("/")[: _UPLOAD_KEY_PARTS - 1])
     return f"{head[:200]}/long-{sha256(upload_key.encode()).hexdigest()}"
+
+
+def upload_key_of(stem: str) -> str | None:
+    """Return the key of the upload whose outcome's stem this is; None for one whose name was too long to be kept."""
+    name = stem.removeprefix(f"{RESULTS}/")
+    return None if _LONG.fullmatch(name.rpartition("/")[2]) else f"{INBOX}/{name}"
 
 
 def work_key(tenant: str, request_id: str) -> str:
