@@ -9,7 +9,7 @@ bounding": most faults of concurrent programs need one or two switches; Musuvath
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from threading import Semaphore, Thread, get_ident
+from threading import Semaphore, Thread, local
 from typing import Any, Self
 
 Actor = Callable[[], None]
@@ -20,7 +20,7 @@ class Schedule:
 
     def __init__(self, choose: Callable[[int, Sequence[int]], int]) -> None:
         self._choose = choose
-        self._actors: dict[int, int] = {}
+        self._here = local()  # not by the thread's id, which the next thread may have
         self._may_go: list[Semaphore] = []
         self._has_stopped = Semaphore(0)
         self._ended: set[int] = set()
@@ -30,7 +30,7 @@ class Schedule:
 
     def step(self, name: str) -> None:
         """Wait until the calling actor may go on; a thread that is none goes on at once."""
-        number = self._actors.get(get_ident())
+        number = getattr(self._here, "number", None)
         if number is not None:
             self._has_stopped.release()
             self._may_go[number].acquire()
@@ -55,7 +55,7 @@ class Schedule:
             raise self._failures[0]
 
     def _run(self, number: int, actor: Actor) -> None:
-        self._actors[get_ident()] = number
+        self._here.number = number
         try:
             self.step("begin")
             actor()
