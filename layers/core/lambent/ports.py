@@ -263,6 +263,13 @@ class JobStore(Protocol):
         """Write a shard's progress; a finished shard is never made unfinished again."""
         ...
 
+    def open_heads(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield what `open_jobs` does without the shards' progress, at a thousandth of its cost.
+
+        An index answers: a job of this second may be missing, and one may look as it did a moment ago.
+        """
+        ...
+
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         ...
@@ -369,6 +376,10 @@ class Queue(Protocol):
     def send_all(self, bodies: Iterable[bytes]) -> None:
         """Enqueue many; raises Unavailable if any was not taken."""
         ...
+
+
+class GaugedQueue(Queue, QueueGauge, Protocol):
+    """A queue that also tells how full it is."""
 
 
 class JobRunner(Protocol):

@@ -347,6 +347,10 @@ class FakeJobStore:
             shards[progress.shard] = progress
         self.jobs[(tenant, job_id)] = replace(job, progress=tuple(shards[index] for index in sorted(shards)))
 
+    def open_heads(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield what `open_jobs` does without the shards' progress."""
+        yield from (replace(job, progress=()) for job in self.open_jobs(updated_before=updated_before))
+
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]

@@ -6,7 +6,8 @@ import msgspec
 
 from lambent.contracts.messages import CallMessage
 from lambent.domain.job import Job, JobKind
-from lambent.ports import Queue
+from lambent.domain.job_states import JobState
+from lambent.ports import GaugedQueue, Queue
 
 
 def send_batch(queue: Queue, job: Job) -> None:
@@ -22,7 +23,7 @@ def send_call(queue: Queue, job: Job) -> None:
 class JobSender:
     """Sends jobs of either kind to the queue that works on them."""
 
-    def __init__(self, *, batches: Queue, calls: Queue) -> None:
+    def __init__(self, *, batches: GaugedQueue, calls: GaugedQueue) -> None:
         self._batches = batches
         self._calls = calls
 
@@ -32,3 +33,12 @@ class JobSender:
             send_call(self._calls, job)
         else:
             send_batch(self._batches, job)
+
+    def has_backlog(self, job: Job) -> bool:
+        """Return whether messages wait where one of this job might be among them; raises Unavailable."""
+        if job.kind is JobKind.CALL:
+            return self._calls.depth().waiting > 0
+        if self._batches.depth().waiting > 0:
+            return True
+        # A planned batch of the CPU lane has its shards on the other queue.
+        return job.state is not JobState.QUEUED and self._calls.depth().waiting > 0
