@@ -67,7 +67,7 @@ class Ending:
         return job
 
     def cancel(self) -> None:
-        sender = JobSender(batches=self.batches, calls=self.raw.infer_queue)
+        sender = JobSender(batches=self.batches, calls=self.raw.infer_queue, data=self.raw.data)
         cancel = CancelJobService(jobs=self.world.jobs, sender=sender, runner=self.raw.runner, clock=self.raw.clock)
         try:
             cancel.cancel(TENANT, self.job.job_id)
@@ -109,7 +109,7 @@ class Ending:
         self.raw.clock.advance(STUCK_AFTER_S * 16)
         SweepService(
             jobs=world.jobs,
-            sender=JobSender(batches=self.batches, calls=self.raw.infer_queue),
+            sender=JobSender(batches=self.batches, calls=self.raw.infer_queue, data=self.raw.data),
             runner=self.raw.runner,
             finisher=world.finisher,
             clock=self.raw.clock,

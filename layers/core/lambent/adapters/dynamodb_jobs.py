@@ -27,7 +27,7 @@ _LOST_RACE = "ConditionalCheckFailedException"
 _OPEN = "OPEN"
 _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
-    "parent",
+    "parent", "request_key",
 )  # fmt: skip
 # Objects, as one JSON text each.
 _JSON_FIELDS = ("error", "estimate", "receipt")

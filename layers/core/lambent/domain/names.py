@@ -105,6 +105,11 @@ def job_key(tenant: str, job_id: str, name: str) -> str:
 CALL_OUTCOME_FILE = "outcome.json"
 
 
+def request_file(request_sha256: str) -> str:
+    """Return the file name of a batch's request that is too large for its record."""
+    return f"request-{request_sha256[:16]}.json"
+
+
 def call_body_file(request_sha256: str) -> str:
     """Return the file name of a stored call's body."""
     return f"body-{request_sha256[:16]}"
