@@ -39,7 +39,7 @@ def ingest(event: ObjectEvent | LambentError) -> None:
     if isinstance(event, LambentError):
         raise event
     check_event(event, bucket=preprocess_settings().data_bucket)
-    error = ingest_service().ingest(Upload(event.key, event.etag))
+    error = ingest_service().ingest(Upload(event.key, event.etag, event.sequencer))
     count(UPLOADS)
     if error is not None:
         log_refusal("upload refused", error)

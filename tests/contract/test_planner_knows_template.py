@@ -7,6 +7,7 @@ from template_expanded import WITH_GPU, WITHOUT_GPU, expand, read_source
 from lambent.domain.lanes import MESSAGES_AN_INVOCATION
 from lambent.domain.prices import PRICES
 from lambent.runtime.settings import LaneSettings, load_settings
+from lambent.services.sweep import RETENTION_S
 
 SOURCE = read_source()
 GPU, CPU = (expand(SOURCE, parameters) for parameters in (WITH_GPU, WITHOUT_GPU))
@@ -15,6 +16,12 @@ GPU, CPU = (expand(SOURCE, parameters) for parameters in (WITH_GPU, WITHOUT_GPU)
 def _variables(template, function: str) -> dict[str, str]:
     variables = template.of_type("Lambda::Function")[function]["Environment"]["Variables"]
     return {name: "reference" if isinstance(value, dict) else str(value) for name, value in variables.items()}
+
+
+def test_the_sweep_knows_how_long_the_queues_keep_what_waits() -> None:
+    queues = GPU.of_type("SQS::Queue")
+
+    assert {queues[name]["MessageRetentionPeriod"] for name in ("BatchQueue", "InferQueue")} == {RETENTION_S}
 
 
 def test_both_functions_that_plan_know_the_same_lanes() -> None:

@@ -67,7 +67,7 @@ class Watched:
         self.states.append(self.job.state)
 
     def sweep(self) -> None:
-        sender = JobSender(batches=FakeQueue(), calls=self.world.infer_queue)
+        sender = JobSender(batches=FakeQueue(), calls=self.world.infer_queue, data=self.world.data)
         self.world.clock.advance(STUCK_AFTER_S + 1)
         SweepService(
             jobs=self.world.jobs,

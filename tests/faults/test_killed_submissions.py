@@ -74,7 +74,7 @@ def sweep(world: World) -> None:
     late = Later(world.clock, seconds=3_600)
     SweepService(
         jobs=world.jobs,
-        sender=JobSender(batches=world.batch_queue, calls=world.infer_queue),
+        sender=JobSender(batches=world.batch_queue, calls=world.infer_queue, data=world.data),
         runner=world.runner,
         finisher=world.finisher,
         clock=late,  # type: ignore[arg-type]

@@ -68,7 +68,7 @@ def submitter(world: World, queue: FakeQueue | None = None) -> SubmitService:
 
 
 def sweep(world: World, *, after_s: float = 61, errors: list | None = None, batches: FakeQueue | None = None):
-    sender = JobSender(batches=batches or FakeQueue(), calls=world.infer_queue)
+    sender = JobSender(batches=batches or FakeQueue(), calls=world.infer_queue, data=world.data)
     service = SweepService(
         jobs=world.jobs,
         sender=sender,

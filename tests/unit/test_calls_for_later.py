@@ -212,7 +212,10 @@ def test_a_call_that_kills_its_worker_every_time_is_given_up_and_says_so() -> No
     world = published()
     later(world).accept(TENANT, call(), idempotency_key=None)
 
-    revived = sum(sweep(world, after_s=60.5).enqueued for _ in range(16))
+    revived = 0
+    for _ in range(16):
+        world.infer_queue.sent.clear()  # in the dead-letter queue by now
+        revived += sweep(world, after_s=60.5).enqueued
 
     assert revived == 3
     assert (only_job(world).state, only_job(world).failed) == (JobState.FAILED, 1)

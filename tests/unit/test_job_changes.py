@@ -44,7 +44,7 @@ def sent(world: World) -> list[tuple[int, int]]:
 
 
 def canceller(world: World, batches: FakeQueue) -> CancelJobService:
-    sender = JobSender(batches=batches, calls=world.infer_queue)
+    sender = JobSender(batches=batches, calls=world.infer_queue, data=world.data)
     return CancelJobService(jobs=world.jobs, sender=sender, runner=world.runner, clock=world.clock)
 
 
@@ -295,7 +295,7 @@ def test_a_job_that_failed_before_it_was_planned_is_retried_as_it_was_asked() ->
     world = ready()
     world.dispatch(model="unknown")
 
-    again = retry_request(job(world))
+    again = retry_request(job(world), job(world).request)
 
     assert again == replace_id(request(model="unknown"), "job-1-retry")
 
@@ -364,6 +364,7 @@ def test_progress_after_a_revival_gives_the_sweep_its_patience_back() -> None:
     world.jobs.jobs[(TENANT, "job-1")] = replace(found, heals=3)
     world.clock.advance(1)
     run_next(world)
+    world.infer_queue.sent.clear()  # its other shards' messages are lost
     batches = FakeQueue()
 
     sweep(world, after_s=61, batches=batches)

@@ -143,6 +143,31 @@ def test_an_object_is_written_once(store) -> None:
     assert store.read("k").body == b"first"
 
 
+def test_an_object_is_written_on_the_condition_of_what_was_seen(store) -> None:
+    first = store.write_if("k", b"first", etag=None, content_type="text/plain")
+    assert first == store.etag("k")
+    assert store.write_if("k", b"second", etag=None, content_type="text/plain") is None
+
+    second = store.write_if("k", b"second", etag=first, content_type="text/csv")
+
+    assert (store.read("k").body, store.read("k").content_type, store.etag("k")) == (b"second", "text/csv", second)
+    assert store.write_if("k", b"third", etag=first, content_type="text/plain") is None
+    assert store.write_if("nothing", b"", etag=first, content_type="text/plain") is None
+    assert store.read("k").body == b"second"
+
+
+def test_an_object_is_deleted_on_the_condition_of_what_was_seen(store) -> None:
+    store.write("k", b"first", content_type="text/plain")
+    seen = store.etag("k")
+    store.write("k", b"second", content_type="text/plain")
+
+    assert not store.delete_if("k", etag=seen)
+    assert store.read("k").body == b"second"
+    assert store.delete_if("k", etag=store.etag("k"))
+    assert store.etag("k") is None
+    assert not store.delete_if("k", etag=seen)
+
+
 def test_a_missing_object_is_gone_and_deleting_it_is_fine(store) -> None:
     store.delete("k")
 
@@ -742,6 +767,19 @@ def test_a_write_that_s3_did_not_settle_does_not_count_as_existing(code: str, er
 
         with pytest.raises(error):
             S3ObjectStore(client, "bucket", what="data store").write_once("k", b"", content_type="text/plain")
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "PreconditionFailed", "NoSuchKey"])
+def test_a_write_on_a_condition_that_met_another_write_has_not_happened(code: str) -> None:
+    """Which of S3's three answers comes depends on how the two met; whoever writes looks again after each."""
+    client = boto3.client("s3", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    store = S3ObjectStore(client, "bucket", what="data store")
+    with Stubber(client) as stubber:
+        stubber.add_client_error("put_object", code)
+        stubber.add_client_error("delete_object", code)
+
+        assert store.write_if("k", b"", etag="seen", content_type="text/plain") is None
+        assert not store.delete_if("k", etag="seen")
 
 
 def test_an_object_tells_its_type_and_when_it_was_written(store) -> None:

@@ -1,13 +1,17 @@
 """What the sweep heals."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
-from call_steps import Crash, dying_at
+from call_steps import Crash, call, dying_at, later
 from job_steps import JOB, job, ready, run_cpu, submitter, sweep
 
 from builders import TENANT, request
 from lambent.domain.job_states import JobState
 from lambent.errors import Unavailable
 from lambent.services.submit_job import SubmitService
+from lambent.services.sweep import RETENTION_S
 from lambent_toolkit.fakes import FakeQueue
 
 
@@ -117,3 +121,101 @@ def test_no_crash_while_submitting_loses_what_was_accepted(is_done_first: bool) 
             break
     assert {"claim", "create", "send"} <= set(made)
     assert point > len(made)
+
+
+def waiting_batch() -> tuple:
+    world = ready()
+    submitter(world, world.batch_queue).submit(TENANT, request())
+    return world, world.batch_queue
+
+
+def waiting_call() -> tuple:
+    world = ready()
+    later(world).accept(TENANT, call(), idempotency_key=None)
+    return world, world.infer_queue
+
+
+def waiting_shards() -> tuple:
+    world = ready()
+    world.dispatch(lane="cpu")
+    return world, world.infer_queue
+
+
+@pytest.mark.parametrize("make", [waiting_batch, waiting_call, waiting_shards])
+def test_what_waits_in_a_queue_is_neither_sent_again_nor_failed_for_as_long_as_queues_keep_messages(make) -> None:
+    world, queue = make()
+    (before,) = world.jobs.jobs.values()
+    sent = list(queue.sent)
+    hours = RETENTION_S // 3600 - 1
+
+    enqueued = sum(sweep(world, after_s=3600, batches=world.batch_queue).enqueued for _ in range(hours))
+
+    assert (enqueued, queue.sent) == (0, sent)
+    assert list(world.jobs.jobs.values()) == [before]
+
+
+@pytest.mark.parametrize("make", [waiting_batch, waiting_call, waiting_shards])
+def test_what_waits_longer_than_queues_keep_messages_was_lost_and_is_sent_again(make) -> None:
+    world, queue = make()
+    queue.sent[:] = [(b"of somebody else", {})]
+
+    report = sweep(world, after_s=RETENTION_S + 1, batches=world.batch_queue)
+
+    assert report.enqueued == 1
+
+
+@pytest.mark.parametrize("make", [waiting_batch, waiting_call, waiting_shards])
+def test_what_was_lost_is_sent_again_once_nothing_waits_before_it(make) -> None:
+    world, queue = make()
+    queue.sent[:] = [(b"of somebody else", {})]
+    early = sweep(world, batches=world.batch_queue).enqueued
+    queue.sent.clear()
+
+    assert (early, sweep(world, batches=world.batch_queue).enqueued) == (0, 1)
+
+
+def test_the_deadline_of_a_job_that_waits_counts_all_the_same() -> None:
+    world = ready()
+    submitter(world, world.batch_queue).submit(
+        TENANT, request(deadline=datetime.fromtimestamp(world.clock.epoch_s() + 60, UTC))
+    )
+
+    sweep(world, after_s=3600, batches=world.batch_queue)
+
+    assert (job(world).state, job(world).error["code"]) == (JobState.FAILED, "deadline_exceeded")
+
+
+def test_thousands_of_open_calls_cost_the_sweep_no_read_of_each() -> None:
+    world = ready()
+    for _ in range(2_000):
+        later(world).accept(TENANT, call(), idempotency_key=None)
+    made: list[str] = []
+    get, depth = world.jobs.get, world.infer_queue.depth
+    world.jobs.get = lambda *key: made.append("get") or get(*key)  # type: ignore[method-assign]
+    world.infer_queue.depth = lambda: made.append("depth") or depth()  # type: ignore[method-assign]
+
+    report = sweep(world)
+
+    assert (report.looked_at, report.enqueued, made) == (2_000, 0, ["depth"])
+
+
+def test_sweeps_that_do_not_come_to_an_end_reach_every_job_together() -> None:
+    world = ready()
+    world.dispatch(lane="gpu")
+    (planned,) = world.jobs.jobs.values()
+    jobs = [replace(planned, job_id=f"job-{number}", batch_job_id=f"batch-{number}") for number in range(50)]
+    world.jobs.jobs = {(TENANT, each.job_id): each for each in jobs}
+    world.runner.statuses = {str(each.batch_job_id): "RUNNING" for each in jobs}
+    asked: set[str] = set()
+    status = world.runner.status
+
+    def slow(batch_job_id: str) -> str | None:
+        asked.add(batch_job_id)
+        world.clock.advance(8)
+        return status(batch_job_id)
+
+    world.runner.status = slow  # type: ignore[method-assign]
+    reports = [sweep(world, after_s=300) for _ in range(60)]
+
+    assert {report.not_reached for report in reports} == {40}
+    assert len(asked) == 50

@@ -1,6 +1,7 @@
 """Door 2: uploads into results or error objects."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from builders import TENANT, World, picture
 from lambent.contracts.messages import InferMessage, TensorMessage
 from lambent.contracts.model import RawOutputs
-from lambent.errors import Unavailable
+from lambent.contracts.object_events import ObjectEvent, read_object_events
+from lambent.domain.names import result_stem, upload_key_of
+from lambent.errors import SourceEmpty, Unavailable
 from lambent.services.infer import InferService
 from lambent.services.ingest import MOST_PREPROCESSORS, IngestService, Upload
+from lambent.services.outcome import write_failure
 
 KEY = f"inbox/{TENANT}/shade/a.png"
 RESULT = f"results/{TENANT}/shade/a.png.json"
@@ -230,3 +234,66 @@ def test_no_more_than_a_few_versions_keep_their_preprocessing_in_memory() -> Non
 
     assert len(world.infer_queue.sent) == MOST_PREPROCESSORS + 2
     assert len(service._preprocessors) == MOST_PREPROCESSORS
+
+
+def event_of(sequencer: object) -> ObjectEvent:
+    thing = {"key": "inbox/a", "eTag": "e", "sequencer": sequencer}
+    change = {"bucket": {"name": "b"}, "object": thing}
+    record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": change}
+    (event,) = read_object_events(json.dumps({"Records": [record]}))
+    return event
+
+
+@pytest.mark.parametrize("sequencer", ["0055AED6DCD90281E5", "a"])
+def test_an_event_keeps_its_place_among_those_of_its_key(sequencer: str) -> None:
+    assert event_of(sequencer).sequencer == sequencer
+
+
+@pytest.mark.parametrize("sequencer", ["", "no number", "0" * 65, None])
+def test_what_is_no_sequencer_orders_nothing(sequencer: object) -> None:
+    assert event_of(sequencer).sequencer is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("9", "A"), ("F", "10"), ("0055AED6DCD90281E5", "0055aed6dcd90281e6"), ("00F", "1f")]
+)
+def test_sequencers_are_compared_as_the_numbers_that_they_are(old: str, new: str) -> None:
+    world = World()
+    world.publish()
+    service = ingest(world)
+    first, second = upload(world, b"bad"), upload(world, b"worse")
+    del world.data.objects[KEY]
+
+    service.ingest(replace(second, sequencer=new))
+    service.ingest(replace(first, sequencer=old))
+
+    assert json.loads(world.data.objects[ERROR])["source_etag"] == second.etag
+    assert json.loads(world.data.objects[ERROR])["source_sequencer"] == new
+
+
+def test_a_version_that_broke_since_replaces_the_result_of_the_same_bytes() -> None:
+    world = World()
+    ref = world.publish()
+    event = upload(world, picture())
+    ingest(world).ingest(event)
+    drain(world)
+    had_result = RESULT in world.data.objects
+    ingest(world).ingest(event)
+    world.store.objects[ref.key("model.tflite")] = b"tampered"
+
+    drain(world)
+
+    assert had_result
+    assert (RESULT in world.data.objects, ERROR in world.data.objects) == (False, True)
+
+
+def test_the_end_of_a_name_too_long_to_be_kept_is_told_without_its_key() -> None:
+    world = World()
+    key = f"inbox/{TENANT}/shade/{'n' * 1000}"
+    world.data.objects[key] = b"bad"
+
+    write_failure(world.data, result_stem(key), SourceEmpty("Empty."), source_name="n", source_etag="e")
+
+    assert upload_key_of(result_stem(key)) is None
+    assert upload_key_of(result_stem(KEY)) == KEY
+    assert json.loads(world.data.objects[f"{result_stem(key)}.error.json"])["code"] == "source_empty"

@@ -115,6 +115,25 @@ class FakeObjectStore:
         self.written_at_s[key] = self.clock.epoch_s()
         return True
 
+    def write_if(self, key: str, body: bytes, *, etag: str | None, content_type: str) -> str | None:
+        """Write if the object is as it was seen."""
+        self.before_call("write_if", key)
+        known = self.objects.get(key)
+        if etag != (None if known is None else _etag(known)):
+            return None
+        self.objects[key] = body
+        self.content_types[key] = content_type
+        self.written_at_s[key] = self.clock.epoch_s()
+        return _etag(body)
+
+    def delete_if(self, key: str, *, etag: str) -> bool:
+        """Delete if the object is as it was seen."""
+        self.before_call("delete_if", key)
+        if key not in self.objects or _etag(self.objects[key]) != etag:
+            return False
+        del self.objects[key]
+        return True
+
     def write(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> None:
         """Write, replacing what was there."""
         self.before_call("write", key)
@@ -327,6 +346,10 @@ class FakeJobStore:
         if known is None or not known.is_finished:
             shards[progress.shard] = progress
         self.jobs[(tenant, job_id)] = replace(job, progress=tuple(shards[index] for index in sorted(shards)))
+
+    def open_heads(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield what `open_jobs` does without the shards' progress."""
+        yield from (replace(job, progress=()) for job in self.open_jobs(updated_before=updated_before))
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""

@@ -27,7 +27,7 @@ _LOST_RACE = "ConditionalCheckFailedException"
 _OPEN = "OPEN"
 _PLAIN_FIELDS = (
     "tenant", "job_id", "model", "request", "request_sha256", "created_at", "updated_at", "lane", "why", "batch_job_id",
-    "parent",
+    "parent", "request_key",
 )  # fmt: skip
 # Objects, as one JSON text each.
 _JSON_FIELDS = ("error", "estimate", "receipt")
@@ -188,6 +188,11 @@ class DynamoJobStore:
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
+        heads = self.open_heads(updated_before=updated_before)
+        yield from (job for head in heads if (job := self.get(head.tenant, head.job_id)) is not None)
+
+    def open_heads(self, *, updated_before: str) -> Iterator[Job]:
+        """Yield what `open_jobs` does without the shards' progress."""
         arguments: dict[str, Any] = {
             "IndexName": "OpenJobs",
             "KeyConditionExpression": "open_pk = :open AND updated_at < :before",
@@ -196,7 +201,7 @@ class DynamoJobStore:
         while True:
             with translate(_WHAT):
                 page = self._table.query(**arguments)
-            yield from (job for row in page["Items"] if (job := self.get(row["tenant"], row["job_id"])) is not None)
+            yield from (_job(row, ()) for row in page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

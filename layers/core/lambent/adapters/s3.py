@@ -15,6 +15,8 @@ from lambent.ports import Downloaded, ListedObject, ObjectHead, StoredObject
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 # 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
 _TAKEN = frozenset({"PreconditionFailed", "412"})
+# What a write on a condition is told where it does not hold: S3 answers 404 to If-Match where there is no object.
+_NOT_AS_SEEN = _TAKEN | _GONE | frozenset({"ConditionalRequestConflict", "409"})
 
 
 _PIECE_BYTES = 1 << 20
@@ -119,6 +121,31 @@ class S3ObjectStore:
                 )
             except ClientError as exc:
                 if error_code(exc) in _TAKEN:
+                    return False
+                raise
+            return True
+
+    def write_if(self, key: str, body: bytes, *, etag: str | None, content_type: str) -> str | None:
+        """Write if the object is as it was seen; see ports.ObjectStore."""
+        condition = {"IfNoneMatch": "*"} if etag is None else _if_match(etag)
+        with translate(self._what):
+            try:
+                answer = self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, **condition
+                )
+            except ClientError as exc:
+                if error_code(exc) in _NOT_AS_SEEN:
+                    return None
+                raise
+            return str(answer["ETag"]).strip('"')
+
+    def delete_if(self, key: str, *, etag: str) -> bool:
+        """Delete if the object is as it was seen; see ports.ObjectStore."""
+        with translate(self._what):
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=key, **_if_match(etag))
+            except ClientError as exc:
+                if error_code(exc) in _NOT_AS_SEEN:
                     return False
                 raise
             return True

@@ -22,7 +22,8 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
     """One preprocessed upload; the tensor lies in the data bucket as an .npz object of arrays by input name.
 
-    ``is_canary`` says whether the version was its label's canary, None if the label had none.
+    ``is_canary`` says whether the version was its label's canary, None if the label had none; ``source_sequencer`` is
+    S3's order of the events of one key, None where the event told none.
     """
 
     model: str
@@ -33,6 +34,7 @@ class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
     source_name: str
     source_etag: str
     is_canary: bool | None = None
+    source_sequencer: str | None = None
 
 
 class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):

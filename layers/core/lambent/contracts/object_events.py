@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote_plus
@@ -24,6 +25,7 @@ from lambent.errors import EventUnknown, LambentError
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,64}")
 _TEST = "s3:TestEvent"
 _NOTIFICATION = "Notification"
 _RULED = "aws.s3"
@@ -41,6 +43,7 @@ class ObjectEvent:
     is_created    whether the object is new or has new bytes
     bucket, key   the key as it is in the bucket
     etag          without quotes; empty if the event tells none
+    sequencer     in hex, rising with the events of one key; None if the event tells none
     field         where in the message the event stands
     """
 
@@ -50,6 +53,7 @@ class ObjectEvent:
     key: str
     etag: str
     field: str
+    sequencer: str | None = None
 
 
 class _Bucket(msgspec.Struct):
@@ -60,6 +64,7 @@ class _Object(msgspec.Struct, rename={"etag_of_s3": "eTag"}):
     key: str
     etag: str | None = None
     etag_of_s3: str | None = None
+    sequencer: str | None = None
 
 
 class _Change(msgspec.Struct):
@@ -122,16 +127,22 @@ def _of_record(record: Any, field: str) -> ObjectEvent | EventUnknown:
     is_created = name.startswith("ObjectCreated:")
     # The key as a form encodes it.
     key, etag = unquote_plus(thing.key), thing.etag_of_s3 or ""
-    return ObjectEvent(name, is_created, found.s3.bucket.name, key, etag, field)
+    return ObjectEvent(name, is_created, found.s3.bucket.name, key, etag, field, _sequencer(thing))
 
 
 def _of_rule(event: dict[str, Any]) -> ObjectEvent:
     found = _convert(event, _RuledEvent, field="")
     _check_version(found.detail.version, _RULED_VERSIONS, "detail.version")
     thing = found.detail.object
+    is_created = found.name == "Object Created"
     return ObjectEvent(
-        found.name, found.name == "Object Created", found.detail.bucket.name, thing.key, thing.etag or "", "detail"
+        found.name, is_created, found.detail.bucket.name, thing.key, thing.etag or "", "detail", _sequencer(thing)
     )
+
+
+def _sequencer(thing: _Object) -> str | None:
+    """Return the order of an event among those of its key; what is no number of S3's form orders nothing."""
+    return thing.sequencer if thing.sequencer is not None and _SEQUENCER.fullmatch(thing.sequencer) else None
 
 
 def _check_version(got: str, known: str, field: str) -> None:

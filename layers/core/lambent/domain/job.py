@@ -57,6 +57,7 @@ class Job:
     concurrency   CPU lane: how many shards are in flight at once at the highest priority
     next_shard    CPU lane: the first shard that was never sent
     deadline_s    when the job ends with what it has, in seconds since 1970
+    request_key   where the whole request lies, if it is too large for the record; its input is only there
     parent        the job of which this one repeats what failed
     told          by which ways its end was told, where not all of them could be gone at once
     is_open       whether something is left to do for it: to run, to collect, to tell
@@ -89,6 +90,7 @@ class Job:
     next_shard: int = 0
     deadline_s: int | None = None
     parent: str | None = None
+    request_key: str | None = None
     is_open: bool = True
     told: frozenset[str] = frozenset()
     webhook: WebhookOutcome | None = None

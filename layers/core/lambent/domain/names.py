@@ -9,6 +9,7 @@ from lambent.errors import ModelNotFound, NameInvalid, UploadKeyInvalid
 
 _MAX_VERSION_DIGITS = 9
 _UPLOAD_KEY_PARTS = 4
+_LONG = re.compile(r"long-[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_RULE = "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
 
@@ -80,6 +81,12 @@ def result_stem(upload_key: str) -> str:
     return f"{head[:200]}/long-{sha256(upload_key.encode()).hexdigest()}"
 
 
+def upload_key_of(stem: str) -> str | None:
+    """Return the key of the upload whose outcome's stem this is; None for one whose name was too long to be kept."""
+    name = stem.removeprefix(f"{RESULTS}/")
+    return None if _LONG.fullmatch(name.rpartition("/")[2]) else f"{INBOX}/{name}"
+
+
 def work_key(tenant: str, request_id: str) -> str:
     """Return the key of a preprocessed tensor."""
     return f"{WORK}/{tenant}/{request_id}.npz"
@@ -96,6 +103,11 @@ def job_key(tenant: str, job_id: str, name: str) -> str:
 
 
 CALL_OUTCOME_FILE = "outcome.json"
+
+
+def request_file(request_sha256: str) -> str:
+    """Return the file name of a batch's request that is too large for its record."""
+    return f"request-{request_sha256[:16]}.json"
 
 
 def call_body_file(request_sha256: str) -> str:

@@ -289,7 +289,11 @@ def sweep_service() -> SweepService:
     settings = load_settings(SweepSettings)
     return SweepService(
         jobs=parts.jobs(settings.table_name),
-        sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
+        sender=JobSender(
+            batches=parts.queue(settings.batch_queue_url),
+            calls=parts.queue(settings.infer_queue_url),
+            data=parts.data(settings.data_bucket),
+        ),
         runner=parts.runner(),
         finisher=parts.finisher(settings, can_stop=True),
         clock=parts.CLOCK,

@@ -125,7 +125,11 @@ def cancel_job_service() -> CancelJobService:
     settings = jobs_settings()
     return CancelJobService(
         jobs=parts.jobs(settings.table_name),
-        sender=JobSender(batches=parts.queue(settings.batch_queue_url), calls=parts.queue(settings.infer_queue_url)),
+        sender=JobSender(
+            batches=parts.queue(settings.batch_queue_url),
+            calls=parts.queue(settings.infer_queue_url),
+            data=parts.data(settings.data_bucket),
+        ),
         runner=parts.runner(),
         clock=parts.CLOCK,
     )

@@ -18,6 +18,7 @@ from lambent.domain.webhook_url import check_notification
 from lambent.errors import EnvelopeInvalid, JobIdReused, LambentError, LaneUnavailable, OutputExists
 from lambent.ports import Clock, Isolation, JobRunner, JobStore, ObjectStore
 from lambent.services.finish_job import JobFinisher
+from lambent.services.keep_request import keep_request
 from lambent.services.load_model import ModelResolver
 from lambent.services.plan import BatchPlanner
 from lambent.services.read_items import read_items
@@ -78,7 +79,7 @@ class DispatchService:
         Unavailable                    and any other retryable error; the message must be delivered again
         """
         request = _read_envelope(tenant, body)
-        job = self._accept(str(tenant), request)
+        job = self._accept(str(tenant), request, body)
         if job.state.is_terminal:
             if job.is_open:
                 self._finisher.settle(job)
@@ -91,8 +92,9 @@ class DispatchService:
             self._finisher.fail(job, error)
         return job
 
-    def _accept(self, tenant: str, request: BatchRequest) -> Job:
+    def _accept(self, tenant: str, request: BatchRequest, body: str) -> Job:
         job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
+        job = keep_request(self._data, job, request, body=body)
         if self._jobs.create(job):
             return job
         known = self._jobs.get(tenant, request.id)

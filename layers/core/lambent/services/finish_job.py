@@ -1,14 +1,12 @@
-"""The end of a job: collect what there is, write the manifest, move to a terminal state, tell."""
+"""The end of a job: collect what there is, move to a terminal state, see that the manifest says so, tell."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import orjson
 
 from lambent.contracts.jobs import Plan
-from lambent.contracts.parts import part_file
 from lambent.domain.job import Job, JobKind
 from lambent.domain.job_states import JobState, outcome, states_before
 from lambent.domain.names import job_key
@@ -17,15 +15,15 @@ from lambent.errors import (
     DeadlineExceeded,
     LambentError,
     ShardFailed,
-    SourceGone,
     WorkerUnfit,
     restore_error,
 )
 from lambent.ports import Clock, JobRunner, JobStore, ObjectStore
 from lambent.services.announce_job import JobAnnouncer
-from lambent.services.collect_parts import ERRORS_FILE, Collected, PartCollector
+from lambent.services.collect_parts import ERRORS_FILE, PartCollector
 from lambent.services.read_plan import read_plan
 from lambent.services.receipt import ReceiptService
+from lambent.services.write_manifest import ManifestWriter
 
 _FIRST_ERROR_BYTES = 1 << 16
 
@@ -53,6 +51,7 @@ class JobFinisher:
         self._clock = clock
         self._runner = runner
         self._collector = PartCollector(data=data, jobs=jobs, clock=clock)
+        self._manifest = ManifestWriter(data=data, jobs=jobs, receipts=receipts, collector=self._collector)
 
     def fail(self, job: Job, error: LambentError) -> None:
         """End a job that cannot run at all."""
@@ -84,7 +83,7 @@ class JobFinisher:
         plan = read_plan(self._data, job.tenant, job.job_id)
         collected = self._collector.collect(plan, job.progress, missing=(missing or _shard_failed()).to_dict())
         state = outcome(total=plan.total, done=collected.done)
-        receipt = self._write_manifest(job, plan, collected, state)
+        receipt = self._manifest.propose(job, plan, collected, state)
         self._receipts.observe(plan, collected.shards)
         cause = self._cause(plan) if state is JobState.FAILED else {}
         self._end(job, state, final_done=collected.done, final_failed=collected.failed, receipt=receipt, **cause)
@@ -112,67 +111,25 @@ class JobFinisher:
         """Do what is left for a job that is terminal and still open: stop, write down and tell; then close it."""
         if job.state is JobState.CANCELLED and job.kind is JobKind.BATCH:
             self._stop(job, reason="cancelled")
-            job = self._write_down_what_a_cancelled_job_has(job)
-        self.announce(job)
+        self.announce(self._manifest.agree(job))
 
     def announce(self, job: Job) -> None:
         """Tell that a job has ended, and close it; until then the sweep repeats it."""
         self._announcer.announce(job)
         self._jobs.close(job.tenant, job.job_id)
 
-    def _write_down_what_a_cancelled_job_has(self, job: Job) -> Job:
-        try:
-            plan = read_plan(self._data, job.tenant, job.job_id)
-        except SourceGone:
-            return job  # it was cancelled before it was planned
-        collected = self._collector.collect(plan, job.progress, missing=None)
-        receipt = self._write_manifest(job, plan, collected, JobState.CANCELLED)
-        fields = {"final_done": collected.done, "final_failed": collected.failed, "receipt": receipt}
-        self._jobs.transition(
-            job.tenant, job.job_id, JobState.CANCELLED, allowed=[JobState.CANCELLED], at=job.updated_at, **fields
-        )
-        return self._jobs.get(job.tenant, job.job_id) or job
-
     def _stop(self, job: Job, *, reason: str) -> None:
         if job.batch_job_id is not None and self._runner is not None:
             self._runner.terminate(job.batch_job_id, reason=f"lambent: {reason}")
 
-    def _write_manifest(self, job: Job, plan: Plan, collected: Collected, state: JobState) -> dict[str, Any] | None:
-        """Write manifest.json; return the receipt in it."""
-        receipt: dict[str, Any] | None = msgspec.to_builtins(self._receipts.receipt(job, plan, collected.shards))
-        manifest = {
-            "schema_version": 2,
-            "job_id": job.job_id,
-            "state": state.value,
-            "model": plan.model,
-            "version": plan.version,
-            "lane": plan.lane,
-            "total": plan.total,
-            "done": collected.done,
-            "failed": collected.failed,
-            "output": {"format": plan.output.format, "compression": plan.output.compression},
-            "parts": [
-                {
-                    "file": part_file(shard.shard, plan.output),
-                    "items": shard.done + shard.failed,
-                    "failed": shard.failed,
-                    "size_bytes": shard.part_bytes,
-                    "sha256": shard.part_sha256,
-                }
-                for shard in collected.shards
-            ],
-            "receipt": receipt,
-        }
-        key = job_key(job.tenant, job.job_id, "manifest.json")
-        self._data.write(key, orjson.dumps(manifest), content_type="application/json")
-        return receipt
-
     def _end(self, job: Job, state: JobState, **fields: Any) -> None:
         allowed = states_before(state)
-        moved = self._jobs.transition(job.tenant, job.job_id, state, allowed=allowed, at=self._clock.now(), **fields)
-        ended = self._jobs.get(job.tenant, job.job_id) if moved else None
-        if ended is not None:
-            self.announce(ended)
+        at = self._clock.now()
+        moved = self._jobs.transition(job.tenant, job.job_id, state, allowed=allowed, at=at, **fields)
+        ended = self._jobs.get(job.tenant, job.job_id)
+        # A move whose answer was lost is repeated by the SDK and then meets itself: it is this one's all the same.
+        if ended is not None and (moved or (ended.state is state and ended.updated_at == at)):
+            self.settle(ended)
 
 
 def _shard_failed() -> ShardFailed:

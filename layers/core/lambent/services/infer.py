@@ -12,7 +12,7 @@ from lambent.domain.model import ModelRef
 from lambent.errors import LambentError
 from lambent.ports import ObjectStore
 from lambent.services.load_model import ModelCache
-from lambent.services.outcome import write_failure, write_result
+from lambent.services.outcome import Source, leave_outcome, write_failure, write_result
 from lambent.services.predict import Timings, predict_items
 
 _TOP_K = 5
@@ -48,12 +48,16 @@ class InferService:
                 error,
                 source_name=message.source_name,
                 source_etag=message.source_etag,
+                source_key=message.source_key,
+                source_sequencer=message.source_sequencer,
             )
             return error
         return None
 
     def _infer(self, message: TensorMessage) -> None:
+        source = Source(message.source_key, message.source_etag, message.source_sequencer)
         if self._data.etag(message.source_key) not in (message.source_etag, None):
+            leave_outcome(self._data, message.result_stem, source)
             return
         model = self._models.get(ModelRef(message.model, message.version))
         body = self._data.read(message.tensor_key).body
@@ -61,11 +65,9 @@ class InferService:
             prepared = dict(arrays)
         (prediction,) = predict_items(model, [prepared], Timings(), top_k=_TOP_K)
         result = {
-            "source": message.source_name,
-            "source_etag": message.source_etag,
             "model": message.model,
             "version": str(message.version),
             **({} if message.is_canary is None else {"canary": message.is_canary}),
             **prediction_fields(prediction),
         }
-        write_result(self._data, message.result_stem, result)
+        write_result(self._data, message.result_stem, result, source=source, source_name=message.source_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -33,10 +33,14 @@ MOST_PREPROCESSORS = 8
 
 @dataclass(frozen=True)
 class Upload:
-    """An object-created event: the decoded key and the etag at that time (without quotes; may be empty)."""
+    """An object-created event: the decoded key and the etag at that time (without quotes; may be empty).
+
+    ``sequencer`` is S3's order of the events of one key, None where the event told none.
+    """
 
     key: str
     etag: str
+    sequencer: str | None = None
 
 
 class IngestService:
@@ -74,12 +78,22 @@ class IngestService:
         Unavailable   and any other retryable error; the event must be delivered again
         """
         try:
+            # An event without an etag is of what lies there now, whatever comes after.
+            upload = replace(upload, etag=upload.etag or self._data.etag(upload.key) or "")
             self._enqueue(upload)
         except LambentError as error:
             if not error.is_final:
                 raise
             name = upload.key.rpartition("/")[2]
-            write_failure(self._data, result_stem(upload.key), error, source_name=name, source_etag=upload.etag)
+            write_failure(
+                self._data,
+                result_stem(upload.key),
+                error,
+                source_name=name,
+                source_etag=upload.etag,
+                source_key=upload.key,
+                source_sequencer=upload.sequencer,
+            )
             return error
         return None
 
@@ -89,7 +103,7 @@ class IngestService:
         choice = grant.choice if grant is not None else ModelChoice(model)
         self._resolver.resolve(choice)  # what is not served is not worth reading for
         if is_batch(name):
-            self._batches.submit(tenant, upload.key, upload.etag, choice, grant)
+            self._batches.submit(tenant, upload.key, upload.etag, choice, grant, sequencer=upload.sequencer)
             return
         stored = self._read(upload)
         target = self._resolver.target(choice, partial(_routing_key, grant, stored.body))
@@ -116,6 +130,7 @@ class IngestService:
             source_name=name.rpartition("/")[2],
             source_etag=stored.etag,
             is_canary=target.is_canary,
+            source_sequencer=upload.sequencer,
         )
         self._queue.send(msgspec.json.encode(message))
 

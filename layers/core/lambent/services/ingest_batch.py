@@ -12,7 +12,7 @@ from lambent.domain.uploads import UploadGrant
 from lambent.errors import PayloadTooLarge, SourceChanged, SourceEmpty, SourceGone
 from lambent.ports import ObjectHead, ObjectStore
 from lambent.services.input_address import format_of_name
-from lambent.services.outcome import write_result
+from lambent.services.outcome import Source, write_result
 from lambent.services.read_items import MAX_MANIFEST_BYTES
 from lambent.services.read_zip import MAX_ZIP_BYTES
 from lambent.services.submit_job import SubmitService
@@ -36,7 +36,16 @@ class UploadedBatches:
         self._data = data
         self._submit = submit
 
-    def submit(self, tenant: str, key: str, etag: str, choice: ModelChoice, grant: UploadGrant | None) -> None:
+    def submit(
+        self,
+        tenant: str,
+        key: str,
+        etag: str,
+        choice: ModelChoice,
+        grant: UploadGrant | None,
+        *,
+        sequencer: str | None = None,
+    ) -> None:
         """Submit one upload's job, and write where its result would be which job that is.
 
         The same upload, however often it is told of, is the same job. One that replaces it is another, and fails the
@@ -44,8 +53,9 @@ class UploadedBatches:
 
         Parameters
         ----------
-        etag     as the event said, perhaps empty
-        choice   the model, and the version or label of the grant
+        etag        as the event said, perhaps empty
+        choice      the model, and the version or label of the grant
+        sequencer   as the event said
 
         Raises
         ------
@@ -66,12 +76,11 @@ class UploadedBatches:
         )
         job = self._submit.submit(tenant, request)
         told = {
-            "source": key.rpartition("/")[2],
-            "source_etag": head.etag,
             "model": choice.name,
             "job": {"id": job.job_id, "path": f"/jobs/{job.job_id}", "files": job_key(tenant, job.job_id, "")},
         }
-        write_result(self._data, result_stem(key), told)
+        source = Source(key, head.etag, sequencer)
+        write_result(self._data, result_stem(key), told, source=source, source_name=key.rpartition("/")[2])
 
     def _head(self, key: str, etag: str) -> ObjectHead:
         head = self._data.head(key)

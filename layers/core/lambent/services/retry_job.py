@@ -49,12 +49,19 @@ class RetryJobService:
             raise InProgress(f"The job is {job.state.value}; retry what failed once it has ended.", field="id")
         if job.total is not None and job.done == job.total:
             raise NothingFailed("Every item of this job has a result; there is nothing to retry.", field="id")
-        return self._submit.submit(tenant, retry_request(job))
+        # What was planned is repeated by its plan; the request itself may be large.
+        asked = self._submit.whole_request(job) if job.total is None else job.request
+        return self._submit.submit(tenant, retry_request(job, asked))
 
 
-def retry_request(job: Job) -> BatchRequest:
-    """Return the request that repeats what failed in a job: on its version if it was planned, else as it was asked."""
-    asked = decode_json(job.request, BatchRequest, what="request of the job")
+def retry_request(job: Job, request: str) -> BatchRequest:
+    """Return the request that repeats what failed in a job: on its version if it was planned, else as it was asked.
+
+    Parameters
+    ----------
+    request   JSON of the job's own request, whole for a job that was not planned
+    """
+    asked = decode_json(request, BatchRequest, what="request of the job")
     name = retry_id(job.job_id)
     if job.total is None:  # it failed before its input was read
         return msgspec.structs.replace(asked, id=name, deadline=UNSET)

@@ -6,12 +6,14 @@ import msgspec
 
 from lambent.contracts.messages import CallMessage
 from lambent.domain.job import Job, JobKind
-from lambent.ports import Queue
+from lambent.domain.job_states import JobState
+from lambent.ports import GaugedQueue, ObjectStore, Queue
+from lambent.services.keep_request import whole_request
 
 
-def send_batch(queue: Queue, job: Job) -> None:
-    """Enqueue a batch's request; raises Unavailable unless the queue has taken it."""
-    queue.send(job.request.encode(), attributes={"tenant": job.tenant})
+def send_batch(queue: Queue, job: Job, data: ObjectStore | None) -> None:
+    """Enqueue a batch's whole request; raises SourceGone, and Unavailable unless the queue has taken it."""
+    queue.send(whole_request(data, job).encode(), attributes={"tenant": job.tenant})
 
 
 def send_call(queue: Queue, job: Job) -> None:
@@ -20,9 +22,10 @@ def send_call(queue: Queue, job: Job) -> None:
 
 
 class JobSender:
-    """Sends jobs of either kind to the queue that works on them."""
+    """Sends jobs of either kind to the queue that works on them; ``data`` holds the requests too large for a record."""
 
-    def __init__(self, *, batches: Queue, calls: Queue) -> None:
+    def __init__(self, *, batches: GaugedQueue, calls: GaugedQueue, data: ObjectStore | None = None) -> None:
+        self._data = data
         self._batches = batches
         self._calls = calls
 
@@ -31,4 +34,13 @@ class JobSender:
         if job.kind is JobKind.CALL:
             send_call(self._calls, job)
         else:
-            send_batch(self._batches, job)
+            send_batch(self._batches, job, self._data)
+
+    def has_backlog(self, job: Job) -> bool:
+        """Return whether messages wait where one of this job might be among them; raises Unavailable."""
+        if job.kind is JobKind.CALL:
+            return self._calls.depth().waiting > 0
+        if self._batches.depth().waiting > 0:
+            return True
+        # A planned batch of the CPU lane has its shards on the other queue.
+        return job.state is not JobState.QUEUED and self._calls.depth().waiting > 0

@@ -19,6 +19,7 @@ from lambent.domain.webhook_url import check_notification
 from lambent.errors import DeadlineExceeded, InProgress, JobIdReused, RequestInvalid
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
 from lambent.services.check_batch import SubmissionCheck
+from lambent.services.keep_request import keep_request, whole_request
 from lambent.services.read_items import check_input
 from lambent.services.send_job import send_batch
 
@@ -121,16 +122,20 @@ class SubmitService:
         )
         if self._check is not None:
             self._check.check(submission)
-        job = new_job(
-            tenant, _named(submission, idempotency_key), clock=self._clock, retention_days=self._retention_days
-        )
+        request = _named(submission, idempotency_key)
+        job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
         if idempotency_key is not None:
             self._claim(job, idempotency_key)
+        job = keep_request(self._data, job, request)
         if not self._jobs.create(job):
             job = self._known(job, is_keyed=idempotency_key is not None)
         if job.state is JobState.QUEUED:
-            send_batch(self._queue, job)
+            send_batch(self._queue, job, self._data)
         return replace(job.as_accepted(), priority=submission.priority_or_default)
+
+    def whole_request(self, job: Job) -> str:
+        """Return the request of a job as it was accepted; raises SourceGone, Unavailable."""
+        return whole_request(self._data, job)
 
     def _claim(self, job: Job, key: str) -> None:
         """Tie the key to the job's id; a key that names another job came with another request."""

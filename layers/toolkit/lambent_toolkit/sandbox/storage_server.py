@@ -17,6 +17,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
 from lambent_toolkit.sandbox.storage_door import guarding
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
+from lambent_toolkit.sandbox.storage_object_events import order_object_events
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 from lambent_toolkit.sandbox.storage_stacks import Stacks
@@ -50,6 +52,7 @@ CREATED_PATH = "/_lambent/created"
 LOGS_CALL = "Logs_20140328.GetLogEvents"
 LOSE_HOST = "/_lambent/lose-host/"
 BAD_REQUEST = 400
+CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 FORWARDED_HEADERS = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "Content-Type", TRACE_HEADER)
 
 
@@ -93,7 +96,7 @@ class StorageApp:
     """moto's WSGI application behind a router and a lock.
 
     DynamoDB calls are serialized: a failing transaction restores a copy of the tables, and would take other
-    clients' acknowledged writes with it.
+    clients' acknowledged writes with it. So are S3's writes on a condition, which moto tests and then makes.
     """
 
     def __init__(self, supervisor: Supervisor, created: CreatedResources) -> None:
@@ -101,6 +104,7 @@ class StorageApp:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._supervisor = supervisor
         self._dynamodb_lock = threading.Lock()
+        self._condition_lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -117,7 +121,8 @@ class StorageApp:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
             with self._dynamodb_lock:
                 return list(self._moto(environ, start_response))
-        with tracing(environ.get("HTTP_X_AMZN_TRACE_ID")):
+        is_conditional = environ.get("REQUEST_METHOD") in ("PUT", "DELETE") and any(map(environ.get, CONDITIONS))
+        with tracing(environ.get("HTTP_X_AMZN_TRACE_ID")), self._condition_lock if is_conditional else nullcontext():
             return self._moto(below_one_host(environ), start_response)  # type: ignore[no-any-return]
 
     def _forward(self, path: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -215,6 +220,7 @@ def main() -> None:
     secret = os.environ[SECRET_VARIABLE]
     supervisor = Supervisor(control_url, secret)
     tame_sqs()
+    order_object_events()
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)

@@ -141,12 +141,15 @@ def _listing(query: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_headers(request: S3Request) -> list[Question]:
-    """Return what header fields ask beside: to read the source of a copy, to set tags or an access list."""
+    """Return what header fields ask beside: to read what a write depends on or copies, to set tags or an ACL."""
     asked = []
     if source := request.headers.get("x-amz-copy-source"):
         path, _, version = unquote(source).lstrip("/").partition("?versionId=")
         bucket, _, key = path.partition("/")
         asked.append(Question("s3:GetObjectVersion" if version else "s3:GetObject", object_arn(bucket, key)))
+    if "if-match" in request.headers and request.method in ("PUT", "DELETE"):
+        # Whoever writes on the condition of what lies there learns what does.
+        asked.append(Question("s3:GetObject", object_arn(request.bucket, request.key)))
     for header, action in (("x-amz-tagging", "s3:PutObjectTagging"), ("x-amz-acl", "s3:PutObjectAcl")):
         if header in request.headers:
             asked.append(Question(action, object_arn(request.bucket, request.key)))
