@@ -36,7 +36,7 @@ class SqsDeadLetters:
                 MaxNumberOfMessages=_BATCH,
                 WaitTimeSeconds=_WAIT_S,
                 VisibilityTimeout=hold_s,
-                AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
         return [self._letter(message) for message in answer.get("Messages", [])]
@@ -66,4 +66,5 @@ class SqsDeadLetters:
             receipt=message["ReceiptHandle"],
             sent_at_s=int(attributes.get("SentTimestamp", 0)) / 1000,
             receives=int(attributes.get("ApproximateReceiveCount", 1)),
+            group=attributes.get("MessageGroupId"),
         )

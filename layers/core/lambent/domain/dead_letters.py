@@ -27,6 +27,7 @@ class DeadLetter:
     receipt      by which it is held for the moment
     sent_at_s    when it came to its first queue, or was put here by a function, in seconds since 1970
     receives     how often it was handed out, by both queues together
+    group        its message group, None without one
     """
 
     queue: str
@@ -36,6 +37,7 @@ class DeadLetter:
     receipt: str
     sent_at_s: float
     receives: int
+    group: str | None = None
 
     @property
     def reason_code(self) -> str | None:
