@@ -42,7 +42,6 @@ class AwsStack:
     queues: dict[str, str]
     table: str = "table"
     buckets: dict[str, str] = field(default_factory=lambda: {"data": "data"})
-    functions: dict[str, str] = field(default_factory=lambda: {"job_events": "function"})
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str, **_options: Any) -> Any:
@@ -189,29 +188,14 @@ def test_a_redrive_that_dies_after_sending_leaves_the_message_in_both_places(sta
     assert (len(waiting(stack, "infer")), len(waiting(stack, "infer_dead_letter"))) == (1, 1)
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_an_event_of_aws_batch_is_given_to_its_function_again(stack: AwsStack, *, fails: bool) -> None:
-    message_id, given = bury(stack, "job_events", EVENT), []
+@pytest.mark.parametrize("wanted", [Wanted(queue="job_events"), Wanted(tenant="acme")])
+def test_an_event_of_aws_batch_is_left_to_the_sweep(stack: AwsStack, wanted: Wanted) -> None:
+    message_id = bury(stack, "job_events", EVENT)
 
-    class Functions:
-        def invoke(self, **arguments: Any) -> dict[str, Any]:
-            given.append((arguments["FunctionName"], json.loads(arguments["Payload"])))
-            return {"FunctionError": "Unhandled", "Payload": Body()} if fails else {}
+    moved = DeadLetterDesk(stack).redrive(wanted)
 
-    class Body:
-        def read(self) -> bytes:
-            return b'{"errorMessage": "away"}'
-
-    stack.clients["lambda"] = Functions()
-    desk = DeadLetterDesk(stack)
-    if fails:
-        with pytest.raises(MoveFailed, match=f"{message_id} again, which stays: away"):
-            desk.redrive(Wanted(queue="job_events"))
-    else:
-        assert desk.redrive(Wanted(queue="job_events")).count == 1
-
-    assert given == [("function", json.loads(EVENT))]
-    assert len(waiting(stack, "job_events_dead_letter")) == (1 if fails else 0)
+    assert (moved.count, moved.over) == (0, [message_id])
+    assert len(waiting(stack, "job_events_dead_letter")) == 1
 
 
 class Tasks:

@@ -112,8 +112,9 @@ def redrive(
     screen().print(f"{moved.count} sent back.")
     if moved.over:
         screen().print(
-            f"{len(moved.over)} left: their jobs have ended, which is final. What failed in a batch is run again by "
-            "`lambent jobs retry JOB`, a call by sending it again; `lambent dlq drop ID…` clears them away.",
+            f"{len(moved.over)} left: their jobs have ended, which is final, or the sweep has applied them. What "
+            "failed in a batch is run again by `lambent jobs retry JOB`, a call by sending it again; "
+            "`lambent dlq drop ID…` clears them away.",
             soft_wrap=True,
         )
 

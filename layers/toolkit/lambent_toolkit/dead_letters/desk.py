@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,13 @@ class Found:
 
     @property
     def is_over(self) -> bool:
-        """Whether a redrive does nothing: the end of its job, or of its shard, is recorded and final."""
+        """Whether a redrive has nothing to do.
+
+        The end of its job, or of its shard, is recorded and final. An event of AWS Batch came from no queue of ours:
+        the sweep has applied it, or will.
+        """
+        if self.letter.queue == JOB_EVENTS:
+            return True
         is_job = any(isinstance(each, LostCall | LostShard | LostRequest) for each in self.lost)
         return is_job and self.record is not None and self.record.became in (Became.FAILED, Became.SETTLED)
 
@@ -139,7 +145,7 @@ class DeadLetterDesk:
     def redrive(self, wanted: Wanted, *, a_second: int | None = None) -> Moved:
         """Send messages back to where they died; of a whole queue by a task of SQS's own.
 
-        Messages whose job has ended stay, unless a whole queue is sent: an end is final, so they would do nothing.
+        Messages that are over stay, unless a whole queue is sent, where they go along and do nothing.
 
         Parameters
         ----------
@@ -171,9 +177,11 @@ class DeadLetterDesk:
         try:
             found: list[Found] = []
             for name in self.queues(wanted.queue):
-                held[name] = list(self._all(name))
-                if held[name]:
-                    found += self._told(name, held[name])
+                records = {each.message_id: each for each in self._ledger.records(name)}
+                held[name] = []
+                for letter in self._all(name):
+                    held[name].append(letter)
+                    found.append(Found(letter, self._lost(letter), records.get(letter.message_id)))
             yield sorted((each for each in found if each.fits(wanted)), key=lambda each: each.letter.sent_at_s)
         finally:
             for name, letters in held.items():
@@ -187,10 +195,6 @@ class DeadLetterDesk:
         while letters := box.receive(hold_s=_HOLD_S):
             yield from (each for each in letters if each.message_id not in seen)
             seen |= {each.message_id for each in letters}
-
-    def _told(self, name: str, letters: Iterable[DeadLetter]) -> list[Found]:
-        records = {each.message_id: each for each in self._ledger.records(name)}
-        return [Found(each, self._lost(each), records.get(each.message_id)) for each in letters]
 
     def _lost(self, letter: DeadLetter) -> tuple[Lost, ...]:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lambent.domain.dead_letters import JOB_EVENTS, REASON, REASON_CODE, DeadLetter
+from lambent.domain.dead_letters import REASON, REASON_CODE, DeadLetter
 from lambent_toolkit.dead_letters.errors import MoveFailed
 
 if TYPE_CHECKING:
@@ -45,10 +44,7 @@ class Mover:
     def move(self, letters: Sequence[DeadLetter]) -> int:
         """Send messages to the queues where they died, without the reasons of their deaths; return how many."""
         for letter in letters:
-            if letter.queue == JOB_EVENTS:
-                self._repeat_event(letter)
-            else:
-                self._send(letter)
+            self._send(letter)
             self.delete([letter])
         return len(letters)
 
@@ -93,14 +89,6 @@ class Mover:
         self._sqs.send_message(
             QueueUrl=self._stack.queues[letter.queue], MessageBody=letter.body, MessageAttributes=attributes, **group
         )
-
-    def _repeat_event(self, letter: DeadLetter) -> None:
-        """Give the function an event again that it failed on: no queue of ours had it before."""
-        name = self._stack.functions[JOB_EVENTS]
-        answer = self._stack.client("lambda").invoke(FunctionName=name, Payload=letter.body.encode())
-        if "FunctionError" in answer:
-            told = json.loads(answer["Payload"].read()).get("errorMessage", "")
-            raise MoveFailed(f"The function failed on {letter.message_id} again, which stays: {told}")
 
     def _url(self, queue: str) -> str:
         return self._stack.queues[f"{queue}_dead_letter"]
