@@ -103,8 +103,9 @@ def wire(calls: list[str]) -> Any:
     """Put fakes into the composition root; return the dead-letter queue, one for all functions."""
     os.environ.update(ALLOWED_ORIGINS="", POWERTOOLS_SERVICE_NAME="lambent", AWS_DEFAULT_REGION="eu-west-1")
     from builders import World
-    from lambent.runtime import wiring, wiring_jobs, wiring_notify
+    from lambent.runtime import wiring, wiring_dead_letters, wiring_jobs, wiring_notify
     from lambent.services.deliver_webhook import DeliverWebhookService
+    from lambent.services.read_dead_letters import ReadReport
     from lambent.services.sweep import SweepReport
     from lambent_toolkit.fakes import FakeQueue
 
@@ -122,11 +123,12 @@ def wire(calls: list[str]) -> Any:
         "track_service": Reached(calls),
         "note_block_service": Reached(calls),
         "sweep_service": Reached(calls, SweepReport()),
+        "dead_letter_reader": Reached(calls, ReadReport()),
         **dict.fromkeys(
             ("upload_dead_letters", "infer_dead_letters", "batch_dead_letters", "notify_dead_letters"), dead
         ),
     }
-    for module in (wiring, wiring_jobs, wiring_notify):
+    for module in (wiring, wiring_dead_letters, wiring_jobs, wiring_notify):
         for name in made.keys() & vars(module).keys():
             setattr(module, name, lambda name=name: made[name])
     return dead

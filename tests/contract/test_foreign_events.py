@@ -32,9 +32,9 @@ TAKEN: dict[str, dict[str, str]] = {
     "jobs": BY_HTTP,
     "job_events": {"EventBridge: batch job": "reaches apply", "EventBridge: batch queue": "reaches note"},
     "sweep": {
-        "EventBridge: schedule": "reaches sweep",
-        "EventBridge Scheduler": "reaches sweep",
-        "{}": "reaches sweep",  # started by hand: nothing in an event says what a sweep has to do
+        "EventBridge: schedule": "reaches sweep, read",
+        "EventBridge Scheduler": "reaches sweep, read",
+        "{}": "reaches sweep, read",  # started by hand: nothing in an event says what a sweep has to do
     },
 }
 # Of what a message of the upload queue holds.

@@ -98,9 +98,10 @@ import sys
 sys.modules["numpy"] = sys.modules["PIL"] = sys.modules["ai_edge_litert"] = None
 sys.path.insert(0, "functions/{function}")
 import app
-from lambent.runtime import wiring, wiring_jobs, wiring_notify
+from lambent.runtime import wiring, wiring_dead_letters, wiring_jobs, wiring_notify
+modules = (wiring, wiring_dead_letters, wiring_jobs, wiring_notify)
 for make in {WIRING[function]!r}:
-    next(getattr(module, make) for module in (wiring, wiring_jobs, wiring_notify) if hasattr(module, make))()
+    next(getattr(module, make) for module in modules if hasattr(module, make))()
 """
 
     done = subprocess.run(
@@ -128,7 +129,7 @@ WIRING = {
     "dispatch": ["dispatch_service", "batch_dead_letters"],
     "job_events": ["track_service", "note_block_service"],
     "notify": ["deliver_webhook_service", "notify_queue", "notify_dead_letters"],
-    "sweep": ["sweep_service"],
+    "sweep": ["sweep_service", "dead_letter_reader"],
 }
 ENVIRONMENT = {
     **LANE_VARIABLES,
@@ -139,6 +140,7 @@ ENVIRONMENT = {
             "TABLE_NAME", "DATA_BUCKET", "MODELS_BUCKET", "BATCH_QUEUE_URL", "INFER_QUEUE_URL", "JOB_TOPIC_ARN",
             "BATCH_DEAD_LETTER_QUEUE_URL", "BATCH_JOB_DEFINITION", "API_KEY_ID", "DEFAULT_TENANT",
             "NOTIFY_QUEUE_URL", "NOTIFY_DEAD_LETTER_QUEUE_URL", "WEBHOOK_TRUSTED_HOSTS",
+            "UPLOAD_DEAD_LETTER_QUEUE_URL", "INFER_DEAD_LETTER_QUEUE_URL", "JOB_EVENTS_DEAD_LETTER_QUEUE_URL",
         ],
         "x",
     ),

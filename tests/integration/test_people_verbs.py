@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 from people import POLICIES, Person, person, said_by_aws, verbs_of
 from published import SHADE, publish_shade, shade_contract
 from typer.testing import CliRunner
@@ -34,8 +35,12 @@ MODEL, GONE, TENANT, JOB = "peopled", "people-gone", "people-t", "people-j"
 DATA, FAR_DATA = "shades", "far-shades"
 DAY_S = 86_400
 NOTHING_UPLOADED = json.dumps({"Records": []})
-# A redrive by SQS itself, which the local storage has not.
-MOVES = ("sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask")
+OF_NO_JOB = json.dumps(
+    {
+        "source": "aws.batch", "detail-type": "Batch Job State Change", "time": "2026-11-30T00:00:00Z",
+        "detail": {"jobId": "b", "status": "FAILED", "parameters": {"tenant": "people-t", "job_id": "none"}},
+    }
+)  # fmt: skip
 # A verb, with words that mean something that there is, or that would be made.
 WORDS: dict[str, tuple[str, ...]] = {
     "models": (),
@@ -79,6 +84,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "key get": (),
     "key rotate": ("refused",),
     "key revoke": ("refused",),
+    "dlq list": (),
+    "dlq show": ("refused",),
+    "dlq redrive": ("refused",),
+    "dlq drop": ("refused", "--yes"),
 }
 # Has an answer of its own to each right that is missing: that it could not look.
 TELLS_ITSELF = {"doctor"}
@@ -101,8 +110,8 @@ def may(policy: str) -> set[str]:
 
 
 # Verbs of one service that begin with the same call: all of them are tried by one policy, the first by the others.
-ALIKE = [verb for verb in WORDS if verb.startswith(("jobs ", "tenant ", "key "))]
-FIRST = {"jobs submit", "tenant add", "key create", "key get"}
+ALIKE = [verb for verb in WORDS if verb.startswith(("jobs ", "tenant ", "key ", "dlq "))]
+FIRST = {"jobs submit", "tenant add", "key create", "key get", "dlq list"}
 REFUSED = [
     (policy, verb)
     for policy in POLICIES
@@ -308,8 +317,7 @@ def test_an_operator_keeps_jobs_tenants_and_keys(people: dict[str, Person]) -> N
     operate_queues_and_alarms(operator)
 
     assert set(operator.verbs) == may("OperatorPolicy")
-    moves = {(name, action) for name in ("Redrive", "RedriveOfGpuLane") for action in MOVES}
-    assert operator.unused_rights() == {*moves, FOR_THE_DOCTOR}
+    assert operator.unused_rights() == {FOR_THE_DOCTOR}
 
 
 def operate_jobs(operator: Person) -> None:
@@ -342,13 +350,21 @@ def operate_tenants(operator: Person) -> None:
 
 
 def operate_queues_and_alarms(operator: Person) -> None:
-    """Do what needs no verb: take messages out of dead letters and send them again, and make an alarm quiet."""
+    """See dead letters, send some and all of a queue again, drop one, stop a task that moves; make an alarm quiet."""
     info, sqs, cloudwatch = operator.caller.info, operator.caller.client("sqs"), operator.caller.client("cloudwatch")
-    for name in ("upload_dead_letter", "job_events_dead_letter"):
-        dead = info.queues[name]
-        info.client("sqs").send_message(QueueUrl=dead, MessageBody=NOTHING_UPLOADED)
-        (message,) = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20)["Messages"]
-        sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-    sqs.send_message(QueueUrl=info.queues["upload"], MessageBody=NOTHING_UPLOADED)
+    event, one, other = (
+        info.client("sqs").send_message(QueueUrl=info.queues[f"{name}_dead_letter"], MessageBody=body)["MessageId"]
+        for name, body in (("job_events", OF_NO_JOB), ("upload", NOTHING_UPLOADED), ("notify", "{}"))
+    )
+    listed = operator.does("dlq list")
+    assert all(message_id[:8] in listed for message_id in (event, one, other))
+    operator.does("dlq show", one)
+    operator.does("dlq redrive", one, event)
+    operator.does("dlq drop", other, "--yes")
+    operator.does("dlq redrive", "--queue", "notify")
+    dead = sqs.get_queue_attributes(QueueUrl=info.queues["infer_dead_letter"], AttributeNames=["QueueArn"])
+    handle = json.dumps({"taskId": "ended", "sourceArn": dead["Attributes"]["QueueArn"]})
+    with pytest.raises(ClientError, match="Task does not exist"):  # it may cancel, and there is none to be cancelled
+        sqs.cancel_message_move_task(TaskHandle=b64encode(handle.encode()).decode())
     cloudwatch.disable_alarm_actions(AlarmNames=[f"{info.name}-quiet"])
     cloudwatch.enable_alarm_actions(AlarmNames=[f"{info.name}-quiet"])

@@ -15,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from moto import mock_aws
 
@@ -23,6 +24,7 @@ from lambent.adapters.clients import table
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
 from lambent.adapters.webhook_http import HttpWebhookSender
+from lambent.contracts.messages import TensorMessage
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord
@@ -137,7 +139,7 @@ def _build() -> Functions:
         JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
         UPLOAD_DEAD_LETTER_QUEUE_URL=queues["upload-dead"], INFER_DEAD_LETTER_QUEUE_URL=queues["infer-dead"],
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
-        WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
+        JOB_EVENTS_DEAD_LETTER_QUEUE_URL="", WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
     )  # fmt: skip
     modules = {name: load_function(name) for name in FUNCTIONS}
     _build_services()
@@ -147,7 +149,7 @@ def _build() -> Functions:
 
 def _build_services() -> None:
     # While the AWS variables are set: the fixture that cleans the environment runs before every test.
-    from lambent.runtime import wiring, wiring_jobs, wiring_notify
+    from lambent.runtime import wiring, wiring_dead_letters, wiring_jobs, wiring_notify
 
     for make in (
         wiring.predict_service, wiring.repository_service,
@@ -160,6 +162,7 @@ def _build_services() -> None:
         wiring.preprocess_settings, wiring.upload_dead_letters, wiring.infer_dead_letters,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher, wiring.job_advancer,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
+        wiring_dead_letters.dead_letter_reader,
         wiring_notify.deliver_webhook_service, wiring_notify.notify_queue, wiring_notify.notify_dead_letters,
         wiring_notify.webhook_secret_service,
     ):  # fmt: skip
@@ -634,8 +637,81 @@ def test_batch_events_of_others_and_of_unknown_jobs_are_passed_over(functions: F
     assert functions.call("job_events", unknown) is None
 
 
-def test_a_sweep_tells_what_it_did(functions: Functions) -> None:
-    assert functions.call("sweep", {}) == {"looked_at": 0, "finished": 0, "enqueued": 0, "errors": 0}
+@pytest.fixture
+def no_letters(functions: Functions) -> Iterator[Functions]:
+    """Return the functions with empty dead-letter queues, which are emptied again afterwards."""
+    forget_dead_letters(functions)
+    yield functions
+    forget_dead_letters(functions)
+
+
+def test_a_sweep_tells_what_it_did(no_letters: Functions) -> None:
+    assert no_letters.call("sweep", {}) == {
+        "looked_at": 0,
+        "finished": 0,
+        "enqueued": 0,
+        "errors": 0,
+        "dead_letters": 0,
+    }
+
+
+def forget_dead_letters(functions: Functions) -> None:
+    for queue in ("dead", "notify-dead", "upload-dead", "infer-dead"):
+        while functions.received(queue):
+            pass
+
+
+def test_the_sweep_records_a_dead_letter_once_and_leaves_it_where_it_is(
+    no_letters: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    functions = no_letters
+    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/dead.png", Body=b"bytes")
+    etag = functions.s3.head_object(Bucket="data", Key="inbox/acme/shade/dead.png")["ETag"].strip('"')
+    functions.sqs.send_message(
+        QueueUrl=functions.queues["infer-dead"],
+        MessageBody=dead_tensor("inbox/acme/shade/dead.png", etag),
+    )
+
+    first, again = (functions.call("sweep", {})["dead_letters"] for _ in range(2))
+
+    body = functions.s3.get_object(Bucket="data", Key="results/acme/shade/dead.png.error.json")["Body"].read()
+    assert (first, again) == (1, 0)
+    assert json.loads(body)["code"] == "processing_gave_up"
+    counted = [line for line in logged(capsys) if "DeadLettersRecorded" in line]
+    assert [(line["queue"], line["tenant"], line["became"]) for line in counted] == [("infer", "acme", "failed")]
+    assert len(functions.received("infer-dead")) == 1  # visible at once: operators and alarms count there
+
+
+def test_a_dead_letter_that_cannot_be_recorded_fails_the_sweep_and_keeps_no_other_from_it(
+    no_letters: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    functions = no_letters
+    stem = "results/acme/shade/odd.png"
+    functions.s3.put_object(Bucket="data", Key=f"{stem}.json", Body=b"no JSON: nobody of ours wrote it")
+    for name in ("odd", "even"):
+        body = dead_tensor(f"inbox/acme/shade/{name}.png", "etag")
+        functions.sqs.send_message(QueueUrl=functions.queues["infer-dead"], MessageBody=body)
+
+    with pytest.raises(Unavailable, match="1 of 2 dead letters"):
+        functions.call("sweep", {})
+
+    assert [line["queue"] for line in logged(capsys) if "DeadLettersUnrecorded" in line] == ["infer"]
+    assert functions.s3.head_object(Bucket="data", Key="results/acme/shade/even.png.error.json")
+    functions.s3.delete_object(Bucket="data", Key=f"{stem}.json")
+    assert functions.call("sweep", {})["dead_letters"] == 1
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def dead_tensor(key: str, etag: str) -> str:
+    name = key.rpartition("/")[2]
+    message = TensorMessage(
+        tenant="acme", model="shade", version=1, tensor_key="work/acme/gone.npz", source_key=key, source_name=name,
+        result_stem=f"results/{key.removeprefix('inbox/')}", source_etag=etag,
+    )  # fmt: skip
+    return msgspec.json.encode(message).decode()
 
 
 INFER = "/v2/models/shade/infer"

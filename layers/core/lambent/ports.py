@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lambent.contracts.model import ModelContract
     from lambent.contracts.tensor import Array
     from lambent.domain.caller import Caller
+    from lambent.domain.dead_letters import DeadLetter, DeathRecord
     from lambent.domain.job import Job, ShardProgress, WebhookOutcome
     from lambent.domain.job_list import JobFilter, JobList, JobPlace
     from lambent.domain.job_states import JobState
@@ -380,6 +381,36 @@ class Queue(Protocol):
 
 class GaugedQueue(Queue, QueueGauge, Protocol):
     """A queue that also tells how full it is."""
+
+
+class DeadLetters(Protocol):
+    """One dead-letter queue. All methods raise Unavailable."""
+
+    name: str
+
+    def depth(self) -> QueueDepth:
+        """Return about how many messages lie there, and how many somebody holds."""
+        ...
+
+    def receive(self, *, hold_s: int) -> list[DeadLetter]:
+        """Take some messages and hide them for so long; none if the queue has no other."""
+        ...
+
+    def release(self, letters: Sequence[DeadLetter]) -> None:
+        """Show messages again that this process hides; one whose time has run out is shown already."""
+        ...
+
+
+class DeathLedger(Protocol):
+    """Which dead letters were recorded, by their ids. All methods raise Unavailable."""
+
+    def known(self, queue: str) -> set[str]:
+        """Return the ids of the messages of a queue that are recorded; one of this moment may be missing."""
+        ...
+
+    def add(self, record: DeathRecord, *, expires_at_s: int) -> bool:
+        """Record a message, once; return whether it was not recorded before."""
+        ...
 
 
 class JobRunner(Protocol):

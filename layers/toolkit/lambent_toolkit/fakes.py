@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ from lambent.contracts.model import ModelContract
 from lambent.contracts.notifications import WEBHOOK_DELIVERED
 from lambent.contracts.tensor import Array
 from lambent.domain.caller import Caller
+from lambent.domain.dead_letters import DeadLetter, DeathRecord
 from lambent.domain.job import Job, ShardProgress, WebhookOutcome
 from lambent.domain.job_list import JobFilter, JobList, JobPlace, JobSummary
 from lambent.domain.job_states import JobState
@@ -465,6 +466,47 @@ class FakeLinkMaker:
         """Return address and fields of a form."""
         limits = {"range": f"{size_range[0]}-{size_range[1]}", "expires_s": str(expires_s)}
         return "https://fake-bucket.example", {"key": key, **fields, **limits}
+
+
+@dataclass
+class FakeDeadLetters:
+    """A dead-letter queue in a list. ``at_once`` is how many of the visible messages one receive samples."""
+
+    name: str = "infer"
+    letters: list[DeadLetter] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
+    at_once: int = 3
+
+    def depth(self) -> QueueDepth:
+        """Return how many messages are visible, and how many are held."""
+        held = sum(letter.message_id in self.hidden for letter in self.letters)
+        return QueueDepth(len(self.letters) - held, held)
+
+    def receive(self, *, hold_s: int) -> list[DeadLetter]:
+        """Take some messages, the latest first, and hide them until they are released."""
+        visible = [letter for letter in reversed(self.letters) if letter.message_id not in self.hidden]
+        taken = visible[: self.at_once]
+        self.hidden |= {letter.message_id for letter in taken}
+        return taken
+
+    def release(self, letters: Sequence[DeadLetter]) -> None:
+        """Show messages again."""
+        self.hidden -= {letter.message_id for letter in letters}
+
+
+@dataclass
+class FakeDeathLedger:
+    """Records of dead letters in a dict."""
+
+    records: dict[tuple[str, str], DeathRecord] = field(default_factory=dict)
+
+    def known(self, queue: str) -> set[str]:
+        """Return the ids of the messages of a queue that are recorded."""
+        return {message_id for name, message_id in self.records if name == queue}
+
+    def add(self, record: DeathRecord, *, expires_at_s: int) -> bool:
+        """Record a message, once."""
+        return self.records.setdefault((record.queue, record.message_id), record) is record
 
 
 @dataclass

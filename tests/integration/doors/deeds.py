@@ -308,6 +308,34 @@ def sweep(product: Any) -> IsDone:
     return is_done
 
 
+def dead_upload(product: Any) -> IsDone:
+    """Leave the message of an upload that is gone in a dead-letter queue; the sweep writes the failure."""
+    name, swept = f"{uuid4().hex}.png", sweep(product)
+    message = {
+        "kind": "tensor", "schema_version": 1, "tenant": TENANT, "model": "digits", "version": 1,
+        "tensor_key": "work/none.npz", "result_stem": f"results/{TENANT}/digits/{name}",
+        "source_key": f"inbox/{TENANT}/digits/{name}", "source_name": name, "source_etag": "e",
+    }  # fmt: skip
+    product.sqs.send_message(QueueUrl=product.info.queues["infer_dead_letter"], MessageBody=json.dumps(message))
+
+    def is_done() -> bool:
+        return swept() and product.read(f"results/{TENANT}/digits/{name}.error.json") is not None
+
+    return is_done
+
+
+def dead_request(product: Any) -> IsDone:
+    """Leave a batch request that nobody has recorded in a dead-letter queue; the sweep makes a FAILED job of it."""
+    job_id, swept = f"dead-{uuid4().hex}", sweep(product)
+    body = {"schema_version": 1, "id": job_id, "model": "digits", "input": {"uri": "s3://none/x.jsonl"}}
+    product.sqs.send_message(
+        QueueUrl=product.info.queues["batch_dead_letter"],
+        MessageBody=json.dumps(body),
+        MessageAttributes={"tenant": {"DataType": "String", "StringValue": TENANT}},
+    )
+    return lambda: swept() and (product.job(job_id, TENANT) or {}).get("state") == "FAILED"
+
+
 def sweep_lost_call(product: Any) -> IsDone:
     """Record a call whose message was lost; the sweep sends it again."""
     job_id = product.http.post(

@@ -108,6 +108,11 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("SweepRole", "ReadRecords"): deeds.sweep_lost_call,
     ("SweepRole", "ChangeJobsAndFigures"): deeds.sweep_lost_call,
     ("SweepRole", "SendAgain"): deeds.sweep_lost_call,
+    ("SweepRole", "ReadDeadLetters"): deeds.dead_upload,
+    ("SweepRole", "RecordDeadLetters"): deeds.dead_upload,
+    ("SweepRole", "LookAtUploads"): deeds.dead_upload,
+    ("SweepRole", "FailUploads"): deeds.dead_upload,
+    ("SweepRole", "FailRequestsOfNoJob"): deeds.dead_request,
     ("JobsRole", "StopGpuJobs"): deeds.cancel_running_gpu_job,
 }
 # No test takes these away yet; what is known of each.
@@ -143,6 +148,8 @@ UNDRIVEN: dict[str, str] = {
     "SweepRole Notify": SEEN + "as FinishJob",
     "SweepRole NotifyByEvent": SEEN + "as FinishJob",
     "SweepRole NotifyByWebhook": UNSEEN + "a job with a webhook whose end was lost",
+    "SweepRole ReadDeadLettersOfGpuLane": SEEN + "its queue is asked in every sweep",
+    "SweepRole ClearCheckpoints": UNSEEN + "as InferRole's; of a dead shard's first attempt that was torn",
     "SweepRole StopGpuJobs": UNSEEN + "a GPU job whose cancelling was cut off, or whose deadline passed",
     "SweepRole AskForStatus": UNSEEN + "a GPU job whose event was lost",
     "TrainingJobRole ReadRunsAndData": SEEN + "test_remote_runs.py, but of data sets below inputs/",

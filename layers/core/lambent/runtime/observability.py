@@ -37,6 +37,8 @@ SWEEPS = "Sweeps"
 WEBHOOKS_DELIVERED = "WebhooksDelivered"
 WEBHOOK_FAILURES = "WebhookFailures"
 WEBHOOKS_GIVEN_UP = "WebhooksGivenUp"
+DEAD_LETTERS_RECORDED = "DeadLettersRecorded"
+DEAD_LETTERS_UNRECORDED = "DeadLettersUnrecorded"
 COLD_START = "ColdStart"
 
 _UNITS = {PREDICT_LATENCY: "Milliseconds"}
@@ -66,7 +68,13 @@ def begin_invocation(request_id: str, *, is_cold_start: bool) -> None:
 
 
 def record(
-    message: str, values: Mapping[str, float], *, level: str = "INFO", target: Target | None = None, **fields: Any
+    message: str,
+    values: Mapping[str, float],
+    *,
+    level: str = "INFO",
+    target: Target | None = None,
+    by: str | None = None,
+    **fields: Any,
 ) -> None:
     """Write one line that is both the log record and the metrics of an invocation (CloudWatch embedded metric format).
 
@@ -79,6 +87,7 @@ def record(
     values : Mapping   metric name → value; a count unless the metric is listed with another unit
     target             the version that the invocation went to: its metrics can be looked at by themselves, under the
                        dimension ``model`` = ``name@version``, and the record says whether it was a canary
+    by                 name of the field that is a dimension of the metrics, where there is no ``target``
     fields             further fields of the log record; JSON values
 
     Source: docs.aws.amazon.com, "CloudWatch embedded metric format specification"
@@ -93,7 +102,10 @@ def record(
         **_invocation,
         **fields,
         **values,
-        "_aws": {"Timestamp": int(now_s * 1000), "CloudWatchMetrics": _metric_sets(names, target is not None)},
+        "_aws": {
+            "Timestamp": int(now_s * 1000),
+            "CloudWatchMetrics": _metric_sets(names, by if target is None else "model"),
+        },
     }
     if target is not None:
         line["model"] = str(target.ref)
@@ -109,7 +121,7 @@ def log_surprise(message: str, error: Exception, *, target: Target | None = None
 
 
 @cache
-def _metric_sets(names: tuple[str, ...], has_model: bool) -> list[dict[str, Any]]:
-    dimensions = [["service"], ["service", "model"]] if has_model else [["service"]]
+def _metric_sets(names: tuple[str, ...], by: str | None) -> list[dict[str, Any]]:
+    dimensions = [["service"]] if by is None else [["service"], ["service", by]]
     metrics_of_set = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names]
     return [{"Namespace": metrics.namespace, "Dimensions": dimensions, "Metrics": metrics_of_set}]

@@ -203,7 +203,10 @@ class JobEventsSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
-    """Healing. ``job_stuck_after_s``: how long an open job may show no sign of life."""
+    """Healing. ``job_stuck_after_s``: how long an open job may show no sign of life.
+
+    ``…_dead_letter_queue_url``: the queues that are read; the GPU lane's is empty without one.
+    """
 
     data_bucket: str
     job_topic_arn: str
@@ -211,6 +214,26 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     batch_queue_url: str
     infer_queue_url: str
     job_stuck_after_s: int
+    job_retention_days: int
+    upload_dead_letter_queue_url: str
+    infer_dead_letter_queue_url: str
+    batch_dead_letter_queue_url: str
+    notify_dead_letter_queue_url: str
+    job_events_dead_letter_queue_url: str
+
+    @property
+    def dead_letter_queue_urls(self) -> dict[str, str]:
+        """Return the addresses of the dead-letter queues that there are, by the names of their queues."""
+        from lambent.domain.dead_letters import BATCH, INFER, JOB_EVENTS, NOTIFY, UPLOAD
+
+        urls = {
+            UPLOAD: self.upload_dead_letter_queue_url,
+            INFER: self.infer_dead_letter_queue_url,
+            BATCH: self.batch_dead_letter_queue_url,
+            NOTIFY: self.notify_dead_letter_queue_url,
+            JOB_EVENTS: self.job_events_dead_letter_queue_url,
+        }
+        return {name: url for name, url in urls.items() if url}
 
 
 class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from lambent.contracts.batch_request import BatchInput, BatchRequest
+from lambent.domain.job import Job
 from lambent.domain.model import ModelChoice, digest
 from lambent.domain.names import job_key, result_stem
 from lambent.domain.uploads import UploadGrant
@@ -25,8 +26,19 @@ def is_batch(name: str) -> bool:
     return format_of_name(name) is not None
 
 
-def _job_id(key: str, etag: str) -> str:
+def upload_job_id(key: str, etag: str) -> str:
+    """Return the id of the job that an upload with these bytes is."""
     return "upload-" + digest(f"{key}\n{etag}".encode())[:_ID_DIGITS]
+
+
+def tell_job(data: ObjectStore, job: Job, source: Source) -> None:
+    """Write where an upload's result would be which job the upload is; raises Unavailable."""
+    key = str(source.key)
+    told = {
+        "model": job.model,
+        "job": {"id": job.job_id, "path": f"/jobs/{job.job_id}", "files": job_key(job.tenant, job.job_id, "")},
+    }
+    write_result(data, result_stem(key), told, source=source, source_name=key.rpartition("/")[2])
 
 
 class UploadedBatches:
@@ -68,19 +80,14 @@ class UploadedBatches:
             self._check_grant(key, head, grant)
         request = BatchRequest(
             schema_version=1,
-            id=_job_id(key, head.etag),
+            id=upload_job_id(key, head.etag),
             model=choice.name,
             version=choice.version,
             label=choice.label,
             input=BatchInput(uri=self._data.uri(key), etag=head.etag),
         )
         job = self._submit.submit(tenant, request)
-        told = {
-            "model": choice.name,
-            "job": {"id": job.job_id, "path": f"/jobs/{job.job_id}", "files": job_key(tenant, job.job_id, "")},
-        }
-        source = Source(key, head.etag, sequencer)
-        write_result(self._data, result_stem(key), told, source=source, source_name=key.rpartition("/")[2])
+        tell_job(self._data, job, Source(key, head.etag, sequencer))
 
     def _head(self, key: str, etag: str) -> ObjectHead:
         head = self._data.head(key)

@@ -68,6 +68,7 @@ def write_failure(
     source_etag: str,
     source_key: str | None = None,
     source_sequencer: str | None = None,
+    keeps_own: bool = False,
 ) -> None:
     """Write ``{stem}.error.json``, and remove the result that an earlier upload of the same name left.
 
@@ -77,6 +78,7 @@ def write_failure(
     Parameters
     ----------
     source_key   what the stem tells, unless given
+    keeps_own    whether an outcome of the same bytes stays: for whoever knows only that none was seen to come
 
     Raises
     ------
@@ -85,9 +87,8 @@ def write_failure(
     source = Source(source_key or upload_key_of(stem), source_etag, source_sequencer)
     body = orjson.dumps({"source": source_name, **source.fields, **error.to_dict()})
     # That a source could not be read says nothing against the outcome of the same bytes.
-    _Outcome(data, stem, source).settle(
-        body, is_error=True, may_replace_own=not isinstance(error, SourceChanged | SourceGone)
-    )
+    may_replace_own = not keeps_own and not isinstance(error, SourceChanged | SourceGone)
+    _Outcome(data, stem, source).settle(body, is_error=True, may_replace_own=may_replace_own)
 
 
 def leave_outcome(data: ObjectStore, stem: str, source: Source) -> None:

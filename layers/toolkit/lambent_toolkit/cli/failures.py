@@ -24,13 +24,14 @@ def ending_on_failure() -> Iterator[None]:
     from botocore.parsers import ResponseParserError
 
     from lambent.errors import LambentError
+    from lambent_toolkit.dead_letters.errors import DeadLetterError
     from lambent_toolkit.modelkit.errors import ModelkitError
     from lambent_toolkit.sandbox.errors import SandboxError
     from lambent_toolkit.stacks.errors import StackError, told
 
     try:
         yield
-    except (ModelkitError, SandboxError, StackError) as exc:
+    except (DeadLetterError, ModelkitError, SandboxError, StackError) as exc:
         missing = _what_the_caller_lacks(exc)
         say_failure(str(exc) if missing is None else f"{exc} {missing}")
         raise typer.Exit((missing or exc).exit_code) from exc

@@ -29,7 +29,7 @@ def _dead_letters(patient: Patient) -> Finding:
             full[name] = count
     if full:
         told = ", ".join(f"{name} {count}" for name, count in full.items())
-        mend = "read one in the SQS console: an attribute or `lambent logs` has its reason; mend that, then redrive"
+        mend = "`lambent dlq list` has their reasons; mend those, then `lambent dlq redrive`, or `dlq drop`"
         return failed(f"messages were given up: {told}", mend=mend)
     return ok(f"all {len(queues)} are empty")
 

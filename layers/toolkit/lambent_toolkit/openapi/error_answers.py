@@ -132,6 +132,7 @@ _EXAMPLES: tuple[LambentError, ...] = (
     errors.ModelContractMismatch("The version's tensors are not those of its contract."),
     errors.ModelOperatorUnsupported("The version needs an operator that this interpreter does not have."),
     errors.ModelLoadFailed("The interpreter refused the version's file."),
+    errors.ProcessingGaveUp("Every attempt broke off before it had an outcome. Send it again."),
     errors.Misconfigured("The service is not set up correctly; the request id helps its operator."),
     LambentError("Something went wrong inside; the request id helps to find it."),
 )

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from moto.sqs.exceptions import InvalidParameterValue
+
 from lambent_toolkit.sandbox.iam.errors import Unjudged
 from lambent_toolkit.sandbox.iam.question import Call, Question, arn, tag_context
 from lambent_toolkit.sandbox.options import ACCOUNT_ID, REGION
+from lambent_toolkit.sandbox.storage_moves import source_of_handle
 
 Parameters = Mapping[str, Any]
 Resources = Callable[[Parameters], list[str]]
@@ -93,6 +96,14 @@ def _moved(parameters: Parameters) -> list[str]:
     return [str(parameters["SourceArn"])]
 
 
+def _moved_by_task(parameters: Parameters) -> list[str]:
+    # A handle that cannot be read is refused by the service itself.
+    try:
+        return [source_of_handle(str(parameters["TaskHandle"]))]
+    except InvalidParameterValue:
+        return [arn("sqs", "*")]
+
+
 def _stack(parameters: Parameters) -> list[str]:
     # Its id has a part by chance, which only the service knows; see `lookups.py`.
     name = str(parameters["StackName"])
@@ -175,6 +186,7 @@ RESOURCES: dict[str, Resources] = {
     "cloudwatch:GetDashboard": _dashboard,
     "sqs:StartMessageMoveTask": _moved,
     "sqs:ListMessageMoveTasks": _moved,
+    "sqs:CancelMessageMoveTask": _moved_by_task,
     "cloudformation:DescribeStacks": _stack,
     "cloudformation:DescribeStackResources": _stack,
     "cloudformation:ListStackResources": _stack,
