@@ -9,6 +9,7 @@ from lambent.domain.job import Job
 from lambent.errors import LambentError
 from lambent.runtime.foreign_events import check_schedule
 from lambent.runtime.observability import SWEEPS, count, logger, metrics
+from lambent.runtime.time_left import of_events
 from lambent.runtime.wiring import sweep_service
 
 
@@ -22,7 +23,8 @@ def note(job: Job, error: LambentError) -> None:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Sweep once, by the schedule or by hand; raises EventUnknown for anything else that comes here."""
     check_schedule(event)
-    report = asdict(sweep_service().sweep(on_error=note))
+    with of_events(context):
+        report = asdict(sweep_service().sweep(on_error=note))
     count(SWEEPS)
     logger.info("swept", **report)
     return report

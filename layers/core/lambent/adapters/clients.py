@@ -14,9 +14,11 @@ from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.time_budget import BRIEF_S, PATIENT_S, hold_to_budget
 
-# Standard mode retries throttling with back-off; short timeouts leave room for a retry inside a function's deadline.
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
+# Standard mode retries throttling with back-off. An invocation's budget shortens the wait for an answer; that for a
+# connection, which bounds the sending of a body in the clear too, is set once.
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=BRIEF_S, read_timeout=PATIENT_S)
 # Links to S3 must be signed by Signature Version 4; left to itself the SDK takes an older one for some regions.
 _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 # And they must name the Region's own host: the global one, which the SDK signs for otherwise, redirects for the first
@@ -45,7 +47,7 @@ def _session() -> Session:
 @cache
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
-    return _session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG)
+    return hold_to_budget(_session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG))
 
 
 def _s3_config() -> Config:
