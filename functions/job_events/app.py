@@ -9,6 +9,7 @@ from lambent.domain.names import is_name
 from lambent.domain.waiting import QueueBlock
 from lambent.errors import EventUnknown
 from lambent.runtime.observability import JOB_EVENTS, count, log_refusal, logger, metrics
+from lambent.runtime.time_left import of_events
 from lambent.runtime.wiring import track_service
 from lambent.runtime.wiring_jobs import note_block_service
 from lambent.services.track import BatchStateChange
@@ -24,10 +25,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         log_refusal("event refused", error)
         raise
     count(JOB_EVENTS)
-    if told.kind == BLOCKED:
-        _note_block(told)
-    else:
-        _track(told.detail)
+    with of_events(context):
+        if told.kind == BLOCKED:
+            _note_block(told)
+        else:
+            _track(told.detail)
 
 
 def _note_block(told: BatchEvent) -> None:

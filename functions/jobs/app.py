@@ -13,6 +13,7 @@ from lambent.runtime.cors import share_answer
 from lambent.runtime.foreign_requests import refuse_foreign
 from lambent.runtime.http import make_resolver
 from lambent.runtime.observability import REQUESTS, count, logger, metrics
+from lambent.runtime.time_left import at_the_door
 
 app = make_resolver()
 app.include_router(job_routes.router)
@@ -29,4 +30,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if (refusal := refuse_foreign(event, request_id=context.aws_request_id)) is not None:
         return refusal
     count(REQUESTS)
-    return share_answer(app.resolve(event, context), event)
+    with at_the_door(context, event):
+        answer = app.resolve(event, context)
+    return share_answer(answer, event)

@@ -1,18 +1,22 @@
 """From an API Gateway event to a call, and from the call's answer back to HTTP."""
 
 from types import ModuleType
+from typing import Any
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from call_routes import find_call
 
 from lambent.domain.call import CALL_HEADERS, Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
 from lambent.domain.model import ModelChoice
-from lambent.domain.preferences import is_later_wanted
+from lambent.domain.preferences import is_later_wanted, read_wait_s
 from lambent.errors import LambentError, PayloadTooLarge
 from lambent.runtime.callers import check_scope
+from lambent.runtime.held_work import Door
 from lambent.runtime.http_answers import HttpAnswer, break_down, refuse, whole_body
 from lambent.runtime.http_event import HttpEvent, read_body, request_key_of
 from lambent.runtime.observability import PREDICT_LATENCY, PREDICTIONS, REQUESTS, begin_invocation, record
+from lambent.runtime.preload import await_preload
 from lambent.runtime.wiring import call_service, predict_settings
 from lambent.services.predict import Timings
 
@@ -31,24 +35,40 @@ def is_cold_start() -> bool:
     return _requests_seen == 1
 
 
-def answer_call(event: HttpEvent) -> HttpAnswer | None:
-    """Answer a prediction of any protocol; None if the request asks for none."""
+def answer_call(event: HttpEvent, door: Door) -> HttpAnswer | None:
+    """Answer a prediction of any protocol, by a job if it takes too long; None if the request asks for none."""
     timings = Timings()
     try:
         found = find_call(event.method, event.path)
-        return None if found is None else _answer(*found, event, timings)
+        return None if found is None else _answer(_call(*found, event), event, timings, door)
     except LambentError as error:
         return refuse(error, request_id=event.request_id, target=timings.target)
     except Exception as error:  # noqa: BLE001 - the top: whatever it is, the caller gets an answer
         return break_down(error, request_id=event.request_id, target=timings.target)
 
 
-def _answer(operation: Operation, choice: ModelChoice, event: HttpEvent, timings: Timings) -> HttpAnswer:
-    sent = event.headers
-    call = _call(operation, choice, event)
-    if "prefer" in sent and is_later_wanted(sent["prefer"]):
-        return _later().accept(call, event, sent.get("idempotency-key"))
-    result = call_service().answer(call, timings, admit=lambda: check_scope(event, Scope.PREDICT))
+def _answer(call: Call, event: HttpEvent, timings: Timings, door: Door) -> HttpAnswer:
+    prefer = event.headers.get("prefer")
+    if prefer is not None and is_later_wanted(prefer):
+        return _later().accept(call, event, event.headers.get("idempotency-key"))
+    piece = door.work.begin(lambda: _predict(call, event, timings))
+    asked_s = None if prefer is None else read_wait_s(prefer)
+    wait_s = door.wait_s if asked_s is None else min(asked_s, door.wait_s)
+    if piece.wait(wait_s):
+        return _told(piece.value(), event, timings)
+    late = _late()
+    span = late.Span(wait_s, door.left_s())
+    if asked_s is not None:
+        raise late.refuse_to_wait(piece, span)
+    return late.answer_by_job(piece, call, event, timings.target, span)
+
+
+def _predict(call: Call, event: HttpEvent, timings: Timings) -> CallAnswer:
+    await_preload()
+    return call_service().answer(call, timings, admit=lambda: check_scope(event, Scope.PREDICT))
+
+
+def _told(result: CallAnswer, event: HttpEvent, timings: Timings) -> HttpAnswer:
     values = {REQUESTS: 1, PREDICTIONS: 1, PREDICT_LATENCY: round(sum(timings.steps_ms.values()), 3)}
     record("predicted", values, target=timings.target, **timings.rounded())
     if len(result.body) > predict_settings().max_answer_bytes:
@@ -56,11 +76,34 @@ def _answer(operation: Operation, choice: ModelChoice, event: HttpEvent, timings
     return _whole(result, timings)
 
 
+def answer_other(event: dict[str, Any], context: LambdaContext, door: Door) -> dict[str, Any]:
+    """Answer what is no prediction, as API Gateway takes it."""
+    from other_routes import resolver
+
+    def resolve() -> dict[str, Any]:
+        await_preload()
+        return resolver().resolve(event, context)
+
+    piece = door.work.begin(resolve)
+    if piece.wait(door.wait_s):
+        return piece.value()
+    late = _late()
+    busy = late.be_busy(piece, late.Span(door.wait_s, door.left_s()))
+    return refuse(busy, request_id=HttpEvent(event).request_id).to_proxy()
+
+
 def _later() -> ModuleType:
     """Return what only few requests need; a cold start does without it."""
     from lambent.runtime import http_later
 
     return http_later
+
+
+def _late() -> ModuleType:
+    """Return what only slow models need."""
+    from lambent.runtime import late_answers
+
+    return late_answers
 
 
 def _call(operation: Operation, choice: ModelChoice, event: HttpEvent) -> Call:

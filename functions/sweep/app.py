@@ -10,6 +10,7 @@ from lambent.domain.job import Job
 from lambent.errors import LambentError
 from lambent.runtime.foreign_events import check_schedule
 from lambent.runtime.observability import SWEEPS, count, logger, metrics
+from lambent.runtime.time_left import of_events
 from lambent.runtime.wiring import sweep_service
 
 
@@ -29,7 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     Unavailable    there are dead letters that could not be recorded; all else was done
     """
     check_schedule(event)
-    report = asdict(sweep_service().sweep(on_error=note))
+    with of_events(context):
+        report = asdict(sweep_service().sweep(on_error=note))
     count(SWEEPS)
     report["dead_letters"] = read_dead_letters(context).recorded
     logger.info("swept", **report)

@@ -21,6 +21,10 @@ class Context:
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:predict"
     aws_request_id = "bench"
 
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left, which a benchmark does not use up."""
+        return 29_000
+
 
 def main(event_file: str, answer_file: str, calls: str, started_s: str) -> None:
     """Import the handler, call it and write what was measured."""

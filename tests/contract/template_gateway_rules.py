@@ -8,6 +8,7 @@ from typing import Any
 from template_expanded import ExpandedTemplate
 from template_references import Findings
 
+from lambent.errors import DeadlineExceeded, LambentError, Unavailable
 from lambent.runtime.http_errors import CHALLENGE
 
 ERROR_FIELDS = {
@@ -46,9 +47,14 @@ NEEDED_GATEWAY_ERRORS = {
     "THROTTLED": (429, "rate_limited"),
     "QUOTA_EXCEEDED": (429, "rate_limited"),
     "INTEGRATION_FAILURE": (502, "unavailable"),
-    "INTEGRATION_TIMEOUT": (504, "unavailable"),
+    "INTEGRATION_TIMEOUT": (504, "deadline_exceeded"),
+    "API_CONFIGURATION_ERROR": (503, "unavailable"),
     "DEFAULT_4XX": (400, "request_malformed"),
-    "DEFAULT_5XX": (503, "unavailable"),
+    "DEFAULT_5XX": (502, "internal_error"),
+}
+# What a code says about another try, at the gateway as at the functions; the gateway's own codes are always worth one.
+RETRYABLE_BY_CODE = {each.code: each.is_retryable for each in (DeadlineExceeded, LambentError, Unavailable)} | {
+    "rate_limited": True
 }
 
 
@@ -73,6 +79,18 @@ def gateway_errors_look_like_ours(template: ExpandedTemplate) -> Findings:
         yield from (f"{kind}: is AWS's own body" for kind in NEEDED_GATEWAY_ERRORS.keys() - answers.keys())
         for kind, answer in answers.items():
             yield from _wrong_answer(kind, answer)
+
+
+def gateway_errors_tell_when_another_try_is_worth_it(template: ExpandedTemplate) -> Findings:
+    """Every 5xx and every error that is worth another try says when; what this very request causes is not worth one."""
+    for api in template.of_type("ApiGateway::RestApi").values():
+        for kind, answer in api["Body"].get("x-amazon-apigateway-gateway-responses", {}).items():
+            body = json.loads(answer["responseTemplates"]["application/json"])
+            if body["retryable"] != RETRYABLE_BY_CODE.get(body["code"], False):
+                yield f"{kind}: {body['code']} is {'not ' * (not body['retryable'])}retryable here, elsewhere otherwise"
+            after = answer.get("responseParameters", {}).get("gatewayresponse.header.Retry-After", "")
+            if (body["retryable"] or body["status"] >= 500) != after.strip("'").isdigit():
+                yield f"{kind}: {'says' if after else 'does not say'} after how long to try again"
 
 
 def a_missing_key_is_told_how_to_authenticate(template: ExpandedTemplate) -> Findings:
@@ -199,6 +217,7 @@ RULES = [
     binary_bodies_pass,
     every_route_but_the_document_needs_a_key,
     gateway_errors_look_like_ours,
+    gateway_errors_tell_when_another_try_is_worth_it,
     a_missing_key_is_told_how_to_authenticate,
     open_routes_are_throttled,
     methods_are_not_metered_unless_asked_for,

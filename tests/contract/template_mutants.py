@@ -332,6 +332,15 @@ MUTANTS = [
     ),
     Mutant(gateway_rules.gateway_errors_look_like_ours, _properties("Api", "GatewayResponses", "THROTTLED")),
     Mutant(
+        gateway_rules.gateway_errors_tell_when_another_try_is_worth_it,
+        _properties("Api", "GatewayResponses", "INTEGRATION_TIMEOUT", "ResponseParameters", "Headers", "Retry-After"),
+    ),
+    Mutant(
+        gateway_rules.gateway_errors_tell_when_another_try_is_worth_it,
+        _properties("Api", "GatewayResponses", "DEFAULT_5XX", *_GATEWAY_ERROR),
+        '{"code":"internal_error","status":502,"retryable":true}',
+    ),
+    Mutant(
         gateway_rules.a_missing_key_is_told_how_to_authenticate,
         _properties("Api", "GatewayResponses", "INVALID_API_KEY", "ResponseParameters"),
     ),

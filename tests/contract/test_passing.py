@@ -14,7 +14,10 @@ TESTS = Path(__file__).parents[1]
 LIVE = ("integration", "faults", "clients", "e2e")
 BATCH = "integration/test_stack_batch.py"
 # What is found, by file, function and state: what holds the work until the test has seen it.
+SLOW = "test_it_is_answered_by_a_job_whose_outcome_is_what_was_computed"
 HELD = {
+    ("faults/test_slow_models.py", SLOW, "QUEUED"): "the acceptance's own words, and no queue is read there",
+    ("faults/test_slow_models.py", SLOW, "RUNNING"): "its model waits for an event of the test's, set afterwards",
     (
         "integration/doors/test_async_door.py",
         "test_a_picture_is_answered_later_as_it_is_at_once",

@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
@@ -23,19 +24,28 @@ from refusals import check_refusal
 
 
 class Steps:
-    """Counts the calls of functions, of Python and of C, in this thread and in those that are started meanwhile."""
+    """Counts the calls of functions, of Python and of C.
 
-    def __init__(self) -> None:
+    In this thread, in the one that works on requests, and in those that are started meanwhile.
+    """
+
+    def __init__(self, plane: Plane) -> None:
         self.cost = 0
+        self._work = plane.modules["PredictFunction"].work
 
     def __enter__(self) -> Self:
         threading.setprofile(self._note)
-        sys.setprofile(self._note)
+        self._set_in_both(self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
+        self._set_in_both(None)
         threading.setprofile(None)
+
+    def _set_in_both(self, note: Callable[[object, str, object], None] | None) -> None:
+        piece = self._work.begin(lambda: sys.setprofile(note))
+        assert piece.wait(PATIENCE_S)
+        sys.setprofile(note)
 
     def _note(self, _frame: object, event: str, _argument: object) -> None:
         self.cost += event in {"call", "c_call"}
@@ -46,6 +56,9 @@ class Seconds:
 
     cost = 0.0
 
+    def __init__(self, _: Plane) -> None:
+        """Take nothing of the doors: the processor's time is that of all threads."""
+
     def __enter__(self) -> Self:
         self._start_s = time.process_time()
         return self
@@ -54,6 +67,7 @@ class Seconds:
         self.cost = time.process_time() - self._start_s
 
 
+PATIENCE_S = 60.0
 METERS = {"steps": Steps, "seconds": Seconds}
 
 
@@ -63,7 +77,7 @@ def throw(plane: Plane, name: str, *, unit: str) -> dict[str, object]:
     request = bomb.make()
     check_good(plane, request.path)
     base = forget_peak()
-    with METERS[unit]() as meter:
+    with METERS[unit](plane) as meter:
         answer = plane.send(request)
     grown = peak_bytes() - base
     assert not plane.take_crashes()

@@ -370,8 +370,11 @@ class CallerDirectory(Protocol):
 class Queue(Protocol):
     """One queue."""
 
-    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
-        """Enqueue a message; raises Unavailable unless the queue has taken it."""
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None, delay_s: int = 0) -> None:
+        """Enqueue a message; raises Unavailable unless the queue has taken it.
+
+        It is delivered ``delay_s`` seconds later at the earliest, of which there are at most 900.
+        """
         ...
 
     def send_all(self, bodies: Iterable[bytes]) -> None:

@@ -523,6 +523,7 @@ class FakeQueue:
     """Messages in a list."""
 
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    delayed: list[tuple[bytes, int]] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
 
@@ -530,9 +531,12 @@ class FakeQueue:
         """Return how many messages wait, and what the test says is being worked on."""
         return QueueDepth(len(self.sent), self.in_flight)
 
-    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
-        """Enqueue a message."""
-        self.sent.append((body, dict(attributes or {})))
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None, delay_s: int = 0) -> None:
+        """Enqueue a message; one that is to come later stands in ``delayed`` until the test moves it."""
+        if delay_s:
+            self.delayed.append((body, delay_s))
+        else:
+            self.sent.append((body, dict(attributes or {})))
 
     def send_all(self, bodies: Iterable[bytes]) -> None:
         """Enqueue many."""

@@ -16,9 +16,11 @@ from botocore.session import Session
 
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.tenant_s3 import TenantClient, session_of
+from lambent.adapters.time_budget import BRIEF_S, PATIENT_S, hold_to_budget
 
-# Standard mode retries throttling with back-off; short timeouts leave room for a retry inside a function's deadline.
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
+# Standard mode retries throttling with back-off. An invocation's budget shortens the wait for an answer; that for a
+# connection, which bounds the sending of a body in the clear too, is set once.
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=BRIEF_S, read_timeout=PATIENT_S)
 # Links to S3 must be signed by Signature Version 4; left to itself the SDK takes an older one for some regions.
 _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 # And they must name the Region's own host: the global one, which the SDK signs for otherwise, redirects for the first
@@ -47,7 +49,7 @@ def _session() -> Session:
 @cache
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
-    return _session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG)
+    return hold_to_budget(_session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG))
 
 
 @cache
@@ -65,7 +67,7 @@ def _client_of_tenant(role_arn: str, tenant: str) -> Any:
     # Shared, so that the SDK's descriptions of S3 are read once.
     session.register_component("data_loader", _session().get_component("data_loader"))
     session.register_component("credential_provider", _Given(credentials))
-    return session.create_client("s3", config=_s3_config())
+    return hold_to_budget(session.create_client("s3", config=_s3_config()))
 
 
 class _Given:

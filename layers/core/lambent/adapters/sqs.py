@@ -20,11 +20,12 @@ class SqsQueue:
         self._client = client
         self._url = url
 
-    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None) -> None:
-        """Enqueue a message; raises Unavailable unless the queue has taken it."""
+    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None, delay_s: int = 0) -> None:
+        """Enqueue a message, to be delivered after ``delay_s`` at the earliest; raises Unavailable."""
         wire = {name: {"DataType": "String", "StringValue": value} for name, value in (attributes or {}).items()}
+        delay = {"DelaySeconds": delay_s} if delay_s else {}
         with translate("queue"):
-            self._client.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageAttributes=wire)
+            self._client.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageAttributes=wire, **delay)
 
     def depth(self) -> QueueDepth:
         """Return about how many messages wait and are worked on; raises Unavailable."""

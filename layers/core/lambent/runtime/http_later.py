@@ -1,5 +1,6 @@
 """What a prediction's door does besides answering at once: later, by reference, or by showing the upload door."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 
@@ -11,6 +12,7 @@ from lambent.contracts.decoding import decode_json
 from lambent.contracts.uploads import NextRequest, UploadRequest
 from lambent.domain.call import CANARY_HEADER, Call, CallAnswer, Operation
 from lambent.domain.caller import Scope
+from lambent.domain.job import Job
 from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.preferences import RESPOND_ASYNC
 from lambent.errors import LambentError, PayloadTooLarge
@@ -22,6 +24,7 @@ from lambent.runtime.wiring import predict_settings
 from lambent.runtime.wiring_jobs import answer_later_service, grant_upload_service, refer_answer_service
 from lambent.services.show_job import view
 
+_RETRY_AFTER_S = "1"
 # Bodies of requests, of which PreprocessFunction could not make an item.
 _OF_SEVERAL_ITEMS = ("multipart/", "text/csv", "application/json")
 
@@ -30,13 +33,18 @@ def accept(call: Call, event: HttpEvent, idempotency_key: str | None) -> HttpAns
     """Accept a call for later; 202 once it is durable."""
     caller = caller_of(event, Scope.PREDICT)
     job = answer_later_service().accept(caller.tenant, call, idempotency_key=idempotency_key)
+    return accepted(job, event, headers={"Preference-Applied": RESPOND_ASYNC, "Retry-After": _RETRY_AFTER_S})
+
+
+def accepted(job: Job, event: HttpEvent, *, headers: Mapping[str, str]) -> HttpAnswer:
+    """Log, count and answer that a call has become a job."""
     stored = decode_json(job.request, StoredCall, what="stored call")
     target = Target(ModelRef(stored.model, stored.version), stored.is_canary)
     record("accepted", {REQUESTS: 1, JOBS_ACCEPTED: 1}, target=target, tenant=job.tenant, job_id=job.job_id)
     headers = {
         "Location": event.address_of(f"/jobs/{job.job_id}"),
-        "Preference-Applied": RESPOND_ASYNC,
         "Lambent-Model": str(target.ref),
+        **headers,
     }
     if target.is_canary is not None:
         headers[CANARY_HEADER] = str(target.is_canary).lower()

@@ -21,6 +21,7 @@ from lambent.runtime.observability import (
     logger,
     record,
 )
+from lambent.runtime.time_left import of_events
 
 if TYPE_CHECKING:
     from lambent.ports import Queue
@@ -70,9 +71,10 @@ def process_records(
             logger.exception("record failed", receive_count=record.attributes.approximate_receive_count)
             raise
 
-    response: dict[str, Any] = process_partial_response(  # type: ignore[assignment]
-        event=event, record_handler=handle, processor=_processor, context=context
-    )
+    with of_events(context):
+        response: dict[str, Any] = process_partial_response(  # type: ignore[assignment]
+            event=event, record_handler=handle, processor=_processor, context=context
+        )
     return response
 
 

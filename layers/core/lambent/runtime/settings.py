@@ -302,3 +302,8 @@ def load_settings(type_: type[S], environ: Mapping[str, str] | None = None) -> S
 def log_level() -> str:
     """Return the lowest level to log, INFO where nobody says one; Powertools reads the same variable."""
     return os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO")
+
+
+def extensions_address() -> str | None:
+    """Return host and port of Lambda's own API, which a function that runs elsewhere does not have."""
+    return os.environ.get("AWS_LAMBDA_RUNTIME_API")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lambent.services.cancel_job import CancelJobService
     from lambent.services.grant_input import GrantInputService
     from lambent.services.grant_upload import GrantUploadService
+    from lambent.services.keep_answer import KeepAnswerService
     from lambent.services.list_jobs import ListJobsService
     from lambent.services.note_block import NoteBlockService
     from lambent.services.quote_job import QuoteService
@@ -168,6 +169,15 @@ def answer_later_service() -> AnswerLaterService:
         clock=parts.CLOCK,
         retention_days=settings.job_retention_days,
     )
+
+
+@cache
+def keep_answer_service() -> KeepAnswerService:
+    """Return PredictFunction's service for calls that took longer than their door."""
+    from lambent.services.keep_answer import KeepAnswerService
+
+    settings = load_settings(PredictSettings)
+    return KeepAnswerService(data=parts.data(settings.data_bucket), queue=parts.queue(settings.infer_queue_url))
 
 
 @cache

@@ -11,7 +11,7 @@ from lambent.domain.call import Call
 from lambent.domain.idempotency import check_same_request, job_id_of
 from lambent.domain.job import Job, JobKind, expiry_of
 from lambent.domain.job_states import JobState
-from lambent.domain.model import ModelRef, digest
+from lambent.domain.model import Target, digest
 from lambent.domain.names import call_body_file, job_key
 from lambent.errors import InProgress
 from lambent.ports import Clock, JobStore, ObjectStore, Queue
@@ -63,20 +63,48 @@ class AnswerLaterService:
         InProgress                   the key's job was removed in this moment
         Unavailable
         """
-        request_sha256 = _request_sha256(call)
-        job_id = f"call-{uuid4().hex}" if idempotency_key is None else job_id_of(call.operation, idempotency_key)
-        known = self._jobs.get(tenant, job_id) if idempotency_key is not None else None
-        if known is None:
-            known = self._record(tenant, job_id, call, request_sha256)
-        check_same_request(known, request_sha256)
+        known = self._known_or_new(tenant, call, idempotency_key, state=JobState.QUEUED, target=None)
         if known.state is JobState.QUEUED:
             send_call(self._queue, known)
         return known.as_accepted()
 
-    def _record(self, tenant: str, job_id: str, call: Call, request_sha256: str) -> Job:
+    def accept_running(
+        self, tenant: str, call: Call, *, target: Target | None, idempotency_key: str | None, again_in_s: int
+    ) -> Job:
+        """Store a call that is being answered already and takes long; `KeepAnswerService` ends it.
+
+        Its message comes all the same, once whoever answers must have ended: a job that has its outcome then is left
+        alone, and one whose process has died is answered by InferFunction.
+
+        Parameters
+        ----------
+        target       the version that answers, None if it was not even found yet
+        again_in_s   seconds after which the work has ended, one way or another
+
+        Returns, raises
+        ---------------
+        as `accept`
+        """
+        known = self._known_or_new(tenant, call, idempotency_key, state=JobState.RUNNING, target=target)
+        if not known.state.is_terminal:
+            send_call(self._queue, known, delay_s=again_in_s)
+        return known.as_accepted()
+
+    def _known_or_new(
+        self, tenant: str, call: Call, idempotency_key: str | None, *, state: JobState, target: Target | None
+    ) -> Job:
+        request_sha256 = _request_sha256(call)
+        job_id = f"call-{uuid4().hex}" if idempotency_key is None else job_id_of(call.operation, idempotency_key)
+        known = self._jobs.get(tenant, job_id) if idempotency_key is not None else None
+        if known is None:
+            target = target or self._resolver.target(call.choice, call.routing_key)
+            known = self._record(tenant, job_id, call, target, state)
+        check_same_request(known, request_sha256)
+        return known
+
+    def _record(self, tenant: str, job_id: str, call: Call, target: Target, state: JobState) -> Job:
         """Return the new job, or the one of a racer that was first."""
-        target = self._resolver.target(call.choice, call.routing_key)
-        ref = target.ref
+        ref, request_sha256 = target.ref, _request_sha256(call)
         self._files.record(ref)
         stored = StoredCall(
             operation=call.operation.value,
@@ -89,7 +117,7 @@ class AnswerLaterService:
             is_canary=target.is_canary,
         )
         self._data.write(stored.body_key, call.body, content_type=_ANY_BYTES)
-        job = self._new_job(tenant, job_id, ref, stored, request_sha256)
+        job = self._new_job(tenant, job_id, stored, request_sha256, state)
         if self._jobs.create(job):
             return job
         known = self._jobs.get(tenant, job_id)
@@ -97,15 +125,15 @@ class AnswerLaterService:
             raise InProgress("The job of this Idempotency-Key is just being removed; try again.")
         return known
 
-    def _new_job(self, tenant: str, job_id: str, ref: ModelRef, stored: StoredCall, request_sha256: str) -> Job:
+    def _new_job(self, tenant: str, job_id: str, stored: StoredCall, request_sha256: str, state: JobState) -> Job:
         now = self._clock.now()
         return Job(
             tenant=tenant,
             job_id=job_id,
             kind=JobKind.CALL,
-            state=JobState.QUEUED,
-            model=ref.name,
-            version=ref.version,
+            state=state,
+            model=stored.model,
+            version=stored.version,
             lane="cpu",
             total=1,
             request=msgspec.json.encode(stored).decode(),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from lambent.contracts.calls import CallOutcome, StoredAnswer, StoredCall
+from lambent.contracts.calls import CallOutcome, StoredCall
 from lambent.contracts.decoding import decode_json
-from lambent.domain.call import Call, CallAnswer, Operation
+from lambent.domain.call import Call, Operation
 from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import ModelChoice, digest
-from lambent.domain.names import CALL_OUTCOME_FILE, call_answer_file, job_key
+from lambent.domain.model import ModelChoice
+from lambent.domain.names import CALL_OUTCOME_FILE, job_key
 from lambent.errors import JobNotFound, LambentError, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.answer_call import CallService
+from lambent.services.call_outcome import store_answer, write_outcome
 from lambent.services.finish_job import JobFinisher
 from lambent.services.predict import Timings
-
-_JSON = "application/json"
 
 
 class RunCallService:
@@ -61,8 +58,7 @@ class RunCallService:
     def _decide(self, job: Job) -> CallOutcome:
         """Write the outcome, unless another delivery of the message was first: then that one counts."""
         outcome = self._answer(job)
-        key = job_key(job.tenant, job.job_id, CALL_OUTCOME_FILE)
-        if self._data.write_once(key, msgspec.json.encode(outcome), content_type=_JSON):
+        if write_outcome(self._data, job, outcome):
             return outcome
         return self._existing(job) or outcome
 
@@ -75,7 +71,7 @@ class RunCallService:
             if not error.is_final:
                 raise
             return CallOutcome(error=error.to_dict(), **pinned)
-        return CallOutcome(answer=self._store(job, answer), **pinned)
+        return CallOutcome(answer=store_answer(self._data, job, answer), **pinned)
 
     def _call(self, stored: StoredCall) -> Call:
         return Call(
@@ -84,18 +80,6 @@ class RunCallService:
             self._data.read(stored.body_key).body,
             stored.headers,
             stored.query,
-        )
-
-    def _store(self, job: Job, answer: CallAnswer) -> StoredAnswer:
-        # Named by its bytes: two deliveries may answer with other ids, and the outcome names the one that counts.
-        key = job_key(job.tenant, job.job_id, call_answer_file(digest(answer.body)))
-        self._data.write(key, answer.body, content_type=answer.content_type)
-        return StoredAnswer(
-            body_key=key,
-            content_type=answer.content_type,
-            size_bytes=len(answer.body),
-            model=str(answer.model),
-            headers=dict(answer.headers),
         )
 
     def _existing(self, job: Job) -> CallOutcome | None:

@@ -16,9 +16,9 @@ def send_batch(queue: Queue, job: Job, data: ObjectStore | None) -> None:
     queue.send(whole_request(data, job).encode(), attributes={"tenant": job.tenant})
 
 
-def send_call(queue: Queue, job: Job) -> None:
-    """Enqueue a stored call; raises Unavailable unless the queue has taken it."""
-    queue.send(msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id)))
+def send_call(queue: Queue, job: Job, *, delay_s: int = 0) -> None:
+    """Enqueue a stored call, to be delivered after ``delay_s``; raises Unavailable unless the queue has taken it."""
+    queue.send(msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id)), delay_s=delay_s)
 
 
 class JobSender:

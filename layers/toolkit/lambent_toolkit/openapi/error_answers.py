@@ -141,6 +141,8 @@ _CHALLENGE = {
     name: {"$ref": f"#/components/headers/{name}"} for name in ("WWW-Authenticate", "x-amzn-Remapped-WWW-Authenticate")
 }
 _RETRY = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+# Of a 503 not every cause goes by itself; those that do have the header too.
+_WITH_A_PAUSE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
 # What reading a model may end in, whatever the protocol.
 MODEL_ERRORS: tuple[type[LambentError], ...] = (
@@ -156,6 +158,8 @@ MODEL_ERRORS: tuple[type[LambentError], ...] = (
 )
 # What asking for an answer later may end in.
 LATER_ERRORS: tuple[type[LambentError], ...] = (errors.IdempotencyMismatch, errors.InProgress)
+# Of a prediction, which is answered later too if it takes too long, unless its client says how long it waits.
+SLOW_ERRORS: tuple[type[LambentError], ...] = (*LATER_ERRORS, errors.DeadlineExceeded)
 _EVERY_ROUTE: tuple[type[LambentError], ...] = (LambentError, errors.Misconfigured, errors.Unavailable)
 _EVERY_KEYED_ROUTE: tuple[type[LambentError], ...] = (errors.AuthInvalid, errors.ForbiddenAction)
 # The gateway's own, which no class of ours raises: code -> status, title, detail, whether a repetition may help.
@@ -196,15 +200,16 @@ def error_responses(kinds: Iterable[type[LambentError]], *, is_open: bool, has_b
     codes: dict[int, list[str]] = {HTTPStatus.TOO_MANY_REQUESTS: ["rate_limited"]}
     for kind in found:
         codes.setdefault(status_of(_EXAMPLE_BY_CODE[kind.code]), []).append(kind.code)
-    # What API Gateway says when a function does not answer, or not in time.
-    codes[HTTPStatus.BAD_GATEWAY] = codes[HTTPStatus.GATEWAY_TIMEOUT] = [errors.Unavailable.code]
+    # What API Gateway says when a function ends without an answer or cannot be reached, or does not answer in time.
+    codes[HTTPStatus.BAD_GATEWAY] = [LambentError.code, errors.Unavailable.code]
+    codes[HTTPStatus.GATEWAY_TIMEOUT] = [errors.DeadlineExceeded.code]
     return {int(status): _response(int(status), sorted(group)) for status, group in codes.items()}
 
 
 def _response(status: int, codes: list[str]) -> dict[str, Any]:
     headers: dict[str, Any] = {"x-amzn-RequestId": {"$ref": "#/components/headers/x-amzn-RequestId"}}
     headers |= _CHALLENGE if status == HTTPStatus.UNAUTHORIZED else {}
-    headers |= _RETRY if status == HTTPStatus.TOO_MANY_REQUESTS else {}
+    headers |= _RETRY if status in _WITH_A_PAUSE else {}
     return {
         "description": ", ".join(f"`{code}`" for code in codes),
         "headers": headers,

@@ -52,8 +52,11 @@ _REFERENCE = {
     "headers": {"Lambent-Model": f"{samples.MODEL}@1", "Inference-Header-Content-Length": "142"},
 }
 ACCEPTED: dict[str, Any] = {
-    "description": "Accepted, as `Prefer: respond-async` asks; the answer will be under `/jobs/{id}/result`.",
-    "headers": headers("Location", "Preference-Applied", "Lambent-Model", "Lambent-Canary"),
+    "description": (
+        "Accepted, as `Prefer: respond-async` asks, or because it takes more than 26 seconds; the answer will be under "
+        "`/jobs/{id}/result`."
+    ),
+    "headers": headers("Location", "Retry-After", "Preference-Applied", "Lambent-Model", "Lambent-Canary"),
     "content": json_content(ref("JobView"), call=CALL_JOB),
 }
 STORED: dict[str, Any] = {

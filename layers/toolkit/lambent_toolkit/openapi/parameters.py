@@ -67,7 +67,11 @@ PARAMETERS: dict[str, Any] = {
         "created_after", {"type": "string", "format": "date-time"}, "Only jobs that were created after this time."
     ),
     "Prefer": _header(
-        "Prefer", _TEXT, "`respond-async` (RFC 7240): accept now (202), answer later under `/jobs/{id}/result`."
+        "Prefer",
+        _TEXT,
+        "RFC 7240. `respond-async`: accept now (202), answer later under `/jobs/{id}/result`. `wait=10`: wait so many "
+        "seconds and no longer, and refuse (422) rather than make a job of what takes more. Without either, what takes "
+        "more than 26 seconds becomes a job (202), and what was computed by then counts.",
     ),
     "dryRun": {
         "name": "dry_run",

@@ -8,7 +8,7 @@ from typing import Any
 
 from lambent import errors
 from lambent_toolkit.openapi import samples
-from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
+from lambent_toolkit.openapi.error_answers import MODEL_ERRORS, SLOW_ERRORS
 from lambent_toolkit.openapi.other_answers import OTHER_ANSWERS
 from lambent_toolkit.openapi.parameters import CALL_KEY, DATA_PLANE_HEADERS, DATA_PLANE_PARAMETERS, json_answer
 from lambent_toolkit.openapi.route import Route, with_versions
@@ -65,7 +65,7 @@ def _predict() -> Route:
         parameters=("top_k", *DATA_PLANE_PARAMETERS),
         body={"required": True, "content": _content()},
         answers={200: answer, **OTHER_ANSWERS},
-        errors=(*MODEL_ERRORS, *_PREDICT_ERRORS, *LATER_ERRORS),
+        errors=(*MODEL_ERRORS, *_PREDICT_ERRORS, *SLOW_ERRORS),
         samples=_samples(),
     )
 

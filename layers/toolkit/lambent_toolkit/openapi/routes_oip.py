@@ -8,7 +8,7 @@ from typing import Any
 from lambent import __version__, errors
 from lambent.contracts.oip_metadata import EXTENSIONS
 from lambent_toolkit.openapi import samples
-from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
+from lambent_toolkit.openapi.error_answers import MODEL_ERRORS, SLOW_ERRORS
 from lambent_toolkit.openapi.other_answers import OTHER_ANSWERS
 from lambent_toolkit.openapi.parameters import DATA_PLANE_HEADERS, DATA_PLANE_PARAMETERS, headers, json_answer
 from lambent_toolkit.openapi.route import Route, with_versions
@@ -136,7 +136,7 @@ def _infer() -> Route:
         parameters=("InferenceHeaderContentLength", *DATA_PLANE_PARAMETERS),
         body={"required": True, "content": content},
         answers={200: _infer_answer(), **OTHER_ANSWERS},
-        errors=(*MODEL_ERRORS, *INFER_ERRORS, *LATER_ERRORS),
+        errors=(*MODEL_ERRORS, *INFER_ERRORS, *SLOW_ERRORS),
         samples=[
             *samples.curl_examples("post", _INFER, examples),
             {"lang": "Python", "label": "tritonclient", "source": _TRITON},

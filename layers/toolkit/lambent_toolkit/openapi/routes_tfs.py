@@ -8,7 +8,7 @@ from typing import Any
 from lambent import errors
 from lambent.errors import LambentError
 from lambent_toolkit.openapi import samples
-from lambent_toolkit.openapi.error_answers import LATER_ERRORS, MODEL_ERRORS
+from lambent_toolkit.openapi.error_answers import MODEL_ERRORS, SLOW_ERRORS
 from lambent_toolkit.openapi.other_answers import OTHER_ANSWERS
 from lambent_toolkit.openapi.parameters import (
     DATA_PLANE_HEADERS,
@@ -181,7 +181,7 @@ def _call(
         parameters=DATA_PLANE_PARAMETERS,
         body={"required": True, "content": body},
         answers={200: answer, **OTHER_ANSWERS},
-        errors=(*MODEL_ERRORS, *_CALL_ERRORS, *LATER_ERRORS),
+        errors=(*MODEL_ERRORS, *_CALL_ERRORS, *SLOW_ERRORS),
         samples=pasted,
     )
 

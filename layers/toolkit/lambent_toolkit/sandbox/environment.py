@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lambent_toolkit.sandbox import runtime_api
+from lambent_toolkit.sandbox.extensions import Extensions
 from lambent_toolkit.sandbox.function_log import FunctionLog, peak_memory_mib
 from lambent_toolkit.sandbox.function_spec import (
     MIB,
@@ -62,6 +63,9 @@ class ExecutionEnvironment:
         self._on_idle, self._on_gone = on_idle, on_gone
         self._waiting: runtime_api.RuntimeConnection | None = None
         self._current: Invocation | None = None
+        # The invocation that has its answer, but not its end: extensions are still at work on it.
+        self._answered: Invocation | None = None
+        self._extensions = Extensions()
         self._init_error: bytes | None = None
         self._init_ms: float | None = None
         self._is_ready = self._is_timed_out = False
@@ -117,6 +121,7 @@ class ExecutionEnvironment:
         self._log.start(invocation)
         self._timer = asyncio.get_running_loop().call_later(self._spec.timeout_s, self._on_deadline)
         deadline_ms = int((time.time() + self._spec.timeout_s) * 1000)
+        self._extensions.send(invocation, arn=self._spec.arn, deadline_ms=deadline_ms)
         connection.send_event(
             {
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
@@ -136,10 +141,30 @@ class ExecutionEnvironment:
     def on_next(self, connection: runtime_api.RuntimeConnection) -> None:
         """Give the process its next event, now or when there is one."""
         self._waiting = connection
+        self._extensions.close()
+        self._end_phase()
+
+    def on_register(self, name: str, events: list[str]) -> str:
+        """Take an extension of the process."""
+        return self._extensions.register(name, events)
+
+    def on_extension_next(self, connection: runtime_api.RuntimeConnection, extension_id: str) -> None:
+        """Give an extension its next event, when there is one."""
+        self._extensions.wait(connection, extension_id)
+        self._end_phase()
+
+    def _end_phase(self) -> None:
+        """Go from a phase to the next one, once the runtime and all extensions have nothing more to do in it."""
+        if self._waiting is None or not self._extensions.are_waiting:
+            return
         if not self._is_ready:
             self._is_ready = True
             self._init_ms = (time.monotonic() - self._started_s) * 1000
             self._cancel_timer()
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            self._cancel_timer()
+            self._report(answered)
         self.idle_since_s = time.monotonic()
         self._on_idle(self)
 
@@ -159,10 +184,14 @@ class ExecutionEnvironment:
         invocation = self._current
         if invocation is None or invocation.request_id != request_id:
             return False
-        self._cancel_timer()
         self._current = None
         invocation.finish(outcome, body)
-        self._report(invocation)
+        if self._extensions.are_waiting:
+            self._cancel_timer()
+            self._report(invocation)
+        else:
+            # Its timeout goes on: it bounds the whole phase.
+            self._answered = invocation
         return True
 
     def _report(self, invocation: Invocation) -> None:
@@ -189,8 +218,9 @@ class ExecutionEnvironment:
         self._waiting = None
         code = self._process.returncode if self._process and self._process.returncode is not None else -9
         invocation, self._current = self._current, None
-        if invocation is not None:
-            self._fail(invocation, code)
+        answered, self._answered = self._answered, None
+        if (failed := invocation or answered) is not None:
+            self._fail(failed, code)
         self._on_gone(self, None if self._is_ready else self._init_failure(code))
 
     def _fail(self, invocation: Invocation, code: int) -> None:
