@@ -483,6 +483,20 @@ class Isolation(Protocol):
         ...
 
 
+class IsolatedComputing(Protocol):
+    """A process of its own for computing what may end the process that computes it; for any number of threads."""
+
+    def run(self, act: Callable[[], bytes]) -> bytes:
+        """Return what ``act`` returns there, which changes nothing here.
+
+        Raises
+        ------
+        LambentError        what ``act`` raised
+        ProcessingCrashed   it raised anything else, or ended the process, or took too long or too much memory
+        """
+        ...
+
+
 class SignatureVerifier(Protocol):
     """Knows public keys."""
 

@@ -12,7 +12,7 @@ from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef, Target
 from lambent.errors import LambentError
 from lambent.ports import Clock, JobStore, ObjectStore
-from lambent.services.load_model import ModelCache, ServedModel
+from lambent.services.load_model import Models, ServedModel
 from lambent.services.prepare_items import PreparingLimits
 from lambent.services.read_plan import each_item, plan_of_shard
 from lambent.services.result_lines import ResultLines
@@ -45,7 +45,7 @@ class ShardService:
         *,
         data: ObjectStore,
         jobs: JobStore,
-        models: ModelCache,
+        models: Models,
         clock: Clock,
         batch_size: int,
         find_size: Callable[[ServedModel, int], int] | None = None,
