@@ -20,7 +20,7 @@ def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
     """Run one message of any kind."""
     message = read_infer_message(sent.body)
     if isinstance(message, ShardMessage):
-        run_shard(message, context)
+        run_shard(message, context, is_suspect=int(sent.attributes.approximate_receive_count or 1) > 1)
         return
     if isinstance(message, CallMessage):
         run_call(message)

@@ -145,6 +145,7 @@ def shards(
     limits: PreparingLimits,
     is_compiled: bool = False,
     find_size: Callable[[ServedModel, int], int] | None = None,
+    tries_alone: bool = False,
 ) -> ShardService:
     """Return the service that runs shards."""
     from lambent.services.run_shard import ShardService
@@ -160,6 +161,7 @@ def shards(
         is_compiled=is_compiled,
         limits=limits,
         rule=CheckpointRule(items=settings.checkpoint_items),
+        tries_alone=tries_alone,
     )
 
 
