@@ -1,10 +1,14 @@
 """The container that AWS Batch starts: one shard of one job on Keras.
 
+The container's first process only watches over the one that computes: an item that ends it is tried alone in the next
+one, fails alone with ``processing_crashed`` where it ends that one too, and the shard goes on.
+
 Exit codes, which the job definition's retry strategy reads:
 0 the shard has its part, or its job was cancelled; 75 something was temporarily unavailable, or the host goes away and
 the shard has a checkpoint, retry; 65 the version or plan is broken, do not. Items that fail are in the part and no
 reason to fail. A host or an image without what the job was promised, the GPU or the Keras backend, is 65 too, and every
-item of the shard says so.
+item of the shard says so. What dies with no item in hand ends the container with its own status: 1, or 128 and the
+signal.
 """
 
 import argparse
@@ -12,13 +16,18 @@ import json
 import logging
 import os
 import sys
+from functools import partial
 from time import monotonic
 
+from lambent.adapters.shared_marks import SharedMarks
 from lambent.adapters.tenant_s3 import acting_for
 from lambent.domain.names import check_name
+from lambent.domain.suspicion import Suspicion
 from lambent.errors import LambentError, SourceGone
 from lambent.runtime.settings import WorkerSettings, load_settings
 from lambent.runtime.stop_signal import StopSignal
+from lambent.runtime.worker_supervisor import Leave, WorkerSupervisor
+from lambent.services.shard_care import Precaution
 
 EXIT_DONE = 0
 EXIT_BROKEN = 65
@@ -34,30 +43,44 @@ def main() -> int:
     """Run the shard that AWS Batch's environment and the command name, or become another program of the image."""
     if sys.argv[1:2] in (["train"], ["evaluate"]):
         os.execv(sys.executable, [sys.executable, "-m", TRAINING_PROGRAM, *sys.argv[1:]])  # noqa: S606 - no shell needed
-    stop = StopSignal(exit_code=EXIT_TEMPORARY)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    arguments = parse_arguments()
-    settings = load_settings(WorkerSettings)
+    arguments, settings = parse_arguments(), load_settings(WorkerSettings)
+    supervisor = WorkerSupervisor(
+        partial(work, settings, arguments), exit_temporary=EXIT_TEMPORARY, stall_s=settings.worker_stall_s, say=say
+    )
+    return supervisor.run()
+
+
+def work(
+    settings: WorkerSettings, arguments: argparse.Namespace, marks: SharedMarks, known: Suspicion | None, leave: Leave
+) -> int:
+    """Compute, in the process that an item may end; return the exit code."""
+    stop = StopSignal(exit_code=EXIT_TEMPORARY, leave=leave)
+    # A process before may have died with its container.
+    precaution = Precaution(marks, known, is_kept=settings.aws_batch_job_attempt > 1)
     shard = settings.aws_batch_job_array_index
     say("started", job_id=arguments.job_id, shard=shard, backend=settings.keras_backend)
     try:
         with acting_for(check_name(arguments.tenant, what="tenant")):
-            return run(settings, arguments.tenant, arguments.job_id, shard, stop)
+            return run(settings, arguments, stop, precaution)
     except LambentError as error:
         say("failed", job_id=arguments.job_id, shard=shard, code=error.code, detail=error.detail)
         return EXIT_BROKEN if error.is_final else EXIT_TEMPORARY
+    finally:
+        logging.shutdown()
 
 
-def run(settings: WorkerSettings, tenant: str, job_id: str, shard: int, stop: StopSignal) -> int:
+def run(settings: WorkerSettings, arguments: argparse.Namespace, stop: StopSignal, precaution: Precaution) -> int:
     """Run one shard; what no other attempt would mend, a broken version or image, is recorded for every item of it."""
     # Keras takes seconds to import: a wrong setting is reported before.
     from lambent.runtime.wiring import check_worker, worker_shards
 
+    tenant, job_id, shard = arguments.tenant, arguments.job_id, settings.aws_batch_job_array_index
     shards = worker_shards(settings)
     try:
         # Before anything is downloaded: a host that is not what was promised costs the same every second.
         check_worker(settings)
-        shards.run(tenant, job_id, shard, on_progress=Progress(shard), should_stop=stop.is_set)
+        shards.run(tenant, job_id, shard, on_progress=Progress(shard), should_stop=stop.is_set, precaution=precaution)
     except SourceGone:
         raise
     except LambentError as error:
@@ -96,7 +119,4 @@ def say(event: str, **fields: object) -> None:
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    logging.shutdown()
-    # To take TensorFlow down takes seconds in which other threads, and so the end of the grace, stand still.
-    os._exit(exit_code)
+    sys.exit(main())

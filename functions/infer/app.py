@@ -27,7 +27,7 @@ def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
 def run(message: InferMessage, context: LambdaContext) -> None:
     """Run what a message asks for."""
     if isinstance(message, ShardMessage):
-        run_shard(message, context)
+        run_shard(message, context, is_suspect=int(sent.attributes.approximate_receive_count or 1) > 1)
         return
     if isinstance(message, CallMessage):
         run_call(message)

@@ -111,7 +111,7 @@ names["model_public_keys"] = (
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfY"
     "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
 )
-settings = WorkerSettings(worker_batch_size=1, checkpoint_items=1, worker_needs_gpu=False, **names)
+settings = WorkerSettings(worker_batch_size=1, checkpoint_items=1, worker_needs_gpu=False, worker_stall_s=1, **names)
 check_worker(settings)
 worker_shards(settings)
 import lambent.adapters.keras_model  # with the first model

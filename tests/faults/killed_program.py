@@ -1,6 +1,7 @@
 """Run shards and submissions in forked processes that die where they are told to; a line of JSON in, one out.
 
-In: {"do": "shard", "job": …, "shard": …, "die": …} or {"do": "submit", "request": …, "key": …, "die": …}.
+In: {"do": "shard", "job": …, "shard": …, "die": …} or {"do": "submit", "request": …, "key": …, "die": …}; "container"
+and "invocation" instead of "shard" with "attempt", "kind" and "where", see `careful_shards.py` and `poison.py`.
 ``die`` is null, {"event": "after_checkpoint", "nth": 2}, {"item": 57, "by": "SIGKILL" | "SIGSEGV" | "exit"},
 {"after_s": 0.01}, or {"call": 3, "when": "before" | "after"} for the n-th call of a port. Out: {"status": exit status,
 "acked": whether the submission returned}.
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ BATCH_SIZE = 8
 
 def die(by: str = "SIGKILL") -> None:
     """End as a process does that is killed (its host lost, its memory exhausted), that crashes, or that gives up."""
+    if by == "container":
+        os.kill(os.getppid(), signal.SIGKILL)  # with which this one ends, too
+        threading.Event().wait()
     if by == "exit":
         os._exit(1)
     os.kill(os.getpid(), signal.Signals[by])
@@ -141,6 +146,9 @@ def submit(world: World, task: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork once a line."""
+    from careful_shards import run_container, run_invocation  # which import this module
+
+    careful: dict[str, Callable[[dict[str, Any]], int]] = {"container": run_container, "invocation": run_invocation}
     for line in sys.stdin:
         task = json.loads(line)
         receiving, sending = os.pipe()
@@ -148,6 +156,8 @@ def main() -> None:
         if child == 0:
             os.close(receiving)
             try:
+                if task["do"] in careful:
+                    os._exit(careful[task["do"]](task))
                 (run_shard if task["do"] == "shard" else submit)(open_world(), task)
                 os.write(sending, b"acked")
             except Exception as error:  # noqa: BLE001 - whatever it is, the test is told

@@ -28,6 +28,21 @@ class Killing:
             self._ask({"do": "shard", "job": job_id, "shard": shard, "die": die, "log": str(self._log)})["status"]
         )
 
+    def careful(
+        self,
+        do: str,
+        job_id: str,
+        shard: int,
+        *,
+        attempt: int = 1,
+        kind: str = "none",
+        where: str = "model",
+        die: dict[str, Any] | None = None,
+    ) -> int:
+        """Run one attempt of a shard as a lane does, ``do`` being "container" or "invocation"; return its status."""
+        task = {"do": do, "job": job_id, "shard": shard, "attempt": attempt, "kind": kind, "where": where, "die": die}
+        return int(self._ask({**task, "log": str(self._log)})["status"])
+
     def submit(self, request: str, key: str, die: dict[str, Any] | None = None) -> tuple[int, bool]:
         """Submit a batch; return the exit status and whether it was acknowledged."""
         answer = self._ask({"do": "submit", "request": request, "key": key, "die": die})

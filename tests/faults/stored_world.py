@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 import msgspec
+from poison import SHADE as SHADE_OF_POISON
 
 from builders import TENANT, World, contract, create_table, golden_vectors, model_files, picture
 from lambent.adapters.clients import client, table
@@ -105,14 +106,23 @@ def publish_shade(world: World) -> None:
     set_label(record.ref.name, LIVE, record.ref.version, registry=world.registry, clock=world.clock)
 
 
-def put_manifest(world: World, name: str, items: int, *, bad: frozenset[int] = frozenset()) -> str:
-    """Write a manifest of pictures that stand in it themselves, and return its address; ids are i00000 and so on."""
+def put_manifest(
+    world: World,
+    name: str,
+    items: int,
+    *,
+    bad: frozenset[int] = frozenset(),
+    poison: frozenset[int] = frozenset(),
+) -> str:
+    """Write a manifest of pictures that stand in it themselves, and return its address; ids are i00000 and so on.
+
+    ``bad`` ones are no pictures, ``poison`` ones those that `poison.py` ends processes with.
+    """
     pictures = [{"b64": picture(shade)} for shade in range(0, 256, 16)]
-    broken = {"b64": b"not a picture"}
+    broken, deadly = {"b64": b"not a picture"}, {"b64": picture(SHADE_OF_POISON)}
+    special = dict.fromkeys(bad, broken) | dict.fromkeys(poison, deadly)
     lines = (
-        msgspec.json.encode(
-            {"id": f"i{number:05d}", "image": broken if number in bad else pictures[number % len(pictures)]}
-        )
+        msgspec.json.encode({"id": f"i{number:05d}", "image": special.get(number, pictures[number % len(pictures)])})
         for number in range(items)
     )
     key = f"inputs/{TENANT}/{name}.jsonl"

@@ -17,6 +17,7 @@ import pytest
 from chance import KILLED_JOBS, SEED
 from killed_program import BATCH_SIZE, CHECKPOINT_ITEMS
 from killing import Killing, killing
+from resuming import resume
 from stored_world import open_world, publish_shade, put_manifest, stored
 
 from builders import TENANT, World, request
@@ -193,3 +194,13 @@ def test_two_percent_bad_items_and_a_child_that_always_dies_are_named_exactly_an
     # Batches are filled up to their size.
     assert len(lost - bad) <= processes.computed() <= len(bad | lost) + BATCH_SIZE * repeated.shards
     assert (ended.state, ended.done, ended.failed) == (JobState.PARTIAL, len(lost - bad), len(bad))
+
+
+def test_killed_containers_and_torn_checkpoints_leave_the_bytes_of_an_undisturbed_run(
+    world: World, processes: Killing
+) -> None:
+    told = resume(world, processes, jobs=1, shards=6, items=120, kills=10, torn=6, seed=SEED)
+
+    assert (told["other_bytes"], told["incomplete"]) == ([], []), told
+    assert told["torn"] == 6, told
+    assert told["computed_again"] <= told["allowed_again"], told

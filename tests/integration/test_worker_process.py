@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from trained import FOREIGN_WARNINGS
@@ -13,6 +14,8 @@ from lambent.errors import SourceGone
 
 ITEMS = 400  # fifty checkpoints
 EXIT_BROKEN, EXIT_TEMPORARY = 65, 75
+POISONED = Path(__file__).with_name("poisoned_worker.py")
+POISON = 7  # of that shade
 
 pytestmark = [FOREIGN_WARNINGS]
 
@@ -79,6 +82,19 @@ def test_a_worker_without_what_its_job_was_promised_says_so_at_every_item_and_is
     assert all(line["detail"].startswith(told) for line in lines)
     shard = place.jobs.shard(TENANT, backend, 0)
     assert (shard.done, shard.failed, shard.is_finished) == (0, 3, True)
+
+
+def test_an_item_that_ends_the_process_of_keras_costs_itself_and_no_attempt(place: Place, uninterrupted: bytes) -> None:
+    place.plan("poisoned", items=60)
+
+    code = place.start("poisoned", program=POISONED).wait()
+
+    lines, expected = decode_lines(place.part("poisoned")), decode_lines(uninterrupted)[:60]
+    guilty = lines.pop(POISON)
+    assert code == 0
+    assert lines == expected[:POISON] + expected[POISON + 1 :]
+    assert (guilty["id"], guilty["line"]) == (f"i{POISON:05d}", POISON + 1)
+    assert (guilty["code"], guilty["got"]) == ("processing_crashed", "ended with status 0")
 
 
 def test_a_worker_on_jax_gives_the_answers_of_one_on_tensorflow(place: Place, uninterrupted: bytes) -> None:

@@ -34,6 +34,7 @@ from lambent.services.submit_job import new_job
 from patience import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).parents[2]
+WORKER = ROOT / "functions/batch_worker/main.py"
 REGION = "eu-west-1"
 CHECKPOINT_ITEMS = 8
 CLOCK = SystemClock()
@@ -79,8 +80,10 @@ class Place:
         planned = {"total": items, "shards": 1, "lane": "gpu", "version": 1}
         self.jobs.transition(TENANT, job_id, JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), **planned)
 
-    def start(self, job_id: str, *, backend: str = "tensorflow", needs_gpu: bool = False) -> subprocess.Popen[bytes]:
-        """Start the worker's real entry point on the job's shard."""
+    def start(
+        self, job_id: str, *, backend: str = "tensorflow", needs_gpu: bool = False, program: Path = WORKER
+    ) -> subprocess.Popen[bytes]:
+        """Start the worker's real entry point, or another ``program``, on the job's shard."""
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "layers/core"),
@@ -92,12 +95,12 @@ class Place:
             "CHECKPOINT_ITEMS": str(CHECKPOINT_ITEMS),
             "KERAS_BACKEND": backend,
             "WORKER_NEEDS_GPU": str(needs_gpu).lower(),
+            "WORKER_STALL_S": "600",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "JAX_PLATFORMS": "cpu",
             **AWS,
             "AWS_ENDPOINT_URL": self.endpoint,
         }
-        program = ROOT / "functions/batch_worker/main.py"
         return subprocess.Popen(
             [sys.executable, str(program), "--tenant", TENANT, "--job-id", job_id], env=environment, cwd=ROOT
         )

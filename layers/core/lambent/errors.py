@@ -36,6 +36,7 @@ LambentError
 │   ├── OutputExists             output_exists
 │   ├── DeadlineExceeded         deadline_exceeded
 │   ├── NothingFailed            nothing_failed
+│   ├── ProcessingCrashed        processing_crashed: the process that works on this input does not survive it
 │   └── LaneUnavailable          lane_unavailable
 ├── NotFound                     what was named does not exist, or not for this caller
 │   ├── RouteNotFound            route_not_found
@@ -402,6 +403,13 @@ class NothingFailed(InvalidInput):
 
     code = "nothing_failed"
     title = "Nothing to retry"
+
+
+class ProcessingCrashed(InvalidInput):
+    """The process that worked on this input died, hung or ran out of memory; so would the next one."""
+
+    code = "processing_crashed"
+    title = "Input ends its process"
 
 
 class NotFound(LambentError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lambent.domain.job_states import JobState
     from lambent.domain.model import Change, LabelRecord, ModelRef, VersionRecord
     from lambent.domain.notification import Notice
+    from lambent.domain.suspicion import InFlight, Suspicion
     from lambent.domain.throughput import ObservedThroughput
     from lambent.domain.uploads import UploadGrant
     from lambent.domain.waiting import LaneCondition, QueueBlock, QueueDepth
@@ -541,6 +542,61 @@ class Isolation(Protocol):
         ------
         ManifestInvalid   it raised something, or ended the process, or took too long, too much memory or room
         """
+        ...
+
+
+class IsolatedComputing(Protocol):
+    """A process of its own for computing what may end the process that computes it; for any number of threads."""
+
+    def run(self, act: Callable[[], bytes]) -> bytes:
+        """Return what ``act`` returns there, which changes nothing here.
+
+        Raises
+        ------
+        LambentError        what ``act`` raised
+        ProcessingCrashed   it raised anything else, or ended the process, or took too long or too much memory
+        """
+        ...
+
+
+class ItemMarks(Protocol):
+    """Where a process marks which items of a shard it is at, for whoever finds it dead; any thread may mark."""
+
+    def open(self, items: int, known: Suspicion) -> None:
+        """Begin anew, for a shard of so many items; positions count from 0.
+
+        Parameters
+        ----------
+        known   what the process knows of them
+        """
+        ...
+
+    def preparing(self, position: int) -> None:
+        """Mark an item that is fetched and decoded."""
+        ...
+
+    def prepared(self, position: int) -> None:
+        """Mark an item that only waits for its batch."""
+        ...
+
+    def computing(self, positions: Sequence[int]) -> None:
+        """Mark a batch that the model is given."""
+        ...
+
+    def done(self, positions: Sequence[int]) -> None:
+        """Mark a batch that has its lines."""
+        ...
+
+    def alone(self, position: int) -> None:
+        """Mark a suspect that is tried alone."""
+        ...
+
+    def survived(self, position: int) -> None:
+        """Mark a suspect that did not end the process."""
+        ...
+
+    def found(self) -> InFlight:
+        """Return what is marked."""
         ...
 
 

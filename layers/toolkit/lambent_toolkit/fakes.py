@@ -519,6 +519,20 @@ class FakeIsolation:
 
 
 @dataclass
+class FakeComputing:
+    """No process of its own: what ends it, ends the test. ``before`` may raise, to play one that ends."""
+
+    before: Callable[[], None] = lambda: None
+    runs: int = 0
+
+    def run(self, act: Callable[[], bytes]) -> bytes:
+        """Return what ``act`` returns."""
+        self.runs += 1
+        self.before()
+        return act()
+
+
+@dataclass
 class FakeQueue:
     """Messages in a list."""
 

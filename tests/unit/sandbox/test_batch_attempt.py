@@ -12,7 +12,8 @@ import pytest
 from lambent_toolkit.sandbox import batch_attempt
 from lambent_toolkit.sandbox.batch_attempt import AttemptHost, RunningAttempt
 
-ENDED = [(signal.SIGTERM, 7), ("grace", 30.0), (signal.SIGKILL, 7)]
+# As Docker: the container's first process alone is told, the end is for its whole group.
+ENDED = [(signal.SIGTERM, "first"), ("grace", 30.0), (signal.SIGKILL, 7)]
 
 
 @pytest.fixture
@@ -33,15 +34,15 @@ def unstarted() -> RunningAttempt:
     return RunningAttempt(SimpleNamespace(), SimpleNamespace(), host)
 
 
-def start(attempt: RunningAttempt) -> None:
-    attempt._process = SimpleNamespace(pid=7)
+def start(attempt: RunningAttempt, steps: list[Any]) -> None:
+    attempt._process = SimpleNamespace(pid=7, send_signal=lambda number: steps.append((number, "first")))
     attempt._is_started.set()
 
 
 def test_a_process_is_asked_to_end_and_killed_after_the_grace_and_not_before(steps: list[Any]) -> None:
     async def stop_twice() -> None:
         attempt = unstarted()
-        start(attempt)
+        start(attempt, steps)
         attempt.stop("enough")
         attempt.stop("enough, I said")
         await attempt._stopping
@@ -58,7 +59,7 @@ def test_an_attempt_that_is_stopped_before_its_process_is_there_ends_it_all_the_
         for _ in range(9):
             await asyncio.wait({attempt._stopping}, timeout=0)
         assert steps == []
-        start(attempt)
+        start(attempt, steps)
         await attempt._stopping
 
     asyncio.run(stop_early())

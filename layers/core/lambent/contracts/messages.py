@@ -40,12 +40,14 @@ class TensorMessage(_Message, frozen=True, kw_only=True, tag="tensor"):
 class ShardMessage(_Message, frozen=True, kw_only=True, tag="shard"):
     """One shard of a CPU-lane job; its items lie beside the job's plan.
 
-    ``slot`` is its place in the job's window, see `domain.shard_window`.
+    ``slot`` is its place in the job's window, see `domain.shard_window`. ``is_suspect`` says that an item of it has
+    ended a process, and that each is to be kept in one of its own until the shard's end.
     """
 
     job_id: str
     shard: Annotated[int, Meta(ge=0)]
     slot: Annotated[int, Meta(ge=0)] = 0
+    is_suspect: bool = False
 
 
 class CallMessage(_Message, frozen=True, kw_only=True, tag="call"):

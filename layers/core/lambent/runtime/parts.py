@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from lambent.adapters.batch import BatchJobRunner
     from lambent.adapters.sqs import SqsQueue
-    from lambent.ports import InterpreterLoader, Isolation, JobStore, LinkMaker, Registry, Rehearsal, ThroughputStore
+    from lambent.ports import (
+        InterpreterLoader,
+        IsolatedComputing,
+        Isolation,
+        JobStore,
+        LinkMaker,
+        Registry,
+        Rehearsal,
+        ThroughputStore,
+    )
     from lambent.runtime.settings import (
         DispatchSettings,
         InferSettings,
@@ -30,7 +39,8 @@ if TYPE_CHECKING:
     )
     from lambent.services.check_signature import SignatureCheck
     from lambent.services.finish_job import JobFinisher
-    from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
+    from lambent.services.isolated_models import IsolatedModels
+    from lambent.services.load_model import ModelCache, ModelResolver, Models, ServedModel
     from lambent.services.plan import BatchPlanner
     from lambent.services.prepare_items import PreparingLimits
     from lambent.services.run_shard import ShardService
@@ -100,6 +110,26 @@ def isolation(*, timeout_s: float) -> Isolation:
     return ForkedIsolation(timeout_s=timeout_s, memory_bytes=256 << 20, file_bytes=512 << 20)
 
 
+def computing(*, limit_s: Callable[[], float], memory_mib: int) -> IsolatedComputing:
+    """Return where an input is worked on that may end a process of a function that has this much memory."""
+    from lambent.adapters.sacrificial_child import ForkedComputing
+
+    return ForkedComputing(limit_s=limit_s, memory_bytes=memory_mib << 20)
+
+
+def isolated_models(
+    settings: InferSettings, computing: IsolatedComputing, *, make_room: Callable[[], None]
+) -> IsolatedModels:
+    """Return versions as .tflite files that each call loads into a process of its own."""
+    from lambent.adapters.isolated_interpreter import IsolatedLoader
+    from lambent.adapters.litert import PLATFORM
+    from lambent.services.isolated_models import IsolatedModels
+
+    loader = IsolatedLoader(lite_loader(settings.threads), computing, platform=PLATFORM)
+    cache = models(settings, loader, capacity_bytes=settings.model_cache_bytes)
+    return IsolatedModels(cache, computing, make_room=make_room)
+
+
 def lite_loader(threads: int) -> InterpreterLoader:
     """Return the loader of .tflite files."""
     from lambent.adapters.litert import LiteInterpreterLoader
@@ -109,12 +139,13 @@ def lite_loader(threads: int) -> InterpreterLoader:
 
 def shards(
     settings: InferSettings | WorkerSettings,
-    models: ModelCache,
+    models: Models,
     *,
     batch_size: int,
     limits: PreparingLimits,
     is_compiled: bool = False,
     find_size: Callable[[ServedModel, int], int] | None = None,
+    tries_alone: bool = False,
 ) -> ShardService:
     """Return the service that runs shards."""
     from lambent.services.run_shard import ShardService
@@ -130,6 +161,7 @@ def shards(
         is_compiled=is_compiled,
         limits=limits,
         rule=CheckpointRule(items=settings.checkpoint_items),
+        tries_alone=tries_alone,
     )
 
 

@@ -250,10 +250,11 @@ class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """The batch worker's container. The array index is AWS Batch's own variable; single jobs have none.
+    """The batch worker's container. Array index and attempt are AWS Batch's own variables; single jobs have no index.
 
     ``worker_batch_size`` is the most items in a batch, ``checkpoint_items`` after how many results are saved,
-    ``worker_needs_gpu`` whether a job ends at once where its backend sees none.
+    ``worker_needs_gpu`` whether a job ends at once where its backend sees none, ``worker_stall_s`` after how many
+    seconds without a sign of life an item in hand counts as one that never ends.
     """
 
     data_bucket: str
@@ -261,7 +262,9 @@ class WorkerSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper)
     checkpoint_items: int
     keras_backend: str
     worker_needs_gpu: bool
+    worker_stall_s: float
     aws_batch_job_array_index: int = 0
+    aws_batch_job_attempt: int = 1
 
 
 class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):

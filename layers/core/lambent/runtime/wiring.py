@@ -50,6 +50,8 @@ _CPU_FETCHERS = 16
 # The function loads once more what was rehearsed: less than half of its timeout (29 s and 120 s in template.yaml).
 _PREDICT_REHEARSAL_S = 12.0
 _INFER_REHEARSAL_S = 50.0
+# What an item of a shard may take in a process of its own: within the function's 120 s there is time for several.
+SHARD_ITEM_S = 30.0
 
 
 @cache
@@ -190,6 +192,24 @@ def shard_service() -> ShardService:
         _infer_models(),
         batch_size=_CPU_BATCH,
         limits=PreparingLimits(threads=_CPU_FETCHERS, decoders=whole_vcpus(settings.aws_lambda_function_memory_size)),
+    )
+
+
+@cache
+def isolated_shard_service() -> ShardService:
+    """Return the same for shards that an item has ended a process of: each is tried in a process of its own."""
+    settings = infer_settings()
+    from lambent.services.prepare_items import PreparingLimits
+
+    memory_mib = settings.aws_lambda_function_memory_size
+    computing = parts.computing(limit_s=lambda: SHARD_ITEM_S, memory_mib=memory_mib)
+    return parts.shards(
+        settings,
+        parts.isolated_models(settings, computing, make_room=_infer_models().drop),
+        batch_size=_CPU_BATCH,
+        # One child at a time beside the model's, whose memory is the function's own.
+        limits=PreparingLimits(threads=_CPU_FETCHERS, decoders=1),
+        tries_alone=True,
     )
 
 

@@ -40,6 +40,23 @@ def answer_batch(model: ServedModel, batch: Sequence[ReadyItem], padding: Paddin
     ]
 
 
+def run_alone(model: ServedModel, ready: ReadyItem, padding: Padding) -> LambentError | None:
+    """Give the model one item to see what becomes of that; return the error that it meets, None without one.
+
+    Raises
+    ------
+    Unavailable   and any other error that is not an item's own
+    """
+    try:
+        if ready.arrays is not None:
+            predict_items(model, [ready.arrays], Timings(), top_k=_TOP_K, padding=padding)
+    except LambentError as error:
+        if not error.is_final:
+            raise
+        return error
+    return ready.error
+
+
 def _answer_each(
     model: ServedModel, prepared: list[dict[str, Array]], padding: Padding
 ) -> list[Prediction | LambentError]:

@@ -120,7 +120,8 @@ class Checkpoints:
         lines     gets their lines
         is_done   one byte an item of the shard, set to 1 for those that have a line
         """
-        self._names = {found.key.removeprefix(self._prefix) for found in self._data.listing(self._prefix)}
+        names = (found.key.removeprefix(self._prefix) for found in self._data.listing(self._prefix))
+        self._names = {name for name in names if name == _START or _NAME.fullmatch(name) or _HALVED.fullmatch(name)}
         self._recorded = self._read_size(_START) if _START in self._names else None
         if self._recorded is None:
             self.clear()

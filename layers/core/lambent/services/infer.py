@@ -11,7 +11,7 @@ from lambent.contracts.messages import TensorMessage
 from lambent.domain.model import ModelRef
 from lambent.errors import LambentError
 from lambent.ports import ObjectStore
-from lambent.services.load_model import ModelCache
+from lambent.services.load_model import Models
 from lambent.services.outcome import Source, leave_outcome, write_failure, write_result
 from lambent.services.predict import Timings, predict_items
 
@@ -21,7 +21,7 @@ _TOP_K = 5
 class InferService:
     """Inference of single uploads."""
 
-    def __init__(self, *, data: ObjectStore, models: ModelCache) -> None:
+    def __init__(self, *, data: ObjectStore, models: Models) -> None:
         self._data = data
         self._models = models
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lambent.contracts.model import ModelContract
 from lambent.domain.model import LIVE, Canary, ModelChoice, ModelRef, Target
 from lambent.domain.names import check_name, parse_version
 from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.rollout import gets_canary
-from lambent.errors import BrokenArtifact, ModelNotReady
+from lambent.errors import BrokenArtifact, ModelLoadFailed, ModelNotReady, ProcessingCrashed
 from lambent.ports import Clock, Interpreter, InterpreterLoader, Registry, Rehearsal
 from lambent.services.not_found import no_such_label
 from lambent.services.version_files import VersionFiles, manifest_entry
@@ -136,6 +136,14 @@ class ServedModel:
     size_bytes: int
 
 
+class Models(Protocol):
+    """Where services get versions from."""
+
+    def get(self, ref: ModelRef) -> ServedModel:
+        """Return the version, loading it first if need be; raises ModelNotFound, BrokenArtifact, Unavailable."""
+        ...
+
+
 class ModelCache:
     """Loaded versions, least recently used ones dropped beyond ``capacity_bytes`` of model files.
 
@@ -169,6 +177,10 @@ class ModelCache:
         self._models.move_to_end(ref)
         return model
 
+    def drop(self) -> None:
+        """Drop all loaded versions, and with them their memory; they are loaded again when they are asked for."""
+        self._models.clear()
+
     def _load_unless_refused(self, ref: ModelRef) -> ServedModel:
         until_s, refusal = self._refusals.get(ref, (0.0, None))
         if refusal is not None and self._clock.epoch_s() < until_s:
@@ -191,7 +203,11 @@ class ModelCache:
         with self._files.model(ref, manifest, file) as path, self._files.telling(ref):
             self._rehearse(path, contract, golden)
             interpreter = self._loader.load(path, contract)
-            verify_first_load(golden, contract, preprocessor, interpreter)
+            try:
+                verify_first_load(golden, contract, preprocessor, interpreter)
+            except ProcessingCrashed as error:
+                # An isolated interpreter tells it so; of the version's own vectors, it is the version's fault.
+                raise ModelLoadFailed(f"The interpreter does not survive the model: it {error.got}.") from error
         return ServedModel(ref, contract, interpreter, preprocessor, size_bytes)
 
     def _rehearse(self, model: Path, contract: ModelContract, golden: GoldenVectors) -> None:

@@ -13,7 +13,7 @@ from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
 from lambent.domain.preprocessing.padding import Padding, pad_batch
 from lambent.errors import TensorShapeMismatch
-from lambent.services.load_model import ModelCache, ModelResolver, ServedModel
+from lambent.services.load_model import ModelResolver, Models, ServedModel
 
 
 class _Step:
@@ -65,7 +65,7 @@ class PredictService:
     def __init__(
         self,
         resolver: ModelResolver,
-        models: ModelCache,
+        models: Models,
         admit: Callable[[], None] | None = None,
         routing_key: Callable[[], str] | None = None,
     ) -> None:

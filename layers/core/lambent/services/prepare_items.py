@@ -16,6 +16,7 @@ from lambent.errors import LambentError
 from lambent.ports import ObjectStore
 from lambent.services.fetch_item import fetch_item
 from lambent.services.load_model import ServedModel
+from lambent.services.shard_care import ShardCare
 
 _PATIENCE_S = 0.2
 
@@ -49,9 +50,10 @@ class PreparingLimits:
 class ItemPreparer:
     """Fetches and preprocesses items for one version; decoding leaves Python's lock to others most of the time."""
 
-    def __init__(self, data: ObjectStore, model: ServedModel, limits: PreparingLimits) -> None:
+    def __init__(self, data: ObjectStore, model: ServedModel, limits: PreparingLimits, care: ShardCare) -> None:
         self._data = data
         self._model = model
+        self._care = care
         self._threads = limits.threads
         self._on_start = limits.on_start
         self._decoders = BoundedSemaphore(limits.decoders)
@@ -67,6 +69,14 @@ class ItemPreparer:
                 raise
             return ReadyItem(position, item, None, error)
 
+    def _prepare_marked(self, position: int, item: ShardItem) -> ReadyItem:
+        if (error := self._care.error_of(position)) is not None:
+            return ReadyItem(position, item, None, error)
+        self._care.marks.preparing(position)
+        ready = self.prepare(position, item)
+        self._care.marks.prepared(position)
+        return ready
+
     def prepare_all(
         self,
         items: Iterable[tuple[int, ShardItem]],
@@ -75,7 +85,7 @@ class ItemPreparer:
         is_ordered: bool,
         while_waiting: Callable[[], None],
     ) -> Iterator[ReadyItem]:
-        """Yield every item once it is ready.
+        """Yield every item once it is ready, and one that is guilty of an earlier process's end without preparing it.
 
         Parameters
         ----------
@@ -91,7 +101,7 @@ class ItemPreparer:
         waiting: _InOrder | _AsReady = _InOrder() if is_ordered else _AsReady()
         try:
             for position, item in items:
-                waiting.add(pool.submit(self.prepare, position, item))
+                waiting.add(pool.submit(self._prepare_marked, position, item))
                 if len(waiting) >= ahead:
                     yield waiting.take(while_waiting)
             while len(waiting):

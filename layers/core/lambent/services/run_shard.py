@@ -12,11 +12,13 @@ from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef, Target
 from lambent.errors import LambentError
 from lambent.ports import Clock, JobStore, ObjectStore
-from lambent.services.load_model import ModelCache, ServedModel
+from lambent.services.checkpoint_shard import Checkpoints
+from lambent.services.load_model import Models, ServedModel
 from lambent.services.prepare_items import PreparingLimits
 from lambent.services.read_plan import each_item, plan_of_shard
 from lambent.services.result_lines import ResultLines
 from lambent.services.shard_attempt import AttemptWatch, CheckpointRule, ShardAttempt
+from lambent.services.shard_care import Precaution, ShardCare
 from lambent.services.shard_part import ShardPart, WrittenPart
 
 _HEARTBEAT_S = 2.0
@@ -24,6 +26,7 @@ _FAILED_LINES = 100
 # A function of one processor: the store answers after some 20 ms, in which it computes several items.
 _LIMITS = PreparingLimits(threads=8, decoders=1)
 _RULE = CheckpointRule()
+_NONE = Precaution()
 
 
 class ShardService:
@@ -36,6 +39,7 @@ class ShardService:
     is_compiled  whether the interpreter is compiled anew for every shape, so that all batches should have one
     limits       what fetching and decoding may take of the host
     rule         when a checkpoint is due
+    tries_alone  whether each item is computed alone before its batch is, by ``models`` in processes of their own
     on_event     called with the name of each step that changes the store: before_checkpoint, after_checkpoint,
                  before_errors, before_part, after_part, after_report, after_clearing
     """
@@ -45,13 +49,14 @@ class ShardService:
         *,
         data: ObjectStore,
         jobs: JobStore,
-        models: ModelCache,
+        models: Models,
         clock: Clock,
         batch_size: int,
         find_size: Callable[[ServedModel, int], int] | None = None,
         is_compiled: bool = False,
         limits: PreparingLimits = _LIMITS,
         rule: CheckpointRule = _RULE,
+        tries_alone: bool = False,
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._data = data
@@ -63,6 +68,7 @@ class ShardService:
         self._is_compiled = is_compiled
         self._limits = limits
         self._rule = rule
+        self._tries_alone = tries_alone
         self._on_event = on_event
 
     def run(
@@ -73,6 +79,7 @@ class ShardService:
         *,
         on_progress: Callable[[int], None] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        precaution: Precaution = _NONE,
     ) -> Target:
         """Run one shard to its end and write its part; a shard whose part exists is only reported again.
 
@@ -84,6 +91,7 @@ class ShardService:
         ----------
         on_progress   called with the number of items handled so far
         should_stop   asked between batches and while items are waited for: whether the host is about to go
+        precaution    what is known of processes that died with this shard, and where this one marks what it is at
 
         Returns
         -------
@@ -105,7 +113,13 @@ class ShardService:
             if not moved:
                 report.check_open()
             written = part.written() or self._compute(
-                plan, shard, part, report=report, on_progress=on_progress, should_stop=should_stop
+                plan,
+                shard,
+                part,
+                report=report,
+                on_progress=on_progress,
+                should_stop=should_stop,
+                care=ShardCare(self._data, plan, shard, precaution),
             )
         except _JobEnded:
             return _target(plan)
@@ -114,7 +128,11 @@ class ShardService:
         return _target(plan)
 
     def fail(self, tenant: str, job_id: str, shard: int, error: LambentError) -> Target:
-        """End a shard that cannot run: every item of it gets the error; return the version that the job is pinned to.
+        """End a shard that cannot run: what has no line in a checkpoint gets the error, or the one of its own.
+
+        Returns
+        -------
+        Target   the version that the job is pinned to
 
         Raises
         ------
@@ -122,11 +140,17 @@ class ShardService:
         """
         plan = plan_of_shard(self._data, tenant, job_id, shard)
         part, report = ShardPart(self._data, plan, shard), _Report(self._jobs, self._clock, plan, shard)
+        care = ShardCare(self._data, plan, shard, Precaution(is_kept=True))
+        checkpoints, is_done = Checkpoints(self._data, plan, shard), bytearray(plan.items_of(shard))
+        care.begin()
         with ResultLines() as lines:
-            items = each_item(self._data, plan, shard)
+            checkpoints.resume(lines, is_done)
+            items = ((at, item) for at, item in enumerate(each_item(self._data, plan, shard)) if not is_done[at])
             while chunk := list(islice(items, _FAILED_LINES)):
-                lines.add([error_line(item, error.to_dict()) for item in chunk])
+                lines.add([error_line(item, (care.error_of(at) or error).to_dict()) for at, item in chunk])
             report.finished(self._write(part, lines))
+        checkpoints.clear()
+        care.forget()
         return _target(plan)
 
     def _compute(
@@ -138,6 +162,7 @@ class ShardService:
         report: _Report,
         on_progress: Callable[[int], None] | None,
         should_stop: Callable[[], bool],
+        care: ShardCare,
     ) -> WrittenPart:
         # The model comes first: a broken one must fail the shard before any item is blamed.
         model = self._models.get(_target(plan).ref)
@@ -158,10 +183,13 @@ class ShardService:
                 rule=self._rule,
                 watch=watch,
                 is_compiled=self._is_compiled,
+                care=care,
+                tries_alone=self._tries_alone,
             )
             attempt.run(model, lambda: self._best_size(model, plan.items_of(shard)))
             written = self._write(part, lines)
             attempt.checkpoints.clear()
+            care.forget()
         self._on_event("after_clearing")
         return written
 

@@ -48,9 +48,14 @@ class ShardSender:
             for number, shard in enumerate(shards)
         )
 
-    def again(self, message: ShardMessage) -> None:
-        """Send a shard in its slot once more, because it has not ended and goes on elsewhere."""
-        self._queue.send(msgspec.json.encode(message))
+    def again(self, message: ShardMessage, *, is_suspect: bool) -> None:
+        """Send a shard in its slot once more, because it has not ended and goes on elsewhere.
+
+        Parameters
+        ----------
+        is_suspect   whether one of its items has ended a process; the new message has not been received before
+        """
+        self._queue.send(msgspec.json.encode(msgspec.structs.replace(message, is_suspect=is_suspect)))
 
     def start(self, job: Job) -> None:
         """Send what a planned job's window holds; what was sent before and has begun is left to its own messages."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from lambent.contracts.jobs import Plan, ShardItem
 from lambent.domain.preprocessing.padding import Padding
-from lambent.errors import Interrupted, MemoryExhausted
+from lambent.errors import Interrupted, MemoryExhausted, ProcessingCrashed
 from lambent.ports import Clock, ObjectStore
-from lambent.services.answer_batch import answer_batch
+from lambent.services.answer_batch import answer_batch, run_alone
 from lambent.services.checkpoint_shard import BatchSizes, Checkpoints
 from lambent.services.load_model import ServedModel
 from lambent.services.prepare_items import ItemPreparer, PreparingLimits, ReadyItem
 from lambent.services.read_plan import each_item
 from lambent.services.result_lines import ResultLines
+from lambent.services.shard_care import ShardCare
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class ShardAttempt:
         rule: CheckpointRule,
         watch: AttemptWatch,
         is_compiled: bool,
+        care: ShardCare,
+        tries_alone: bool,
     ) -> None:
         self._data = data
         self._clock = clock
@@ -69,6 +72,8 @@ class ShardAttempt:
         self._rule = rule
         self._watch = watch
         self._is_compiled = is_compiled
+        self._care = care
+        self._tries_alone = tries_alone
         self._is_done = bytearray(plan.items_of(shard))
         self._saved_at_s = clock.epoch_s()
         self.checkpoints = Checkpoints(data, plan, shard)
@@ -85,16 +90,35 @@ class ShardAttempt:
         Interrupted   told to stop; what was finished is in a checkpoint
         Unavailable   and any other error that is not an item's own; run the shard again
         """
+        self._care.begin()
         if not self.checkpoints.resume(self._lines, self._is_done):
             self.checkpoints.sizes = BatchSizes(find_size())
         resumed = len(self._lines)
         try:
+            self._try_suspects(model)
+            if self._care.suspicion.is_batch_too_large:
+                self.checkpoints.halve(len(self._lines))
+                self._care.halved()
             self._answer_all(model)
         except _Stopped:
             self._save()
+            self._care.stop()
             error = Interrupted(f"The host stops after {len(self._lines)} of {len(self._is_done)} items.")
-            error.gained = len(self._lines) - resumed
+            error.gained = len(self._lines) - resumed + self._care.condemned
             raise error from None
+
+    def _try_suspects(self, model: ServedModel) -> None:
+        """Try each suspect alone; one that ends this process is guilty in the next."""
+        wanted = set(self._care.suspicion.suspects)
+        preparer = ItemPreparer(self._data, model, self._limits, self._care)
+        for position, item in self._missing() if wanted else ():
+            if position in wanted:
+                self._check()
+                self._care.try_alone(position)
+                ready = preparer.prepare(position, item)
+                # In the shape that its batch will have, since that is what an interpreter may be compiled for.
+                run_alone(model, ready, self._padding(self.checkpoints.sizes.rows(len(self._lines)), 1))
+                self._care.clear(position)
 
     def _answer_all(self, model: ServedModel) -> None:
         ready = self._prepared(model)
@@ -104,7 +128,7 @@ class ShardAttempt:
             self._pause()
 
     def _prepared(self, model: ServedModel) -> Iterator[ReadyItem]:
-        preparer = ItemPreparer(self._data, model, self._limits)
+        preparer = ItemPreparer(self._data, model, self._limits, self._care)
         return preparer.prepare_all(
             self._missing(),
             # While one batch is computed the next one is made ready, and every thread has an item under way.
@@ -119,16 +143,29 @@ class ShardAttempt:
 
     def _answer(self, model: ServedModel, batch: list[ReadyItem]) -> None:
         """Add the batch's lines; in several smaller batches, if the memory asks for it."""
+        if self._tries_alone:
+            batch = [self._on_trial(model, ready) for ready in batch]
         while batch:
             line, sizes = len(self._lines), self.checkpoints.sizes
             now = batch[: sizes.items(line)]
+            positions = [ready.position for ready in now]
+            self._care.begin_batch(positions)
             try:
                 self._lines.add(answer_batch(model, now, self._padding(sizes.rows(line), len(now))))
             except MemoryExhausted:
                 self.checkpoints.halve(line)
                 continue
-            self.checkpoints.note([ready.position for ready in now])
+            self._care.marks.done(positions)
+            self.checkpoints.note(positions)
             batch = batch[len(now) :]
+
+    def _on_trial(self, model: ServedModel, ready: ReadyItem) -> ReadyItem:
+        """Return an item, with its error if the process of its own that it is tried in does not survive it."""
+        self._check()
+        error = ready.error or run_alone(model, ready, self._padding(1, 1))
+        if not isinstance(error, ProcessingCrashed) or ready.position in self._care.suspicion.guilty:
+            return ready
+        return replace(ready, arrays=None, error=self._care.condemn(ready.position, str(error.got)))
 
     def _padding(self, rows: int, items: int) -> Padding:
         # Bad items never change a batch's shape; that the last batch is smaller does, where another shape costs little.

@@ -104,6 +104,11 @@ _EXAMPLES: tuple[LambentError, ...] = (
         got="2026-11-22T21:00:00.000Z",
     ),
     errors.NothingFailed("Every item of this job has a result; there is nothing to retry.", field="id"),
+    errors.ProcessingCrashed(
+        "The process that worked on this input died of SIGFPE. It is not tried again: change the input, or use a "
+        "version of the model that survives it.",
+        got="died of SIGFPE",
+    ),
     errors.RouteNotFound("This API has no such route or method."),
     errors.ModelNotFound("There is no such model. Near names: digits.", field="model", limit=["digits"]),
     errors.CardNotFound(

@@ -126,4 +126,5 @@ _PREDICT_ERRORS = (
     errors.ImageFormatUnsupported,
     errors.ImageCorrupt,
     errors.ImageTooLargeDecoded,
+    errors.ProcessingCrashed,
 )

@@ -169,4 +169,5 @@ INFER_ERRORS = (
     errors.SourceEmpty,
     errors.TextInvalid,
     errors.ColumnInvalid,
+    errors.ProcessingCrashed,
 )

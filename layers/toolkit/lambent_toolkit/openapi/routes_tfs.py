@@ -202,4 +202,5 @@ _CALL_ERRORS = (
     errors.ImageCorrupt,
     errors.ImageTooLargeDecoded,
     errors.SourceEmpty,
+    errors.ProcessingCrashed,
 )

@@ -146,7 +146,10 @@ class RunningAttempt:
 
     async def _terminate(self) -> None:
         await self._is_started.wait()
-        self._signal(signal.SIGTERM)
+        if self._process is not None:
+            with suppress(ProcessLookupError):  # it ended by itself
+                # As Docker does: the first process alone is told, the end is for all.
+                self._process.send_signal(signal.SIGTERM)
         await asyncio.sleep(self._host.grace_s)
         self.kill()
 

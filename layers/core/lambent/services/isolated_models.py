@@ -1,0 +1,73 @@
+"""Versions as `ModelCache` has them, of which everything that an input can crash runs in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lambent.contracts.tensor_frames import decode_arrays, encode_arrays
+from lambent.domain.preprocessing import Preprocessor, RawItem
+from lambent.ports import IsolatedComputing
+from lambent.services.load_model import ModelCache, ServedModel
+
+if TYPE_CHECKING:
+    from lambent.contracts.tensor import Array
+    from lambent.domain.model import ModelRef
+
+
+class IsolatedPreprocessor:
+    """Prepares each item in a child process. Thread-safe where the computing is."""
+
+    def __init__(self, preprocessor: Preprocessor, computing: IsolatedComputing) -> None:
+        self._preprocessor = preprocessor
+        self._computing = computing
+
+    @property
+    def accepted_media(self) -> tuple[str, ...]:
+        """As the preprocessor's."""
+        return self._preprocessor.accepted_media
+
+    @property
+    def item_name(self) -> str:
+        """As the preprocessor's."""
+        return self._preprocessor.item_name
+
+    def prepare(self, item: RawItem) -> dict[str, Array]:
+        """Return one item's arrays; raises InvalidInput: ProcessingCrashed if no process survives the item."""
+        return decode_arrays(self._computing.run(lambda: encode_arrays(self._preprocessor.prepare(item))))
+
+    def check_together(self, items: Sequence[RawItem]) -> None:
+        """Raise InvalidInput if the items are too much work for one request, or end the process that looks at them."""
+
+        def check() -> bytes:
+            self._preprocessor.check_together(items)
+            return b""
+
+        self._computing.run(check)
+
+    def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """Return the batch of prepared items, put together here: by then they are arrays of the contract's shapes."""
+        return self._preprocessor.collate(prepared)
+
+
+class IsolatedModels:
+    """A cache whose versions have isolated parts.
+
+    Parameters
+    ----------
+    models      loads by a loader of isolated interpreters
+    computing   where items are prepared
+    make_room   called before a version is asked for: both sets of interpreters may not fit into memory at once
+    """
+
+    def __init__(self, models: ModelCache, computing: IsolatedComputing, *, make_room: Callable[[], None]) -> None:
+        self._models = models
+        self._computing = computing
+        self._make_room = make_room
+
+    def get(self, ref: ModelRef) -> ServedModel:
+        """Return the version; raises as `ModelCache.get`."""
+        self._make_room()
+        model = self._models.get(ref)
+        return replace(model, preprocessor=IsolatedPreprocessor(model.preprocessor, self._computing))
