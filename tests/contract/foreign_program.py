@@ -105,6 +105,7 @@ def wire(calls: list[str]) -> Any:
     from builders import World
     from lambent.runtime import wiring, wiring_jobs, wiring_notify
     from lambent.services.deliver_webhook import DeliverWebhookService
+    from lambent.services.sort_uploads import SortUploadsService
     from lambent.services.sweep import SweepReport
     from lambent_toolkit.fakes import FakeQueue
 
@@ -115,6 +116,7 @@ def wire(calls: list[str]) -> Any:
     )  # fmt: skip
     made: dict[str, Any] = {
         "ingest_service": Reached(calls),
+        "sort_uploads_service": SortUploadsService(FakeQueue(), gauge=FakeQueue(), clock=world.clock),
         "preprocess_settings": SimpleNamespace(data_bucket=BUCKET),
         "infer_service": Reached(calls),
         "dispatch_service": world.dispatcher(),

@@ -11,12 +11,12 @@ from lambent.ports import Queue
 
 def send_batch(queue: Queue, job: Job) -> None:
     """Enqueue a batch's request; raises Unavailable unless the queue has taken it."""
-    queue.send(job.request.encode(), attributes={"tenant": job.tenant})
+    queue.send(job.request.encode(), group=job.tenant, attributes={"tenant": job.tenant})
 
 
 def send_call(queue: Queue, job: Job) -> None:
     """Enqueue a stored call; raises Unavailable unless the queue has taken it."""
-    queue.send(msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id)))
+    queue.send(msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id)), group=job.tenant)
 
 
 class JobSender:
