@@ -35,7 +35,7 @@ from lambent_toolkit.sandbox.lineage import TRACE_HEADER
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
-from lambent_toolkit.sandbox.storage_pace import remember_what_never_changes
+from lambent_toolkit.sandbox.storage_pace import quicken_moto
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 from lambent_toolkit.sandbox.storage_stacks import Stacks
@@ -210,7 +210,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     supervisor = Supervisor(control_url)
     tame_sqs()
-    remember_what_never_changes()
+    quicken_moto()
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)
