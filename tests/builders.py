@@ -51,6 +51,7 @@ from lambent_toolkit.fakes import (
     FakeGrantStore,
     FakeInterpreterLoader,
     FakeIsolation,
+    FakeJobCatalogue,
     FakeJobRunner,
     FakeJobStore,
     FakeNotifier,
@@ -218,7 +219,7 @@ class World:
 
     @property
     def shard_sender(self) -> ShardSender:
-        return ShardSender(jobs=self.jobs, queue=self.infer_queue)
+        return ShardSender(jobs=self.jobs, catalogue=FakeJobCatalogue(self.jobs), queue=self.infer_queue)
 
     @property
     def advancer(self) -> JobAdvancer:

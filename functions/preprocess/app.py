@@ -17,7 +17,8 @@ from lambent.runtime.observability import (
     metrics,
 )
 from lambent.runtime.records import process_records
-from lambent.runtime.wiring import ingest_service, preprocess_settings, upload_dead_letters
+from lambent.runtime.tenant_groups import without_sorted
+from lambent.runtime.wiring import ingest_service, preprocess_settings, sort_uploads_service, upload_dead_letters
 from lambent.services.ingest import Upload
 
 
@@ -49,5 +50,8 @@ def ingest(event: ObjectEvent | LambentError) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle a batch; only the records that failed come back."""
+    """Handle a batch; only the records that failed come back. In a backlog, messages are put into groups first."""
+    event = without_sorted(event, sort_uploads_service)
+    if not event["Records"]:
+        return {"batchItemFailures": []}
     return process_records(event, context, record_handler, upload_dead_letters)

@@ -24,7 +24,12 @@ from lambent_toolkit.sandbox.stack_info import StackInfo
 
 ROOT = Path(__file__).parents[2]
 EVENT = ROOT / "events" / "predict.png.json"
-UNTHROTTLED = {"RequestsPerSecond": "10000", "RequestBurst": "5000"}
+UNTHROTTLED = {
+    "RequestsPerSecond": "10000",
+    "RequestBurst": "5000",
+    "StageRequestsPerSecond": "10000",
+    "StageRequestBurst": "5000",
+}
 PROGRAM = Path(__file__).with_name("handler_program.py")
 
 

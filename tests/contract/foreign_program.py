@@ -106,6 +106,7 @@ def wire(calls: list[str]) -> Any:
     from lambent.runtime import wiring, wiring_dead_letters, wiring_jobs, wiring_notify
     from lambent.services.deliver_webhook import DeliverWebhookService
     from lambent.services.read_dead_letters import ReadReport
+    from lambent.services.sort_uploads import SortUploadsService
     from lambent.services.sweep import SweepReport
     from lambent_toolkit.fakes import FakeQueue
 
@@ -116,6 +117,7 @@ def wire(calls: list[str]) -> Any:
     )  # fmt: skip
     made: dict[str, Any] = {
         "ingest_service": Reached(calls),
+        "sort_uploads_service": SortUploadsService(FakeQueue(), gauge=FakeQueue(), clock=world.clock),
         "preprocess_settings": SimpleNamespace(data_bucket=BUCKET),
         "infer_service": Reached(calls),
         "dispatch_service": world.dispatcher(),

@@ -11,6 +11,8 @@ from template_references import Findings
 from lambent.errors import DeadlineExceeded, LambentError, Unavailable
 from lambent.runtime.http_errors import CHALLENGE
 
+# So many keys may go at their own limit at once before one of them notices the others.
+LEAST_KEYS_AT_ONCE = 5
 ERROR_FIELDS = {
     "type",
     "title",
@@ -111,6 +113,17 @@ def open_routes_are_throttled(template: ExpandedTemplate) -> Findings:
                 is_open = {"api_key": []} not in operation.get("security", []) and method != "options"
                 if is_open and (path, method.upper()) not in throttled:
                     yield f"{method.upper()} {path}: anybody may call it as often as all keys together"
+
+
+def one_key_leaves_most_of_the_stage_to_the_others(template: ExpandedTemplate) -> Findings:
+    """Compare the throttle of a key's plan with the one that all keys share at each method."""
+    plans = [each["Throttle"] for each in template.of_type("ApiGateway::UsagePlan").values()]
+    for name, stage in template.of_type("ApiGateway::Stage").items():
+        shared = next((each for each in stage.get("MethodSettings", []) if each["ResourcePath"] == "/*"), {})
+        for of_all, of_key in (("ThrottlingRateLimit", "RateLimit"), ("ThrottlingBurstLimit", "BurstLimit")):
+            least = LEAST_KEYS_AT_ONCE * max(float(plan[of_key]) for plan in plans)
+            if float(shared.get(of_all, least)) < least:
+                yield f"{name}: {of_all} is used up by less than {LEAST_KEYS_AT_ONCE} keys at their own limit"
 
 
 def _throttled(stage: dict[str, Any]) -> Findings:
@@ -220,6 +233,7 @@ RULES = [
     gateway_errors_tell_when_another_try_is_worth_it,
     a_missing_key_is_told_how_to_authenticate,
     open_routes_are_throttled,
+    one_key_leaves_most_of_the_stage_to_the_others,
     methods_are_not_metered_unless_asked_for,
     an_access_log_is_written_when_asked_for_and_is_kept_for_a_time,
     pages_of_declared_origins_may_ask,

@@ -320,6 +320,9 @@ MUTANTS = [
         _statement("PreprocessDataRole", _sid("PreprocessDataRole", "WriteTensors"), "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/*"},
     ),
+    Mutant(  # its messages go back once, and the guard is there for the day they do not
+        loop_rules.who_reaches_itself_may_and_nobody_else, _properties("PreprocessFunction", "RecursiveLoop"), "Allow"
+    ),
     Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),
     Mutant(
         gateway_rules.every_route_but_the_document_needs_a_key,
@@ -347,6 +350,16 @@ MUTANTS = [
     Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 1, "ResourcePath"), "/docs"),
     Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 2, "ThrottlingRateLimit"), 50),
     Mutant(gateway_rules.open_routes_are_throttled, _properties("Api", "MethodSettings", 2, "HttpMethod"), "POST"),
+    Mutant(
+        gateway_rules.one_key_leaves_most_of_the_stage_to_the_others,
+        _properties("Api", "MethodSettings", 0, "ThrottlingRateLimit"),
+        {"Ref": "RequestsPerSecond"},
+    ),
+    Mutant(
+        gateway_rules.one_key_leaves_most_of_the_stage_to_the_others,
+        _properties("UsagePlan", "Throttle", "BurstLimit"),
+        {"Ref": "StageRequestBurst"},
+    ),
     Mutant(
         gateway_rules.methods_are_not_metered_unless_asked_for,
         _properties("Api", "MethodSettings", 0, "MetricsEnabled"),

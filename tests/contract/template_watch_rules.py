@@ -39,7 +39,8 @@ def chains_that_lambda_stops_raise_an_alarm(template: ExpandedTemplate) -> Findi
     for mapping in template.of_type("Lambda::EventSourceMapping").values():
         queue, name = target(mapping["EventSourceArn"]), target(mapping["FunctionName"])
         variables = template.of_type("Lambda::Function")[name]["Environment"]["Variables"].values()
-        if {"Ref": queue} in variables and _sends_to(template, name, queue) and name not in watched:
+        # An alarm without a function is one of all of them.
+        if {"Ref": queue} in variables and _sends_to(template, name, queue) and not watched & {name, None}:
             yield f"{name}: Lambda may stop it as a loop, unseen"
 
 

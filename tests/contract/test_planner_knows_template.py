@@ -6,6 +6,7 @@ from template_expanded import WITH_GPU, WITHOUT_GPU, expand, read_source
 
 from lambent.domain.lanes import MESSAGES_AN_INVOCATION
 from lambent.domain.prices import PRICES
+from lambent.domain.shard_window import places_of_a_tenant
 from lambent.runtime.settings import LaneSettings, load_settings
 from lambent.services.sweep import RETENTION_S
 
@@ -43,7 +44,7 @@ def test_the_cpu_lane_is_the_function_behind_the_queue() -> None:
     assert mapping["BatchSize"] == MESSAGES_AN_INVOCATION
     assert lanes.cpu.timeout_s == function["Timeout"]
     assert lanes.cpu.memory_mib == function["MemorySize"]
-    assert lanes.cpu.max_concurrency == mapping["ScalingConfig"]["MaximumConcurrency"]
+    assert lanes.cpu.max_concurrency == places_of_a_tenant(mapping["ScalingConfig"]["MaximumConcurrency"])
     assert [lanes.cpu.architecture] == function["Architectures"]
 
 

@@ -18,7 +18,13 @@ from test_mutations import CLASSES
 
 from lambent_toolkit.demo.local import own_stack
 
-PARAMETERS = {"RequestsPerSecond": "10000", "RequestBurst": "5000", "DefaultTenant": TENANT}
+PARAMETERS = {
+    "RequestsPerSecond": "10000",
+    "RequestBurst": "5000",
+    "StageRequestsPerSecond": "10000",
+    "StageRequestBurst": "5000",
+    "DefaultTenant": TENANT,
+}
 FUNCTIONS = ("predict", "jobs")
 INFER = "/v2/models/pair/infer"
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

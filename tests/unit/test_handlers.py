@@ -23,6 +23,7 @@ from builders import LANE_VARIABLES, contract, create_table, golden_vectors, pic
 from lambent.adapters.clients import table
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
+from lambent.adapters.sqs import SqsQueue
 from lambent.adapters.webhook_http import HttpWebhookSender
 from lambent.contracts.messages import TensorMessage
 from lambent.domain.job import Job
@@ -32,6 +33,8 @@ from lambent.domain.rollout import moved, new_label
 from lambent.errors import Unavailable
 from lambent.ports import WebhookAnswer
 from lambent.runtime.clock import SystemClock
+from lambent.services.sort_uploads import SortUploadsService
+from lambent_toolkit.fakes import FakeClock
 from programs import ROOT, load_function
 
 REGION = "eu-west-1"
@@ -41,7 +44,7 @@ CONTEXT = SimpleNamespace(
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
 FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
-QUEUES = ("infer", "batch", "dead", "notify", "notify-dead", "upload-dead", "infer-dead")
+QUEUES = ("infer", "batch", "dead", "notify", "notify-dead", "upload", "upload-dead", "infer-dead")
 
 
 @dataclass
@@ -137,6 +140,7 @@ def _build() -> Functions:
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", ALLOWED_ORIGINS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
+        UPLOAD_QUEUE_URL=queues["upload"],
         UPLOAD_DEAD_LETTER_QUEUE_URL=queues["upload-dead"], INFER_DEAD_LETTER_QUEUE_URL=queues["infer-dead"],
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
         JOB_EVENTS_DEAD_LETTER_QUEUE_URL="", WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
@@ -571,6 +575,27 @@ def test_an_upload_goes_through_both_functions_to_its_result(functions: Function
 
     result = json.loads(functions.s3.get_object(Bucket="data", Key="results/acme/shade/a b.png.json")["Body"].read())
     assert (result["label"], result["source"]) == ("bright", "a b.png")
+
+
+def test_in_a_backlog_uploads_go_back_to_their_queue_once_in_their_tenants_groups(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = SqsQueue(functions.sqs, functions.queues["upload"])
+    service = SortUploadsService(queue, gauge=queue, clock=FakeClock())
+    monkeypatch.setattr(functions.modules["preprocess"], "sort_uploads_service", lambda: service)
+    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/late.png", Body=picture(255))
+    event, backlog = s3_event("inbox/acme/shade/late.png"), 10
+    for _ in range(backlog):
+        functions.sqs.send_message(QueueUrl=functions.queues["upload"], MessageBody="{}")
+
+    assert functions.records("preprocess", event, "not json") == []
+    assert functions.received("infer") == []
+    assert reasons(functions, "upload-dead").keys() == {"not json"}
+
+    bodies = [each["Body"] for _ in range(2) for each in functions.received("upload")]
+    assert sorted(bodies) == sorted(["{}"] * backlog + [event])
+    assert functions.records("preprocess", event, tenant="acme") == []
+    assert [json.loads(each["Body"])["source_name"] for each in functions.received("infer")] == ["late.png"]
 
 
 def test_only_the_records_that_failed_come_back(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A job in flight: its window of shards, another priority, cancelling, a deadline, retrying what failed."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,7 @@ from lambent.contracts.batch_request import BatchInput, BatchRequest
 from lambent.contracts.lines import decode_lines
 from lambent.contracts.messages import InferMessage
 from lambent.domain.job_states import JobState
-from lambent.domain.shard_window import window
+from lambent.domain.shard_window import places_of_a_tenant, window
 from lambent.errors import (
     DeadlineExceeded,
     InProgress,
@@ -43,6 +44,10 @@ def sent(world: World) -> list[tuple[int, int]]:
     return [(message.shard, message.slot) for message in messages]
 
 
+def waiting(world: World) -> Counter[str]:
+    return Counter(json.loads(body)["job_id"] for body, _ in world.infer_queue.sent)
+
+
 def canceller(world: World, batches: FakeQueue) -> CancelJobService:
     sender = JobSender(batches=batches, calls=world.infer_queue, data=world.data)
     return CancelJobService(jobs=world.jobs, sender=sender, runner=world.runner, clock=world.clock)
@@ -68,6 +73,45 @@ def in_an_hour(world: World) -> datetime:
 def test_a_higher_priority_never_has_a_narrower_window_and_the_highest_has_all(concurrency: int, priority: int) -> None:
     assert 1 <= window(concurrency, priority) <= window(concurrency, priority + 1) <= window(concurrency, 9)
     assert window(concurrency, 9) == concurrency
+
+
+@given(st.integers(1, 1000))
+def test_no_tenant_has_all_places_of_the_lane(concurrency: int) -> None:
+    places = places_of_a_tenant(concurrency)
+
+    assert 1 <= places <= concurrency
+    assert places < concurrency or concurrency == 1
+    assert concurrency - places <= max(1, concurrency // 5)
+
+
+def test_jobs_of_a_tenant_share_its_places_and_a_job_gets_them_back_when_the_others_have_ended() -> None:
+    world = many()
+    for other in ("job-2", "job-3"):
+        world.dispatch(lane="cpu", id=other)
+    opened = [slot for _, slot in sent(world)]
+
+    for _ in range(20):
+        run_next(world)
+    shared = waiting(world)
+    for ended in ("job-1", "job-2"):
+        canceller(world, FakeQueue()).cancel(TENANT, ended)
+    alone = []
+    while world.infer_queue.sent:
+        run_next(world)
+        alone.append(waiting(world)["job-3"])
+
+    assert opened == [*range(6), *range(3), *range(2)]
+    assert shared == {"job-1": 2, "job-2": 2, "job-3": 2}
+    assert max(alone) == 6
+    assert world.jobs.jobs[(TENANT, "job-3")].done == 80
+
+
+def test_jobs_of_another_tenant_take_nothing_of_a_tenants_places() -> None:
+    world = many()
+    mine, before = world.jobs.jobs[(TENANT, "job-1")], len(world.infer_queue.sent)
+    world.jobs.jobs[("other", "job-1")] = replace(mine, tenant="other")
+
+    assert (world.shard_sender.slots(mine), before) == (6, 6)
 
 
 def test_only_a_window_of_a_large_job_is_on_the_queue_at_once() -> None:

@@ -51,6 +51,20 @@ def fill(store, number: int, *, tenant: str = "acme", **fields: object) -> None:
         store.create(replace(job, created_at=moment(index), **fields))
 
 
+def test_jobs_in_the_cpu_lane_are_a_tenants_planned_and_running_ones_of_that_lane(ledger) -> None:
+    store, _ = ledger
+    catalogue = FakeJobCatalogue(store) if isinstance(store, FakeJobStore) else DynamoJobCatalogue(store._table)
+    states = (JobState.PLANNED, JobState.RUNNING, JobState.QUEUED, JobState.SUCCEEDED, JobState.PLANNED)
+    lanes = ("cpu", "cpu", None, "cpu", "gpu")
+    for number, (state, lane) in enumerate(zip(states, lanes, strict=True)):
+        job = new_job("acme", request(id=f"j{number:02d}"), clock=CLOCK, retention_days=1)
+        store.create(replace(job, created_at=moment(number), state=state, lane=lane))
+    fill(store, 1, tenant="other", state=JobState.RUNNING, lane="cpu")
+
+    assert catalogue.in_cpu_lane("acme") == {"j00", "j01"}
+    assert catalogue.in_cpu_lane("nobody") == frozenset()
+
+
 def moment(index: int) -> str:
     return to_timestamp(CLOCK.at_s + index)
 

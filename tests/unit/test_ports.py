@@ -513,6 +513,19 @@ def test_only_a_job_that_has_not_ended_gets_another_priority(jobs) -> None:
     assert jobs.head(TENANT, "job-2") is None
 
 
+def test_one_of_two_who_change_a_jobs_width_at_once_is_first(jobs) -> None:
+    created(jobs)
+
+    assert jobs.head(TENANT, "job-1").width is None
+    assert jobs.set_width(TENANT, "job-1", 6, before=None)
+    assert not jobs.set_width(TENANT, "job-1", 9, before=None)
+    assert jobs.set_width(TENANT, "job-1", 3, before=6)
+    assert not jobs.set_width(TENANT, "job-1", 9, before=6)
+    assert not jobs.set_width(TENANT, "job-2", 1, before=None)
+
+    assert (jobs.head(TENANT, "job-1").width, jobs.head(TENANT, "job-2")) == (3, None)
+
+
 def test_open_jobs_are_those_not_closed_and_without_recent_change(jobs) -> None:
     job = created(jobs)
     later = FakeClock(CLOCK.at_s + 1).now()
@@ -587,6 +600,44 @@ def test_many_messages_all_arrive(queue) -> None:
     target.send_all(str(number).encode() for number in range(23))
 
     assert sorted(int(body) for body, _ in sent()) == list(range(23))
+
+
+def test_messages_carry_their_group_and_many_in_one_call_their_attributes_too(aws: None) -> None:
+    client = boto3.client("sqs")
+    url = client.create_queue(QueueName="queue")["QueueUrl"]
+    target = SqsQueue(client, url)
+
+    target.send(b"one", group="acme")
+    target.send_all([b"two", b"three"], group="other", attributes={"tenant": "other"})
+    target.send(b"four")
+
+    asked = {"MaxNumberOfMessages": 10, "AttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+    received = client.receive_message(QueueUrl=url, **asked)["Messages"]
+    assert [(each["Body"], each["Attributes"].get("MessageGroupId")) for each in received] == [
+        ("one", "acme"),
+        ("two", "other"),
+        ("three", "other"),
+        ("four", None),
+    ]
+    assert [each.get("MessageAttributes", {}).get("tenant", {}).get("StringValue") for each in received] == [
+        None,
+        "other",
+        "other",
+        None,
+    ]
+
+
+def test_one_call_holds_no_more_than_sqs_takes_at_once() -> None:
+    sent: list[list[int]] = []
+
+    class Told:
+        def send_message_batch(self, *, Entries: list[dict[str, str]], **_: object) -> dict[str, object]:  # noqa: N803
+            sent.append([len(each["MessageBody"]) for each in Entries])
+            return {}
+
+    SqsQueue(Told(), "url").send_all([b"x" * size for size in (500_000, 400_000, 300_000, 1_000_000, 1)])
+
+    assert sent == [[500_000], [400_000, 300_000], [1_000_000], [1]]
 
 
 def test_a_partly_refused_send_is_told(aws: None) -> None:

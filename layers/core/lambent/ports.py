@@ -242,6 +242,10 @@ class JobStore(Protocol):
         """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
         ...
 
+    def set_width(self, tenant: str, job_id: str, width: int, *, before: int | None) -> bool:
+        """Change how many slots a job has, if they are still as many as before; return whether they were."""
+        ...
+
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row.
 
@@ -285,6 +289,13 @@ class JobCatalogue(Protocol):
 
         A filter that passes over many jobs ends the list early, with a place from which to go on: the work of one call
         is bounded. An index answers, so that a job of this second may be missing for a moment.
+        """
+        ...
+
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
+        """Return the ids of a tenant's planned batch jobs of the CPU lane that have not ended, of its newest 250 jobs.
+
+        An index answers, as for ``jobs``.
         """
         ...
 
@@ -369,17 +380,25 @@ class CallerDirectory(Protocol):
 
 
 class Queue(Protocol):
-    """One queue."""
+    """One queue.
 
-    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None, delay_s: int = 0) -> None:
+    ``group`` is the tenant whose message it is. A queue delivers those of tenants who take little of its consumers'
+    time before those of one who takes much; without a group a message counts as a tenant of its own.
+    """
+
+    def send(
+        self, body: bytes, *, group: str | None = None, attributes: Mapping[str, str] | None = None, delay_s: int = 0
+    ) -> None:
         """Enqueue a message; raises Unavailable unless the queue has taken it.
 
         It is delivered ``delay_s`` seconds later at the earliest, of which there are at most 900.
         """
         ...
 
-    def send_all(self, bodies: Iterable[bytes]) -> None:
-        """Enqueue many; raises Unavailable if any was not taken."""
+    def send_all(
+        self, bodies: Iterable[bytes], *, group: str | None = None, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Enqueue many, all of one group and with the same attributes; raises Unavailable if any was not taken."""
         ...
 
 

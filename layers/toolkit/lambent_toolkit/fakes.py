@@ -317,6 +317,14 @@ class FakeJobStore:
         self.jobs[(tenant, job_id)] = replace(job, next_shard=job.next_shard + 1)
         return job.next_shard
 
+    def set_width(self, tenant: str, job_id: str, width: int, *, before: int | None) -> bool:
+        """Change how many slots a job has, if they are still as many as before."""
+        job = self.jobs.get((tenant, job_id))
+        if job is None or job.width != before:
+            return False
+        self.jobs[(tenant, job_id)] = replace(job, width=width)
+        return True
+
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job, unless it has ended."""
         job = self.jobs.get((tenant, job_id))
@@ -372,6 +380,12 @@ class FakeJobCatalogue:
         rest = [job for job in rest if after is None or place[job.job_id] < after]
         page = rest[:limit]
         return JobList(page, place[page[-1].job_id] if len(rest) > limit else None)
+
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
+        """Return which of a tenant's jobs run, or are about to, on the CPU lane."""
+        running = (JobState.PLANNED, JobState.RUNNING)
+        jobs = [job for (owner, _), job in self.store.jobs.items() if owner == tenant]
+        return frozenset(job.job_id for job in jobs if job.lane == "cpu" and job.state in running)
 
 
 def _summary(job: Job) -> JobSummary:
@@ -534,10 +548,11 @@ class FakeComputing:
 
 @dataclass
 class FakeQueue:
-    """Messages in a list."""
+    """Messages in a list, and the group of each in another."""
 
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
     delayed: list[tuple[bytes, int]] = field(default_factory=list)
+    groups: list[str | None] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
 
@@ -545,17 +560,22 @@ class FakeQueue:
         """Return how many messages wait, and what the test says is being worked on."""
         return QueueDepth(len(self.sent), self.in_flight)
 
-    def send(self, body: bytes, *, attributes: Mapping[str, str] | None = None, delay_s: int = 0) -> None:
+    def send(
+        self, body: bytes, *, group: str | None = None, attributes: Mapping[str, str] | None = None, delay_s: int = 0
+    ) -> None:
         """Enqueue a message; one that is to come later stands in ``delayed`` until the test moves it."""
         if delay_s:
             self.delayed.append((body, delay_s))
         else:
             self.sent.append((body, dict(attributes or {})))
+            self.groups.append(group)
 
-    def send_all(self, bodies: Iterable[bytes]) -> None:
+    def send_all(
+        self, bodies: Iterable[bytes], *, group: str | None = None, attributes: Mapping[str, str] | None = None
+    ) -> None:
         """Enqueue many."""
         for body in bodies:
-            self.send(body)
+            self.send(body, group=group, attributes=attributes)
 
     def hold(self, receipt: str, *, pause_s: int) -> None:
         """Remember for how long the message of this receipt is hidden."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from builders import request
+from lambent.adapters.dynamodb_job_list import DynamoJobCatalogue
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.sqs import SqsQueue
 from lambent.contracts.batch_request import BatchInput
@@ -16,7 +17,7 @@ from lambent.contracts.jobs import Plan
 from lambent.domain.job_states import JobState
 from lambent.domain.names import job_key
 from lambent.runtime.clock import SystemClock
-from lambent.services.send_shards import ShardSender, slots
+from lambent.services.send_shards import ShardSender
 from lambent.services.submit_job import new_job
 from lambent_toolkit.sandbox.lineage import MAX_RUNS
 
@@ -66,9 +67,11 @@ def test_a_job_of_many_more_shards_than_its_window_runs_to_its_end_in_one_chain(
     )
     planned = jobs.get(TENANT, JOB)
     assert planned is not None
-    assert slots(planned) == 1
+    queue = SqsQueue(product.sqs, product.info.queues["infer"])
+    sender = ShardSender(jobs=jobs, catalogue=DynamoJobCatalogue(product.table), queue=queue)
+    assert sender.slots(planned) == 1
 
-    ShardSender(jobs=jobs, queue=SqsQueue(product.sqs, product.info.queues["infer"])).start(planned)
+    sender.start(planned)
 
     ended = product.wait_for_job(JOB, TENANT)
     assert (ended["state"], ended["done"], ended["shard_counts"]["finished"]) == ("SUCCEEDED", SHARDS, SHARDS)

@@ -32,7 +32,12 @@ STATEMENT = re.compile(r"Sid: (\w+),?\s+Effect: (\w+)")
 ROOT = Path(__file__).parents[3]
 # Small bounds, so that a large answer, a job of many shards and a checkpoint are small things.
 BOUNDS = {"MaxAnswerBytes": "1024", "ShardItems": "2", "CheckpointItems": "1", "QueueConcurrency": "2"}
-UNHURRIED = {"RequestsPerSecond": "10000", "RequestBurst": "5000"}
+UNHURRIED = {
+    "RequestsPerSecond": "10000",
+    "RequestBurst": "5000",
+    "StageRequestsPerSecond": "10000",
+    "StageRequestBurst": "5000",
+}
 
 CASES: dict[tuple[str, str], deeds.Deed] = {
     ("PredictRole", "ReadModels"): deeds.predict_fresh_model,
@@ -72,6 +77,7 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("InferDataRole", "WriteParts"): deeds.batch("cpu"),
     ("InferRole", "SendNextShard"): deeds.batch("cpu", None, count=8, priority=0),
     ("InferRole", "RefuseMessages"): deeds.refused_message("infer"),
+    ("InferRole", "CountTenantsJobs"): deeds.batch("cpu", None, count=8, priority=0),
     ("DispatchRole", "Consume"): deeds.batch("cpu"),
     ("DispatchRole", "SendChunksAndRefusals"): deeds.batch("cpu"),
     ("DispatchRole", "ReadModels"): deeds.batch("cpu", None),
@@ -80,6 +86,7 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("DispatchRole", "ChangeJobsAndFigures"): deeds.batch("cpu"),
     ("DispatchRole", "ReadInputs"): deeds.batch("cpu"),
     ("DispatchRole", "WritePlan"): deeds.batch("cpu"),
+    ("DispatchRole", "CountTenantsJobs"): deeds.batch("cpu"),
     ("DispatchRole", "NotifyByWebhook"): deeds.webhook_told,
     ("DispatchRole", "SubmitToGpuLane"): deeds.batch("gpu"),
     ("DispatchRole", "MarkSubmitted"): deeds.batch("gpu"),
@@ -136,6 +143,7 @@ UNDRIVEN: dict[str, str] = {
     "JobsRole ShowOutcomes": SEEN + "results and errors of jobs",
     "JobsRole TellWhyJobsWait": SEEN + "the queue's length in `waiting`",
     "JobsRole TellWhyGpuJobsWait": UNSEEN + "a job that waits for a GPU is told of by tests/unit/test_why_waiting.py",
+    "PreprocessRole SortByTenant": SEEN + "uploads in a backlog, which a test would have to hold up",
     "PreprocessRole RecordJobs": SEEN + "a job by an upload",
     "DispatchRole StopGpuJobs": UNSEEN + "a job that is cancelled while it is submitted to AWS Batch",
     "DispatchRole FindSubmitted": SEEN + "a GPU job's message that comes twice is submitted once",

@@ -40,6 +40,25 @@ class DynamoJobCatalogue:
                 break
         return JobList(found, place)
 
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
+        """Return which of a tenant's newest jobs run, or are about to, on the CPU lane; see ports.JobCatalogue."""
+        with translate("job ledger"):
+            page = self._table.query(
+                IndexName=INDEX,
+                KeyConditionExpression="tenant_pk = :tenant",
+                FilterExpression="lane = :lane AND #state IN (:planned, :running)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":tenant": tenant_pk(tenant),
+                    ":lane": "cpu",
+                    ":planned": JobState.PLANNED.value,
+                    ":running": JobState.RUNNING.value,
+                },
+                ScanIndexForward=False,
+                Limit=_MAX_ROWS_READ // 4,
+            )
+        return frozenset(row["job_id"] for row in page["Items"])
+
     def _query(self, tenant: str, wanted: JobFilter, *, after: JobPlace | None, rows: int) -> dict[str, Any]:
         condition, values = "tenant_pk = :tenant", {":tenant": tenant_pk(tenant)}
         if wanted.created_after is not None:

@@ -31,7 +31,7 @@ _PLAIN_FIELDS = (
 )  # fmt: skip
 # Objects, as one JSON text each.
 _JSON_FIELDS = ("error", "estimate", "receipt")
-_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed", "concurrency", "deadline_s")
+_NUMBER_FIELDS = ("version", "total", "shards", "final_done", "final_failed", "concurrency", "width", "deadline_s")
 
 
 class DynamoJobStore:
@@ -147,6 +147,13 @@ class DynamoJobStore:
                     return None
                 raise
         return int(answer["Attributes"]["next_shard"]) - 1
+
+    def set_width(self, tenant: str, job_id: str, width: int, *, before: int | None) -> bool:
+        """Change how many slots a job has, if they are still as many as before; return whether they were."""
+        same = "attribute_not_exists(width)" if before is None else "width = :before"
+        operands = {} if before is None else {":before": before}
+        condition = f"attribute_exists(pk) AND {same}"
+        return self._update(_key(tenant, job_id), {"width": width}, condition=condition, operands=operands)
 
     def note_heal(self, tenant: str, job_id: str, heals: int, *, at: str) -> None:
         """Remember how often the sweep has tried to revive the job since it last moved; this changes its row.

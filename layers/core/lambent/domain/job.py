@@ -56,6 +56,7 @@ class Job:
     priority      0 (lowest) to 9; may change while the job runs
     concurrency   CPU lane: how many shards are in flight at once at the highest priority
     next_shard    CPU lane: the first shard that was never sent
+    width         CPU lane: how many slots were open when that was last looked at; None before, and in older records
     deadline_s    when the job ends with what it has, in seconds since 1970
     request_key   where the whole request lies, if it is too large for the record; its input is only there
     parent        the job of which this one repeats what failed
@@ -88,6 +89,7 @@ class Job:
     priority: int = DEFAULT_PRIORITY
     concurrency: int | None = None
     next_shard: int = 0
+    width: int | None = None
     deadline_s: int | None = None
     parent: str | None = None
     request_key: str | None = None
@@ -121,6 +123,7 @@ class Job:
             final_failed=None,
             concurrency=None,
             next_shard=0,
+            width=None,
             is_open=True,
             told=frozenset(),
             webhook=None,

@@ -174,9 +174,11 @@ def runner(*, job_queue: str = "", job_definition: str = "", stack_name: str = "
 
 def shard_sender(table_name: str, queue_url: str) -> ShardSender:
     """Return what puts the shards of CPU-lane jobs on the queue."""
+    from lambent.adapters.dynamodb_job_list import DynamoJobCatalogue
     from lambent.services.send_shards import ShardSender
 
-    return ShardSender(jobs=jobs(table_name), queue=queue(queue_url))
+    catalogue = DynamoJobCatalogue(table(table_name))
+    return ShardSender(jobs=jobs(table_name), catalogue=catalogue, queue=queue(queue_url))
 
 
 def finisher(

@@ -91,14 +91,15 @@ def _handle(record: SQSRecord, record_handler: Callable[[SQSRecord], None], dead
 def bury(record: SQSRecord, code: str, reason: str, dead_letters: Queue) -> None:
     """Put a record's message into the dead-letter queue with the reason; raises Unavailable.
 
-    Its attributes of text go along, so that a redriven message still has its envelope.
+    Its attributes of text and its group go along, so that a redriven message still has its envelope and its tenant.
     """
     texts = {name: text for name, each in _attributes(record).items() if (text := _text(each)) is not None}
     kept = dict(list(texts.items())[:_MOST_KEPT_ATTRIBUTES])
     # SQS refuses a whole message for one control character in an attribute.
     told = "".join(character if character.isprintable() else "?" for character in reason)[:_MOST_REASON_CHARACTERS]
     body = record.body.encode(errors="replace")
-    dead_letters.send(body, attributes={**kept, "reason_code": code, "reason": told or code})
+    group = record.attributes.message_group_id
+    dead_letters.send(body, group=group, attributes={**kept, "reason_code": code, "reason": told or code})
 
 
 def text_attribute(record: SQSRecord, name: str) -> str | None:

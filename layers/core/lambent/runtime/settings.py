@@ -105,6 +105,7 @@ class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.up
     label_ttl_s: float
     max_upload_bytes: int
     batch_queue_url: str
+    upload_queue_url: str
     upload_dead_letter_queue_url: str
     job_retention_days: int
 
@@ -175,12 +176,13 @@ class LaneSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     def lanes(self) -> Lanes:
         """Return the lanes as the planner takes them."""
         from lambent.domain.lanes import CpuLane, GpuLane, Lanes  # the functions that plan nothing load no planner
+        from lambent.domain.shard_window import places_of_a_tenant
 
         cpu = CpuLane(
             memory_mib=self.infer_memory_mib,
             architecture=self.architecture,
             timeout_s=self.infer_timeout_s,
-            max_concurrency=self.queue_concurrency,
+            max_concurrency=places_of_a_tenant(self.queue_concurrency),
             threads=self.interpreter_threads or whole_vcpus(self.infer_memory_mib),
         )
         gpu = GpuLane(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lambent.services.repository import RepositoryService
     from lambent.services.run_shard import ShardService
     from lambent.services.send_shards import ShardSender
+    from lambent.services.sort_uploads import SortUploadsService
     from lambent.services.sweep import SweepService
     from lambent.services.track import TrackService
 
@@ -159,6 +160,15 @@ def ingest_service() -> IngestService:
         batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
     )
+
+
+@cache
+def sort_uploads_service() -> SortUploadsService:
+    """Return what puts PreprocessFunction's messages into their tenants' groups."""
+    from lambent.services.sort_uploads import SortUploadsService
+
+    queue = parts.queue(preprocess_settings().upload_queue_url)
+    return SortUploadsService(queue, gauge=queue, clock=parts.CLOCK)
 
 
 @cache

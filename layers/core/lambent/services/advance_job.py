@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lambent.ports import Clock, JobStore
 from lambent.services.finish_job import JobFinisher
-from lambent.services.send_shards import ShardSender, slots
+from lambent.services.send_shards import ShardSender
 
 
 class JobAdvancer:
@@ -30,7 +30,5 @@ class JobAdvancer:
             return
         if job.deadline_s is not None and self._clock.epoch_s() >= job.deadline_s:
             self._finisher.expire(self._jobs.get(tenant, job_id) or job)
-        elif slot < slots(job) and self._shards.fill(job, [slot]):
-            return
-        elif slot < slots(job) or job.next_shard >= job.shards:
+        elif job.next_shard >= job.shards or (slot < self._shards.adjust(job) and not self._shards.fill(job, [slot])):
             self._finisher.finish_if_complete(tenant, job_id)

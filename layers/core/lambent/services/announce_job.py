@@ -51,9 +51,10 @@ class JobAnnouncer:
             return
         asked, notice = notification_of(job), Notice(job.tenant, job_event(job))
         message = msgspec.json.encode(NotifyMessage(tenant=job.tenant, job_id=job.job_id))
+        send = partial(self._webhooks.send, message, group=job.tenant)
         # After the first attempt a message of the webhook is in its queue, or is no longer needed.
         ways = {
-            "webhook": (asked.webhook is not None and job.webhook is None, partial(self._webhooks.send, message)),
+            "webhook": (asked.webhook is not None and job.webhook is None, send),
             "sns": (asked.sns, partial(self._topic.announce, notice)),
             "eventbridge": (asked.eventbridge, partial(self._bus.announce, notice)),
         }

@@ -132,7 +132,7 @@ class IngestService:
             is_canary=target.is_canary,
             source_sequencer=upload.sequencer,
         )
-        self._queue.send(msgspec.json.encode(message))
+        self._queue.send(msgspec.json.encode(message), group=tenant)
 
     def _grant(self, tenant: str, key: str) -> UploadGrant | None:
         """Return the grant that made a key; None for the keys of those who have rights of their own on the bucket."""

@@ -13,12 +13,13 @@ from lambent.services.keep_request import whole_request
 
 def send_batch(queue: Queue, job: Job, data: ObjectStore | None) -> None:
     """Enqueue a batch's whole request; raises SourceGone, and Unavailable unless the queue has taken it."""
-    queue.send(whole_request(data, job).encode(), attributes={"tenant": job.tenant})
+    queue.send(whole_request(data, job).encode(), group=job.tenant, attributes={"tenant": job.tenant})
 
 
 def send_call(queue: Queue, job: Job, *, delay_s: int = 0) -> None:
     """Enqueue a stored call, to be delivered after ``delay_s``; raises Unavailable unless the queue has taken it."""
-    queue.send(msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id)), delay_s=delay_s)
+    body = msgspec.json.encode(CallMessage(tenant=job.tenant, job_id=job.job_id))
+    queue.send(body, group=job.tenant, delay_s=delay_s)
 
 
 class JobSender:

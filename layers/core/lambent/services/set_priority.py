@@ -39,5 +39,5 @@ class SetPriorityService:
         if not self._jobs.set_priority(tenant, job_id, priority, at=self._clock.now()):
             raise JobHasEnded(f"The job has ended as {before.state.value}.", field="state", got=before.state.value)
         job = replace(before, priority=priority)
-        self._shards.widen(job, before)
+        self._shards.widen(job)
         return find_job(self._jobs, tenant, job_id)

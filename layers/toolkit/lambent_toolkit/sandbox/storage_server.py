@@ -40,6 +40,7 @@ from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tam
 from lambent_toolkit.sandbox.storage_door import guarding
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
 from lambent_toolkit.sandbox.storage_object_events import order_object_events
+from lambent_toolkit.sandbox.storage_pace import quicken_moto
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
 from lambent_toolkit.sandbox.storage_stacks import Stacks
@@ -221,6 +222,7 @@ def main() -> None:
     supervisor = Supervisor(control_url, secret)
     tame_sqs()
     order_object_events()
+    quicken_moto()
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
     tame_events(supervisor)
