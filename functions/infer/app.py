@@ -21,13 +21,13 @@ def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
     """Run one message of any kind, with the objects of its tenant in reach and nobody else's."""
     message = read_infer_message(sent.body)
     with acting_for(message.tenant):
-        run(message, context)
+        run(message, context, is_suspect=int(sent.attributes.approximate_receive_count or 1) > 1)
 
 
-def run(message: InferMessage, context: LambdaContext) -> None:
+def run(message: InferMessage, context: LambdaContext, *, is_suspect: bool) -> None:
     """Run what a message asks for."""
     if isinstance(message, ShardMessage):
-        run_shard(message, context, is_suspect=int(sent.attributes.approximate_receive_count or 1) > 1)
+        run_shard(message, context, is_suspect=is_suspect)
         return
     if isinstance(message, CallMessage):
         run_call(message)

@@ -53,7 +53,7 @@ def answer_by_job(
     """
     job: Job | None = None
     try:
-        caller = caller_of(event, scope=Scope.PREDICT)
+        caller = caller_of(event, Scope.PREDICT)
         job = answer_later_service().accept_running(
             caller.tenant,
             call,
