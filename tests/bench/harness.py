@@ -59,9 +59,9 @@ class HandlerRun:
 
 
 @contextmanager
-def demo_stack() -> Iterator[StackInfo]:
+def demo_stack(*, is_throttled: bool = False) -> Iterator[StackInfo]:
     """Run a local stack with the demo model as the live version."""
-    with own_stack(parameters=UNTHROTTLED) as stack:
+    with own_stack(parameters={} if is_throttled else UNTHROTTLED) as stack:
         publish_demo_model(stack)
         yield stack
 

@@ -67,10 +67,11 @@ def batch_request(stage: Stage, job_id: str, manifest_uri: str, *, lane: str) ->
 
 
 def send_request(stage: Stage, body: str) -> None:
-    """Put a message on the batch queue, as a trusted producer does: the tenant is in its envelope."""
+    """Put a message on the batch queue, as a trusted producer does: the tenant is in its envelope, and is its group."""
     stage.sqs.send_message(
         QueueUrl=stage.stack.queues["batch"],
         MessageBody=body,
+        MessageGroupId=stage.tenant,
         MessageAttributes={"tenant": {"DataType": "String", "StringValue": stage.tenant}},
     )
 

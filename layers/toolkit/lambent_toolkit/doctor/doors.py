@@ -213,6 +213,7 @@ def _batch(patient: Patient, lane: str, *, wait_s: float) -> Finding:
         patient.client("sqs").send_message(
             QueueUrl=patient.stack.queues["batch"],
             MessageBody=json.dumps(request),
+            MessageGroupId=patient.tenant,
             MessageAttributes={"tenant": {"DataType": "String", "StringValue": patient.tenant}},
         )
     if found := why_not_done(patient, job_id, wait_s=wait_s):
