@@ -126,11 +126,15 @@ def test_a_chunked_body_is_put_together(door: StackDoor, sizes: list[int]) -> No
     assert (answer.status, answer.json["outputs"][0]["data"]) == (200, [15.0])
 
 
-@pytest.mark.parametrize("fields", [["x-odd: " + "y" * 500_000], [f"x-odd-{number}: y" for number in range(5_000)]])
-def test_huge_headers_do_no_harm(door: StackDoor, fields: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [(["x-odd: " + "y" * 500_000], 400), ([f"x-odd-{number}: y" for number in range(5_000)], 200)],
+    ids=["over AWS's limit", "many names"],
+)
+def test_huge_headers_do_no_harm(door: StackDoor, fields: list[str], status: int) -> None:
     answer = door.send_bytes(with_key(door, head(f"content-length: {len(GOOD)}", *fields)) + GOOD)
 
-    assert answer.status in {200, 400, 413, 431}
+    assert answer.status == status
     check_good(door, INFER)
 
 

@@ -100,6 +100,15 @@ def door(tmp_path: Path) -> Door:
     return Door(function, gateway, tmp_path)
 
 
+@pytest.mark.parametrize(("size_bytes", "calls"), [(10_240, 1), (10_241, 0), (300_000, 0)])
+def test_header_values_are_taken_up_to_awss_limit(door: Door, size_bytes: int, calls: int) -> None:
+    names = {"x_api_key": "key", "one": "y" * 100}
+
+    status, _, _ = door.send("GET", "/dev/jobs/a", **names, two="y" * (size_bytes - sum(map(len, names.values()))))
+
+    assert (status, len(door.function.events)) == ((200, 1) if calls else (400, 0))
+
+
 def test_a_function_is_told_the_path_as_written_with_and_without_the_stage(door: Door) -> None:
     door.send("GET", "/dev/jobs/a%20b")
 

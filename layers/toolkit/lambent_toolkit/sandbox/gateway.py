@@ -21,6 +21,9 @@ from lambent_toolkit.sandbox.stage_settings import Answered, MethodThrottles, re
 from lambent_toolkit.sandbox.usage_plans import ApiKeys, UsageMeter
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+# "Total combined size of all header values": docs.aws.amazon.com/apigateway/latest/developerguide,
+# api-gateway-execution-service-limits-table. What AWS answers beyond is not told; here, the template's DEFAULT_4XX.
+MAX_HEADER_BYTES = 10_240
 MAX_EVENT_BYTES = 6 * 1024 * 1024
 BINARY_TYPES = "x-amazon-apigateway-binary-media-types"
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -89,6 +92,9 @@ class Gateway:
         try:
             request, is_too_large = await _read(scope, receive)
         except _Abandoned:
+            return
+        if sum(len(value) for _, value in scope["headers"]) > MAX_HEADER_BYTES:
+            await _write(self._errors.answer("DEFAULT_4XX", request), request, send)
             return
         await _write(await self._answer(request, is_too_large), request, send)
 
