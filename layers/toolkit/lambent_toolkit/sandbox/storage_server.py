@@ -36,6 +36,7 @@ from lambent_toolkit.sandbox.lineage import TRACE_HEADER
 from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
+from lambent_toolkit.sandbox.storage_moves import install_moves
 from lambent_toolkit.sandbox.storage_object_events import order_object_events
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
 from lambent_toolkit.sandbox.storage_signatures import refuse_presigned
@@ -214,6 +215,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     supervisor = Supervisor(control_url)
     tame_sqs()
+    install_moves()
     order_object_events()
     created = tame_cloudformation()
     Stacks(created, supervisor.stack_changed).install()
