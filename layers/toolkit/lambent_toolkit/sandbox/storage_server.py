@@ -39,6 +39,7 @@ from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
 from lambent_toolkit.sandbox.storage_door import guarding
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
+from lambent_toolkit.sandbox.storage_moves import install_moves
 from lambent_toolkit.sandbox.storage_object_events import order_object_events
 from lambent_toolkit.sandbox.storage_pace import quicken_moto
 from lambent_toolkit.sandbox.storage_queues import shorten_waits, tame_sqs, tracing
@@ -221,6 +222,7 @@ def main() -> None:
     secret = os.environ[SECRET_VARIABLE]
     supervisor = Supervisor(control_url, secret)
     tame_sqs()
+    install_moves()
     order_object_events()
     quicken_moto()
     created = tame_cloudformation()
