@@ -133,7 +133,7 @@ class JobFinisher:
 
 
 def _shard_failed() -> ShardFailed:
-    return ShardFailed("The shard of this item ended without results; retry what failed.")
+    return ShardFailed("No attempt at the shard of this item has come to an end; retry what failed.")
 
 
 def _counts(job: Job, *, done: int = 0, failed: int = 0) -> dict[str, int]:
