@@ -21,12 +21,13 @@ from lambent.adapters.dynamodb_secrets import DynamoSecretStore
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
 from lambent.adapters.eventbridge import EventBridgeNotifier
+from lambent.adapters.registry_rows import label_row, version_key
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
 from lambent.domain.job import JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
+from lambent.domain.model import Canary, Change, LabelRecord, ModelRef, MoveAction, VersionRecord, VersionState
 from lambent.domain.notification import Notice, job_event
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
 from lambent.domain.signatures import ManifestSignature
@@ -348,6 +349,48 @@ def test_a_version_is_retired_once_then_removed_once_and_its_number_stays(regist
     with pytest.raises(VersionImmutable):
         registry.add_version(version(1))
     assert not registry.retire_version(version(9), change())
+
+
+MANY_LABELS = 120
+
+
+def with_many_labels(table, *, noted: bool) -> DynamoRegistry:
+    """Return a registry whose second version has many labels, which the first one had before."""
+    registry = DynamoRegistry(table)
+    published(registry, 1, 2)
+    names = [f"l{number:03d}" for number in range(MANY_LABELS)]
+    for name in names:
+        table.put_item(Item=label_row(LabelRecord("shade", name, 2, 2, CLOCK.now())))
+    if noted:
+        for number in (1, 2):
+            table.update_item(
+                Key=version_key(ModelRef("shade", number)),
+                UpdateExpression="ADD label_names :names",
+                ExpressionAttributeValues={":names": set(names)},
+            )
+    return registry
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of an earlier release"])
+def test_a_version_of_a_model_with_more_labels_than_a_transaction_has_items_is_retired(table, noted: bool) -> None:
+    registry = with_many_labels(table, noted=noted)
+    first, second = registry.versions("shade")
+
+    assert registry.retire_version(first, change())
+    assert not registry.retire_version(second, change())
+
+    assert [record.retired for record in registry.versions("shade")] == [change(), None]
+
+
+def test_of_many_labels_the_one_that_comes_back_keeps_a_version_from_being_retired(table) -> None:
+    registry = with_many_labels(table, noted=True)
+    seen = registry.version(ModelRef("shade", 1))
+    back = LabelRecord("shade", f"l{MANY_LABELS - 1:03d}", 1, 3, CLOCK.now())
+    registry.set_label(back)
+
+    assert not registry.retire_version(seen, change())
+    registry.set_label(replace(back, version=2, revision=4))
+    assert registry.retire_version(registry.version(ModelRef("shade", 1)), change())
 
 
 def test_who_published_a_version_and_why_is_kept(registry) -> None:

@@ -33,6 +33,8 @@ _CANCELLED = "TransactionCanceledException"
 _CONDITION_FAILED = "ConditionalCheckFailed"
 # DynamoDB cancels one of two transactions that meet in a row; the next try finds out who was first.
 _TRIES = 10
+# A transaction has 100 items at most; one of them is the version.
+_MOST_CHECKS = 99
 
 
 class DynamoRegistry:
@@ -106,7 +108,10 @@ class DynamoRegistry:
         from that moment on. If these are still the same when the transaction commits, then all labels that might point
         here are among its checks; and once it has committed, `set_label`'s own condition keeps them away.
         """
-        ref, seen = record.ref, set(record.label_names)
+        ref = record.ref
+        seen = self._without_old_notes(ref, set(record.label_names))
+        if seen is None:
+            return False
         condition = "attribute_exists(pk) AND attribute_not_exists(retired_at) AND "
         condition += "label_names = :seen" if seen else "attribute_not_exists(label_names)"
         fields = change_fields("retired", change)
@@ -117,15 +122,31 @@ class DynamoRegistry:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": {**values, **({":seen": seen} if seen else {})},
         }
-        elsewhere = {
-            "ConditionExpression": "attribute_not_exists(pk) OR (version <> :version AND "
-            "(attribute_not_exists(canary_version) OR canary_version <> :version))",
-            "ExpressionAttributeValues": {":version": ref.version},
-        }
         # Labels that an earlier release moved left no note; they are old, so that a query has them all.
-        names = sorted(seen | {label.label for label in self.labels(ref.name)})
-        checks = [("ConditionCheck", {"Key": label_key(ref.name, name), **elsewhere}) for name in names]
-        return self._write_together([("Update", update), *checks]) or self._became(ref, "retired", change)
+        if any(ref.version in label.versions for label in self.labels(ref.name)):
+            return False
+        return self._write_together([("Update", update), *_elsewhere(ref, seen)]) or self._became(
+            ref, "retired", change
+        )
+
+    def _without_old_notes(self, ref: ModelRef, seen: set[str]) -> set[str] | None:
+        """Take notes of labels off a version until one transaction can check the others; None if one points there.
+
+        A note goes only while its label points elsewhere; if it comes back, it is noted again.
+        """
+        seen = set(seen)
+        while len(seen) > _MOST_CHECKS:
+            some = set(sorted(seen)[:_MOST_CHECKS])
+            update = {
+                "Key": version_key(ref),
+                "UpdateExpression": "DELETE label_names :some",
+                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(retired_at)",
+                "ExpressionAttributeValues": {":some": some},
+            }
+            if not self._write_together([("Update", update), *_elsewhere(ref, some)]):
+                return None
+            seen -= some
+        return seen
 
     def remove_version(self, ref: ModelRef, change: Change) -> bool:
         """Record that a retired version's files go; return whether it was retired and not removed yet."""
@@ -209,3 +230,13 @@ class DynamoRegistry:
                 if "LastEvaluatedKey" not in page:
                     return rows
                 arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _elsewhere(ref: ModelRef, labels: set[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the checks that labels do not point to a version, by themselves or by their canary."""
+    condition = {
+        "ConditionExpression": "attribute_not_exists(pk) OR (version <> :version AND "
+        "(attribute_not_exists(canary_version) OR canary_version <> :version))",
+        "ExpressionAttributeValues": {":version": ref.version},
+    }
+    return [("ConditionCheck", {"Key": label_key(ref.name, label), **condition}) for label in sorted(labels)]
