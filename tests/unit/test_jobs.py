@@ -445,3 +445,31 @@ def test_a_deadline_that_no_timestamp_can_tell_is_refused(deadline: str) -> None
         decode_json(body, BatchRequest, what="batch request")
 
     assert refusal.value.field == "deadline"
+
+
+def test_of_two_arrays_of_one_job_the_one_that_is_not_remembered_is_stopped() -> None:
+    """A crash after SubmitJob, and a list of AWS Batch's that does not know the first one yet."""
+    world = ready()
+    world.dispatch(lane="gpu")
+    first = job(world).batch_job_id
+    world.runner.submitted.clear()
+    world.runner.submit = lambda *_, **__: "batch-second"  # type: ignore[method-assign]
+
+    world.dispatch(lane="gpu")
+
+    assert job(world).batch_job_id == first
+    assert list(world.runner.terminated) == ["batch-second"]
+
+
+def test_a_job_that_was_cancelled_while_its_array_was_started_leaves_none_running() -> None:
+    world = ready()
+    submit = world.runner.submit
+
+    def cancel_first(*args: object, **options: object) -> str:
+        world.jobs.transition(TENANT, "job-1", JobState.CANCELLED, allowed=[JobState.PLANNED], at=world.clock.now())
+        return submit(*args, **options)
+
+    world.runner.submit = cancel_first  # type: ignore[method-assign]
+    world.dispatch(lane="gpu")
+
+    assert list(world.runner.terminated) == [job(world).batch_job_id]

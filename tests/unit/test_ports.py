@@ -530,6 +530,70 @@ def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
     assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
 
 
+def test_a_late_word_of_an_earlier_attempt_does_not_set_a_shard_back(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    times = [f"2027-01-01T00:00:0{second}.000Z" for second in range(5)]
+    told = [(8, 1, times[0]), (3, 0, times[2]), (2, 0, times[1]), (9, 1, times[3])]
+    seen = []
+
+    for done, failed, at in told:
+        jobs.record_shard(TENANT, "job-1", ShardProgress(0, done, failed, False, at), expires_at_s=1)
+        shard = jobs.shard(TENANT, "job-1", 0)
+        seen.append((shard.done, shard.failed, shard.updated_at))
+
+    assert seen == [(8, 1, times[0]), (8, 1, times[2]), (8, 1, times[2]), (9, 1, times[3])]
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 5, 1, True, times[4]), expires_at_s=1)
+    assert jobs.shard(TENANT, "job-1", 0).is_finished
+
+
+def test_each_shard_is_claimed_once_in_their_order_until_there_is_none(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    assert jobs.claim_shard(TENANT, "job-1") is None
+    assert jobs.claim_shard(TENANT, "nobody") is None
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+
+    assert [jobs.claim_shard(TENANT, "job-1") for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_an_ended_job_has_no_more_shards_to_claim(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.CANCELLED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+
+    assert jobs.claim_shard(TENANT, "job-1") is None
+
+
+def test_a_claim_whose_answer_was_lost_takes_the_shard_that_it_took(table) -> None:
+    """The SDK repeats a call that was not answered, and the repetition meets what the first has done."""
+    jobs = DynamoJobStore(table)
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+    update = table.update_item
+
+    def twice(**arguments: object) -> dict:
+        update(**arguments)
+        return update(**arguments)
+
+    table.update_item = twice
+
+    assert [jobs.claim_shard(TENANT, "job-1") for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_a_claim_that_another_was_faster_with_takes_the_next_shard(table) -> None:
+    jobs, rival = DynamoJobStore(table), DynamoJobStore(DynamoTable(boto3.client("dynamodb"), "table"))
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+    update, taken = table.update_item, []
+
+    def late(**arguments: object) -> dict:
+        if not taken:
+            taken.append(rival.claim_shard(TENANT, "job-1"))
+        return update(**arguments)
+
+    table.update_item = late
+
+    assert (jobs.claim_shard(TENANT, "job-1"), taken) == (1, [0])
+
+
 def test_a_shards_row_keeps_what_it_cost_and_what_its_part_is(jobs) -> None:
     created(jobs)
     finished = ShardProgress(3, 5, 1, True, CLOCK.now(), busy_s=1.234, part_bytes=77, part_sha256="f" * 64)
