@@ -30,6 +30,7 @@ from lambent.errors import (
     UrlRefused,
     WorkerUnfit,
 )
+from lambent.services import collect_parts
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
 
@@ -473,3 +474,33 @@ def test_a_job_that_was_cancelled_while_its_array_was_started_leaves_none_runnin
     world.dispatch(lane="gpu")
 
     assert list(world.runner.terminated) == [job(world).batch_job_id]
+
+
+def test_of_large_parts_only_a_few_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 parts at once of which each fills a twentieth of the function's memory would end the function."""
+    world = ready(*[picture(0)] * 20)
+    world.dispatch(lane="gpu")
+    for shard in range(10):
+        world.shards().run(TENANT, "job-1", shard)
+    sizes = {key: len(body) for key, body in world.data.objects.items() if "/part-" in key}
+    found = replace(job(world), progress=())
+    world.jobs.jobs[(TENANT, "job-1")] = found
+    monkeypatch.setattr(collect_parts, "_BYTES_AT_ONCE", 3 * max(sizes.values()))
+    lock, in_memory, most = threading.Lock(), set(), []
+    settle = collect_parts.PartCollector._settle
+
+    def watched(collector, plan, shard, *rest):
+        with lock:
+            in_memory.add(shard)
+            most.append(len(in_memory))
+        try:
+            return settle(collector, plan, shard, *rest)
+        finally:
+            with lock:
+                in_memory.discard(shard)
+
+    monkeypatch.setattr(collect_parts.PartCollector, "_settle", watched)
+    world.finisher.finish(found)
+
+    assert (job(world).state, job(world).done, len(most)) == (JobState.SUCCEEDED, 20, 10)
+    assert max(most) <= 3
