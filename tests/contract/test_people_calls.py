@@ -104,7 +104,7 @@ def _life_of_a_version(stack: RecordedStack) -> None:
     rollout.start_canary("shade", "live", 2, 1_000)
     rollout.promote("shade", "live")
     rollout.rollback("shade", "live")
-    rollout.retire(ModelRef("shade", 3))
+    rollout.retire(ModelRef("shade", 2))  # which a label named, and may name again: it is checked in the transaction
     later = Rollout(stack, by="anna")
     later._clock = FakeClock(rollout._clock.epoch_s() + 60 * DAY_S)
     (garbage,) = later.garbage()

@@ -29,8 +29,7 @@ _RANK = {state: number for number, state in enumerate(OPEN_STATES)}
 STUCK_AFTER_S = 60
 
 
-@pytest.fixture(scope="module")
-def planned() -> World:
+def planned_world() -> World:
     """Return a world with a planned GPU job of three shards, of which the first two have their parts."""
     world = World()
     world.publish()
@@ -39,6 +38,11 @@ def planned() -> World:
     for shard in range(SHARDS - 1):
         world.shards().run(TENANT, "job-1", shard)
     return world
+
+
+@pytest.fixture(scope="module")
+def planned() -> World:
+    return planned_world()
 
 
 class Watched:
@@ -106,28 +110,38 @@ def test_all_orders_of_the_seven_states_end_a_job_once_and_never_take_it_back(pl
 
 def test_events_tripled_shuffled_and_lost_with_late_workers_end_in_what_the_parts_say(planned: World) -> None:
     """5,000 runs; what AWS Batch itself says of the job is what the sweep asks for in the end."""
-    chance = random.Random(SEED)
-    for run in range(RUNS):
+    assert play_runs(planned, runs=RUNS, seed=SEED) == RUNS
+
+
+def play_runs(planned: World, *, runs: int, seed: int) -> int:
+    """Play so many runs by chance, and return how many; raises AssertionError with the seed and the run's number."""
+    chance = random.Random(seed)
+    for run in range(runs):
         watched = Watched(planned)
-        told = [(status, None) for status in BATCH_STATES] + [
-            (status, child) for child in range(SHARDS) for status in BATCH_STATES
-        ]
-        told = [event for event in told * 3 if chance.random() > 0.1]
-        chance.shuffle(told)
-        late = chance.randrange(len(told)) if chance.random() < 0.1 else None
-        for number, (status, child) in enumerate(told):
-            if number == late:
-                watched.world.shards().run(TENANT, "job-1", SHARDS - 1)
-                watched.states.append(watched.job.state)
-            watched.tell(status, child=child)
-            if chance.random() < 0.02:
-                watched.sweep()
+        _tell_by_chance(watched, chance)
         watched.world.runner.statuses[str(watched.job.batch_job_id)] = "FAILED"
         watched.sweep()
 
         watched.check_monotone()
         job = watched.job
-        assert job.state.is_terminal, (SEED, run)
-        assert job.done + job.failed == 2 * SHARDS, (SEED, run)
-        assert job.state is (JobState.SUCCEEDED if job.failed == 0 else JobState.PARTIAL), (SEED, run)
-        assert not job.is_open, (SEED, run)
+        assert job.state.is_terminal, (seed, run)
+        assert job.done + job.failed == 2 * SHARDS, (seed, run)
+        assert job.state is (JobState.SUCCEEDED if job.failed == 0 else JobState.PARTIAL), (seed, run)
+        assert not job.is_open, (seed, run)
+    return runs
+
+
+def _tell_by_chance(watched: Watched, chance: random.Random) -> None:
+    told = [(status, None) for status in BATCH_STATES] + [
+        (status, child) for child in range(SHARDS) for status in BATCH_STATES
+    ]
+    told = [event for event in told * 3 if chance.random() > 0.1]
+    chance.shuffle(told)
+    late = chance.randrange(len(told)) if chance.random() < 0.1 else None
+    for number, (status, child) in enumerate(told):
+        if number == late:
+            watched.world.shards().run(TENANT, "job-1", SHARDS - 1)
+            watched.states.append(watched.job.state)
+        watched.tell(status, child=child)
+        if chance.random() < 0.02:
+            watched.sweep()

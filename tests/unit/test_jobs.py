@@ -30,6 +30,7 @@ from lambent.errors import (
     UrlRefused,
     WorkerUnfit,
 )
+from lambent.services import collect_parts
 from lambent.services.submit_job import SubmitService
 from lambent_toolkit.fakes import FakeQueue
 
@@ -445,3 +446,61 @@ def test_a_deadline_that_no_timestamp_can_tell_is_refused(deadline: str) -> None
         decode_json(body, BatchRequest, what="batch request")
 
     assert refusal.value.field == "deadline"
+
+
+def test_of_two_arrays_of_one_job_the_one_that_is_not_remembered_is_stopped() -> None:
+    """A crash after SubmitJob, and a list of AWS Batch's that does not know the first one yet."""
+    world = ready()
+    world.dispatch(lane="gpu")
+    first = job(world).batch_job_id
+    world.runner.submitted.clear()
+    world.runner.submit = lambda *_, **__: "batch-second"  # type: ignore[method-assign]
+
+    world.dispatch(lane="gpu")
+
+    assert job(world).batch_job_id == first
+    assert list(world.runner.terminated) == ["batch-second"]
+
+
+def test_a_job_that_was_cancelled_while_its_array_was_started_leaves_none_running() -> None:
+    world = ready()
+    submit = world.runner.submit
+
+    def cancel_first(*args: object, **options: object) -> str:
+        world.jobs.transition(TENANT, "job-1", JobState.CANCELLED, allowed=[JobState.PLANNED], at=world.clock.now())
+        return submit(*args, **options)
+
+    world.runner.submit = cancel_first  # type: ignore[method-assign]
+    world.dispatch(lane="gpu")
+
+    assert list(world.runner.terminated) == [job(world).batch_job_id]
+
+
+def test_of_large_parts_only_a_few_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 parts at once of which each fills a twentieth of the function's memory would end the function."""
+    world = ready(*[picture(0)] * 20)
+    world.dispatch(lane="gpu")
+    for shard in range(10):
+        world.shards().run(TENANT, "job-1", shard)
+    sizes = {key: len(body) for key, body in world.data.objects.items() if "/part-" in key}
+    found = replace(job(world), progress=())
+    world.jobs.jobs[(TENANT, "job-1")] = found
+    monkeypatch.setattr(collect_parts, "_BYTES_AT_ONCE", 3 * max(sizes.values()))
+    lock, in_memory, most = threading.Lock(), set(), []
+    settle = collect_parts.PartCollector._settle
+
+    def watched(collector, plan, shard, *rest):
+        with lock:
+            in_memory.add(shard)
+            most.append(len(in_memory))
+        try:
+            return settle(collector, plan, shard, *rest)
+        finally:
+            with lock:
+                in_memory.discard(shard)
+
+    monkeypatch.setattr(collect_parts.PartCollector, "_settle", watched)
+    world.finisher.finish(found)
+
+    assert (job(world).state, job(world).done, len(most)) == (JobState.SUCCEEDED, 20, 10)
+    assert max(most) <= 3

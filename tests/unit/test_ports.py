@@ -22,12 +22,13 @@ from lambent.adapters.dynamodb_secrets import DynamoSecretStore
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.dynamodb_throughput import DynamoThroughputStore
 from lambent.adapters.eventbridge import EventBridgeNotifier
+from lambent.adapters.registry_rows import label_row, version_key
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.sns import SnsNotifier
 from lambent.adapters.sqs import SqsQueue
 from lambent.domain.job import JobKind, ShardProgress, WebhookOutcome
 from lambent.domain.job_states import JobState, states_before
-from lambent.domain.model import Canary, Change, ModelRef, MoveAction, VersionRecord, VersionState
+from lambent.domain.model import Canary, Change, LabelRecord, ModelRef, MoveAction, VersionRecord, VersionState
 from lambent.domain.notification import Notice, job_event
 from lambent.domain.rollout import HISTORY_LENGTH, moved, new_label
 from lambent.domain.signatures import ManifestSignature
@@ -352,6 +353,48 @@ def test_a_version_is_retired_once_then_removed_once_and_its_number_stays(regist
     assert not registry.retire_version(version(9), change())
 
 
+MANY_LABELS = 120
+
+
+def with_many_labels(table, *, noted: bool) -> DynamoRegistry:
+    """Return a registry whose second version has many labels, which the first one had before."""
+    registry = DynamoRegistry(table)
+    published(registry, 1, 2)
+    names = [f"l{number:03d}" for number in range(MANY_LABELS)]
+    for name in names:
+        table.put_item(Item=label_row(LabelRecord("shade", name, 2, 2, CLOCK.now())))
+    if noted:
+        for number in (1, 2):
+            table.update_item(
+                Key=version_key(ModelRef("shade", number)),
+                UpdateExpression="ADD label_names :names",
+                ExpressionAttributeValues={":names": set(names)},
+            )
+    return registry
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of an earlier release"])
+def test_a_version_of_a_model_with_more_labels_than_a_transaction_has_items_is_retired(table, noted: bool) -> None:
+    registry = with_many_labels(table, noted=noted)
+    first, second = registry.versions("shade")
+
+    assert registry.retire_version(first, change())
+    assert not registry.retire_version(second, change())
+
+    assert [record.retired for record in registry.versions("shade")] == [change(), None]
+
+
+def test_of_many_labels_the_one_that_comes_back_keeps_a_version_from_being_retired(table) -> None:
+    registry = with_many_labels(table, noted=True)
+    seen = registry.version(ModelRef("shade", 1))
+    back = LabelRecord("shade", f"l{MANY_LABELS - 1:03d}", 1, 3, CLOCK.now())
+    registry.set_label(back)
+
+    assert not registry.retire_version(seen, change())
+    registry.set_label(replace(back, version=2, revision=4))
+    assert registry.retire_version(registry.version(ModelRef("shade", 1)), change())
+
+
 def test_who_published_a_version_and_why_is_kept(registry) -> None:
     record = replace(version(1), by="ann", why="first try")
 
@@ -487,6 +530,70 @@ def test_shards_add_up_and_a_finished_one_stays_finished(jobs) -> None:
 
     job = jobs.get(TENANT, "job-1")
     assert (job.done, job.failed, job.finished_shards) == (15, 1, frozenset({0}))
+
+
+def test_a_late_word_of_an_earlier_attempt_does_not_set_a_shard_back(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    times = [f"2027-01-01T00:00:0{second}.000Z" for second in range(5)]
+    told = [(8, 1, times[0]), (3, 0, times[2]), (2, 0, times[1]), (9, 1, times[3])]
+    seen = []
+
+    for done, failed, at in told:
+        jobs.record_shard(TENANT, "job-1", ShardProgress(0, done, failed, False, at), expires_at_s=1)
+        shard = jobs.shard(TENANT, "job-1", 0)
+        seen.append((shard.done, shard.failed, shard.updated_at))
+
+    assert seen == [(8, 1, times[0]), (8, 1, times[2]), (8, 1, times[2]), (9, 1, times[3])]
+    jobs.record_shard(TENANT, "job-1", ShardProgress(0, 5, 1, True, times[4]), expires_at_s=1)
+    assert jobs.shard(TENANT, "job-1", 0).is_finished
+
+
+def test_each_shard_is_claimed_once_in_their_order_until_there_is_none(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    assert jobs.claim_shard(TENANT, "job-1") is None
+    assert jobs.claim_shard(TENANT, "nobody") is None
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+
+    assert [jobs.claim_shard(TENANT, "job-1") for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_an_ended_job_has_no_more_shards_to_claim(jobs) -> None:
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.CANCELLED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+
+    assert jobs.claim_shard(TENANT, "job-1") is None
+
+
+def test_a_claim_whose_answer_was_lost_takes_the_shard_that_it_took(table) -> None:
+    """The SDK repeats a call that was not answered, and the repetition meets what the first has done."""
+    jobs = DynamoJobStore(table)
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+    update = table.update_item
+
+    def twice(**arguments: object) -> dict:
+        update(**arguments)
+        return update(**arguments)
+
+    table.update_item = twice
+
+    assert [jobs.claim_shard(TENANT, "job-1") for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_a_claim_that_another_was_faster_with_takes_the_next_shard(table) -> None:
+    jobs, rival = DynamoJobStore(table), DynamoJobStore(DynamoTable(boto3.client("dynamodb"), "table"))
+    jobs.create(new_job(TENANT, request(), clock=CLOCK, retention_days=1))
+    jobs.transition(TENANT, "job-1", JobState.PLANNED, allowed=[JobState.QUEUED], at=CLOCK.now(), shards=3)
+    update, taken = table.update_item, []
+
+    def late(**arguments: object) -> dict:
+        if not taken:
+            taken.append(rival.claim_shard(TENANT, "job-1"))
+        return update(**arguments)
+
+    table.update_item = late
+
+    assert (jobs.claim_shard(TENANT, "job-1"), taken) == (1, [0])
 
 
 def test_a_shards_row_keeps_what_it_cost_and_what_its_part_is(jobs) -> None:

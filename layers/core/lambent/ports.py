@@ -266,7 +266,10 @@ class JobStore(Protocol):
         ...
 
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
-        """Write a shard's progress; a finished shard is never made unfinished again."""
+        """Write a shard's progress; a finished shard is never made unfinished again, and no count falls.
+
+        Of an attempt that is not yet as far as an earlier one was, only the time is taken, as a sign of life.
+        """
         ...
 
     def open_heads(self, *, updated_before: str) -> Iterator[Job]:

@@ -348,12 +348,14 @@ class FakeJobStore:
         self.closed.add((tenant, job_id))
 
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
-        """Write a shard's progress; a finished shard is never made unfinished again."""
+        """Write a shard's progress; a finished shard is never made unfinished again, and no count falls."""
         job = self.jobs[(tenant, job_id)]
         shards = {shard.shard: shard for shard in job.progress}
         known = shards.get(progress.shard)
-        if known is None or not known.is_finished:
+        if known is None or (not known.is_finished and (progress.is_finished or _items(progress) >= _items(known))):
             shards[progress.shard] = progress
+        elif not known.is_finished:
+            shards[progress.shard] = replace(known, updated_at=max(known.updated_at, progress.updated_at))
         self.jobs[(tenant, job_id)] = replace(job, progress=tuple(shards[index] for index in sorted(shards)))
 
     def open_heads(self, *, updated_before: str) -> Iterator[Job]:
@@ -364,6 +366,10 @@ class FakeJobStore:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
         jobs = [job for key, job in self.jobs.items() if key not in self.closed and job.updated_at < updated_before]
         yield from sorted(jobs, key=lambda job: job.updated_at)
+
+
+def _items(progress: ShardProgress) -> int:
+    return progress.done + progress.failed
 
 
 @dataclass

@@ -140,6 +140,7 @@ UNDRIVEN: dict[str, str] = {
     "BatchInstanceRole MarkItself": BY_ECS,
     "BatchInstanceRole PullImages": BY_ECS,
     "PredictRole SignUploads": SEEN + "the form that answers a body too large for the door",
+    "JobsRole KeepLargeRequests": UNSEEN + "a job by the queue of 100 KB and more that failed unplanned and is retried",
     "JobsRole ShowOutcomes": SEEN + "results and errors of jobs",
     "JobsRole TellWhyJobsWait": SEEN + "the queue's length in `waiting`",
     "JobsRole TellWhyGpuJobsWait": UNSEEN + "a job that waits for a GPU is told of by tests/unit/test_why_waiting.py",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from botocore.exceptions import ClientError
@@ -130,23 +131,21 @@ class DynamoJobStore:
 
     def claim_shard(self, tenant: str, job_id: str) -> int | None:
         """Take the next shard of a planned job that was never sent; None once there is none, or the job has ended."""
-        states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
-        has_more = "(attribute_not_exists(next_shard) OR next_shard < shards)"
-        with translate(_WHAT):
-            try:
-                answer = self._table.update_item(
-                    Key=_key(tenant, job_id),
-                    UpdateExpression="ADD next_shard :one",
-                    ConditionExpression=f"attribute_exists(shards) AND {has_more} AND #state IN ({', '.join(states)})",
-                    ExpressionAttributeNames={"#state": "state"},
-                    ExpressionAttributeValues={":one": 1, **states},
-                    ReturnValues="UPDATED_NEW",
-                )
-            except ClientError as exc:
-                if error_code(exc) == _LOST_RACE:
-                    return None
-                raise
-        return int(answer["Attributes"]["next_shard"]) - 1
+        token = uuid4().hex
+        while True:
+            with translate(_WHAT):
+                row = self._table.get_item(Key=_key(tenant, job_id), ConsistentRead=True).get("Item") or {}
+            seen = int(row.get("next_shard", 0))
+            if row.get("claimed_by") == token:
+                return seen - 1  # the answer was lost, and the SDK's repetition met its own claim
+            if seen >= int(row.get("shards", 0)) or row["state"] not in OPEN_STATES:
+                return None
+            is_as_seen = "attribute_not_exists(next_shard)" if "next_shard" not in row else "#next_shard = :seen"
+            operands = {} if "next_shard" not in row else {":seen": seen}
+            if self._update_open(
+                tenant, job_id, {"next_shard": seen + 1, "claimed_by": token}, also=is_as_seen, operands=operands
+            ):
+                return seen
 
     def set_width(self, tenant: str, job_id: str, width: int, *, before: int | None) -> bool:
         """Change how many slots a job has, if they are still as many as before; return whether they were."""
@@ -177,21 +176,31 @@ class DynamoJobStore:
         self._change(_key(tenant, job_id), "REMOVE open_pk", {})
 
     def record_shard(self, tenant: str, job_id: str, progress: ShardProgress, *, expires_at_s: int) -> None:
-        """Write a shard's progress; a finished shard is never made unfinished again."""
+        """Write a shard's progress; a finished shard is never made unfinished again, and no count falls."""
+        items = progress.done + progress.failed
         values = {
             "shard": progress.shard,
             "done": progress.done,
             "failed": progress.failed,
             "is_finished": progress.is_finished,
+            "items": items,
             "updated_at": progress.updated_at,
             "busy_ms": round(progress.busy_s * 1000),
             "part_bytes": progress.part_bytes,
             "part_sha256": progress.part_sha256,
             "expires_at": expires_at_s,
         }
-        unfinished = "attribute_not_exists(is_finished) OR is_finished = :unfinished"
+        unfinished = "(attribute_not_exists(#is_finished) OR #is_finished = :open)"
         key = _shard_key(tenant, job_id, progress.shard)
-        self._update(key, values, condition=unfinished, operands={":unfinished": False})
+        if progress.is_finished:
+            self._update(key, values, condition=unfinished, operands={":open": False})
+            return
+        is_further = f"{unfinished} AND (attribute_not_exists(#items) OR #items <= :items)"
+        if not self._update(key, values, condition=is_further, operands={":open": False}):
+            # An attempt that computes again what an earlier one had not saved; or a late word of that earlier one.
+            alive = {"updated_at": progress.updated_at}
+            is_older = f"{unfinished} AND #updated_at < :updated_at"
+            self._update(key, alive, condition=is_older, operands={":open": False}, also_named=("is_finished",))
 
     def open_jobs(self, *, updated_before: str) -> Iterator[Job]:
         """Yield jobs that are not closed and whose row has not changed since, oldest first."""
@@ -213,11 +222,20 @@ class DynamoJobStore:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _update_open(self, tenant: str, job_id: str, values: dict[str, Any]) -> bool:
-        """Set ``values`` if the job has not ended; return whether they were set."""
+    def _update_open(
+        self,
+        tenant: str,
+        job_id: str,
+        values: dict[str, Any],
+        *,
+        also: str | None = None,
+        operands: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Set ``values`` if the job has not ended, on another condition ``also``; return whether they were set."""
         states = {f":allowed{number}": state.value for number, state in enumerate(OPEN_STATES)}
+        condition = f"#state IN ({', '.join(states)})" + (f" AND {also}" if also else "")
         return self._update(
-            _key(tenant, job_id), values, condition=f"#state IN ({', '.join(states)})", operands=states,
+            _key(tenant, job_id), values, condition=condition, operands={**states, **(operands or {})},
             also_named=("state",),
         )  # fmt: skip
 

@@ -26,6 +26,8 @@ from lambent.errors import VersionImmutable
 _WHAT = "registry"
 # A partition of its own: the role of the function that writes it may write nothing else.
 _SERVING = "SERVING"
+# A transaction has 100 items at most; three of them are the version, the trail's line and the trail's head.
+_MOST_CHECKS = 97
 
 
 class DynamoRegistry:
@@ -100,7 +102,10 @@ class DynamoRegistry:
         from that moment on. If these are still the same when the transaction commits, then all labels that might point
         here are among its checks; and once it has committed, `set_label`'s own condition keeps them away.
         """
-        ref, seen = record.ref, set(record.label_names)
+        ref = record.ref
+        seen = self._without_old_notes(ref, set(record.label_names), change)
+        if seen is None:
+            return False
         condition = "attribute_exists(pk) AND attribute_not_exists(retired_at) AND "
         condition += "label_names = :seen" if seen else "attribute_not_exists(label_names)"
         fields = change_fields("retired", change)
@@ -111,16 +116,34 @@ class DynamoRegistry:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": {**values, **({":seen": seen} if seen else {})},
         }
-        elsewhere = {
-            "ConditionExpression": "attribute_not_exists(pk) OR (version <> :version AND "
-            "(attribute_not_exists(canary_version) OR canary_version <> :version))",
-            "ExpressionAttributeValues": {":version": ref.version},
-        }
         # Labels that an earlier release moved left no note; they are old, so that a query has them all.
-        names = sorted(seen | {label.label for label in self.labels(ref.name)})
-        checks = [("ConditionCheck", {"Key": label_key(ref.name, name), **elsewhere}) for name in names]
-        writes, said = [("Update", update), *checks], f"version {ref.version}"
+        if any(ref.version in label.versions for label in self.labels(ref.name)):
+            return False
+        writes, said = [("Update", update), *_elsewhere(ref, seen)], f"version {ref.version}"
         return self._write_together(writes, ref.name, "retire", said, change) or self._became(ref, "retired", change)
+
+    def _without_old_notes(self, ref: ModelRef, seen: set[str], change: Change) -> set[str] | None:
+        """Take notes of labels off a version until one transaction can check the others; None if one points there.
+
+        A note goes only while its label points elsewhere; if it comes back, it is noted again.
+        """
+        seen = set(seen)
+        while len(seen) > _MOST_CHECKS:
+            some = set(sorted(seen)[:_MOST_CHECKS])
+            update = {
+                "Key": version_key(ref),
+                "UpdateExpression": "DELETE label_names :some",
+                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(retired_at)",
+                "ExpressionAttributeValues": {":some": some},
+            }
+            writes, said = (
+                [("Update", update), *_elsewhere(ref, some)],
+                f"version {ref.version}: {len(some)} old labels",
+            )
+            if not self._write_together(writes, ref.name, "retire prepared", said, change):
+                return None
+            seen -= some
+        return seen
 
     def remove_version(self, ref: ModelRef, change: Change) -> bool:
         """Record that a retired version's files go; return whether it was retired and not removed yet."""
@@ -205,3 +228,13 @@ def _pointed(record: LabelRecord) -> str:
     return (
         to if record.canary is None else f"{to}, canary {record.canary.version} at {record.canary.weight_percent:g} %"
     )
+
+
+def _elsewhere(ref: ModelRef, labels: set[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the checks that labels do not point to a version, by themselves or by their canary."""
+    condition = {
+        "ConditionExpression": "attribute_not_exists(pk) OR (version <> :version AND "
+        "(attribute_not_exists(canary_version) OR canary_version <> :version))",
+        "ExpressionAttributeValues": {":version": ref.version},
+    }
+    return [("ConditionCheck", {"Key": label_key(ref.name, label), **condition}) for label in sorted(labels)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +21,8 @@ from lambent.services.read_plan import read_shard
 ERRORS_FILE = "errors.jsonl"
 # One request to the store takes some 20 ms of waiting, and a job may have 10,000 parts.
 _AT_ONCE = 16
+# Of whole parts as they are stored; lines in memory are several times as large, and SweepFunction has 512 MiB.
+_BYTES_AT_ONCE = 24 << 20
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,18 @@ class PartCollector:
         known = {shard.shard: shard for shard in progress}
         unfinished = [index for index in range(plan.shards) if not (index in known and known[index].is_finished)]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            settled = threads.map(lambda index: self._settle(plan, index, known.get(index), missing), unfinished)
-            known |= {shard.shard: shard for shard in settled if shard is not None}
+            sizes = list(threads.map(lambda index: self._part_bytes(plan, index), unfinished))
+            settled: list[ShardProgress | None] = []
+            for group in _groups(unfinished, sizes):
+                settled += threads.map(lambda index: self._settle(plan, index, known.get(index), missing), group)
+        known |= {shard.shard: shard for shard in settled if shard is not None}
         collected = Collected(tuple(known[index] for index in sorted(known) if known[index].is_finished))
         self._write_errors(plan, [shard.shard for shard in collected.shards if shard.failed])
         return collected
+
+    def _part_bytes(self, plan: Plan, shard: int) -> int:
+        head = self._data.head(job_key(plan.tenant, plan.job_id, part_file(shard, plan.output)))
+        return 0 if head is None else head.size_bytes
 
     def _settle(
         self, plan: Plan, shard: int, known: ShardProgress | None, missing: dict[str, Any] | None
@@ -123,3 +132,17 @@ class PartCollector:
             # A few at a time, or all bodies would be in memory at once.
             for start in range(0, len(keys), _AT_ONCE):
                 yield from threads.map(lambda key: self._data.read(key).body, keys[start : start + _AT_ONCE])
+
+
+def _groups(shards: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Yield shards so that the parts of a group fit into memory together; one alone is a group however large it is."""
+    group: list[int] = []
+    left = _BYTES_AT_ONCE
+    for shard, size in zip(shards, sizes, strict=True):
+        if group and size > left:
+            yield group
+            group, left = [], _BYTES_AT_ONCE
+        group.append(shard)
+        left -= size
+    if group:
+        yield group

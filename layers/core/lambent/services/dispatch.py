@@ -210,6 +210,11 @@ class DispatchService:
             name, shards=plan.shards, parameters={"tenant": job.tenant, "job_id": job.job_id}
         )
         self._jobs.set_batch_job(job.tenant, job.job_id, batch_job_id)
+        known = self._jobs.head(job.tenant, job.job_id)
+        if known is not None and (known.batch_job_id != batch_job_id or known.state.is_terminal):
+            # AWS Batch lists a new job after a while only, so a second one may have been started after a crash; or the
+            # job was cancelled, and closed, before there was anything to stop.
+            self._runner.terminate(batch_job_id, reason="lambent: another one runs this job, or nobody waits for it")
 
 
 def _read_envelope(tenant: str | None, body: str) -> BatchRequest:
