@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.model import ModelRef, Target
 from lambent.domain.preferences import read_wait_s
-from lambent.errors import DeadlineExceeded, IdempotencyMismatch
+from lambent.errors import DeadlineExceeded, IdempotencyMismatch, Misconfigured, Unavailable
 from lambent.runtime import late_answers
 from lambent.runtime.held_work import Piece
 from lambent.services.keep_answer import KeepAnswerService
@@ -245,3 +246,23 @@ def test_a_model_that_has_answered_is_not_given_up(kept: Kept) -> None:
     piece.work()
 
     assert given_up(piece, None) == []
+
+
+@pytest.mark.parametrize("error", [Unavailable("silent"), Misconfigured("no right"), ValueError("a fault")])
+def test_a_storage_that_fails_in_any_way_does_not_end_the_thread(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(
+        late_answers, "keep_answer_service", lambda: SimpleNamespace(keep=fail, fail=fail, hand_over=fail)
+    )
+    world = published()
+    accepted(world)
+
+    late_answers.keep(only_job(world), lambda: COMPUTED)
+
+    # What answers the call then is the message that comes later.
+    deliver_late(world)
+    assert only_job(world).state is JobState.SUCCEEDED

@@ -109,6 +109,8 @@ def keep(job: Job, value: Callable[[], CallAnswer]) -> None:
     except Unavailable as error:
         # The job's message is on its way already, and does all of this again.
         logger.warning("not kept", tenant=job.tenant, job_id=job.job_id, detail=error.detail)
+    except Exception as error:  # noqa: BLE001 - the top of a thread, which the next request needs
+        log_surprise("not kept", error)
     else:
         logger.info("kept", tenant=job.tenant, job_id=job.job_id)
 
