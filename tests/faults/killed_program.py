@@ -39,6 +39,7 @@ def die(by: str = "SIGKILL") -> None:
     if by == "exit":
         os._exit(1)
     os.kill(os.getpid(), signal.Signals[by])
+    threading.Event().wait()  # another thread may be given the signal: this one must not get on meanwhile
 
 
 class DyingPort:

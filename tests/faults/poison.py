@@ -44,6 +44,7 @@ def act(kind: str, note: Path) -> None:
         os.kill(os.getppid(), signal.SIGKILL)
         Event().wait()
     os.kill(os.getpid(), signal.Signals[kind])
+    Event().wait()  # another thread may be given the signal: this one must not get on meanwhile
 
 
 class Poisoned:
