@@ -103,6 +103,7 @@ def wire(calls: list[str]) -> Any:
     """Put fakes into the composition root; return the dead-letter queue, one for all functions."""
     os.environ.update(ALLOWED_ORIGINS="", POWERTOOLS_SERVICE_NAME="lambent", AWS_DEFAULT_REGION="eu-west-1")
     from builders import World
+    from lambent.domain.caller import DEFAULT_SCOPES, Caller
     from lambent.runtime import wiring, wiring_dead_letters, wiring_jobs, wiring_notify
     from lambent.services.deliver_webhook import DeliverWebhookService
     from lambent.services.read_dead_letters import ReadReport
@@ -115,7 +116,9 @@ def wire(calls: list[str]) -> Any:
         jobs=world.jobs, secrets=Reached(calls), sender=Reached(calls), clock=world.clock,
         trusted_hosts=frozenset(), jitter=lambda: 0.0,
     )  # fmt: skip
+    caller = Caller("acme", DEFAULT_SCOPES)
     made: dict[str, Any] = {
+        "identify_service": SimpleNamespace(caller=lambda _key_id: caller),
         "ingest_service": Reached(calls),
         "sort_uploads_service": SortUploadsService(FakeQueue(), gauge=FakeQueue(), clock=world.clock),
         "preprocess_settings": SimpleNamespace(data_bucket=BUCKET),

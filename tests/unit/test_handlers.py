@@ -676,6 +676,7 @@ def test_a_sweep_tells_what_it_did(no_letters: Functions) -> None:
         "finished": 0,
         "enqueued": 0,
         "errors": 0,
+        "not_reached": 0,
         "dead_letters": 0,
     }
 
