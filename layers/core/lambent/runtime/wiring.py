@@ -341,7 +341,7 @@ def check_worker(settings: WorkerSettings) -> None:
 def worker_shards(settings: WorkerSettings) -> ShardService:
     """Return the batch worker's service: shards on Keras.
 
-    Nothing is rehearsed: the worker's process is one that may die. AWS Batch starts it anew, and gives up in the end.
+    Nothing is rehearsed: the shard's process is one that may die. Its supervisor starts it anew, with what it knows.
     """
     from lambent.adapters.host import free_memory_bytes, processors, step_behind
     from lambent.adapters.worker_host import WorkerModelLoader
