@@ -3,6 +3,7 @@
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.messages import ShardMessage
+from lambent.domain.model import Target
 from lambent.errors import Interrupted, LambentError
 from lambent.runtime.observability import log_refusal
 from lambent.runtime.records import tell_outcome
@@ -31,7 +32,18 @@ def run_shard(message: ShardMessage, context: LambdaContext) -> None:
     except LambentError as error:
         if not error.is_final:
             raise
-        target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
-        log_refusal("shard refused", error, target=target)
+        fail_shard(message, error)
+        return
+    _go_on(message, target)
+
+
+def fail_shard(message: ShardMessage, error: LambentError) -> None:
+    """Record an error for all items of a shard, then go on with its job."""
+    target = shard_service().fail(message.tenant, message.job_id, message.shard, error)
+    log_refusal("shard refused", error, target=target)
+    _go_on(message, target)
+
+
+def _go_on(message: ShardMessage, target: Target) -> None:
     tell_outcome("shard", None, target)
     job_advancer().after_shard(message.tenant, message.job_id, slot=message.slot)

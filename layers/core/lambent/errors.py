@@ -55,6 +55,7 @@ LambentError
 │   ├── PriorityFixed            priority_fixed
 │   └── InProgress               in_progress
 ├── ShardFailed                  shard_failed: an item's shard ended without results; a retry may help
+├── ProcessingGaveUp             processing_gave_up: its queue has given it up; `lambent dlq` has it
 ├── Unavailable                  a dependency failed; retrying helps
 │   └── Interrupted              interrupted
 ├── MemoryExhausted              memory_exhausted
@@ -530,6 +531,15 @@ class ShardFailed(LambentError):
 
     code = "shard_failed"
     title = "Shard failed"
+    is_retryable = True
+    is_final = True
+
+
+class ProcessingGaveUp(LambentError):
+    """The outcome of work whose message lies in a dead-letter queue without one: every attempt broke off."""
+
+    code = "processing_gave_up"
+    title = "Processing gave up"
     is_retryable = True
     is_final = True
 

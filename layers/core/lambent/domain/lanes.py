@@ -17,7 +17,7 @@ from lambent.domain.throughput import Rate
 # docs.aws.amazon.com/batch, "Array jobs": 2 to 10,000 children.
 MAX_SHARDS = 10_000
 # Messages that one invocation of InferFunction gets, see template.yaml: all of them have to end within its timeout.
-MESSAGES_AN_INVOCATION = 5
+MESSAGES_AN_INVOCATION = 1
 _INVOCATION_SHARE = 0.5
 CPU_SHARD_S = (2.0, 12.0)
 CPU_SHARD_ITEMS = 5_000

@@ -12,7 +12,7 @@ from lambent.domain.model import ModelRef
 from lambent.errors import LambentError
 from lambent.ports import ObjectStore
 from lambent.services.load_model import Models
-from lambent.services.outcome import write_failure, write_result
+from lambent.services.outcome import has_result, write_failure, write_result
 from lambent.services.predict import Timings, predict_items
 
 _TOP_K = 5
@@ -51,6 +51,17 @@ class InferService:
             )
             return error
         return None
+
+    def give_up(self, message: TensorMessage, error: LambentError) -> None:
+        """Write the failure of a message that is not delivered again, unless it has its result; raises Unavailable."""
+        if not has_result(self._data, message.result_stem, source_etag=message.source_etag):
+            write_failure(
+                self._data,
+                message.result_stem,
+                error,
+                source_name=message.source_name,
+                source_etag=message.source_etag,
+            )
 
     def _infer(self, message: TensorMessage) -> None:
         if self._data.etag(message.source_key) not in (message.source_etag, None):

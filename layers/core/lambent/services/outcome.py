@@ -21,6 +21,15 @@ def write_result(data: ObjectStore, stem: str, result: dict[str, Any]) -> None:
     data.delete(f"{stem}.error.json")
 
 
+def has_result(data: ObjectStore, stem: str, *, source_etag: str) -> bool:
+    """Return whether these bytes have a result; with an empty etag, whether there is one at all."""
+    try:
+        result = orjson.loads(data.read(f"{stem}.json").body)
+    except SourceGone:
+        return False
+    return source_etag in ("", result.get("source_etag"))
+
+
 def write_failure(data: ObjectStore, stem: str, error: LambentError, *, source_name: str, source_etag: str) -> None:
     """Write ``{stem}.error.json``, and remove the result that an earlier upload of the same name left.
 

@@ -145,7 +145,14 @@ def _result() -> Route:
         summary="Answer of a call that was accepted for later",
         description="A call that failed answers its own error here.",
         answers={200: answer, 303: STORED},
-        errors=(errors.JobNotFound, errors.ResultNotFound, errors.InProgress, *MODEL_ERRORS, *INFER_ERRORS),
+        errors=(
+            errors.JobNotFound,
+            errors.ResultNotFound,
+            errors.InProgress,
+            errors.ProcessingGaveUp,
+            *MODEL_ERRORS,
+            *INFER_ERRORS,
+        ),
         samples=[samples.curl_json("get", f"/jobs/{CALL_ID}/result")],
     )
 
