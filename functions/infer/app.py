@@ -3,52 +3,71 @@
 from functools import partial
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from shard_messages import run_shard
+from shard_messages import fail_shard, run_shard
 
 from lambent.adapters.tenant_s3 import acting_for
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage, read_infer_message
 from lambent.domain.model import ModelRef, Target
-from lambent.errors import restore_error
+from lambent.errors import LambentError, restore_error
+from lambent.runtime.deliveries import Delivery
 from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_dead_letters, infer_service
-from lambent.runtime.wiring_jobs import run_call_service
+from lambent.runtime.wiring import infer_dead_letters, infer_service, infer_settings, isolated_infer_service
+from lambent.runtime.wiring_jobs import isolated_run_call_service, run_call_service
 
 
-def record_handler(context: LambdaContext, sent: SQSRecord) -> None:
-    """Run one message of any kind, with the objects of its tenant in reach and nobody else's."""
-    message = read_infer_message(sent.body)
+def record_handler(context: LambdaContext, delivery: Delivery) -> LambentError | None:
+    """Run one message of any kind, with the objects of its tenant in reach and nobody else's.
+
+    Returns
+    -------
+    the permanent error that is the outcome of an upload or a call, if there is one
+    """
+    message = read_infer_message(delivery.record.body)
     with acting_for(message.tenant):
-        run(message, context, is_suspect=int(sent.attributes.approximate_receive_count or 1) > 1)
+        return run(message, context, delivery)
 
 
-def run(message: InferMessage, context: LambdaContext, *, is_suspect: bool) -> None:
-    """Run what a message asks for."""
+def run(message: InferMessage, context: LambdaContext, delivery: Delivery) -> LambentError | None:
+    """Run what a message asks for; see `record_handler`."""
     if isinstance(message, ShardMessage):
-        run_shard(message, context, is_suspect=is_suspect)
-        return
+        with delivery.giving_up_last(partial(fail_shard, message)):
+            run_shard(message, context, is_suspect=delivery.is_suspect)
+        return None
     if isinstance(message, CallMessage):
-        run_call(message)
-        return
-    error = infer_service().infer(message)
+        with delivery.giving_up_last(lambda error: run_call_service().give_up(message.tenant, message.job_id, error)):
+            return run_call(message, is_isolated=delivery.is_suspect)
+    with delivery.giving_up_last(lambda error: infer_service().give_up(message, error)):
+        service = isolated_infer_service() if delivery.is_suspect else infer_service()
+        error = service.infer(message)
     tell_outcome("inference", error, Target(ModelRef(message.model, message.version), message.is_canary))
+    return error
 
 
-def run_call(message: CallMessage) -> None:
+def run_call(message: CallMessage, *, is_isolated: bool) -> LambentError | None:
     """Answer a stored call; an error that it met is its outcome and not retried."""
-    outcome = run_call_service().run(message.tenant, message.job_id)
+    service = isolated_run_call_service() if is_isolated else run_call_service()
+    outcome = service.run(message.tenant, message.job_id)
     if outcome is None:
-        return  # the job had ended before
+        return None  # the job had ended before
     target = None
     if outcome.model is not None and outcome.version is not None:
         target = Target(ModelRef(outcome.model, outcome.version), outcome.is_canary)
-    tell_outcome("call", None if outcome.error is None else restore_error(outcome.error), target)
+    error = None if outcome.error is None else restore_error(outcome.error)
+    tell_outcome("call", error, target)
+    return error
+
+
+def max_receives() -> int:
+    """Return how often InferQueue gives out a message."""
+    return infer_settings().max_receive_count
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
-    return process_records(event, context, partial(record_handler, context), infer_dead_letters)
+    return process_records(
+        event, context, partial(record_handler, context), infer_dead_letters, max_receives=max_receives
+    )

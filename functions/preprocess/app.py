@@ -1,13 +1,14 @@
 """PreprocessFunction: uploads (S3 events through SQS) into tensors and inference messages."""
 
+from functools import partial
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.contracts.object_events import ObjectEvent, read_object_events
 from lambent.domain.uploads import check_event
 from lambent.errors import LambentError
+from lambent.runtime.deliveries import Delivery
 from lambent.runtime.observability import (
     RECORDED_FAILURES,
     UPLOADS,
@@ -16,35 +17,47 @@ from lambent.runtime.observability import (
     logger,
     metrics,
 )
-from lambent.runtime.records import process_records
+from lambent.runtime.records import handle_each, process_records
 from lambent.runtime.tenant_groups import without_sorted
-from lambent.runtime.wiring import ingest_service, preprocess_settings, sort_uploads_service, upload_dead_letters
+from lambent.runtime.wiring import (
+    ingest_service,
+    isolated_ingest_service,
+    preprocess_settings,
+    sort_uploads_service,
+    upload_dead_letters,
+)
 from lambent.services.ingest import Upload
 
 
-def record_handler(record: SQSRecord) -> None:
-    """Ingest the objects that a message tells of; what cannot be ingested is raised once all the others are."""
-    failures: list[Exception] = []
-    for event in read_object_events(record.body):
-        try:
-            ingest(event)
-        except Exception as error:  # noqa: BLE001 - raised below: one object must not keep its neighbours waiting
-            failures.append(error)
-    # A message that can still succeed comes back whole; its objects' outcomes are the same the second time.
-    for error in sorted(failures, key=lambda each: isinstance(each, LambentError) and each.is_final):
-        raise error
+def record_handler(delivery: Delivery) -> LambentError | None:
+    """Ingest the objects that a message tells of; return the error of one that no process survives, if there is one."""
+    return handle_each(read_object_events(delivery.record.body), partial(ingest, delivery))
 
 
-def ingest(event: ObjectEvent | LambentError) -> None:
-    """Ingest one object; raises EventUnknown and EventForeign for what is no upload."""
+def ingest(delivery: Delivery, event: ObjectEvent | LambentError) -> LambentError | None:
+    """Ingest one object and return the permanent error that is its outcome; at its last receive, any error is.
+
+    Raises
+    ------
+    EventUnknown, EventForeign   it is no upload
+    """
     if isinstance(event, LambentError):
         raise event
     check_event(event, bucket=preprocess_settings().data_bucket)
-    error = ingest_service().ingest(Upload(event.key, event.etag, event.sequencer))
+    upload = Upload(event.key, event.etag, event.sequencer)
+    with delivery.giving_up_last(lambda error: ingest_service().give_up(upload, error)):
+        service = isolated_ingest_service() if delivery.is_suspect else ingest_service()
+        error = service.ingest(upload)
     count(UPLOADS)
     if error is not None:
         log_refusal("upload refused", error)
         count(RECORDED_FAILURES)
+    return error
+
+
+def max_receives() -> int:
+    """Return how often UploadQueue gives out a message."""
+    return preprocess_settings().max_receive_count
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -54,4 +67,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     event = without_sorted(event, sort_uploads_service)
     if not event["Records"]:
         return {"batchItemFailures": []}
-    return process_records(event, context, record_handler, upload_dead_letters)
+    return process_records(event, context, record_handler, upload_dead_letters, max_receives=max_receives)

@@ -92,6 +92,18 @@ MUTANTS = [
     Mutant(queue_rules.queues_have_a_dead_letter_queue, _properties("UploadQueue", "RedrivePolicy")),
     Mutant(queue_rules.messages_are_tried_five_times, _properties("BatchQueue", "RedrivePolicy", "maxReceiveCount"), 4),
     Mutant(
+        queue_rules.consumers_know_their_last_receive,
+        _properties("BatchQueue", "RedrivePolicy", "maxReceiveCount"),
+        5,
+    ),
+    Mutant(
+        queue_rules.consumers_know_their_last_receive,
+        _properties("NotifyFunction", "Environment", "Variables", "MAX_RECEIVE_COUNT"),
+    ),
+    Mutant(
+        queue_rules.records_come_alone, _properties("InferFunction", "Events", "Infer", "Properties", "BatchSize"), 2
+    ),
+    Mutant(
         queue_rules.dead_letters_outlive_messages,
         _properties("InferDeadLetterQueue", "MessageRetentionPeriod"),
         1_209_599,

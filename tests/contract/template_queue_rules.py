@@ -51,6 +51,21 @@ def messages_are_tried_five_times(template: ExpandedTemplate) -> Findings:
             yield f"{name}: maxReceiveCount under 5 sends healthy messages to the dead-letter queue"
 
 
+def consumers_know_their_last_receive(template: ExpandedTemplate) -> Findings:
+    queues, functions = template.of_type("SQS::Queue"), template.of_type("Lambda::Function")
+    for name, mapping in template.of_type("Lambda::EventSourceMapping").items():
+        variables = functions[target(mapping["FunctionName"])]["Environment"]["Variables"]
+        policy = queues[target(mapping["EventSourceArn"])].get("RedrivePolicy", {})
+        if str(policy.get("maxReceiveCount")) != variables.get("MAX_RECEIVE_COUNT"):
+            yield f"{name}: what fails at the last receive is told to nobody, or a receive too early"
+
+
+def records_come_alone(template: ExpandedTemplate) -> Findings:
+    for name, mapping in template.of_type("Lambda::EventSourceMapping").items():
+        if mapping.get("BatchSize") != 1:
+            yield f"{name}: a record that ends the process keeps its neighbours waiting for the visibility timeout"
+
+
 def dead_letters_outlive_messages(template: ExpandedTemplate) -> Findings:
     queues = template.of_type("SQS::Queue")
     for name in _dead_letters(template):
@@ -87,6 +102,8 @@ RULES = [
     mappings_limit_concurrency,
     queues_have_a_dead_letter_queue,
     messages_are_tried_five_times,
+    consumers_know_their_last_receive,
+    records_come_alone,
     dead_letters_outlive_messages,
     dead_letters_raise_an_alarm,
     waiting_queues_raise_an_alarm,

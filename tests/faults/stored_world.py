@@ -54,6 +54,9 @@ def stored() -> Iterator[dict[str, str]]:
     }
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
+    # What tests before have made knows another store.
+    client.cache_clear()
+    table.cache_clear()
     try:
         _make()
         yield environment

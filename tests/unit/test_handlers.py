@@ -86,12 +86,14 @@ class Functions:
         encoded = answer["body"].encode()
         return answer["statusCode"], b64decode(encoded) if answer["isBase64Encoded"] else encoded, headers
 
-    def records(self, function: str, *bodies: str, tenant: str | None = None, left_ms: int = 20_000) -> list[str]:
+    def records(
+        self, function: str, *bodies: str, tenant: str | None = None, left_ms: int = 20_000, receives: int = 1
+    ) -> list[str]:
         """Send SQS records; return the positions of those that came back."""
         attribute = {"tenant": {"stringValue": tenant, "dataType": "String"}} if tenant else {}
         records = [
             {"messageId": str(index), "body": body, "messageAttributes": attribute, "eventSource": "aws:sqs",
-             "attributes": {"ApproximateReceiveCount": "1"}}
+             "attributes": {"ApproximateReceiveCount": str(receives)}}
             for index, body in enumerate(bodies)
         ]  # fmt: skip
         answer = self.call(function, {"Records": records}, left_ms=left_ms)
@@ -139,7 +141,7 @@ def _build() -> Functions:
         MODEL_CACHE_BYTES="1000000", LABEL_TTL_S="0", MAX_BODY_BYTES="5000",
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", ALLOWED_ORIGINS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
-        JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000",
+        JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000", MAX_RECEIVE_COUNT="5",
         UPLOAD_QUEUE_URL=queues["upload"],
         UPLOAD_DEAD_LETTER_QUEUE_URL=queues["upload-dead"], INFER_DEAD_LETTER_QUEUE_URL=queues["infer-dead"],
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
@@ -164,6 +166,8 @@ def _build_services() -> None:
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
         wiring.preprocess_settings, wiring.upload_dead_letters, wiring.infer_dead_letters,
+        wiring.isolated_ingest_service, wiring.isolated_infer_service, wiring_jobs.isolated_run_call_service,
+        wiring.dispatch_settings, wiring_notify.notify_settings,
         wiring.ingest_service, wiring.infer_service, wiring.shard_service, wiring.infer_finisher, wiring.job_advancer,
         wiring.dispatch_service, wiring.batch_dead_letters, wiring.track_service, wiring.sweep_service,
         wiring_dead_letters.dead_letter_reader,

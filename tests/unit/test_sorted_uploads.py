@@ -44,14 +44,14 @@ def uploaded(*keys: str) -> str:
     return json.dumps({"Records": records})
 
 
-def event(*bodies: str, sorted_for: str | None = None) -> dict[str, list[dict[str, object]]]:
+def event(*bodies: str, sorted_for: str | None = None, received: int = 1) -> dict[str, list[dict[str, object]]]:
     mark = {} if sorted_for is None else {"tenant": {"dataType": "String", "stringValue": sorted_for}}
     return {
         "Records": [
             {
                 "messageId": str(number),
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": str(received)},
                 "messageAttributes": mark,
                 "eventSource": "aws:sqs",
             }
@@ -88,6 +88,13 @@ def test_a_message_goes_back_once() -> None:
 
     assert left(service, event(sent.decode(), sorted_for=attributes["tenant"])) == ["0"]
     assert len(queue.sent) == 1
+
+
+def test_a_message_that_was_received_before_stays_since_a_new_one_would_count_from_one() -> None:
+    queue = FakeQueue()
+
+    assert left(sorter(queue), event(uploaded("inbox/acme/digits/a.png"), received=2)) == ["0"]
+    assert queue.sent == []
 
 
 def test_without_a_backlog_nothing_takes_the_way_round() -> None:

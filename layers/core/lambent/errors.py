@@ -540,6 +540,7 @@ class ProcessingGaveUp(LambentError):
 
     code = "processing_gave_up"
     title = "Processing gave up"
+    is_retryable = True
     is_final = True
 
 

@@ -75,7 +75,7 @@ def test_network_that_stays_away_is_told() -> None:
     logs = ScriptedLogs({STREAM: []})
     logs.away = 10_000
 
-    with pytest.raises(Unavailable, match=r"The log store takes no more requests just now \(ThrottlingException\); try again"):
+    with pytest.raises(Unavailable, match=r"takes no more requests just now \(ThrottlingException\); try"):
         Follower(lane(ScriptedBatch([job("RUNNING")]), logs), Heard(), wait=lambda _s: None).follow(JOB)
 
 

@@ -67,7 +67,8 @@ class Stage:
 
     def ask(self, end: tuple[RuntimeConnection, Wire], method: str, path: str, body: bytes = b"", **more: str) -> None:
         headers = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: aws-lambda-python/3\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+        sent = f"Host: 127.0.0.1\r\nUser-Agent: aws-lambda-python/3\r\nContent-Length: {len(body)}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{sent}{headers}\r\n"
         end[0].data_received(head.encode() + body)
 
     def register(self, name: str = "extension", events: tuple[str, ...] = ("INVOKE",)) -> tuple[int, dict, bytes]:

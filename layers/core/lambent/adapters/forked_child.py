@@ -63,6 +63,7 @@ def run_in_child(tell: Callable[[], bytes], limits: Limits) -> Told:
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
+            _FORKING.release()  # the child's own copy; it may have children itself
             os.close(reader)
             _play(tell, writer, limits)
         os.close(writer)

@@ -89,11 +89,14 @@ def models(
     *,
     capacity_bytes: int,
     rehearsal: Rehearsal | None = None,
+    apart: InterpreterLoader | None = None,
 ) -> ModelCache:
     """Return a cache of loaded versions."""
     from lambent.services.load_model import ModelCache
 
-    return ModelCache(version_files(settings), loader, CLOCK, capacity_bytes=capacity_bytes, rehearsal=rehearsal)
+    return ModelCache(
+        version_files(settings), loader, CLOCK, capacity_bytes=capacity_bytes, rehearsal=rehearsal, apart=apart
+    )
 
 
 def rehearsal(*, timeout_s: float, memory_mib: int) -> Rehearsal:
@@ -117,17 +120,31 @@ def computing(*, limit_s: Callable[[], float], memory_mib: int) -> IsolatedCompu
     return ForkedComputing(limit_s=limit_s, memory_bytes=memory_mib << 20)
 
 
-def isolated_models(
-    settings: InferSettings, computing: IsolatedComputing, *, make_room: Callable[[], None]
-) -> IsolatedModels:
-    """Return versions as .tflite files that each call loads into a process of its own."""
-    from lambent.adapters.isolated_interpreter import IsolatedLoader
-    from lambent.adapters.litert import PLATFORM
+def isolated_models(settings: InferSettings, computing: IsolatedComputing, *, others: ModelCache) -> IsolatedModels:
+    """Return versions as .tflite files that each call loads into a process of its own.
+
+    Where ``others``, which are loaded here, leave less than half of the memory to it, they make room.
+    """
+    from lambent.adapters.forked_child import resident_bytes
     from lambent.services.isolated_models import IsolatedModels
 
-    loader = IsolatedLoader(lite_loader(settings.threads), computing, platform=PLATFORM)
+    loader = isolated_loader(settings.threads, computing)
     cache = models(settings, loader, capacity_bytes=settings.model_cache_bytes)
+    half_bytes = settings.aws_lambda_function_memory_size << 19
+
+    def make_room() -> None:
+        if resident_bytes() > half_bytes:
+            others.drop()
+
     return IsolatedModels(cache, computing, make_room=make_room)
+
+
+def isolated_loader(threads: int, computing: IsolatedComputing) -> InterpreterLoader:
+    """Return the loader of .tflite files that each call loads into a process of its own."""
+    from lambent.adapters.isolated_interpreter import IsolatedLoader
+    from lambent.adapters.litert import PLATFORM
+
+    return IsolatedLoader(lite_loader(threads), computing, platform=PLATFORM)
 
 
 def lite_loader(threads: int) -> InterpreterLoader:

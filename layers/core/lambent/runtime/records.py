@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambent.domain.model import Target
-from lambent.errors import EnvelopeInvalid, LambentError
+from lambent.errors import EnvelopeInvalid, LambentError, ProcessingCrashed, ProcessingGaveUp
+from lambent.runtime.deliveries import Delivery, GivenUp, StaysInQueue
 from lambent.runtime.foreign_events import check_messages
 from lambent.runtime.observability import (
     MESSAGES,
@@ -21,18 +22,16 @@ from lambent.runtime.observability import (
     logger,
     record,
 )
+from lambent.runtime.record_time import RECORD_TIME
 from lambent.runtime.time_left import of_events
 
 if TYPE_CHECKING:
     from lambent.ports import Queue
 
+E = TypeVar("E")
 # SQS takes ten attributes with a message, of which two are the reason's.
 _MOST_KEPT_ATTRIBUTES = 8
 _MOST_REASON_CHARACTERS = 512
-
-
-class StaysInQueue(Exception):
-    """Raised by a record's handler that wants the record again later: nothing has failed."""
 
 
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -41,18 +40,23 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 def process_records(
     event: dict[str, Any],
     context: LambdaContext,
-    record_handler: Callable[[SQSRecord], None],
+    record_handler: Callable[[Delivery], LambentError | None],
     dead_letters: Callable[[], Queue],
+    *,
+    max_receives: Callable[[], int],
 ) -> dict[str, Any]:
     """Give each record to ``record_handler`` and return the partial-batch response.
 
     A record whose handler raises a final error goes to the dead-letter queue at once, with the reason: the same message
     would meet the same error again. One whose handler raises anything else is logged and comes back to its queue, until
-    the queue's redrive policy moves it there.
+    the queue's redrive policy moves it there. One that its handler has given up, or whose recorded failure is that no
+    process survives it, goes there at once as well.
 
     Parameters
     ----------
-    dead_letters   returns the dead-letter queue of the queue whose records these are
+    record_handler   returns the permanent error that it has recorded as the record's outcome, if there is one
+    dead_letters     returns the dead-letter queue of the queue whose records these are
+    max_receives     returns how often that queue gives out a message
 
     Raises
     ------
@@ -60,10 +64,18 @@ def process_records(
     """
     check_messages(event)
 
+    receives = [_receives(each) for each in event["Records"]]
+    is_suspect, left = max(receives) > 1, iter(range(len(receives), 0, -1))
+
     def handle(record: SQSRecord) -> None:
         count(MESSAGES)
+        among = next(left)
+        if is_suspect:
+            RECORD_TIME.begin(context.get_remaining_time_in_millis(), among=among)
+        received = receives[-among]
         try:
-            _handle(record, record_handler, dead_letters)
+            is_last = received > 1 and received >= max_receives()
+            _handle(Delivery(record, received, is_suspect, is_last), record_handler, dead_letters)
         except StaysInQueue:
             raise
         except Exception:
@@ -78,14 +90,53 @@ def process_records(
     return response
 
 
-def _handle(record: SQSRecord, record_handler: Callable[[SQSRecord], None], dead_letters: Callable[[], Queue]) -> None:
+def _receives(record: dict[str, Any]) -> int:
+    return int(record["attributes"].get("ApproximateReceiveCount") or 1)
+
+
+def _handle(
+    delivery: Delivery,
+    record_handler: Callable[[Delivery], LambentError | None],
+    dead_letters: Callable[[], Queue],
+) -> None:
     try:
-        record_handler(record)
-    except LambentError as error:
-        if not error.is_final:
+        error = record_handler(delivery)
+    except GivenUp as end:
+        count(RECORDED_FAILURES)
+        error = end.error
+    except LambentError as refusal:
+        if not refusal.is_final:
             raise
-        log_refusal("message refused", error)
-        bury(record, error.code, _reason(error), dead_letters())
+        log_refusal("message refused", refusal)
+        bury(delivery.record, refusal.code, _reason(refusal), dead_letters())
+        return
+    # Their owners know; operators shall, too.
+    if isinstance(error, ProcessingCrashed | ProcessingGaveUp):
+        bury(delivery.record, error.code, _reason(error), dead_letters())
+
+
+def handle_each(events: Sequence[E], handle: Callable[[E], LambentError | None]) -> LambentError | None:
+    """Handle all that one message tells of; what fails is raised once all the others are done.
+
+    A message that can still succeed comes back whole; its other events' outcomes are the same the second time.
+
+    Returns
+    -------
+    the permanent error of the first one that no process survives, if there is one
+    """
+    failures: list[Exception] = []
+    crash: LambentError | None = None
+    for position, event in enumerate(events):
+        RECORD_TIME.part(len(events) - position)
+        try:
+            error = handle(event)
+        except Exception as failure:  # noqa: BLE001 - raised below: one must not keep its neighbours waiting
+            failures.append(failure)
+        else:
+            crash = crash or (error if isinstance(error, ProcessingCrashed) else None)
+    for worst in sorted(failures, key=lambda each: isinstance(each, LambentError) and each.is_final):
+        raise worst
+    return crash
 
 
 def bury(record: SQSRecord, code: str, reason: str, dead_letters: Queue) -> None:

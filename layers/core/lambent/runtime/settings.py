@@ -98,8 +98,12 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
 
 
 class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
-    """Uploads into tensors, or into jobs."""
+    """Uploads into tensors, or into jobs.
 
+    ``max_receive_count``, here and below: how often its queue gives out a message before it is a dead letter.
+    """
+
+    max_receive_count: int
     data_bucket: str
     infer_queue_url: str
     label_ttl_s: float
@@ -108,11 +112,13 @@ class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.up
     upload_queue_url: str
     upload_dead_letter_queue_url: str
     job_retention_days: int
+    aws_lambda_function_memory_size: int
 
 
 class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Queue into results."""
 
+    max_receive_count: int
     data_bucket: str
     job_topic_arn: str
     infer_queue_url: str
@@ -136,6 +142,7 @@ class DispatchSettings(ModelSettings, frozen=True, kw_only=True, rename=str.uppe
     ``stack_name``: what jobs on AWS Batch are tagged with, by which the stack's roles may stop them.
     """
 
+    max_receive_count: int
     data_bucket: str
     infer_queue_url: str
     batch_dead_letter_queue_url: str
@@ -241,6 +248,7 @@ class SweepSettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
 class NotifySettings(_Settings, frozen=True, kw_only=True, rename=str.upper):
     """Webhooks. ``webhook_trusted_hosts``: names with commas between them; empty on AWS."""
 
+    max_receive_count: int
     notify_queue_url: str
     notify_dead_letter_queue_url: str
     webhook_trusted_hosts: str

@@ -21,7 +21,7 @@ def without_sorted(event: dict[str, Any], service: Callable[[], SortUploadsServi
     EventUnknown   the event has no messages of SQS, or something else beside them
     """
     check_messages(event)
-    unsorted = {each["messageId"]: each["body"] for each in event["Records"] if not _is_sorted(each)}
+    unsorted = {each["messageId"]: each["body"] for each in event["Records"] if not _stays(each)}
     if not unsorted:
         return event
     try:
@@ -32,5 +32,7 @@ def without_sorted(event: dict[str, Any], service: Callable[[], SortUploadsServi
     return {**event, "Records": [each for each in event["Records"] if each["messageId"] not in sent]}
 
 
-def _is_sorted(record: dict[str, Any]) -> bool:
-    return SORTED_ATTRIBUTE in (record.get("messageAttributes") or {})
+def _stays(record: dict[str, Any]) -> bool:
+    """Return whether a message is sorted already, or was received before, which a new message would forget."""
+    received = int(record["attributes"].get("ApproximateReceiveCount") or 1)
+    return received > 1 or SORTED_ATTRIBUTE in (record.get("messageAttributes") or {})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lambent.adapters.clients import table
 from lambent.domain.vcpus import whole_vcpus
 from lambent.runtime import parts
+from lambent.runtime.record_time import RECORD_TIME
 from lambent.runtime.settings import (
     CallerSettings,
     DispatchSettings,
@@ -26,7 +27,7 @@ from lambent.runtime.settings import (
 )
 
 if TYPE_CHECKING:
-    from lambent.ports import Queue
+    from lambent.ports import IsolatedComputing, Queue
     from lambent.services.advance_job import JobAdvancer
     from lambent.services.answer_call import CallService
     from lambent.services.describe import DescribeService
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lambent.services.identify import IdentifyService
     from lambent.services.infer import InferService
     from lambent.services.ingest import IngestService
+    from lambent.services.isolated_models import IsolatedModels
     from lambent.services.load_model import ModelCache, ModelResolver
     from lambent.services.predict import PredictService
     from lambent.services.repository import RepositoryService
@@ -138,6 +140,17 @@ def preprocess_settings() -> PreprocessSettings:
 @cache
 def ingest_service() -> IngestService:
     """Return PreprocessFunction's service."""
+    return _ingest_service(None)
+
+
+@cache
+def isolated_ingest_service() -> IngestService:
+    """Return PreprocessFunction's service for uploads that may end the process which preprocesses them."""
+    memory_mib = preprocess_settings().aws_lambda_function_memory_size
+    return _ingest_service(parts.computing(limit_s=RECORD_TIME.limit_s, memory_mib=memory_mib))
+
+
+def _ingest_service(computing: IsolatedComputing | None) -> IngestService:
     from lambent.adapters.dynamodb_grants import DynamoGrantStore
     from lambent.services.ingest import IngestService
     from lambent.services.ingest_batch import UploadedBatches
@@ -159,6 +172,7 @@ def ingest_service() -> IngestService:
         queue=parts.queue(settings.infer_queue_url),
         batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
+        computing=computing,
     )
 
 
@@ -192,6 +206,14 @@ def infer_service() -> InferService:
 
 
 @cache
+def isolated_infer_service() -> InferService:
+    """Return InferFunction's service for uploads that may end the process which infers them."""
+    from lambent.services.infer import InferService
+
+    return InferService(data=parts.data(infer_settings().data_bucket), models=isolated_infer_models())
+
+
+@cache
 def shard_service() -> ShardService:
     """Return InferFunction's service for shards of CPU-lane jobs."""
     settings = infer_settings()
@@ -215,7 +237,7 @@ def isolated_shard_service() -> ShardService:
     computing = parts.computing(limit_s=lambda: SHARD_ITEM_S, memory_mib=memory_mib)
     return parts.shards(
         settings,
-        parts.isolated_models(settings, computing, make_room=_infer_models().drop),
+        parts.isolated_models(settings, computing, others=_infer_models()),
         batch_size=_CPU_BATCH,
         # One child at a time beside the model's, whose memory is the function's own.
         limits=PreparingLimits(threads=_CPU_FETCHERS, decoders=1),
@@ -231,6 +253,17 @@ def call_service_of_queue() -> CallService:
 
     settings = infer_settings()
     return CallService(PredictService(parts.resolver(settings.table_name, settings.label_ttl_s), _infer_models()))
+
+
+@cache
+def isolated_call_service_of_queue() -> CallService:
+    """Return InferFunction's data plane, for stored calls that may end the process which answers them."""
+    from lambent.services.answer_call import CallService
+    from lambent.services.predict import PredictService
+
+    settings = infer_settings()
+    resolver = parts.resolver(settings.table_name, settings.label_ttl_s)
+    return CallService(PredictService(resolver, isolated_infer_models()))
 
 
 @cache
@@ -268,11 +301,17 @@ def job_advancer() -> JobAdvancer:
 
 
 @cache
+def dispatch_settings() -> DispatchSettings:
+    """Return the settings of DispatchFunction."""
+    return load_settings(DispatchSettings)
+
+
+@cache
 def dispatch_service() -> DispatchService:
     """Return DispatchFunction's service."""
     from lambent.services.dispatch import DispatchService
 
-    settings = load_settings(DispatchSettings)
+    settings = dispatch_settings()
     runner = parts.runner(
         job_queue=settings.batch_job_queue,
         job_definition=settings.batch_job_definition,
@@ -297,7 +336,7 @@ def dispatch_service() -> DispatchService:
 @cache
 def batch_dead_letters() -> Queue:
     """Return where DispatchFunction puts messages that belong to no job."""
-    return parts.queue(load_settings(DispatchSettings).batch_dead_letter_queue_url)
+    return parts.queue(dispatch_settings().batch_dead_letter_queue_url)
 
 
 @cache
@@ -372,13 +411,29 @@ def _predict_resolver() -> ModelResolver:
 def _predict_models() -> ModelCache:
     settings = predict_settings()
     loader = parts.lite_loader(settings.threads)
-    rehearsal = parts.rehearsal(timeout_s=_PREDICT_REHEARSAL_S, memory_mib=settings.aws_lambda_function_memory_size)
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal)
+    memory_mib = settings.aws_lambda_function_memory_size
+    rehearsal = parts.rehearsal(timeout_s=_PREDICT_REHEARSAL_S, memory_mib=memory_mib)
+    apart = parts.isolated_loader(
+        settings.threads, parts.computing(limit_s=lambda: _PREDICT_REHEARSAL_S, memory_mib=memory_mib)
+    )
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal, apart=apart)
 
 
 @cache
 def _infer_models() -> ModelCache:
     settings = infer_settings()
     loader = parts.lite_loader(settings.threads)
-    rehearsal = parts.rehearsal(timeout_s=_INFER_REHEARSAL_S, memory_mib=settings.aws_lambda_function_memory_size)
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal)
+    memory_mib = settings.aws_lambda_function_memory_size
+    rehearsal = parts.rehearsal(timeout_s=_INFER_REHEARSAL_S, memory_mib=memory_mib)
+    apart = parts.isolated_loader(
+        settings.threads, parts.computing(limit_s=lambda: _INFER_REHEARSAL_S, memory_mib=memory_mib)
+    )
+    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal, apart=apart)
+
+
+@cache
+def isolated_infer_models() -> IsolatedModels:
+    """Return InferFunction's versions for what may end the process that works on it, each call in one of its own."""
+    settings = infer_settings()
+    computing = parts.computing(limit_s=RECORD_TIME.limit_s, memory_mib=settings.aws_lambda_function_memory_size)
+    return parts.isolated_models(settings, computing, others=_infer_models())

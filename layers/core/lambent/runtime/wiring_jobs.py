@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from lambent.adapters.clients import client, table
 from lambent.runtime import parts
 from lambent.runtime.settings import AroundSettings, JobEventsSettings, LaneSettings, PredictSettings, load_settings
-from lambent.runtime.wiring import call_service_of_queue, infer_finisher, infer_settings, jobs_settings
+from lambent.runtime.wiring import (
+    call_service_of_queue,
+    infer_finisher,
+    infer_settings,
+    isolated_call_service_of_queue,
+    jobs_settings,
+)
 
 if TYPE_CHECKING:
     from lambent.services.answer_later import AnswerLaterService
@@ -190,6 +196,21 @@ def run_call_service() -> RunCallService:
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
         calls=call_service_of_queue(),
+        finisher=infer_finisher(),
+        clock=parts.CLOCK,
+    )
+
+
+@cache
+def isolated_run_call_service() -> RunCallService:
+    """Return InferFunction's service for stored calls that may end the process which answers them."""
+    from lambent.services.run_call import RunCallService
+
+    settings = infer_settings()
+    return RunCallService(
+        data=parts.data(settings.data_bucket),
+        jobs=parts.jobs(settings.table_name),
+        calls=isolated_call_service_of_queue(),
         finisher=infer_finisher(),
         clock=parts.CLOCK,
     )

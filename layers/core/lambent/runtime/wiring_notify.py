@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 
 @cache
+def notify_settings() -> NotifySettings:
+    """Return the settings of NotifyFunction."""
+    return load_settings(NotifySettings)
+
+
+@cache
 def deliver_webhook_service() -> DeliverWebhookService:
     """Return NotifyFunction's service."""
     from lambent.adapters.webhook_http import HttpWebhookSender
     from lambent.services.deliver_webhook import DeliverWebhookService
 
-    settings = load_settings(NotifySettings)
+    settings = notify_settings()
     return DeliverWebhookService(
         jobs=parts.jobs(settings.table_name),
         secrets=parts.webhook_secrets(settings.table_name),
@@ -36,13 +42,13 @@ def deliver_webhook_service() -> DeliverWebhookService:
 @cache
 def notify_queue() -> MessageHold:
     """Return the hold on the messages that NotifyFunction is given."""
-    return parts.queue(load_settings(NotifySettings).notify_queue_url)
+    return parts.queue(notify_settings().notify_queue_url)
 
 
 @cache
 def notify_dead_letters() -> Queue:
     """Return where NotifyFunction puts what it gives up, with the reason."""
-    return parts.queue(load_settings(NotifySettings).notify_dead_letter_queue_url)
+    return parts.queue(notify_settings().notify_dead_letter_queue_url)
 
 
 @cache

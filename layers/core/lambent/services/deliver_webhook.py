@@ -97,6 +97,15 @@ class DeliverWebhookService:
         pause = None if _is_over(answer) else self._pause(event, attempt)
         return self._record(job, answer, pause=pause)
 
+    def give_up(self, body: str, error: LambentError) -> None:
+        """Record that a webhook whose message is not delivered again was not delivered; raises EnvelopeInvalid."""
+        job = self._job(body)
+        if not _is_asked_for(job):
+            return
+        attempts = job.webhook.attempts if job.webhook else 0
+        given_up = WebhookOutcome(WEBHOOK_GIVEN_UP, attempts, None, error.detail, self._clock.now())
+        self._jobs.record_webhook(job.tenant, job.job_id, given_up)
+
     def _job(self, body: str) -> Job:
         try:
             message = decode_json(body, NotifyMessage, what="notification message")
@@ -132,6 +141,11 @@ class DeliverWebhookService:
         )
         self._jobs.record_webhook(job.tenant, job.job_id, outcome)
         return Delivery(job.tenant, job.job_id, outcome, pause)
+
+
+def _is_asked_for(job: Job) -> bool:
+    is_delivered = job.webhook is not None and job.webhook.state == WEBHOOK_DELIVERED
+    return notification_of(job).webhook is not None and not is_delivered
 
 
 def _is_over(answer: WebhookAnswer) -> bool:

@@ -92,6 +92,24 @@ class DispatchService:
             self._finisher.fail(job, error)
         return job
 
+    def is_planned(self, tenant: str | None, body: str) -> bool:
+        """Return whether an attempt before came as far as the job's plan; raises EnvelopeInvalid, Unavailable."""
+        request = _read_envelope(tenant, body)
+        job = self._jobs.head(str(tenant), request.id)
+        return job is not None and job.state is not JobState.QUEUED
+
+    def give_up(self, tenant: str | None, body: str, error: LambentError) -> None:
+        """Record a request that is not delivered again as a failed job; a planned one goes on, by the sweep's help.
+
+        Raises
+        ------
+        EnvelopeInvalid, JobIdReused   it belongs to no job
+        Unavailable
+        """
+        job = self._accept(str(tenant), _read_envelope(tenant, body), body)
+        if job.state is JobState.QUEUED:
+            self._finisher.fail(job, error)
+
     def _accept(self, tenant: str, request: BatchRequest, body: str) -> Job:
         job = new_job(tenant, request, clock=self._clock, retention_days=self._retention_days)
         job = keep_request(self._data, job, request, body=body)

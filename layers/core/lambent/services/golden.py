@@ -183,6 +183,11 @@ def first_load_sample(golden: GoldenVectors, contract: ModelContract) -> GoldenV
     return golden.first(FIRST_LOAD_ROWS) if _is_row_wise(contract) else golden
 
 
+def first_load_calls(golden: GoldenVectors, contract: ModelContract) -> list[GoldenVectors]:
+    """Return what a first load runs, call by call."""
+    return _calls(first_load_sample(golden, contract), contract)
+
+
 def _calls(golden: GoldenVectors, contract: ModelContract) -> list[GoldenVectors]:
     if not _is_row_wise(contract):
         return [golden]

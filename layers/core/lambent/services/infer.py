@@ -54,6 +54,19 @@ class InferService:
             return error
         return None
 
+    def give_up(self, message: TensorMessage, error: LambentError) -> None:
+        """Write the failure of a message that is not delivered again, unless it has an outcome; raises Unavailable."""
+        write_failure(
+            self._data,
+            message.result_stem,
+            error,
+            source_name=message.source_name,
+            source_etag=message.source_etag,
+            source_key=message.source_key,
+            source_sequencer=message.source_sequencer,
+            keeps_own=True,
+        )
+
     def _infer(self, message: TensorMessage) -> None:
         source = Source(message.source_key, message.source_etag, message.source_sequencer)
         if self._data.etag(message.source_key) not in (message.source_etag, None):

@@ -20,9 +20,10 @@ from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.rollout import body_key
 from lambent.domain.uploads import UploadGrant, granted_upload_id
 from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
-from lambent.ports import GrantStore, ObjectStore, Queue, StoredObject
+from lambent.ports import GrantStore, IsolatedComputing, ObjectStore, Queue, StoredObject
 from lambent.services.golden import check_preprocessing
 from lambent.services.ingest_batch import UploadedBatches, is_batch
+from lambent.services.isolated_models import IsolatedPreprocessor
 from lambent.services.load_model import ModelResolver
 from lambent.services.outcome import write_failure
 from lambent.services.version_files import VersionFiles
@@ -44,7 +45,7 @@ class Upload:
 
 
 class IngestService:
-    """Uploads of all tenants."""
+    """Uploads of all tenants. ``computing`` is where items are preprocessed that may end the process; None: here."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class IngestService:
         queue: Queue,
         batches: UploadedBatches,
         max_upload_bytes: int,
+        computing: IsolatedComputing | None = None,
     ) -> None:
         self._data = data
         self._grants = grants
@@ -64,6 +66,7 @@ class IngestService:
         self._queue = queue
         self._batches = batches
         self._max_upload_bytes = max_upload_bytes
+        self._computing = computing
         self._preprocessors: OrderedDict[ModelRef, Preprocessor] = OrderedDict()
 
     def ingest(self, upload: Upload) -> LambentError | None:
@@ -97,6 +100,19 @@ class IngestService:
             return error
         return None
 
+    def give_up(self, upload: Upload, error: LambentError) -> None:
+        """Write the failure of an upload that is not told of again, unless it has an outcome; raises Unavailable."""
+        write_failure(
+            self._data,
+            result_stem(upload.key),
+            error,
+            source_name=upload.key.rpartition("/")[2],
+            source_etag=upload.etag,
+            source_key=upload.key,
+            source_sequencer=upload.sequencer,
+            keeps_own=True,
+        )
+
     def _enqueue(self, upload: Upload) -> None:
         tenant, model, name = parse_upload_key(upload.key)
         grant = self._grant(tenant, upload.key)
@@ -116,7 +132,10 @@ class IngestService:
                 content_type=stored.content_type,
                 written_at_s=stored.written_at_s,
             )
-        arrays = self._preprocessor(ref).prepare(stored.body)
+        preprocessor = self._preprocessor(ref)
+        if self._computing is not None:
+            preprocessor = IsolatedPreprocessor(preprocessor, self._computing)
+        arrays = preprocessor.prepare(stored.body)
         # The same event delivered twice gives the same key, hence the same object.
         key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])
         self._data.write(key, _to_npz(arrays), content_type="application/octet-stream")

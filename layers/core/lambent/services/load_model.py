@@ -149,7 +149,8 @@ class ModelCache:
 
     A version is verified when it is first loaded: the files by their digests, preprocessing and outputs by its golden
     vectors. One that fails is refused, and not fetched again for `REFUSAL_TTL_S`. With a ``rehearsal``, loading and
-    answering is tried out there first, so that a file which the interpreter does not survive is refused too.
+    answering is tried out there first, so that a file which the interpreter does not survive is refused too. With a
+    loader of interpreters ``apart``, models of free length run each new shape there first, see `services.new_shapes`.
     """
 
     def __init__(
@@ -160,12 +161,14 @@ class ModelCache:
         *,
         capacity_bytes: int,
         rehearsal: Rehearsal | None = None,
+        apart: InterpreterLoader | None = None,
     ) -> None:
         self._files = files
         self._loader = loader
         self._clock = clock
         self._capacity_bytes = capacity_bytes
         self._rehearsal = rehearsal
+        self._apart = apart
         self._models: OrderedDict[ModelRef, ServedModel] = OrderedDict()
         self._refusals: dict[ModelRef, tuple[float, BrokenArtifact]] = {}
 
@@ -208,7 +211,19 @@ class ModelCache:
             except ProcessingCrashed as error:
                 # An isolated interpreter tells it so; of the version's own vectors, it is the version's fault.
                 raise ModelLoadFailed(f"The interpreter does not survive the model: it {error.got}.") from error
+            interpreter = self._guarded(interpreter, path, contract, golden)
         return ServedModel(ref, contract, interpreter, preprocessor, size_bytes)
+
+    def _guarded(
+        self, interpreter: Interpreter, path: Path, contract: ModelContract, golden: GoldenVectors
+    ) -> Interpreter:
+        from lambent.services.golden import first_load_calls
+        from lambent.services.new_shapes import NewShapesApart, has_free_lengths
+
+        if self._apart is None or not has_free_lengths(contract):
+            return interpreter
+        known = [call.tensors for call in first_load_calls(golden, contract)]
+        return NewShapesApart(interpreter, self._apart.load(path, contract), contract, known=known)
 
     def _rehearse(self, model: Path, contract: ModelContract, golden: GoldenVectors) -> None:
         from lambent.services.golden import check_declared, check_outputs, first_load_sample

@@ -55,9 +55,25 @@ class RunCallService:
         self._finisher.end_call(job, error=outcome.error)
         return outcome
 
+    def give_up(self, tenant: str, job_id: str, error: LambentError) -> None:
+        """End a call whose message is not delivered again: with the outcome that it has, else with the error.
+
+        Raises
+        ------
+        JobNotFound, Unavailable
+        """
+        job = self._jobs.get(tenant, job_id)
+        if job is None:
+            raise JobNotFound("The message belongs to no job.", field="job_id")
+        if not job.state.is_terminal:
+            failure = CallOutcome(error=error.to_dict(), model=job.model, version=job.version)
+            self._finisher.end_call(job, error=self._keep(job, failure).error)
+
     def _decide(self, job: Job) -> CallOutcome:
         """Write the outcome, unless another delivery of the message was first: then that one counts."""
-        outcome = self._answer(job)
+        return self._keep(job, self._answer(job))
+
+    def _keep(self, job: Job, outcome: CallOutcome) -> CallOutcome:
         if write_outcome(self._data, job, outcome):
             return outcome
         return self._existing(job) or outcome

@@ -125,6 +125,11 @@ _EXAMPLES: tuple[LambentError, ...] = (
         field="priority",
     ),
     errors.InProgress("The call is RUNNING; ask again.", field="id", got="RUNNING"),
+    errors.ProcessingGaveUp(
+        "It was given out 5 times, and no attempt came to an end: the last one met this: The data store did not "
+        "answer. Its message is kept for the operator; the same request may succeed later.",
+        limit=5,
+    ),
     errors.Unavailable("A dependency did not answer; try again."),
     errors.ModelNotReady("This model was unloaded by an operator; it is not served now.", field="model"),
     errors.ModelIntegrityFailed("A file of this version is not the one that was published."),
