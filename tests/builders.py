@@ -28,7 +28,7 @@ from lambent.contracts.tensor import DTYPE_BY_DATATYPE
 from lambent.domain.lanes import CpuLane, GpuLane, Lanes
 from lambent.domain.model import GOLDEN_FILES, LIVE, ModelRef
 from lambent.domain.preprocessing import make_preprocessor
-from lambent.ports import Rehearsal, Signer
+from lambent.ports import JobCatalogue, Rehearsal, Signer
 from lambent.services.advance_job import JobAdvancer
 from lambent.services.announce_job import JobAnnouncer
 from lambent.services.check_signature import SignatureCheck
@@ -172,6 +172,7 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     grants: FakeGrantStore = field(default_factory=FakeGrantStore)
     jobs: FakeJobStore = field(default_factory=FakeJobStore)
+    catalogue: JobCatalogue | None = None  # of ``jobs``, unless a test has a store of another kind
     throughputs: FakeThroughputStore = field(default_factory=FakeThroughputStore)
     infer_queue: FakeQueue = field(default_factory=FakeQueue)
     batch_queue: FakeQueue = field(default_factory=FakeQueue)
@@ -219,7 +220,8 @@ class World:
 
     @property
     def shard_sender(self) -> ShardSender:
-        return ShardSender(jobs=self.jobs, catalogue=FakeJobCatalogue(self.jobs), queue=self.infer_queue)
+        catalogue = self.catalogue or FakeJobCatalogue(self.jobs)
+        return ShardSender(jobs=self.jobs, catalogue=catalogue, queue=self.infer_queue)
 
     @property
     def advancer(self) -> JobAdvancer:

@@ -47,6 +47,7 @@ ROWS = {
     "TRAIL": "TRAIL",
     "CLAIM": "CLAIM#acme#name",
     "JOB": "JOB#acme#job-1",
+    "DEAD": "DEAD#infer_dead_letter",
     "UPLOAD": "UPLOAD#acme#1",
     "WEBHOOK": "WEBHOOK#acme",
 }
@@ -67,7 +68,8 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "BatchJobRole": {"MODEL": READ, "JOB": (*READ, *UPDATE)},
     # In MODEL stand the figures that earlier releases wrote.
     "JobEventsRole": {"MODEL": READ, **FIGURES, "LANE": UPDATE, "JOB": (*READ, *UPDATE)},
-    "SweepRole": {"MODEL": READ, **FIGURES, "JOB": (*READ, *UPDATE)},
+    # It records dead letters, also those of batch requests that nobody has a job of.
+    "SweepRole": {"MODEL": READ, **FIGURES, "JOB": ALL, "DEAD": ("Query", "PutItem")},
     "NotifyRole": {"JOB": (*READ, *UPDATE), "WEBHOOK": (*READ, *PUT)},
     "PreprocessDataRole": {},
     "InferDataRole": {},
@@ -77,7 +79,10 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "ReaderPolicy": {**REGISTRY_READ, "TRAIL": READ},
     "PublisherPolicy": {"MODELS": TOGETHER, "MODEL": TOGETHER, "JOB": ("Query",), "TRAIL": ADD},
     "TrainerPolicy": REGISTRY_READ,
-    "OperatorPolicy": {"TENANTS": KEPT, "TENANT": KEPT, "APIKEY": KEPT, "AUDIT": (*READ, *PUT), "TRAIL": (*READ, *PUT)},
+    "OperatorPolicy": {
+        "TENANTS": KEPT, "TENANT": KEPT, "APIKEY": KEPT, "AUDIT": (*READ, *PUT), "TRAIL": (*READ, *PUT),
+        "DEAD": ("Query",),
+    },
 }  # fmt: skip
 # DeleteItem and what names no row (a Scan) or no row's key (PartiQL) included.
 ROW_ACTIONS = (
@@ -132,7 +137,9 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "BatchJobRole": MODEL_FILES,
     "BatchJobDataRole": {**WORKED, "inbox": (GET,), "inputs": (GET,)},
     "JobEventsRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
-    "SweepRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
+    "SweepRole": {
+        **WORKED, "inbox": (GET,), **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
+    },
     "NotifyRole": {},
     "TrainingJobRole": {
         "inputs": (GET,), "training": (GET,), "training state": (GET, WRITE, DELETE),

@@ -90,7 +90,7 @@ def test_what_fails_comes_back_until_the_last_receive_which_records_it_and_keeps
     last = Run(raising(error, recorded), 5)
     assert (last.failed, last.reasons) == ([], {"b0": "processing_gave_up"})
     (told,) = recorded
-    assert (told.code, told.limit, told.is_retryable) == ("processing_gave_up", 5, True)
+    assert (told.code, told.limit, told.is_retryable) == ("processing_gave_up", 5, False)
     assert ("did not answer" in told.detail) is isinstance(error, Unavailable)
 
 

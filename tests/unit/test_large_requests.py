@@ -11,6 +11,7 @@ from job_steps import job, ready, run_cpu, sweep
 from moto import mock_aws
 
 from builders import TENANT, World, create_table, picture
+from lambent.adapters.dynamodb_job_list import DynamoJobCatalogue
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.contracts.batch_request import BatchRequest
@@ -114,7 +115,8 @@ def test_the_row_of_a_large_request_fits_into_the_table(monkeypatch: pytest.Monk
     with mock_aws():
         create_table("table")
         world = ready()
-        world.jobs = DynamoJobStore(DynamoTable(boto3.client("dynamodb"), "table"))
+        table = DynamoTable(boto3.client("dynamodb"), "table")
+        world.jobs, world.catalogue = DynamoJobStore(table), DynamoJobCatalogue(table)
 
         world.dispatcher().dispatch(TENANT, message(MESSAGE_BYTES))
 

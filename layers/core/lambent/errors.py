@@ -540,7 +540,6 @@ class ProcessingGaveUp(LambentError):
 
     code = "processing_gave_up"
     title = "Processing gave up"
-    is_retryable = True
     is_final = True
 
 

@@ -56,7 +56,7 @@ def test_what_is_wrong_is_told_with_what_mends_it_and_ends_with_160(well: WellSt
     code, said = doctor("--only", "operations")
 
     assert code == 160
-    assert "✗ dead-letters: messages were given up: batch_dead_letter 1\n    → read one" in said
+    assert "✗ dead-letters: messages were given up: batch_dead_letter 1\n    → `lambent dlq list`" in said
 
 
 def test_what_could_not_be_looked_at_ends_with_161(well: WellStack) -> None:

@@ -31,7 +31,6 @@ STATUS_BY_ERROR: dict[type[LambentError], int] = {
     errors.Unavailable: 503,
     errors.MemoryExhausted: 503,
     errors.ModelNotReady: 503,
-    errors.ProcessingGaveUp: 503,
     # The request is fine, the version is not: the Open Inference Protocol's "model not ready".
     errors.BrokenArtifact: 503,
     errors.Misconfigured: 500,
