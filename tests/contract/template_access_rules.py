@@ -170,16 +170,24 @@ def code_of_people_sees_its_runs_only(template: ExpandedTemplate) -> Findings:
     for definition in template.of_type("Batch::JobDefinition").values():
         if "Ref::task" not in definition["ContainerProperties"]["Command"]:
             continue
-        name = target(definition["ContainerProperties"]["JobRoleArn"])
-        for statement in _role_statements(template.of_type("IAM::Role")[name]):
+        own, roles = target(definition["ContainerProperties"]["JobRoleArn"]), template.of_type("IAM::Role")
+        taken = [name for name, role in roles.items() if own in trusted(role)]
+        for name, statement in ((each, found) for each in (own, *taken) for found in _role_statements(roles[each])):
             actions, resources = set(as_list(statement["Action"])), as_list(statement["Resource"])
             if actions == {"s3:ListBucket"}:
                 continue
-            allowed = ("training/", "inputs/") if actions == {"s3:GetObject"} else ("training/*/",)
+            of_tenant = tuple(f"{area}/${{!aws:PrincipalTag/tenant}}/" for area in ("training", "inputs"))
+            allowed = of_tenant if actions == {"s3:GetObject"} else tuple(f"{each}*/" for each in of_tenant[:1])
             for each in resources:
                 bucket, _, prefix = str(each.get("Fn::Sub", "")).partition("/")
                 if bucket != "${DataBucket.Arn}" or not prefix.startswith(allowed):
                     yield f"{name}: {sorted(actions)} on {each}"
+
+
+def trusted(role: dict[str, Any]) -> set[str]:
+    """Return the roles that may take a role."""
+    statements = role["AssumeRolePolicyDocument"]["Statement"]
+    return {target(each) for statement in statements for each in as_list(statement["Principal"].get("AWS", []))}
 
 
 def _resources(role: dict[str, Any], action: str) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from template_access_rules import trusted
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
@@ -49,17 +50,11 @@ def _next(function: str, template: ExpandedTemplate) -> Iterator[str]:
 def _written(function: str, template: ExpandedTemplate) -> Iterator[Any]:
     """Yield every resource that a function's role, or one that this role takes, may send something to."""
     roles, own = template.of_type("IAM::Role"), target(template.of_type("Lambda::Function")[function]["Role"])
-    taken = [name for name, role in roles.items() if own in _trusted(role)]
+    taken = [name for name, role in roles.items() if own in trusted(role)]
     for policy in (policy for name in (own, *taken) for policy in roles[name].get("Policies", [])):
         for statement in policy["PolicyDocument"]["Statement"]:
             if statement["Effect"] == "Allow" and SENDING & set(as_list(statement["Action"])):
                 yield from as_list(statement["Resource"])
-
-
-def _trusted(role: dict[str, Any]) -> set[str]:
-    """Return the roles that may take a role."""
-    statements = role["AssumeRolePolicyDocument"]["Statement"]
-    return {target(each) for statement in statements for each in as_list(statement["Principal"].get("AWS", []))}
 
 
 def _started_by(source: str, key_prefix: str, template: ExpandedTemplate) -> Iterator[str]:

@@ -222,7 +222,7 @@ MUTANTS = [
     ),
     Mutant(
         access_rules.code_of_people_sees_its_runs_only,
-        _statement("TrainingJobRole", 3, "Resource"),
+        _statement("TrainingDataRole", 3, "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/jobs/*"},
     ),
     Mutant(lane_rules.batch_attempts_end, _properties("BatchJobDefinition", "Timeout")),
@@ -246,7 +246,7 @@ MUTANTS = [
     ),
     Mutant(
         lane_rules.jobs_with_a_gpu_end_at_once_without_one,
-        _properties("TrainingJobDefinition", "ContainerProperties", "Environment", 2),
+        _properties("TrainingJobDefinition", "ContainerProperties", "Environment", 3),
     ),
     Mutant(
         lane_rules.jobs_with_a_gpu_end_at_once_without_one,

@@ -75,6 +75,7 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "InferDataRole": {},
     "BatchJobDataRole": {},
     "TrainingJobRole": {},
+    "TrainingDataRole": {},
     "BatchInstanceRole": {},
     "ReaderPolicy": {**REGISTRY_READ, "TRAIL": READ},
     "PublisherPolicy": {"MODELS": TOGETHER, "MODEL": TOGETHER, "JOB": ("Query",), "TRAIL": ADD},
@@ -141,7 +142,8 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
         **WORKED, "inbox": (GET,), **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
     },
     "NotifyRole": {},
-    "TrainingJobRole": {
+    "TrainingJobRole": {},
+    "TrainingDataRole": {
         "inputs": (GET,), "training": (GET,), "training state": (GET, WRITE, DELETE),
         "training result": (GET, WRITE), "training outcome": (GET, WRITE),
     },
@@ -159,7 +161,7 @@ OBJECT_ACTIONS = (
 Roles = dict[str, dict[str, Any]]
 TENANT = "acme"
 # Roles of sessions for one tenant each: who runs models, decodes what callers sent, or writes what comes of it.
-ONE_TENANT = ("PreprocessDataRole", "InferDataRole", "BatchJobDataRole")
+ONE_TENANT = ("PreprocessDataRole", "InferDataRole", "BatchJobDataRole", "TrainingDataRole")
 
 
 @cache
@@ -216,7 +218,7 @@ def test_a_session_for_one_tenant_reaches_no_object_of_another() -> None:
 
 
 def test_who_runs_models_or_reads_uploads_reaches_objects_of_tenants_by_such_sessions_only() -> None:
-    own = {name: OBJECTS_OF[name] for name in ("InferRole", "BatchJobRole")}
+    own = {name: OBJECTS_OF[name] for name in ("InferRole", "BatchJobRole", "TrainingJobRole")}
 
     assert all(OBJECTS[kind][0] == MODELS for allowed in own.values() for kind in allowed)
     assert not any(GET in actions for kind, actions in OBJECTS_OF["PreprocessRole"].items() if OBJECTS[kind][0] == DATA)
@@ -228,7 +230,9 @@ def test_only_the_role_of_its_function_takes_the_role_of_a_tenants_session_and_n
             "Statement"
         ]
 
-        assert target(statement["Principal"]["AWS"]) == name.replace("DataRole", "Role")
+        assert target(statement["Principal"]["AWS"]) == {"TrainingDataRole": "TrainingJobRole"}.get(
+            name, name.replace("DataRole", "Role")
+        )
         assert statement["Condition"] == {
             "StringLike": {"aws:RequestTag/tenant": "?*"},
             "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant"]},

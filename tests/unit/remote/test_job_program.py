@@ -233,6 +233,9 @@ def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
 
     monkeypatch.setattr(Job, "run", run)
     monkeypatch.setattr("lambent.adapters.clients.client", lambda _service: None)
+    acting: list[tuple[str, str]] = []
+    monkeypatch.setattr(program, "use_tenant", lambda role, tenant, _folder: acting.append((role, tenant)))
+    monkeypatch.setenv("TENANT_ROLE_ARN", "arn:role")
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.setenv("WORKER_NEEDS_GPU", "true")
@@ -245,6 +248,7 @@ def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
 
     assert (seen[0].keys, seen[0].bundle_sha256, seen[0].needs_gpu) == (KEYS, "00", True)
     assert not seen[0].folder.exists()
+    assert acting == [("arn:role", "default")]
 
 
 def test_worker_image_s_entry_point_becomes_this_program(monkeypatch: pytest.MonkeyPatch) -> None:

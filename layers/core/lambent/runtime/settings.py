@@ -290,6 +290,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upp
     """The jobs of `lambent train --remote` and `evaluate --remote`, in the worker's container."""
 
     data_bucket: str
+    tenant_role_arn: str
     keras_backend: str
     worker_needs_gpu: bool
 

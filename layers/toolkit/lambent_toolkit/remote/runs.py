@@ -127,7 +127,8 @@ class Runs:
 
     @property
     def _near(self) -> tuple[str, ...]:
-        return tuple(self._store.uri(f"{prefix}/") for prefix in (INPUTS, TRAINING))
+        """What a job of this tenant may read where it is."""
+        return tuple(self._store.uri(f"{prefix}/{self._tenant}/") for prefix in (INPUTS, TRAINING))
 
     def finish(self, run_id: str, listener: Listener, *, out: Path | None = None) -> tuple[RunRecord, Path]:
         """Follow a run to its end, and bring back what came out of it.
