@@ -4,17 +4,17 @@ from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from call_messages import give_up_call, run_call
 from shard_messages import fail_shard, run_shard
 
 from lambent.adapters.tenant_s3 import acting_for
 from lambent.contracts.messages import CallMessage, InferMessage, ShardMessage, read_infer_message
 from lambent.domain.model import ModelRef, Target
-from lambent.errors import LambentError, restore_error
+from lambent.errors import LambentError
 from lambent.runtime.deliveries import Delivery
 from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
 from lambent.runtime.wiring import infer_dead_letters, infer_service, infer_settings, isolated_infer_service
-from lambent.runtime.wiring_jobs import isolated_run_call_service, run_call_service
 
 
 def record_handler(context: LambdaContext, delivery: Delivery) -> LambentError | None:
@@ -36,26 +36,12 @@ def run(message: InferMessage, context: LambdaContext, delivery: Delivery) -> La
             run_shard(message, context, is_suspect=delivery.is_suspect)
         return None
     if isinstance(message, CallMessage):
-        with delivery.giving_up_last(lambda error: run_call_service().give_up(message.tenant, message.job_id, error)):
+        with delivery.giving_up_last(partial(give_up_call, message)):
             return run_call(message, is_isolated=delivery.is_suspect)
     with delivery.giving_up_last(lambda error: infer_service().give_up(message, error)):
         service = isolated_infer_service() if delivery.is_suspect else infer_service()
         error = service.infer(message)
     tell_outcome("inference", error, Target(ModelRef(message.model, message.version), message.is_canary))
-    return error
-
-
-def run_call(message: CallMessage, *, is_isolated: bool) -> LambentError | None:
-    """Answer a stored call; an error that it met is its outcome and not retried."""
-    service = isolated_run_call_service() if is_isolated else run_call_service()
-    outcome = service.run(message.tenant, message.job_id)
-    if outcome is None:
-        return None  # the job had ended before
-    target = None
-    if outcome.model is not None and outcome.version is not None:
-        target = Target(ModelRef(outcome.model, outcome.version), outcome.is_canary)
-    error = None if outcome.error is None else restore_error(outcome.error)
-    tell_outcome("call", error, target)
     return error
 
 

@@ -34,7 +34,12 @@ class StackDoor:
         path = self.base_path + request.path
         target = f"{path}?{request.query}" if request.query else path
         key = [] if request.key is None else [("x-api-key", self.keys.get(request.key, request.key))]
-        fields = [("host", "local"), ("connection", "close"), ("content-length", str(len(body))), *key]
+        fields = [
+            ("host", urlsplit(self.info.url).netloc),
+            ("connection", "close"),
+            ("content-length", str(len(body))),
+            *key,
+        ]
         lines = [f"{name}: {value}\r\n" for name, value in [*fields, *request.headers.items()]]
         return f"{request.method} {target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1") + body
 

@@ -25,6 +25,7 @@ from lambent.domain.model import LIVE
 from lambent.runtime.clock import SystemClock
 from lambent.services.publish import publish_version
 from lambent.services.set_label import set_label
+from lambent_toolkit.sandbox.web_pages import SECRET_VARIABLE
 
 SHADE = Path(__file__).parents[1] / "fixtures" / "shade.float32.tflite"
 TABLE, MODELS, DATA = "lambent", "models", "data"
@@ -42,7 +43,8 @@ def stored() -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
         text=True,
         env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        | {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION},
+        | {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
+        | {SECRET_VARIABLE: "of nobody"},
     )
     assert server.stdout is not None
     port = int(server.stdout.readline())

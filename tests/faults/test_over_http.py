@@ -72,7 +72,9 @@ def test_bad_input_of_every_class_is_refused_and_the_functions_processes_live_on
 
 def head(*fields: str, line: str = f"POST {INFER} HTTP/1.1") -> bytes:
     """Return a request's head with some more fields; ``KEY`` in one stands for the stack's key."""
-    return "\r\n".join([line, "host: local", "connection: close", "x-api-key: KEY", *fields, "", ""]).encode("latin-1")
+    return "\r\n".join([line, "host: localhost", "connection: close", "x-api-key: KEY", *fields, "", ""]).encode(
+        "latin-1"
+    )
 
 
 GOOD = encoded(PAIR)
