@@ -118,7 +118,7 @@ def _look_around(stack: RecordedStack) -> None:
         rollout.registry.versions(name)
         rollout.registry.labels(name)
         rollout.history(name, "live")
-        rollout.diff(name, 1, 2)
+        rollout.diff(name, 1, 3)
         show_version(parse_choice(f"{name}@1"), registry=rollout.registry, files=rollout.files)
 
 
