@@ -7,6 +7,7 @@ message at a time; here events have five, so that a crash has neighbours to take
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -126,9 +127,19 @@ class Limited:
 
 
 def patch(module: ModuleType, **services: Any) -> None:
+    """Let a function, or the modules beside its own that it takes from, have services of the test's."""
+    beside = [sys.modules[each.__module__] for each in vars(module).values() if is_beside(module, each)]
     for name, service in services.items():
-        assert hasattr(module, name)
-        setattr(module, name, lambda service=service: service)
+        users = [each for each in (module, *beside) if hasattr(each, name)]
+        assert users
+        for user in users:
+            setattr(user, name, lambda service=service: service)
+
+
+def is_beside(module: ModuleType, taken: Any) -> bool:
+    """Return whether a function's module has something from a file in its own folder."""
+    source = getattr(sys.modules.get(getattr(taken, "__module__", None) or ""), "__file__", None)
+    return source is not None and Path(source).parent == Path(module.__file__ or "").parent
 
 
 def drained(function: ModuleType, wire: Callable[[], None], messages: list[Waiting], kind: str) -> PoisonQueue:
