@@ -15,6 +15,7 @@ from poison import SHADE as SHADE_OF_POISON
 
 from builders import TENANT, World, contract, create_table, golden_vectors, model_files, picture
 from lambent.adapters.clients import client, table
+from lambent.adapters.dynamodb_job_list import DynamoJobCatalogue
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
 from lambent.adapters.litert import LiteInterpreterLoader
@@ -90,6 +91,7 @@ def open_world() -> World:
         data=S3ObjectStore(client("s3"), DATA, what="data store"),  # type: ignore[arg-type]
         registry=DynamoRegistry(table(TABLE)),  # type: ignore[arg-type]
         jobs=DynamoJobStore(table(TABLE)),  # type: ignore[arg-type]
+        catalogue=DynamoJobCatalogue(table(TABLE)),
         batch_queue=_queue("batches"),  # type: ignore[arg-type]
         infer_queue=_queue("shards"),  # type: ignore[arg-type]
         loader=LiteInterpreterLoader(),  # type: ignore[arg-type]
