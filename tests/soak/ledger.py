@@ -55,10 +55,14 @@ class Ledger:
         self._data = stack.buckets["data"]
         self._stack, self._driver, self._labels = stack, driver, labels
         self._results: set[str] = set()
+        self._why: dict[str, str] = {}
+        # Why a message lies in a dead-letter queue, by the request that it is about.
+        self.reasons: dict[str, str] = {}
 
     def reckon(self, requests: list[Request]) -> Reckoning:
         """Look at every request's outcome, once nothing moves any more."""
         found, dead = Reckoning(), self._dead_letters()
+        self.reasons = {request.name: self._why[request.name] for request in requests if request.name in self._why}
         self._results = self._keys("results/")
         with ThreadPoolExecutor(_READERS) as pool:
             outcomes = list(pool.map(self._outcome, requests))
@@ -150,10 +154,14 @@ class Ledger:
         for queue in DEAD_LETTERS:
             url = self._stack.queues[queue]
             while messages := self._driver.sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, MessageAttributeNames=["All"]
             ).get("Messages"):
                 for message in messages:
-                    found.update(set(self._named(message["Body"])))
+                    named = set(self._named(message["Body"]))
+                    found.update(named)
+                    told = message.get("MessageAttributes", {})
+                    why = ": ".join(told[each]["StringValue"] for each in ("reason_code", "reason") if each in told)
+                    self._why.update(dict.fromkeys(named, f"{queue}: {why}"))
         return found
 
     def _named(self, body: str) -> list[str]:

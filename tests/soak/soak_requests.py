@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -61,8 +62,9 @@ class Soak:
     poison: float = 0.01
     duplicates: float = 0.20
     freeze_s: float = 60.0
-    time_scale: float = 0.15
+    time_scale: float = 0.5
     drain_s: float = 900.0
+    keep: str = ""
 
 
 def run(soak: Soak, folder: Path) -> dict[str, Any]:
@@ -86,7 +88,10 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
         _send(driver, stack, requests, soak.freeze_s)
         sent_s = time.monotonic() - started_s
         _drain(driver, stack, soak.drain_s)
-        reckoning = Ledger(stack, driver, labels).reckon(requests)
+        ledger = Ledger(stack, driver, labels)
+        reckoning = ledger.reckon(requests)
+        if soak.keep:
+            shutil.copytree(stack.logs, soak.keep, dirs_exist_ok=True)
         executed = Counter((state / "executions.log").read_text().split())
         if not any(rates.values()):
             # Nothing but poison is about: whoever is executed a second time was a neighbour, and once is the limit.
@@ -104,6 +109,7 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
         "took_s": round(took_s),
         "wrong": reckoning.counts(),
         "names": {what: names[:10] for what, names in vars(reckoning).items() if names},
+        "reasons": {name: ledger.reasons.get(name) for names in vars(reckoning).values() for name in names[:10]},
     }
 
 
@@ -173,7 +179,7 @@ def main() -> int:
             done = run(Soak(seed=seed, **options), Path(folder))
         print(_row(done), flush=True)
         if done["names"]:
-            print(f"  {json.dumps(done['names'])}", flush=True)
+            print(f"  {json.dumps(done['names'])}\n  {json.dumps(done['reasons'])}", flush=True)
         if told is not None:
             with told.open("a") as file:
                 file.write(json.dumps(done) + "\n")
