@@ -66,12 +66,12 @@ def cut(model: bytes) -> bytes:
     return model[: len(model) // 2]
 
 
-# The interpreter does not survive most files that merely end too early, either: what it reads lies behind the end.
+# The interpreter would not survive most files that merely end too early, either: what it reads lies behind the end.
 @pytest.mark.parametrize(
     ("damage", "got"),
     [
         (dies_when_loaded, "The serving interpreter ended with signal SIGSEGV"),
-        (cut, r"(The serving interpreter ended with signal SIG(SEGV|BUS)|ai-edge-litert refused the model file)"),
+        (cut, "The model file is damaged or was made to do harm: an offset leads out of the file"),
     ],
 )
 def test_a_file_that_crashes_the_serving_interpreter_is_not_published_not_even_by_force_and_the_crash_is_told(

@@ -22,6 +22,7 @@ from moto.server import ThreadedMotoServer
 from builders import TENANT, contract, create_table, golden_vectors, picture, request
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.dynamodb_registry import DynamoRegistry
+from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.contracts.jobs import Plan, ShardItem
 from lambent.contracts.model import ModelContract
@@ -162,7 +163,7 @@ def _furnish(endpoint: str) -> Place:
     for bucket in ("models", "data"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     create_table("table")
-    table = boto3.resource("dynamodb").Table("table")
+    table = DynamoTable(boto3.client("dynamodb"), "table")
     declared, model = _model()
     publish_version(
         {"model.keras": model, "golden.keras.npz": golden_vectors(declared, _mean).to_npz()},

@@ -134,7 +134,7 @@ def publish_with_card(product: Any) -> None:
 
 
 def counts(product: Any, answer: Any) -> None:
-    assert set(answer) == {"looked_at", "finished", "enqueued", "errors", "dead_letters"}
+    assert set(answer) == {"looked_at", "finished", "enqueued", "errors", "not_reached", "dead_letters"}
 
 
 def nothing(product: Any, answer: Any) -> None:
