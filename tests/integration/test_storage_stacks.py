@@ -86,7 +86,7 @@ class Storage:
         self._process = subprocess.Popen(
             # Nothing for the file of rights: nobody is judged.
             [sys.executable, "-m", "lambent_toolkit.sandbox.storage_server", str(getpid()), self._url, ""],
-            env=_environment(),
+            env=_environment("of this test"),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -274,7 +274,8 @@ def is_taken_by(product: Any, caller: str, role: str, tags: list[dict[str, str]]
     }
     if caller == "BatchJobRole":
         source["service"] = "ecs-tasks.amazonaws.com"
-    own = httpx.post(f"{product.info.endpoint}/_lambent/iam/session", json=source, timeout=PATIENCE_S).json()
+    url, shown = f"{product.info.endpoint}/_lambent/iam/session", {SECRET_FIELD: product.info.secret}
+    own = httpx.post(url, json=source, headers=shown, timeout=PATIENCE_S).json()
     keys = {
         "aws_access_key_id": own["key_id"],
         "aws_secret_access_key": own["secret"],
