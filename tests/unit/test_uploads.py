@@ -11,10 +11,12 @@ from lambent.contracts.messages import InferMessage, TensorMessage
 from lambent.contracts.model import RawOutputs
 from lambent.contracts.object_events import ObjectEvent, read_object_events
 from lambent.domain.names import result_stem, upload_key_of
-from lambent.errors import SourceEmpty, Unavailable
+from lambent.errors import Misconfigured, SourceEmpty, Unavailable, UploadKeyInvalid
+from lambent.ports import StoredObject
 from lambent.services.infer import InferService
 from lambent.services.ingest import MOST_PREPROCESSORS, IngestService, Upload
 from lambent.services.outcome import write_failure
+from lambent_toolkit.fakes import FakeObjectStore
 
 KEY = f"inbox/{TENANT}/shade/a.png"
 RESULT = f"results/{TENANT}/shade/a.png.json"
@@ -124,6 +126,25 @@ def test_a_key_without_tenant_and_model_gets_an_error_object() -> None:
     ingest(world).ingest(upload(world, picture(), key="inbox/lost.png"))
 
     assert json.loads(world.data.objects["results/lost.png.error.json"])["code"] == "upload_key_invalid"
+
+
+class Unreadable(FakeObjectStore):
+    """Results that the function's own role may write and not read."""
+
+    def etag(self, key: str) -> str | None:  # noqa: ARG002 - as its port has it
+        raise Misconfigured("The data store refused the service's own access.")
+
+    def read(self, key: str, *, max_bytes: int | None = None) -> StoredObject:  # noqa: ARG002 - as its port has it
+        raise Misconfigured("The data store refused the service's own access.")
+
+
+def test_the_error_of_a_key_that_is_no_tenants_is_written_without_reading_anything() -> None:
+    world = World(data=Unreadable())
+
+    error = ingest(world).ingest(Upload("inbox/No Tenant/shade/a.png", "e"))
+
+    assert isinstance(error, UploadKeyInvalid)
+    assert list(world.data.objects) == ["results/No Tenant/shade/a.png.error.json"]
 
 
 def test_a_deleted_upload_is_recorded_and_not_retried() -> None:

@@ -62,6 +62,15 @@ def parse_upload_key(key: str) -> tuple[str, str, str]:
     return tenant, model, name
 
 
+def is_upload_key(key: str) -> bool:
+    """Return whether an object of this key is an upload of a tenant."""
+    try:
+        parse_upload_key(key)
+    except UploadKeyInvalid:
+        return False
+    return True
+
+
 def upload_key(tenant: str, model: str, name: str) -> str:
     """Return the key of an upload, which `parse_upload_key` takes apart; raises UploadKeyInvalid."""
     key = f"{INBOX}/{tenant}/{model}/{name}"

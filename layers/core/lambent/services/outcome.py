@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from lambent.domain.names import upload_key_of
+from lambent.domain.names import is_upload_key, upload_key_of
 from lambent.errors import LambentError, SourceChanged, SourceGone, Unavailable
 from lambent.ports import ObjectStore
 
@@ -86,6 +86,11 @@ def write_failure(
     """
     source = Source(source_key or upload_key_of(stem), source_etag, source_sequencer)
     body = orjson.dumps({"source": source_name, **source.fields, **error.to_dict()})
+    if source.key is not None and not is_upload_key(source.key):
+        # Of a key that is no tenant's, which has no result ever: nothing is read, as nobody may.
+        data.write(f"{stem}.error.json", body, content_type=_JSON)
+        data.delete(f"{stem}.json")
+        return
     # That a source could not be read says nothing against the outcome of the same bytes.
     may_replace_own = not keeps_own and not isinstance(error, SourceChanged | SourceGone)
     _Outcome(data, stem, source).settle(body, is_error=True, may_replace_own=may_replace_own)
