@@ -345,26 +345,30 @@ def sweep_lost_call(product: Any) -> IsDone:
     for name in product.keys(f"jobs/{TENANT}/{job_id}/"):
         if "/body-" not in name:
             product.s3.delete_object(Bucket=product.data, Key=name)
+    lose(product, job_id)
     swept = sweep(product)
 
     def is_done() -> bool:
-        """Let it be lost again before each sweep: one that was refused has noted that it tried."""
         if is_succeeded(product, job_id):
             return True
-        product.table.update_item(
-            Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"},
-            UpdateExpression="SET #state = :queued, open_pk = :open, updated_at = :past, heals = :none REMOVE final_done, final_failed",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={
-                ":queued": "QUEUED",
-                ":open": "OPEN",
-                ":past": "2026-01-01T00:00:00.000Z",
-                ":none": 0,
-            },
-        )
+        # A sweep that was refused has noted that it tried, and would leave the job alone for a while.
+        lose(product, job_id)
         return swept() and is_succeeded(product, job_id)
 
     return is_done
+
+
+def lose(product: Any, job_id: str) -> None:
+    """Let a call have waited for a long time, and never have been sent again."""
+    product.table.update_item(
+        Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"},
+        UpdateExpression="SET #state = :queued, open_pk = :open, updated_at = :past, heals = :none "
+        "REMOVE final_done, final_failed",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={
+            ":queued": "QUEUED", ":open": "OPEN", ":past": "2026-01-01T00:00:00.000Z", ":none": 0,
+        },
+    )  # fmt: skip
 
 
 def cancel_running_gpu_job(product: Any) -> IsDone:
