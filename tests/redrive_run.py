@@ -17,9 +17,10 @@ from builders import TENANT, World, picture, request
 from lambent.contracts.messages import CallMessage, ShardMessage, TensorMessage, read_infer_message
 from lambent.domain.call import Call, Operation
 from lambent.domain.dead_letters import BATCH, INFER, UPLOAD, DeadLetter
+from lambent.domain.job import Job
 from lambent.domain.job_states import JobState
 from lambent.domain.model import ModelChoice
-from lambent.errors import Unavailable
+from lambent.errors import LambentError, Unavailable
 from lambent.services.answer_call import CallService
 from lambent.services.answer_later import AnswerLaterService
 from lambent.services.fail_call import CallFailer
@@ -31,12 +32,15 @@ from lambent.services.predict import PredictService
 from lambent.services.read_dead_letters import DeadLetterReader, Listeners
 from lambent.services.record_dead_letter import DeadLetterRecorder, Failers
 from lambent.services.run_call import RunCallService
+from lambent.services.send_job import JobSender
+from lambent.services.sweep import SweepService
 from lambent.services.track import TrackService
 from lambent_toolkit.fakes import FakeDeadLetters, FakeDeathLedger
 
 KINDS = ("event", "tensor", "call", "batch", "shard")
 DARK, BRIGHT = picture(0), picture(255)
 _DELIVERIES = 200
+_STUCK_AFTER_S = 60
 
 
 @dataclass
@@ -126,6 +130,20 @@ class RedriveRun:
                     queue.hidden.clear()  # as its time runs out
         return passes
 
+    def sweep(self) -> None:
+        """Sweep as SweepFunction does before each pass: jobs whose end was cut off are written down and told."""
+        world = self.world
+        service = SweepService(
+            jobs=world.jobs,
+            sender=JobSender(batches=world.batch_queue, calls=world.infer_queue, data=world.data),
+            runner=world.runner,
+            finisher=world.finisher,
+            clock=world.clock,
+            stuck_after_s=_STUCK_AFTER_S,
+        )
+        world.clock.advance(_STUCK_AFTER_S + 1)
+        service.sweep(on_error=_unhealed)
+
     def _fail_at_times(self, _operation: str, _key: str) -> None:
         if self.chance.random() < 0.01:
             raise Unavailable("The data store did not answer; try again.")
@@ -140,7 +158,12 @@ class RedriveRun:
             track=TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock),
         )
         return DeadLetterRecorder(
-            jobs=world.jobs, failers=failers, clock=world.clock, bucket="fake-bucket", retention_days=30
+            data=world.data,
+            jobs=world.jobs,
+            failers=failers,
+            clock=world.clock,
+            bucket="fake-bucket",
+            retention_days=30,
         )
 
     def redrive(self, duplicates: float) -> int:
@@ -205,12 +228,17 @@ class RedriveRun:
         return dict(counted)
 
 
+def _unhealed(job: Job, error: LambentError) -> None:
+    raise AssertionError(f"{job.job_id} could not be healed") from error
+
+
 def run(*, letters: int, seed: int, duplicates: float = 0.2) -> dict[str, int | dict[str, int]]:
     """Accept work whose messages all die, read them, redrive them; return the counts after each step."""
     found = RedriveRun(seed)
     for number in range(letters):
         found.accept(number)
     passes = found.read()
+    found.sweep()
     recorded = found.outcomes()
     delivered = found.redrive(duplicates)
     return {

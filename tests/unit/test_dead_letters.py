@@ -54,7 +54,7 @@ def recorder(world: World) -> DeadLetterRecorder:
         track=TrackService(jobs=world.jobs, finisher=world.finisher, clock=world.clock),
     )
     return DeadLetterRecorder(
-        jobs=world.jobs, failers=failers, clock=world.clock, bucket="fake-bucket", retention_days=30
+        data=world.data, jobs=world.jobs, failers=failers, clock=world.clock, bucket="fake-bucket", retention_days=30
     )
 
 

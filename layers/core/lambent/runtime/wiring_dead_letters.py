@@ -27,6 +27,7 @@ def dead_letter_reader() -> DeadLetterReader:
         queues=[SqsDeadLetters(client("sqs"), url, name=name) for name, url in settings.dead_letter_queue_urls.items()],
         ledger=DynamoDeathLedger(table(settings.table_name)),
         recorder=DeadLetterRecorder(
+            data=parts.data(settings.data_bucket),
             jobs=parts.jobs(settings.table_name),
             failers=_failers(settings),
             clock=parts.CLOCK,

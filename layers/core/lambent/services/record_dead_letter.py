@@ -22,11 +22,12 @@ from lambent.domain.lost_work import (
 )
 from lambent.domain.model import digest
 from lambent.errors import LambentError
-from lambent.ports import Clock, JobStore
+from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.fail_call import CallFailer
 from lambent.services.fail_shard import ShardFailer
 from lambent.services.fail_upload import UploadFailer
 from lambent.services.finish_job import JobFinisher
+from lambent.services.keep_request import keep_request
 from lambent.services.submit_job import new_job
 from lambent.services.track import BatchStateChange, TrackService
 
@@ -50,10 +51,20 @@ class DeadLetterRecorder:
 
     Parameters
     ----------
-    bucket   name of the stack's data bucket
+    bucket   name of the data bucket, which is ``data``
     """
 
-    def __init__(self, *, jobs: JobStore, failers: Failers, clock: Clock, bucket: str, retention_days: int) -> None:
+    def __init__(
+        self,
+        *,
+        data: ObjectStore,
+        jobs: JobStore,
+        failers: Failers,
+        clock: Clock,
+        bucket: str,
+        retention_days: int,
+    ) -> None:
+        self._data = data
         self._jobs = jobs
         self._failers = failers
         self._clock = clock
@@ -131,7 +142,8 @@ class DeadLetterRecorder:
         request: BatchRequest | None = lost.request
         if request is None:
             return self._unnamed(lost.tenant, letter, _UNKNOWN)
-        return new_job(lost.tenant, request, clock=self._clock, retention_days=self._retention_days)
+        job = new_job(lost.tenant, request, clock=self._clock, retention_days=self._retention_days)
+        return keep_request(self._data, job, request, body=letter.body)
 
     def _unnamed(self, tenant: str, letter: DeadLetter, model: str) -> Job:
         """Return a job, named by its message, for a request that has no id of its own."""
