@@ -409,26 +409,26 @@ def _predict_resolver() -> ModelResolver:
 
 @cache
 def _predict_models() -> ModelCache:
-    settings = predict_settings()
-    loader = parts.lite_loader(settings.threads)
-    memory_mib = settings.aws_lambda_function_memory_size
-    rehearsal = parts.rehearsal(timeout_s=_PREDICT_REHEARSAL_S, memory_mib=memory_mib)
-    apart = parts.isolated_loader(
-        settings.threads, parts.computing(limit_s=lambda: _PREDICT_REHEARSAL_S, memory_mib=memory_mib)
-    )
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal, apart=apart)
+    return _lite_models(predict_settings(), rehearsal_s=_PREDICT_REHEARSAL_S)
 
 
 @cache
 def _infer_models() -> ModelCache:
-    settings = infer_settings()
-    loader = parts.lite_loader(settings.threads)
+    return _lite_models(infer_settings(), rehearsal_s=_INFER_REHEARSAL_S)
+
+
+def _lite_models(settings: PredictSettings | InferSettings, *, rehearsal_s: float) -> ModelCache:
+    """Return versions as .tflite files; what was never tried is tried in a child first, for so many seconds."""
     memory_mib = settings.aws_lambda_function_memory_size
-    rehearsal = parts.rehearsal(timeout_s=_INFER_REHEARSAL_S, memory_mib=memory_mib)
-    apart = parts.isolated_loader(
-        settings.threads, parts.computing(limit_s=lambda: _INFER_REHEARSAL_S, memory_mib=memory_mib)
+    return parts.models(
+        settings,
+        parts.lite_loader(settings.threads),
+        capacity_bytes=settings.model_cache_bytes,
+        rehearsal=parts.rehearsal(timeout_s=rehearsal_s, memory_mib=memory_mib),
+        apart=parts.isolated_loader(
+            settings.threads, parts.computing(limit_s=lambda: rehearsal_s, memory_mib=memory_mib)
+        ),
     )
-    return parts.models(settings, loader, capacity_bytes=settings.model_cache_bytes, rehearsal=rehearsal, apart=apart)
 
 
 @cache

@@ -17,6 +17,7 @@ from lambent.runtime.wiring import (
 )
 
 if TYPE_CHECKING:
+    from lambent.services.answer_call import CallService
     from lambent.services.answer_later import AnswerLaterService
     from lambent.services.cancel_job import CancelJobService
     from lambent.services.grant_input import GrantInputService
@@ -189,28 +190,23 @@ def keep_answer_service() -> KeepAnswerService:
 @cache
 def run_call_service() -> RunCallService:
     """Return InferFunction's service for stored calls."""
-    from lambent.services.run_call import RunCallService
-
-    settings = infer_settings()
-    return RunCallService(
-        data=parts.data(settings.data_bucket),
-        jobs=parts.jobs(settings.table_name),
-        calls=call_service_of_queue(),
-        finisher=infer_finisher(),
-        clock=parts.CLOCK,
-    )
+    return _run_calls(call_service_of_queue())
 
 
 @cache
 def isolated_run_call_service() -> RunCallService:
     """Return InferFunction's service for stored calls that may end the process which answers them."""
+    return _run_calls(isolated_call_service_of_queue())
+
+
+def _run_calls(calls: CallService) -> RunCallService:
     from lambent.services.run_call import RunCallService
 
     settings = infer_settings()
     return RunCallService(
         data=parts.data(settings.data_bucket),
         jobs=parts.jobs(settings.table_name),
-        calls=isolated_call_service_of_queue(),
+        calls=calls,
         finisher=infer_finisher(),
         clock=parts.CLOCK,
     )

@@ -42,20 +42,15 @@ class InferService:
         except LambentError as error:
             if not error.is_final:
                 raise
-            write_failure(
-                self._data,
-                message.result_stem,
-                error,
-                source_name=message.source_name,
-                source_etag=message.source_etag,
-                source_key=message.source_key,
-                source_sequencer=message.source_sequencer,
-            )
+            self._fail(message, error)
             return error
         return None
 
     def give_up(self, message: TensorMessage, error: LambentError) -> None:
         """Write the failure of a message that is not delivered again, unless it has an outcome; raises Unavailable."""
+        self._fail(message, error, keeps_own=True)
+
+    def _fail(self, message: TensorMessage, error: LambentError, *, keeps_own: bool = False) -> None:
         write_failure(
             self._data,
             message.result_stem,
@@ -64,7 +59,7 @@ class InferService:
             source_etag=message.source_etag,
             source_key=message.source_key,
             source_sequencer=message.source_sequencer,
-            keeps_own=True,
+            keeps_own=keeps_own,
         )
 
     def _infer(self, message: TensorMessage) -> None:

@@ -87,21 +87,15 @@ class IngestService:
         except LambentError as error:
             if not error.is_final:
                 raise
-            name = upload.key.rpartition("/")[2]
-            write_failure(
-                self._data,
-                result_stem(upload.key),
-                error,
-                source_name=name,
-                source_etag=upload.etag,
-                source_key=upload.key,
-                source_sequencer=upload.sequencer,
-            )
+            self._fail(upload, error)
             return error
         return None
 
     def give_up(self, upload: Upload, error: LambentError) -> None:
         """Write the failure of an upload that is not told of again, unless it has an outcome; raises Unavailable."""
+        self._fail(upload, error, keeps_own=True)
+
+    def _fail(self, upload: Upload, error: LambentError, *, keeps_own: bool = False) -> None:
         write_failure(
             self._data,
             result_stem(upload.key),
@@ -110,7 +104,7 @@ class IngestService:
             source_etag=upload.etag,
             source_key=upload.key,
             source_sequencer=upload.sequencer,
-            keeps_own=True,
+            keeps_own=keeps_own,
         )
 
     def _enqueue(self, upload: Upload) -> None:
