@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -16,9 +15,9 @@ import msgspec
 import pytest
 from chance import KILLED_JOBS, SEED
 from killed_program import BATCH_SIZE, CHECKPOINT_ITEMS
-from killing import Killing, killing
+from killing import Killing
 from resuming import resume
-from stored_world import open_world, publish_shade, put_manifest, stored
+from stored_world import put_manifest
 
 from builders import TENANT, World, request
 from lambent.contracts.batch_request import BatchInput
@@ -36,24 +35,6 @@ STEPS = (
     "after_report",
 )  # fmt: skip
 SIGKILL = -9
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    with stored() as names:
-        publish_shade(open_world())
-        yield names
-
-
-@pytest.fixture
-def world(environment: dict[str, str]) -> World:
-    return open_world()
-
-
-@pytest.fixture(scope="module")
-def processes(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
-    with killing(environment, tmp_path_factory.mktemp("killed")) as started:
-        yield started
 
 
 def dispatch(world: World, job_id: str, manifest: str, *, shard_items: int = SHARD_ITEMS) -> None:

@@ -12,7 +12,7 @@ import boto3
 import msgspec
 import pytest
 from chance import KEYS, SEED
-from killing import Killing, killing
+from killing import Killing
 from stored_world import open_world, publish_shade, put_manifest, stored
 
 from builders import TENANT, World
@@ -35,17 +35,6 @@ def environment() -> Iterator[dict[str, str]]:
         publish_shade(world)
         put_manifest(world, "items", 3)
         yield names
-
-
-@pytest.fixture
-def world(environment: dict[str, str]) -> World:
-    return open_world()
-
-
-@pytest.fixture(scope="module")
-def processes(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
-    with killing(environment, tmp_path_factory.mktemp("killed")) as started:
-        yield started
 
 
 def submission(world: World, **changes: object) -> BatchSubmission:

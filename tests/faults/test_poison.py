@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 from poison_place import CHILD_HANG_S, HANG_S, KINDS, TOLD, Executions, PoisonQueue, Waiting, strike
-from stored_world import DATA, open_world, publish_shade, put_manifest, stored
+from stored_world import DATA, open_world, put_manifest
 
 from builders import TENANT, World, picture, request, tell_shade
 from lambent.adapters.isolated_interpreter import IsolatedLoader
@@ -50,13 +50,6 @@ POISON = 250
 LEVELS = [*GOOD[:2], POISON, *GOOD[2:]]
 MAX_RECEIVES = 5
 SETTINGS = SimpleNamespace(max_receive_count=MAX_RECEIVES, data_bucket=DATA)
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    with stored() as names:
-        publish_shade(open_world())
-        yield names
 
 
 @pytest.fixture

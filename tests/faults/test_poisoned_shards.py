@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
-from killing import Killing, killing
+from killing import Killing
 from poison import ENDS, KINDS
-from stored_world import open_world, publish_shade, put_manifest, stored
+from stored_world import open_world, put_manifest
 
 from builders import TENANT, World, request
 from lambent.contracts.batch_request import BatchInput
@@ -22,24 +21,6 @@ POISON = 29  # in the middle of the second shard
 SIGKILL = -9
 # What a job definition grants; a queue gives out a message as often.
 ATTEMPTS = 5
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    with stored() as names:
-        publish_shade(open_world())
-        yield names
-
-
-@pytest.fixture
-def world(environment: dict[str, str]) -> World:
-    return open_world()
-
-
-@pytest.fixture(scope="module")
-def processes(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
-    with killing(environment, tmp_path_factory.mktemp("poisoned")) as started:
-        yield started
 
 
 def dispatch(world: World, job_id: str, *, poison: frozenset[int], bad: frozenset[int] = frozenset()) -> None:
