@@ -115,6 +115,7 @@ soak: $(STAMP) ## the promises of reliability at large numbers: hours; SEEDS="1 
 	$(BIN)/python tests/soak/soak_requests.py --kill 0 --throttle 0 --timeout 0 --api-5xx 0 --freeze-s 0 --duplicates 0 \
 	--poison 0.1 --requests 5000
 	$(BIN)/python tests/soak/soak_serving.py
+	cd tests && ../$(BIN)/python redrive_run.py 1000 1
 	LAMBENT_FAULTS_KILLED_JOBS=50 LAMBENT_FAULTS_KEYS=1000 $(BIN)/pytest --timeout=0 -q \
 	tests/faults/test_killed_shards.py tests/faults/test_killed_submissions.py
 

@@ -254,4 +254,6 @@ def run(*, letters: int, seed: int, duplicates: float = 0.2) -> dict[str, int | 
 if __name__ == "__main__":
     import sys
 
-    print(json.dumps(run(letters=int(sys.argv[1]), seed=int(sys.argv[2]))))
+    told = run(letters=int(sys.argv[1]), seed=int(sys.argv[2]))
+    print(json.dumps(told))
+    sys.exit(any(told[step][wrong] for step in ("recorded", "redriven") for wrong in ("lost", "double")))
