@@ -336,6 +336,22 @@ def dead_request(product: Any) -> IsDone:
     return lambda: swept() and (product.job(job_id, TENANT) or {}).get("state") == "FAILED"
 
 
+def sweep_lost_end(product: Any) -> IsDone:
+    """Write down a job whose only shard has its part, and whose last message was lost; the sweep ends it."""
+    job_id, long_ago = fresh(), "2026-01-01T00:00:00.000Z"
+    product.plan_job(TENANT, job_id, [ShardItem(id="a", key=f"inputs/{TENANT}/a.png", line=1)], lane="cpu")
+    product.put(f"jobs/{TENANT}/{job_id}/part-00000.jsonl", b'{"id":"a","label":"7"}\n')
+    shard = {"pk": f"JOB#{TENANT}#{job_id}", "sk": "SHARD#00000", "shard": 0, "done": 1, "failed": 0}
+    product.table.put_item(Item={**shard, "is_finished": True, "updated_at": long_ago})
+    product.table.update_item(
+        Key={"pk": f"JOB#{TENANT}#{job_id}", "sk": "JOB"},
+        UpdateExpression="SET updated_at = :past",
+        ExpressionAttributeValues={":past": long_ago},
+    )
+    swept = sweep(product)
+    return lambda: is_succeeded(product, job_id) or (swept() and is_succeeded(product, job_id))
+
+
 def sweep_lost_call(product: Any) -> IsDone:
     """Record a call whose message was lost; the sweep sends it again."""
     job_id = product.http.post(

@@ -112,7 +112,7 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("DispatchRole", "NotifyByEvent"): deeds.failure_heard_of,
     ("NotifyRole", "MakeSecrets"): deeds.first_webhook,
     ("SweepRole", "FindOpenJobs"): deeds.sweep,
-    ("SweepRole", "ReadRecords"): deeds.sweep_lost_call,
+    ("SweepRole", "ReadRecords"): deeds.sweep_lost_end,
     ("SweepRole", "ChangeJobsAndFigures"): deeds.sweep_lost_call,
     ("SweepRole", "SendAgain"): deeds.sweep_lost_call,
     ("SweepRole", "ReadDeadLetters"): deeds.dead_upload,
