@@ -33,3 +33,12 @@ def load_function(name: str) -> ModuleType:
     finally:
         sys.path.remove(str(folder))
     return module
+
+
+def forget_services() -> None:
+    """Drop what composition roots and clients of this process have made: of another test's storage and settings."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("lambent.runtime.", "lambent.adapters.clients")):
+            for made in list(vars(module).values()):
+                if hasattr(made, "cache_clear"):
+                    made.cache_clear()

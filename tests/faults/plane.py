@@ -25,7 +25,7 @@ from lambent_toolkit.sandbox.gateway import Gateway
 from lambent_toolkit.sandbox.invocation import InvocationResult, Outcome
 from lambent_toolkit.sandbox.template import translate
 from lambent_toolkit.sandbox.usage_plans import ApiKey, Plan
-from programs import ROOT, load_function
+from programs import ROOT, forget_services, load_function
 
 REGION = "eu-west-1"
 FUNCTIONS = {"PredictFunction": "predict", "JobsFunction": "jobs"}
@@ -187,17 +187,6 @@ def open_plane() -> Iterator[Plane]:
         forget_services()
         os.environ.clear()
         os.environ.update(before)
-
-
-def forget_services() -> None:
-    """Drop what the composition root has made: another test's storage."""
-    from lambent.adapters import clients
-    from lambent.runtime import parts, wiring, wiring_jobs
-
-    for module in (wiring, wiring_jobs, parts, clients):
-        for made in vars(module).values():
-            if hasattr(made, "cache_clear"):
-                made.cache_clear()
 
 
 def _build(loop: asyncio.AbstractEventLoop) -> Plane:

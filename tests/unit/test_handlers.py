@@ -35,7 +35,7 @@ from lambent.ports import WebhookAnswer
 from lambent.runtime.clock import SystemClock
 from lambent.services.sort_uploads import SortUploadsService
 from lambent_toolkit.fakes import FakeClock
-from programs import ROOT, load_function
+from programs import ROOT, forget_services, load_function
 
 REGION = "eu-west-1"
 STAGE = "/dev"
@@ -121,8 +121,10 @@ def functions() -> Iterator[Functions]:
         AWS_DEFAULT_REGION=REGION, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x",
         POWERTOOLS_SERVICE_NAME="lambent",
     )  # fmt: skip
+    forget_services()
     with mock_aws():
         yield _build()
+    forget_services()
     os.environ.clear()
     os.environ.update(before)
 

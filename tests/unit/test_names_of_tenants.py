@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from argparse import Namespace
 from typing import Any
 
 import pytest
@@ -63,14 +63,14 @@ def test_the_queue_s_door_takes_no_other_name(tenant: str) -> None:
 @pytest.mark.parametrize("tenant", ["a/b", "../x", "x#y", "A"])
 def test_a_worker_for_no_tenant_that_may_be_ends_for_good(tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = load_file(ROOT / "functions/batch_worker/main.py")
-    monkeypatch.setattr(sys, "argv", ["main.py", "--tenant", tenant, "--job-id", "j"])
-    monkeypatch.setattr(worker, "load_settings", lambda _type: _Settings())
     monkeypatch.setattr(worker, "StopSignal", lambda **_named: None)
     monkeypatch.setattr(worker, "run", lambda *_: pytest.fail("ran"))
+    asked = Namespace(tenant=tenant, job_id="j")
 
-    assert worker.main() == worker.EXIT_BROKEN
+    assert worker.work(_Settings(), asked, None, None, lambda _code: None) == worker.EXIT_BROKEN
 
 
 class _Settings:
     aws_batch_job_array_index = 0
+    aws_batch_job_attempt = 1
     keras_backend = "tensorflow"
