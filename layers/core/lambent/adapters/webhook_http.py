@@ -153,7 +153,8 @@ def _closed_at(connection: HTTPConnection, deadline_s: float) -> Iterator[None]:
 
 
 def _break(connection: HTTPConnection) -> None:
-    if connection.sock is not None:
+    # Looked at once: whoever has the answer may close the connection at this moment.
+    if (opened := connection.sock) is not None:
         with suppress(OSError):
             # Not SSLSocket's own, which ends encryption a moment before the connection.
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+            socket.socket.shutdown(opened, socket.SHUT_RDWR)
