@@ -8,9 +8,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CLIENTS := .venv-clients/bin
 CLIENTS_STAMP := .venv-clients/.installed
-# One lock for both Pythons: of the older one, which needs what the newer has in its standard library.
-UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
+# One lock for both Pythons: of the older one, which needs what the newer has in its standard library. LiteRT's layer alone
+# has one for each: what is secure today has no wheels any more that Lambda's python3.11 could load (glibc 2.26).
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate
+UV_COMPILE := $(LOCK) --python-version 3.11
 LAMBDA := --python-platform x86_64-manylinux2014
+LAMBDA_312 := --python-version 3.12 --python-platform x86_64-manylinux_2_34
 # Tests wait for stacks as often as they compute, so there is one process more than a small machine has cores.
 PROCESSES ?= 3
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
@@ -41,7 +44,8 @@ $(CLIENTS_STAMP): tests/clients/requirements.txt $(STAMP)
 lock: $(STAMP) ## write all requirements files anew from pyproject.toml
 	$(UV_COMPILE) --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV_COMPILE) $(LAMBDA) --group core -c requirements-dev.txt -o layers/core/requirements.txt
-	$(UV_COMPILE) $(LAMBDA) --group litert -o layers/numeric/litert/requirements.txt
+	$(LOCK) $(LAMBDA_312) --group litert -o layers/numeric/litert/requirements.txt
+	$(UV_COMPILE) $(LAMBDA) --group litert -o layers/numeric/litert/python3.11-x86_64/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group tflite-runtime -o layers/numeric/tflite_runtime/requirements.txt
 	$(UV_COMPILE) $(LAMBDA) --group tables -c requirements-dev.txt -o layers/tables/requirements.txt
 	$(UV_COMPILE) --group lambda-runtime -c requirements-dev.txt -o layers/toolkit/lambent_toolkit/sandbox/runtime-requirements.txt
@@ -73,7 +77,7 @@ sam-local-verify: $(STAMP) ## give every function one event in AWS's own image; 
 	@trap '$(BIN)/lambent down --state .lambent/sam-local' EXIT; \
 	$(BIN)/lambent sam-local verify --state .lambent/sam-local
 
-test: $(STAMP) $(CLIENTS_STAMP) lint ## the whole test suite
+test: $(STAMP) $(CLIENTS_STAMP) lint audit ## the whole test suite
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going suite clients-beside; code=$$?; cat $(CLIENTS_TOLD); exit $$code
 
 suite:
@@ -85,7 +89,7 @@ clients-beside:
 clients: $(STAMP) $(CLIENTS_STAMP) ## the tests with clients that others wrote, on a local stack
 	$(PYTEST_CLIENTS)
 
-check: $(STAMP) lint ## what to run before every commit: lint, types, unit and contract tests
+check: $(STAMP) lint audit ## what to run before every commit: lint, types, advisories, unit and contract tests
 	$(PYTEST) tests/unit tests/contract
 
 lint: $(STAMP)
@@ -93,6 +97,12 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet --no-progress .github
+
+audit: $(STAMP) ## hold all locks to what is known of vulnerable packages; fails for any that nobody looked up
+	$(BIN)/python -m lambent_toolkit.advisories
+
+advisories: $(STAMP) ## look all locked packages up at OSV, and write what it told into tests/contract/advisories.json
+	$(BIN)/python -m lambent_toolkit.advisories look
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
@@ -119,4 +129,4 @@ soak: $(STAMP) ## the promises of reliability at large numbers: hours; SEEDS="1 
 	LAMBENT_FAULTS_KILLED_JOBS=50 LAMBENT_FAULTS_KEYS=1000 $(BIN)/pytest --timeout=0 -q \
 	tests/faults/test_killed_shards.py tests/faults/test_killed_submissions.py
 
-.PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint format validate build shipped bench soak
+.PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint audit advisories format validate build shipped bench soak

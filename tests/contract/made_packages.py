@@ -41,7 +41,7 @@ def make_packages(layer: str, python: str, architecture: str, *, without: tuple[
 
 def _sources(folder: Path) -> list[Path]:
     """Return what the recipe reads, in a fixed order; our own code has no libraries."""
-    return sorted(path for pattern in ("*.*", "python*/Makefile") for path in folder.glob(pattern) if path.is_file())
+    return sorted(path for pattern in ("*.*", "python*/*") for path in folder.glob(pattern) if path.is_file())
 
 
 def _run_recipe(sources: list[Path], layer: Path, draft: Path, target: str) -> None:

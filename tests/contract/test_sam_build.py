@@ -256,14 +256,16 @@ def test_no_shipped_library_needs_more_than_lambda_has(
     assert findings(folder, python=python, architecture=architecture) == []
 
 
-def test_the_guard_sees_that_litert_for_arm64_needs_more_than_amazon_linux_2_has() -> None:
+def test_the_guard_sees_that_wheels_for_arm64_and_python3_12_need_more_than_amazon_linux_2_has() -> None:
     found = findings(make_packages("numeric/litert", "python3.12", "arm64"), python="python3.11", architecture="arm64")
 
     assert found == [
+        "python/PIL/_imagingmath.cpython-312-aarch64-linux-gnu.so: needs GLIBC_2.27",
         "python/ai_edge_litert/libLiteRtRuntimeCApi.so: needs GLIBC_2.30",
         "python/ai_edge_litert/libLiteRtRuntimeCApi.so: needs GLIBCXX_3.4.26",
         "python/ai_edge_litert/libpywrap_litert_common.so: needs GLIBC_2.29",
         "python/ai_edge_litert/libpywrap_litert_common.so: needs GLIBCXX_3.4.26",
+        "python/pillow.libs/libsharpyuv-5dac68d0.so.0.1.2: needs GLIBC_2.27",
     ]
 
 

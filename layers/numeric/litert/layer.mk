@@ -21,6 +21,8 @@ GLIBC_python3.11 := 26
 GLIBC_python3.12 := 34
 PROCESSOR := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,$(ARCHITECTURE))
 PLATFORMS := $(foreach glibc,2014 $(addprefix _2_,$(shell seq 17 $(GLIBC_$(TARGET)))),manylinux$(glibc)_$(PROCESSOR))
+# A Python whose wheels need a lock of its own has it beside its Makefile.
+LOCK := $(firstword $(wildcard $(TARGET)-$(ARCHITECTURE)/requirements.txt) requirements.txt)
 WHEELS := --only-binary :all: --implementation cp --python-version $(TARGET:python%=%) $(PLATFORMS:%=--platform %)
 
 # SAM's target is build-<logical id>.
@@ -36,7 +38,7 @@ build-%: python packages
 .PHONY: packages
 packages:
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile $(WHEELS) \
-	    --target $(PACKAGES) --requirement requirements.txt
+	    --target $(PACKAGES) --requirement $(LOCK)
 	@$(if $(wildcard rewrite_libm_versions.py),$(PYTHON) rewrite_libm_versions.py $(PACKAGES))
 	@$(if $(wildcard lambent),cp -R lambent $(PACKAGES))
 	@# failglob: a line of prune.txt that matches nothing any more ends the build.
