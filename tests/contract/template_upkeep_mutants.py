@@ -42,7 +42,18 @@ UPKEEP_MUTANTS = [
         _properties("PredictErrorsAlarm", "Dimensions", 0, "Value"),
         {"Ref": "JobsFunction"},
     ),
+    Mutant(watch_rules.what_callers_notice_raises_an_alarm, ("DeadLettersUnrecordedAlarm",)),
     Mutant(watch_rules.chains_that_lambda_stops_raise_an_alarm, ("RecursionAlarm",)),
+    Mutant(
+        watch_rules.alarms_watch_metrics_that_there_are,
+        _properties("DeadLettersUnrecordedAlarm", "MetricName"),
+        "DeadLetterUnrecorded",
+    ),
+    Mutant(
+        watch_rules.alarms_watch_metrics_that_there_are,
+        _properties("DeadLettersUnrecordedAlarm", "Dimensions", 0, "Name"),
+        "queue",
+    ),
     Mutant(
         watch_rules.alarms_watch_metrics_that_there_are, _properties("ApiServerErrorsAlarm", "MetricName"), "5xxError"
     ),

@@ -9,12 +9,19 @@ from aws_metrics import is_kept
 from template_expanded import ExpandedTemplate
 from template_references import Findings, target
 
+from lambent.runtime import observability
+from lambent_toolkit.dashboard.table import OURS
+
+# What our own records are counted under, whatever else they are counted by.
+OURS_BY = frozenset({"service"})
+
 # What a caller notices, or what only an account's owner can mend: (namespace, metric, of what).
 WATCHED = (
     ("AWS/ApiGateway", "5XXError", "AWS::StackName"),
     ("AWS/ApiGateway", "Latency", "AWS::StackName"),
     ("AWS/Lambda", "Errors", "PredictFunction"),
     ("AWS/Lambda", "Throttles", None),
+    (OURS, "DeadLettersUnrecorded", "AWS::StackName"),
 )
 FREE_DASHBOARD_METRICS = 50
 # Lines that are found while the dashboard is drawn, one a version, take the rest.
@@ -47,7 +54,7 @@ def chains_that_lambda_stops_raise_an_alarm(template: ExpandedTemplate) -> Findi
 def alarms_watch_metrics_that_there_are(template: ExpandedTemplate) -> Findings:
     for name, alarm in template.of_type("CloudWatch::Alarm").items():
         dimensions = frozenset(each["Name"] for each in alarm.get("Dimensions", []))
-        if not is_kept(alarm["Namespace"], alarm["MetricName"], dimensions):
+        if not (is_kept(alarm["Namespace"], alarm["MetricName"], dimensions) or _is_ours(alarm, dimensions)):
             yield f"{name}: {alarm['Namespace']} has no {alarm['MetricName']} by {sorted(dimensions)}"
 
 
@@ -69,6 +76,12 @@ def the_dashboard_stays_within_the_free_ones(template: ExpandedTemplate) -> Find
 def _widgets(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
     widgets: list[dict[str, Any]] = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
     return widgets
+
+
+def _is_ours(alarm: dict[str, Any], dimensions: frozenset[str]) -> bool:
+    """Tell whether functions record it; that code really does is held by test_dashboard.py."""
+    recorded = {value for name, value in vars(observability).items() if name.isupper() and isinstance(value, str)}
+    return alarm["Namespace"] == OURS and alarm["MetricName"] in recorded and dimensions == OURS_BY
 
 
 def _subject(alarm: dict[str, Any]) -> str | None:

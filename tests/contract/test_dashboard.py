@@ -99,6 +99,14 @@ def test_every_function_and_queue_that_is_always_there_has_its_lines() -> None:
     assert queues == CPU.of_type("SQS::Queue").keys()
 
 
+def test_dead_letters_are_shown_recorded_and_unrecorded_beside_their_queues() -> None:
+    (graph,) = {row.graph for row in ROWS if row.label in DEAD_LETTER_QUEUE_NAMES}
+
+    ours = {row.metric for row in ROWS if row.graph == graph and row.namespace == OURS}
+
+    assert ours == {observability.DEAD_LETTERS_RECORDED, observability.DEAD_LETTERS_UNRECORDED}
+
+
 def test_the_api_is_named_as_its_metrics_are() -> None:
     (api,) = CPU.of_type("ApiGateway::RestApi").values()
 

@@ -15,8 +15,8 @@ OURS = ours.metrics.namespace
 # The value of the dimension `service` of what functions record themselves, see POWERTOOLS_SERVICE_NAME in the template.
 SERVICE = "${AWS::StackName}"
 FUNCTION_NAMES = ("Predict", "Jobs", "Preprocess", "Infer", "Dispatch", "Notify", "Sweep")
-# Those that run or prepare models, whose times say something of the models too.
-MODEL_FUNCTION_NAMES = ("Predict", "Preprocess", "Infer")
+# Those that run or prepare models, whose times say something of the models too; Predict's have a graph of their own.
+MODEL_FUNCTION_NAMES = ("Preprocess", "Infer")
 QUEUE_NAMES = ("Upload", "Infer", "Batch", "Notify")
 DEAD_LETTER_QUEUE_NAMES = tuple(f"{name}DeadLetter" for name in QUEUE_NAMES)
 _TIMES = ("p50", "p95", "p99")
@@ -99,11 +99,12 @@ ROWS = (
     _of_function(_SHARED, "RecursiveInvocationsDropped", "Sum", "Infer", "Infer, stopped as a loop"),
     *(_of_function(_DURATIONS, "Duration", "p95", name, name) for name in MODEL_FUNCTION_NAMES),
     _recorded(_BATCHES, ours.JOBS_ACCEPTED, "Sum", "jobs"),
-    _recorded(_BATCHES, ours.SWEEPS, "Sum", "sweeps"),
     _recorded(_BATCHES, ours.WEBHOOKS_DELIVERED, "Sum", "webhooks"),
     _recorded(_BATCHES, ours.WEBHOOKS_GIVEN_UP, "Sum", "webhooks given up"),
     *(_of_queue(_AGES, "ApproximateAgeOfOldestMessage", name) for name in QUEUE_NAMES),
     *(_of_queue(_DEAD, "ApproximateNumberOfMessagesVisible", name) for name in DEAD_LETTER_QUEUE_NAMES),
+    _recorded(_DEAD, ours.DEAD_LETTERS_RECORDED, "Sum", "recorded for their owners"),
+    _recorded(_DEAD, ours.DEAD_LETTERS_UNRECORDED, "Sum", "nobody is told of yet"),
     _of_table(_CAPACITY, "ConsumedReadCapacityUnits", "read"),
     _of_table(_CAPACITY, "ConsumedWriteCapacityUnits", "written"),
     _of_table(_CAPACITY, "ReadThrottleEvents", "reads throttled"),
