@@ -129,7 +129,9 @@ def _raw_items(declared: ModelContract) -> list[bytes]:
 
 
 def _ones(spec: TensorSpec) -> np.ndarray:
-    return np.ones([2 if dim == -1 else dim for dim in spec.shape], dtype=DTYPE_BY_DATATYPE[spec.datatype])
+    least = spec.min_shape or (1,) * len(spec.shape)
+    shape = [max(2, fewest) if dim == -1 else dim for dim, fewest in zip(spec.shape, least, strict=True)]
+    return np.ones(shape, dtype=DTYPE_BY_DATATYPE[spec.datatype])
 
 
 def model_files(golden: GoldenVectors) -> dict[str, bytes]:

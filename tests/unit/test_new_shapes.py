@@ -17,11 +17,12 @@ from lambent.adapters.isolated_interpreter import IsolatedLoader
 from lambent.adapters.litert import PLATFORM, LiteInterpreterLoader
 from lambent.adapters.sacrificial_child import ForkedComputing, ForkedRehearsal
 from lambent.contracts.model import ModelContract, RawOutputs, TensorPreprocessing, TensorSpec
+from lambent.domain.lengths import free_dimensions
 from lambent.domain.model import ModelRef
 from lambent.errors import ProcessingCrashed, TensorShapeMismatch
 from lambent.services.golden import GoldenVectors
 from lambent.services.load_model import ModelCache
-from lambent.services.new_shapes import NewShapesApart, has_free_lengths
+from lambent.services.new_shapes import NewShapesApart
 from lambent.services.publish import publish_version
 from lambent_toolkit.fakes import FakeInterpreter
 from patience import PATIENCE_S
@@ -153,7 +154,7 @@ def test_lengths_are_free_where_callers_choose_more_than_the_number_of_rows(
         for side, shapes in (("inputs", inputs), ("outputs", outputs))
     }
 
-    assert has_free_lengths(contract(preprocessing=TensorPreprocessing(), **specs)) is is_free
+    assert bool(free_dimensions(contract(preprocessing=TensorPreprocessing(), **specs))) is is_free
 
 
 def test_a_model_of_fixed_shapes_is_what_it_was() -> None:

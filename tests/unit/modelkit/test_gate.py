@@ -19,6 +19,7 @@ from lambent.contracts.model import (
     RawOutputs,
     Regression,
     TensorPreprocessing,
+    TensorSpec,
     VersionManifest,
 )
 from lambent.domain.model import digest
@@ -28,6 +29,7 @@ from lambent_toolkit.modelkit import recipe_cache
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.gate import Check, check_artifact, open_gate
+from lambent_toolkit.modelkit.importing.shortest_lengths import Found
 from lambent_toolkit.modelkit.quantization_report import Loss
 from lambent_toolkit.modelkit.report import (
     DataFigures,
@@ -405,3 +407,47 @@ def test_a_recipe_s_model_out_of_the_cache_goes_by_the_gate_as_any_other(monkeyp
         recipe_cache.publish_recipe(SimpleNamespace(), "digits", cache_dir=Path("cache"))
 
     assert reached == []
+
+
+FREE = contract(
+    inputs=(TensorSpec(name="series", datatype="FP32", shape=(-1, -1, 2)),),
+    preprocessing=TensorPreprocessing(),
+    postprocessing=RawOutputs(),
+)
+
+
+def told_lengths(smallest: tuple[int, ...] | None, found: Found) -> Check:
+    (series,) = FREE.inputs
+    declared = msgspec.structs.replace(FREE, inputs=(msgspec.structs.replace(series, min_shape=smallest),))
+    checks = check_artifact(artifact(declared=declared), serve=serving(), find=lambda _model, _contract: found)
+    (told,) = [check for check in checks if check.name == "lengths"]
+    return told
+
+
+@pytest.mark.parametrize("smallest", [(1, 5, 2), (1, 9, 2)])
+def test_a_contract_that_says_how_short_inputs_may_be_passes(smallest: tuple[int, ...]) -> None:
+    assert told_lengths(smallest, Found({"series": (1, 5, 2)})).is_passed
+
+
+@pytest.mark.parametrize(("smallest", "said"), [(None, "None of series"), ((1, 4, 2), r"\[1, 4, 2\] of series")])
+def test_a_contract_that_lets_pass_what_ends_the_process_is_not_published_and_cannot_be_forced(
+    smallest: tuple[int, ...] | None, said: str
+) -> None:
+    check = told_lengths(smallest, Found({"series": (1, 5, 2)}))
+
+    assert not check.is_passed
+    with pytest.raises(GateClosed, match=rf"{said}, which is answered from \[1, 5, 2\] on; run `lambent import`"):
+        open_gate([check], is_forced=True)
+
+
+def test_a_model_that_lives_at_no_length_is_not_published_by_its_code() -> None:
+    check = told_lengths((1, 5, 2), Found(None, "the process died of SIGSEGV"))
+
+    with pytest.raises(GateClosed, match=r"no length.*SIGSEGV.*\(model_load_failed\)"):
+        open_gate([check], is_forced=True)
+
+
+def test_lengths_of_a_model_of_fixed_shapes_are_not_looked_for() -> None:
+    checks = check_artifact(artifact(), serve=serving(), find=None)
+
+    assert "lengths" not in [check.name for check in checks]

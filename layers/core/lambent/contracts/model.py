@@ -23,12 +23,17 @@ class _Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     pass
 
 
-class TensorSpec(_Contract, frozen=True, kw_only=True):
-    """A named tensor; datatype in Open Inference Protocol words; -1 in the shape is a free dimension."""
+class TensorSpec(_Contract, frozen=True, kw_only=True, omit_defaults=True):
+    """A named tensor; datatype in Open Inference Protocol words; -1 in the shape is a free dimension.
+
+    ``min_shape`` is the smallest shape of an input that the version's files answer, found where they are made: a number
+    a dimension, 1 for the rows. None: not looked for, or there is nothing that callers choose.
+    """
 
     name: Name
     datatype: Datatype
     shape: tuple[int, ...]
+    min_shape: tuple[PositiveInt, ...] | None = None
 
 
 class ImagePreprocessing(_Contract, frozen=True, kw_only=True, tag_field="kind", tag="image"):

@@ -87,9 +87,9 @@ def configuration(contract: ModelContract, *, platform: str) -> dict[str, Any]:
 def metadata(contract: ModelContract, *, versions: list[int], platform: str) -> dict[str, Any]:
     """Return the model metadata object.
 
-    ``parameters`` tells what else the model takes than its tensors, and what other doors make of an output with labels:
-    the activation of the output divided by the temperature or, without an activation, its probabilities to the power of
-    1 / temperature, normalized to one.
+    ``parameters`` tells what else the model takes than its tensors, how small inputs of free dimensions may be, and
+    what other doors make of an output with labels: the activation of the output divided by the temperature or, without
+    an activation, its probabilities to the power of 1 / temperature, normalized to one.
     """
 
     def tensors(specs: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
@@ -106,6 +106,8 @@ def metadata(contract: ModelContract, *, versions: list[int], platform: str) -> 
     told: dict[str, Any] = {}
     if raw is not None:
         told["raw_inputs"] = [{"name": raw, "datatype": BYTES, "shape": [-1]}]
+    if smallest := {each.name: list(each.min_shape) for each in contract.inputs if each.min_shape is not None}:
+        told["min_shapes"] = smallest
     if isinstance(spec, Classification):
         told["scores"] = {
             "output": spec.output or contract.outputs[0].name,

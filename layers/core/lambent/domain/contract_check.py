@@ -32,6 +32,7 @@ def check_contract(contract: ModelContract) -> None:
     """Check that tensors, preprocessing and postprocessing of a contract agree; raises ModelContractMismatch."""
     for side, specs in (("inputs", contract.inputs), ("outputs", contract.outputs)):
         _check_tensors(specs, side)
+    _check_min_shapes(contract)
     spec = contract.preprocessing
     if not isinstance(spec, TensorPreprocessing):
         for index, tensor in enumerate(contract.inputs):
@@ -67,6 +68,35 @@ def _check_tensors(specs: tuple[TensorSpec, ...], side: str) -> None:
                 f"{side}[{index}] needs at least the batch dimension, and each is -1 (free) or at least 1.",
                 f"{side}[{index}].shape",
                 got=list(spec.shape),
+            )
+
+
+def _check_min_shapes(contract: ModelContract) -> None:
+    """Check that the smallest shapes are of free dimensions of inputs, and such as a text can be padded to."""
+    spec = contract.preprocessing
+    longest = spec.max_tokens if isinstance(spec, TextPreprocessing) else None
+    for tensor in contract.outputs:
+        if tensor.min_shape is not None:
+            raise _broken("An output has no smallest shape.", f"outputs.{tensor.name}.min_shape", got=tensor.min_shape)
+    for tensor in contract.inputs:
+        smallest = tensor.min_shape
+        if smallest is None:
+            continue
+        if len(smallest) != len(tensor.shape) or any(
+            want not in {-1, least} for want, least in zip(tensor.shape, smallest, strict=True)
+        ):
+            raise _broken(
+                f"The smallest shape of input {tensor.name} has other dimensions than its shape.",
+                f"inputs.{tensor.name}.min_shape",
+                limit=list(tensor.shape),
+                got=list(smallest),
+            )
+        if longest is not None and max(smallest[1:], default=1) > longest:
+            raise _broken(
+                f"Input {tensor.name} must be longer than any text may be.",
+                f"inputs.{tensor.name}.min_shape",
+                limit=longest,
+                got=list(smallest),
             )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lambent.contracts.model import ModelContract
+from lambent.domain.lengths import free_dimensions
 from lambent.domain.model import LIVE, Canary, ModelChoice, ModelRef, Target
 from lambent.domain.names import check_name, parse_version
 from lambent.domain.preprocessing import Preprocessor
@@ -218,9 +219,9 @@ class ModelCache:
         self, interpreter: Interpreter, path: Path, contract: ModelContract, golden: GoldenVectors
     ) -> Interpreter:
         from lambent.services.golden import first_load_calls
-        from lambent.services.new_shapes import NewShapesApart, has_free_lengths
+        from lambent.services.new_shapes import NewShapesApart
 
-        if self._apart is None or not has_free_lengths(contract):
+        if self._apart is None or not free_dimensions(contract):
             return interpreter
         known = [call.tensors for call in first_load_calls(golden, contract)]
         return NewShapesApart(interpreter, self._apart.load(path, contract), contract, known=known)

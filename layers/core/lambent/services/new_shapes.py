@@ -11,19 +11,15 @@ from copy import copy
 
 import numpy as np
 
-from lambent.contracts.model import ModelContract, TensorSpec
+from lambent.contracts.model import ModelContract
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
+from lambent.domain.lengths import free_dimensions, rows_dimensions
 from lambent.errors import ProcessingCrashed, TensorShapeMismatch
 from lambent.ports import Interpreter
 
 _Lengths = tuple[int, ...]
 # Callers choose the lengths that are remembered: no more than this many.
 _MOST_SHAPES = 10_000
-
-
-def has_free_lengths(contract: ModelContract) -> bool:
-    """Return whether an input has a dimension, besides that of the rows, whose size callers choose."""
-    return any(-1 in spec.shape[_rows_dimensions(contract) :] for spec in contract.inputs)
 
 
 class NewShapesApart:
@@ -49,6 +45,7 @@ class NewShapesApart:
         self._interpreter = interpreter
         self._apart = apart
         self._contract = contract
+        self._free = free_dimensions(contract)
         self._known = {self._lengths(inputs) for inputs in known}
         self._deadly: dict[_Lengths, TensorShapeMismatch] = {}
 
@@ -77,11 +74,7 @@ class NewShapesApart:
 
     def _lengths(self, inputs: Mapping[str, Array]) -> _Lengths:
         """Return the sizes of all free dimensions, in the contract's order."""
-        return tuple(size for spec in self._contract.inputs for size in self._free(spec, inputs[spec.name].shape))
-
-    def _free(self, spec: TensorSpec, shape: tuple[int, ...]) -> list[int]:
-        start = _rows_dimensions(self._contract)
-        return [have for want, have in zip(spec.shape[start:], shape[start:], strict=True) if want == -1]
+        return tuple(inputs[name].shape[axis] for name, axis in self._free)
 
     def _remember(self, lengths: _Lengths) -> None:
         if len(self._known) >= _MOST_SHAPES:
@@ -98,7 +91,7 @@ class NewShapesApart:
         return True
 
     def _zeros(self, lengths: _Lengths) -> dict[str, Array]:
-        sizes, rows = iter(lengths), _rows_dimensions(self._contract)
+        sizes, rows = iter(lengths), rows_dimensions(self._contract)
         return {
             spec.name: np.zeros(
                 [1] * rows + [next(sizes) if size == -1 else size for size in spec.shape[rows:]],
@@ -141,8 +134,3 @@ class NewShapesApart:
             else:
                 dies = middle
         return lives
-
-
-def _rows_dimensions(contract: ModelContract) -> int:
-    """Return 1 where the first dimension of everything is that of the rows, else 0."""
-    return int(all(spec.shape[:1] == (-1,) for spec in (*contract.inputs, *contract.outputs)))

@@ -9,6 +9,7 @@ from time import perf_counter
 from lambent.contracts.media import Prediction
 from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.contracts.tensor import Array
+from lambent.domain.lengths import check_lengths
 from lambent.domain.model import ModelChoice, ModelRef, Target
 from lambent.domain.postprocessing import postprocess
 from lambent.domain.preprocessing.padding import Padding, pad_batch
@@ -102,7 +103,8 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
 
     Raises
     ------
-    TensorShapeMismatch   more rows or tokens than the contract allows, or inputs of different numbers of rows
+    TensorShapeMismatch   more rows or tokens than the contract allows, inputs of different numbers of rows, or smaller
+                          ones than the model answers
     """
     timings.rows = rows = _count_rows(model.contract, inputs)
     if rows > model.contract.limits.max_rows:
@@ -113,6 +115,7 @@ def run_tensors(model: ServedModel, inputs: Mapping[str, Array], timings: Timing
             got=rows,
         )
     _check_tokens(model.contract, inputs)
+    check_lengths(model.contract, inputs)
     with timings.step("infer"):
         return model.interpreter.run(inputs)
 
@@ -166,7 +169,7 @@ def predict_items(
 
     Raises
     ------
-    TensorShapeMismatch     more items than the contract allows
+    TensorShapeMismatch     more items than the contract allows, or shorter ones than the model answers
     ModelContractMismatch   the model answered a score or number that is not finite
     OutputNotJson           an output that is answered as it is has NaN or infinity in it, or is too large for JSON
     MemoryExhausted         the batch is too large for this host
@@ -176,6 +179,7 @@ def predict_items(
     if padding is None:
         outputs = run_tensors(model, inputs, timings)
     else:
+        check_lengths(contract, inputs)
         padded = model.interpreter.run(pad_batch(inputs, contract, padding))
         outputs = {name: array[: len(prepared)] for name, array in padded.items()}
     with timings.step("postprocess"):

@@ -188,8 +188,9 @@ def check(
 def _show_tensors(contract: ModelContract) -> None:
     from lambent_toolkit.cli.tables import plain_table
 
-    table = plain_table("", "tensor", "datatype", "shape")
+    table = plain_table("", "tensor", "datatype", "shape", "smallest")
     for side, specs in (("input", contract.inputs), ("output", contract.outputs)):
         for spec in specs:
-            table.add_row(side, spec.name, spec.datatype, str(list(spec.shape)))
+            smallest = "" if spec.min_shape is None else str(list(spec.min_shape))
+            table.add_row(side, spec.name, spec.datatype, str(list(spec.shape)), smallest)
     screen().print(table)

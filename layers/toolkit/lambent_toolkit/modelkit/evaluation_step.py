@@ -8,7 +8,14 @@ import msgspec
 
 from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.domain.card import CARD_FILE
-from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_GOLDEN_FILE, REPORT_FILE, THROUGHPUT_FILE
+from lambent.domain.model import (
+    CONTRACT_FILE,
+    GOLDEN_FILE,
+    KERAS_GOLDEN_FILE,
+    REPORT_FILE,
+    TFLITE_FILE,
+    THROUGHPUT_FILE,
+)
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.evaluating.evaluated_card import evaluated_card
 from lambent_toolkit.modelkit.evaluating.evaluation import TOOLS, Evaluation, evaluate
@@ -16,6 +23,7 @@ from lambent_toolkit.modelkit.evaluating.page import REPORT_PAGE, report_page
 from lambent_toolkit.modelkit.evaluating.subject import subject_of_folder
 from lambent_toolkit.modelkit.float_model import KerasFloat
 from lambent_toolkit.modelkit.golden_tolerance import golden_tolerance
+from lambent_toolkit.modelkit.importing.shortest_lengths import with_min_shapes
 from lambent_toolkit.modelkit.made_model import MadeModel
 from lambent_toolkit.modelkit.recipe import Prepared
 from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
@@ -43,6 +51,8 @@ def run_evaluation(made: MadeModel, *, watcher: Watcher = SILENCE) -> Report:
     FolderNotWritable    nothing was changed
     """
     subject = subject_of_folder(made)
+    served = {TFLITE_FILE: subject.files[subject.published]}
+    subject = replace(subject, contract=with_min_shapes(served, subject.contract))
     evaluation = evaluate(subject, made.split, data_name=made.split.data_name, watcher=watcher, with_throughput=True)
     golden = golden_vectors(evaluation)
     tolerance = golden_tolerance(

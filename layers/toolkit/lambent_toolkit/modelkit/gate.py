@@ -18,6 +18,7 @@ from lambent.adapters.keras_archive import check_keras_archive
 from lambent.contracts.model import Classification, ModelContract, TensorPreprocessing
 from lambent.contracts.tensor import Array
 from lambent.domain.contract_check import check_contract
+from lambent.domain.lengths import free_dimensions
 from lambent.domain.model import CONTRACT_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, digest
 from lambent.domain.names import check_name
 from lambent.errors import LambentError, ModelFormatRefused
@@ -27,12 +28,14 @@ from lambent_toolkit.modelkit.absolute_quality import judge_sense
 from lambent_toolkit.modelkit.artifact import Artifact
 from lambent_toolkit.modelkit.errors import GateClosed, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.float_model import KerasFloat
+from lambent_toolkit.modelkit.importing.shortest_lengths import Found, no_length_answered, tflite_min_shapes
 from lambent_toolkit.modelkit.quantization_choice import contract_rule
 from lambent_toolkit.modelkit.report import Report, measured_contract_sha256
 from lambent_toolkit.modelkit.score_kinds import activation_fault
 from lambent_toolkit.modelkit.serving_check import ServingRun, serve
 
 Serve = Callable[..., ServingRun]
+FindMinShapes = Callable[[bytes, ModelContract], Found]
 _EVALUATE = "run `lambent evaluate` on this folder again"
 _BETTER = "choose another form with `lambent quantize`, or raise the limit in the contract's quality"
 _SHOWN = 12  # figures of a digest
@@ -44,7 +47,7 @@ class Check:
 
     Parameters
     ----------
-    name             contract, serving, golden, activation, keras, report, quality, sense or signature
+    name             contract, serving, lengths, golden, activation, keras, report, quality, sense or signature
     is_passed
     expected, got    in words
     remedy           what to do if it failed
@@ -59,8 +62,14 @@ class Check:
     is_forceable: bool = False
 
 
-def check_artifact(artifact: Artifact, *, serve: Serve = serve) -> list[Check]:
-    """Return the answers to all questions; ``serve`` runs the file in the serving interpreter, in its own process.
+def check_artifact(artifact: Artifact, *, serve: Serve = serve, find: FindMinShapes = tflite_min_shapes) -> list[Check]:
+    """Return the answers to all questions.
+
+    Parameters
+    ----------
+    artifact
+    serve      runs the file in the serving interpreter, in its own process
+    find       looks for the smallest inputs that it answers there
 
     Raises
     ------
@@ -69,6 +78,7 @@ def check_artifact(artifact: Artifact, *, serve: Serve = serve) -> list[Check]:
     return [
         _contract(artifact),
         *_serving(artifact, serve),
+        *_lengths(artifact, find),
         *_keras(artifact),
         _report(artifact),
         _quality(artifact),
@@ -135,6 +145,27 @@ def _serving(artifact: Artifact, serve: Serve) -> list[Check]:
         return [Check("serving", False, expected, _clause(str(error)), remedy)]
     loaded = Check("serving", True, expected, f"loaded in {run.load_ms:.1f} ms", remedy)
     return [loaded, _golden(artifact, golden, run), *_activation(artifact, golden, run)]
+
+
+def _lengths(artifact: Artifact, find: FindMinShapes) -> list[Check]:
+    """Check that a contract of free lengths says no less than the file answers: a shorter input would end a process."""
+    if not free_dimensions(artifact.contract):
+        return []
+    expected = "the smallest inputs that the file answers, as min_shape of the contract's inputs"
+    remedy = "run `lambent import` or `lambent evaluate` again, which find them, or choose another form"
+    try:
+        found = find(artifact.files[TFLITE_FILE], artifact.contract)
+        if found.smallest is None:
+            raise no_length_answered(found)
+    except (ServingRefused, ServingCheckFailed) as error:
+        return [Check("lengths", False, expected, _clause(str(error)), remedy)]
+    declared = {spec.name: spec.min_shape for spec in artifact.contract.inputs}
+    short = [
+        f"{list(declared[name] or ()) or None} of {name}, which is answered from {list(smallest)} on"
+        for name, smallest in found.smallest.items()
+        if any(have < least for have, least in zip(declared[name] or (0,) * len(smallest), smallest, strict=True))
+    ]
+    return [Check("lengths", not short, expected, "; ".join(short) or "they are", remedy)]
 
 
 def _own_tensors(golden: GoldenVectors, contract: ModelContract) -> dict[str, Array] | None:

@@ -32,9 +32,10 @@ SCHEMAS: dict[str, Any] = {
             "outputs": array_of(ref("TensorSpec")),
             "parameters": {
                 **_PARAMETERS,
-                "description": "`raw_inputs`: what the model takes instead of its tensors. `scores`: the output that "
-                "has labels, which these routes give as the model's file does, and the `activation` and `temperature` "
-                "that the other doors apply to it.",
+                "description": "`raw_inputs`: what the model takes instead of its tensors. `min_shapes`: the smallest "
+                "shape of each input with free dimensions that is answered; shorter ones are 422. `scores`: the output "
+                "that has labels, which these routes give as the model's file does, and the `activation` and "
+                "`temperature` that the other doors apply to it.",
             },
         },
         optional=("parameters",),

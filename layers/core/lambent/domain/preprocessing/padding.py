@@ -46,7 +46,12 @@ def largest_batch(contract: ModelContract, rows: int) -> dict[str, Array]:
 
 def _zeros(spec: TensorSpec, rows: int, tokens: int) -> Array:
     first, *rest = spec.shape
-    shape = (rows if first == -1 else first, *(tokens if size == -1 else size for size in rest))
+    _, *least = spec.min_shape or [1] * len(spec.shape)
+    free = [max(tokens, each) for each in least]
+    shape = (
+        rows if first == -1 else first,
+        *(size if want == -1 else want for want, size in zip(rest, free, strict=True)),
+    )
     return np.zeros(shape, DTYPE_BY_DATATYPE[spec.datatype])
 
 

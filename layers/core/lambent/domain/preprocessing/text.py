@@ -36,6 +36,7 @@ class TextPreprocessor:
             raise Misconfigured("A text preprocessor needs a contract with text preprocessing.")
         self._spec = contract.preprocessing
         self._limits = contract.limits
+        self._fewest_tokens = max((tensor.min_shape[1] for tensor in contract.inputs if tensor.min_shape), default=1)
         self._dtypes = {tensor.name: DTYPE_BY_DATATYPE[tensor.datatype] for tensor in contract.inputs}
         self._tokenizer = _load_tokenizer(self._spec, assets.get(TOKENIZER_FILE))
         largest = max(self._tokenizer.get_vocab_size() - 1, self._spec.pad_id)
@@ -74,9 +75,12 @@ class TextPreprocessor:
         """Take any number: the size of the request bounds the work."""
 
     def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """Return (n, tokens) each, padded on the right: ids with ``pad_id``, masks and types with 0."""
+        """Return (n, tokens) each, padded on the right: ids with ``pad_id``, masks and types with 0.
+
+        There are as many tokens as the contract says that the model needs, also where all texts are shorter.
+        """
         spec = self._spec
-        longest = max(len(arrays[spec.ids_input]) for arrays in prepared)
+        longest = max(self._fewest_tokens, *(len(arrays[spec.ids_input]) for arrays in prepared))
         tokens = spec.max_tokens if spec.pad_to == "max_tokens" else longest
         batch = {}
         for name, dtype in self._dtypes.items():

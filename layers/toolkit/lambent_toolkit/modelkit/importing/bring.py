@@ -21,6 +21,7 @@ from lambent_toolkit.modelkit.importing.kinds import Kind
 from lambent_toolkit.modelkit.importing.padding_check import check_padding
 from lambent_toolkit.modelkit.importing.picture_draft import doubts
 from lambent_toolkit.modelkit.importing.reading import ReadModel, read_model
+from lambent_toolkit.modelkit.importing.shortest_lengths import with_min_shapes
 from lambent_toolkit.modelkit.recipe import Declaration
 from lambent_toolkit.modelkit.score_kinds import score_kind
 from lambent_toolkit.modelkit.watcher import SILENCE, Watcher
@@ -41,7 +42,8 @@ class ImportRecord(msgspec.Struct, frozen=True, kw_only=True):
     is_trusted    whether --trust let code of its maker run to read it; nothing of that code is kept
     golden_from   what the golden vectors were made of
     doubts        where the contract says otherwise than the model's graph, and may be right all the same
-    contract      as it was given; `lambent evaluate` writes contract.json anew with what it measures
+    contract      as it was given, with the smallest inputs that are answered; `lambent evaluate` writes contract.json
+                  anew with what it measures
     changes       how it was made otherwise for the converter while it was read, see `Convertible`; of a .keras file
                   that is done later, see quantization.json
     """
@@ -107,6 +109,7 @@ def import_model(
     contract = msgspec.structs.replace(contract, signature=contract.signature or read.signature.name)
     check_agreement(contract, read.signature, given)
     watcher.advance("the contract fits")
+    contract = with_min_shapes(read.files, contract)
     files, finished = rehearse(read, contract, given, examples)
     watcher.advance("golden vectors")
     record = ImportRecord(

@@ -10,6 +10,7 @@ from lambent_toolkit.modelkit.importing.bring import rehearse
 from lambent_toolkit.modelkit.importing.draft import Draft, PreprocessingKind, draft_contract
 from lambent_toolkit.modelkit.importing.inputs import model_name
 from lambent_toolkit.modelkit.importing.reading import read_model
+from lambent_toolkit.modelkit.importing.shortest_lengths import with_min_shapes
 
 
 class DraftWish(NamedTuple):
@@ -43,5 +44,6 @@ def draft_of(source: Path, wish: DraftWish | None = None, *, is_trusted: bool = 
         size=wish.size,
         tokenizer=wish.tokenizer,
     )
-    rehearse(read, draft.contract, {} if wish.tokenizer is None else {TOKENIZER_FILE: wish.tokenizer})
-    return draft
+    contract = with_min_shapes(read.files, draft.contract)
+    rehearse(read, contract, {} if wish.tokenizer is None else {TOKENIZER_FILE: wish.tokenizer})
+    return draft._replace(contract=contract)

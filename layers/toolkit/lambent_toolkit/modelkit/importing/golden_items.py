@@ -24,12 +24,14 @@ from lambent.contracts.model import (
     TextPreprocessing,
 )
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE
+from lambent.domain.lengths import free_dimensions
 from lambent.domain.model import CONTRACT_FILE, KERAS_FILE, TFLITE_FILE, TOKENIZER_FILE
 from lambent.domain.preprocessing import make_preprocessor
 from lambent.errors import LambentError
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
 from lambent_toolkit.modelkit.importing.golden_program import padding_effect
+from lambent_toolkit.modelkit.importing.lengths_program import multiple_of
 from lambent_toolkit.modelkit.serving_process import run_program, serving_layers
 from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 
@@ -38,8 +40,6 @@ _TIMEOUT_S = 120.0
 ITEMS = 8
 MOST_EXAMPLES = 20
 _SEED = 7
-# A free dimension that is not the batch: long enough for a window or two of most networks.
-FREE_LENGTH = 16
 _WORDS = 12
 _MOST_SAID = 200
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -73,7 +73,11 @@ def generated(contract: ModelContract, assets: Mapping[str, bytes]) -> GoldenVec
         return GoldenVectors([_text(assets[TOKENIZER_FILE], spec, random) for _ in range(ITEMS)], {}, {})
     if isinstance(spec, TabularPreprocessing):
         return GoldenVectors([_row(spec, random) for _ in range(ITEMS)], {}, {})
-    return GoldenVectors([], {each.name: _tensor(each, random) for each in contract.inputs}, {})
+    # All of one length: the tensors of a text have it in common.
+    smallest = {each.name: each.min_shape for each in contract.inputs if each.min_shape is not None}
+    least = (smallest[name][axis] for name, axis in free_dimensions(contract) if name in smallest)
+    length = multiple_of(max(least, default=1))
+    return GoldenVectors([], {each.name: _tensor(each, length, random) for each in contract.inputs}, {})
 
 
 def tensor_contract(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> ModelContract:
@@ -222,8 +226,8 @@ def _row(spec: TabularPreprocessing, random: np.random.Generator) -> bytes:
     return json.dumps(row).encode()
 
 
-def _tensor(spec: Any, random: np.random.Generator) -> Any:
-    free = [ITEMS, *[FREE_LENGTH] * (len(spec.shape) - 1)]
+def _tensor(spec: TensorSpec, length: int, random: np.random.Generator) -> Any:
+    free = [ITEMS, *[length] * (len(spec.shape) - 1)]
     shape = [length if dim == -1 else dim for dim, length in zip(spec.shape, free, strict=True)]
     dtype = DTYPE_BY_DATATYPE[spec.datatype]
     # Whole numbers may be token ids or categories: 0 and 1 are in every vocabulary.

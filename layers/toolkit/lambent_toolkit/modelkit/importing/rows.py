@@ -16,7 +16,8 @@ from lambent.contracts.model import ModelContract, RawOutputs, TensorPreprocessi
 from lambent.contracts.tensor import DTYPE_BY_DATATYPE, Array
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.modelkit.errors import ForeignModelRefused, ServingCheckFailed, ServingRefused
-from lambent_toolkit.modelkit.importing.golden_items import FREE_LENGTH, tflite_golden
+from lambent_toolkit.modelkit.importing.golden_items import tflite_golden
+from lambent_toolkit.modelkit.importing.lengths_program import FREE_LENGTH
 from lambent_toolkit.modelkit.importing.signature import Quantized, Signature
 
 Tensors = dict[str, Array]
