@@ -14,7 +14,13 @@ from lambent.errors import LambentError
 from lambent.runtime.deliveries import Delivery
 from lambent.runtime.observability import logger, metrics
 from lambent.runtime.records import process_records, tell_outcome
-from lambent.runtime.wiring import infer_dead_letters, infer_service, infer_settings, isolated_infer_service
+from lambent.runtime.wiring import (
+    infer_dead_letters,
+    infer_queue,
+    infer_service,
+    infer_settings,
+    isolated_infer_service,
+)
 
 
 def record_handler(context: LambdaContext, delivery: Delivery) -> LambentError | None:
@@ -55,5 +61,7 @@ def max_receives() -> int:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch; only the records that failed come back."""
     return process_records(
-        event, context, partial(record_handler, context), infer_dead_letters, max_receives=max_receives
+        *(event, context, partial(record_handler, context), infer_dead_letters),
+        max_receives=max_receives,
+        queue=infer_queue,
     )

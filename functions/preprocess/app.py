@@ -25,6 +25,7 @@ from lambent.runtime.wiring import (
     preprocess_settings,
     sort_uploads_service,
     upload_dead_letters,
+    upload_queue,
 )
 from lambent.services.ingest import Upload
 
@@ -55,11 +56,6 @@ def ingest(delivery: Delivery, event: ObjectEvent | LambentError) -> LambentErro
     return error
 
 
-def max_receives() -> int:
-    """Return how often UploadQueue gives out a message."""
-    return preprocess_settings().max_receive_count
-
-
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -67,4 +63,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     event = without_sorted(event, sort_uploads_service)
     if not event["Records"]:
         return {"batchItemFailures": []}
-    return process_records(event, context, record_handler, upload_dead_letters, max_receives=max_receives)
+    return process_records(
+        *(event, context, record_handler, upload_dead_letters),
+        max_receives=lambda: preprocess_settings().max_receive_count,
+        queue=upload_queue,
+    )

@@ -6,7 +6,9 @@ invocation of InferFunction: its message's first receive, or a later one, which 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -23,11 +25,13 @@ from lambent.adapters.sacrificial_child import ForkedComputing
 from lambent.adapters.shared_marks import SharedMarks
 from lambent.domain.suspicion import Suspicion
 from lambent.errors import LambentError
+from lambent.runtime.stall_watch import STALL_WATCH
 from lambent.runtime.worker_supervisor import Leave, WorkerSupervisor
 from lambent.services.isolated_models import IsolatedModels
 from lambent.services.run_shard import ShardService
 from lambent.services.shard_attempt import CheckpointRule
 from lambent.services.shard_care import Precaution
+from lambent.services.watched_models import WatchedModels
 from patience import PATIENCE_S
 
 EXIT_TEMPORARY = 75
@@ -68,6 +72,28 @@ class _LimitingLoader:
         return interpreter
 
 
+class _LimitingWatch:
+    """The watch of a function's own process, which waits for what hangs only as long as nobody waits for another."""
+
+    def __init__(self, models: Any) -> None:
+        self._limit_s = PATIENCE_S
+        self._models = WatchedModels(models, self, limit_s=PATIENCE_S)
+
+    def within(self, _: float) -> AbstractContextManager[None]:
+        return STALL_WATCH.within(self._limit_s)
+
+    def get(self, ref: Any) -> Any:
+        model = self._models.get(ref)
+        run = model.interpreter.run
+
+        def limited(inputs: Any) -> Any:
+            self._limit_s = _HANG_S if is_poisonous(inputs["image"]) else PATIENCE_S
+            return run(inputs)
+
+        model.interpreter.run = limited  # type: ignore[method-assign]
+        return model
+
+
 def run_container(task: dict[str, Any]) -> int:
     """Run one attempt of a GPU-lane shard; return the container's exit status."""
     note = Path(task["log"]).with_suffix(".endless")
@@ -103,14 +129,16 @@ def _compute(task: dict[str, Any], note: Path, precaution: Precaution) -> int:
 
 def run_invocation(task: dict[str, Any]) -> int:
     """Run one receive of a CPU-lane shard; return the process's exit status."""
+    os.dup2(2, 1)  # a function's log is its stdout, which here is the answer
     note = Path(task["log"]).with_suffix(".endless")
     world = open_world()
     poisoned = Poisoned(world.loader, task["kind"], task["where"], note)
     if task["attempt"] == 1:
         counted = CountingLoader(poisoned, task["log"], task["die"] or {})
         world.loader = counted  # type: ignore[assignment]
-        models: Any = _PoisonedModels(ArmingModels(world.models(), counted), poisoned)
-        _service(world, models, task).run(TENANT, task["job"], task["shard"])
+        models: Any = _LimitingWatch(_PoisonedModels(ArmingModels(world.models(), counted), poisoned))
+        with STALL_WATCH.invocation(2 * PATIENCE_S, lambda: None):
+            _service(world, models, task).run(TENANT, task["job"], task["shard"])
         return 0
     decoding = ForkedComputing(limit_s=lambda: PATIENCE_S, memory_bytes=None)
     world.loader = _LimitingLoader(poisoned)  # type: ignore[assignment]

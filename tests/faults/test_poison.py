@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from poison_place import CHILD_HANG_S, HANG_S, KINDS, TOLD, Executions, PoisonQueue, Waiting, strike
+from poison_place import HANG_S, KINDS, TOLD, Executions, PoisonQueue, Waiting, strike
 from stored_world import DATA, open_world, put_manifest
 
 from builders import TENANT, World, picture, request, tell_shade
@@ -31,6 +32,7 @@ from lambent.domain.job_states import JobState
 from lambent.domain.model import LIVE, ModelChoice
 from lambent.domain.names import CALL_OUTCOME_FILE, job_key, work_key
 from lambent.domain.preprocessing.image import ImagePreprocessor
+from lambent.runtime.stall_watch import STALL_WATCH
 from lambent.services.answer_call import CallService
 from lambent.services.answer_later import AnswerLaterService
 from lambent.services.deliver_webhook import DeliverWebhookService
@@ -41,6 +43,7 @@ from lambent.services.load_model import ModelCache, Models
 from lambent.services.predict import PredictService
 from lambent.services.run_call import RunCallService
 from lambent.services.submit_job import new_job
+from lambent.services.watched_models import WatchedModels
 from lambent_toolkit.fakes import FakeGrantStore, FakeInterpreterLoader, FakeThroughputStore
 from patience import PATIENCE_S
 from programs import load_function
@@ -87,11 +90,21 @@ class Trap:
     def computing(self) -> ForkedComputing:
         return ForkedComputing(limit_s=lambda: self.limit_s, memory_bytes=8 << 30)
 
+    def within(self, _: float) -> AbstractContextManager[None]:
+        """Watch what is computed in the function's process, by this trap's own limit."""
+        return STALL_WATCH.within(self.limit_s)
+
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Note that a message is shown again, as its queue."""
+        assert receipt
+        assert pause_s
+        self._executions.note("shown")
+
     def models(self, world: World) -> tuple[Models, Models]:
         """Return the versions as the function has them, and those in processes of their own; loaded, then armed."""
         loader = FakeInterpreterLoader(self.answer)
         world.loader = loader
-        here, computing = world.models(), self.computing()
+        here, computing = WatchedModels(world.models(), self, limit_s=PATIENCE_S), self.computing()
         isolated = IsolatedLoader(loader, computing, platform="x")
         cache = ModelCache(world.files, isolated, world.clock, capacity_bytes=1_000_000)
         apart = IsolatedModels(cache, computing, make_room=lambda: None)
@@ -103,7 +116,7 @@ class Trap:
 
 
 class Limited:
-    """A service whose children get little time while what hangs is in hand, and all that they want otherwise."""
+    """A service whose processes get little time while what hangs is in hand, and all that they want otherwise."""
 
     def __init__(self, service: Any, trap: Trap, is_poison: Callable[[Any], bool]) -> None:
         self._service, self._trap, self._is_poison = service, trap, is_poison
@@ -113,7 +126,7 @@ class Limited:
 
         def call(*arguments: Any) -> Any:
             is_to_hang = self._trap.kind == "hang" and self._is_poison(arguments)
-            self._trap.limit_s = CHILD_HANG_S if is_to_hang else PATIENCE_S
+            self._trap.limit_s = HANG_S if is_to_hang else PATIENCE_S
             return method(*arguments)
 
         return call
@@ -135,10 +148,10 @@ def is_beside(module: ModuleType, taken: Any) -> bool:
     return source is not None and Path(source).parent == Path(module.__file__ or "").parent
 
 
-def drained(function: ModuleType, wire: Callable[[], None], messages: list[Waiting], kind: str) -> PoisonQueue:
+def drained(function: ModuleType, wire: Callable[[], None], messages: list[Waiting]) -> PoisonQueue:
     """Deliver messages in one event of all of them, then what came back, until nothing is left."""
     queue = PoisonQueue(function, wire, MAX_RECEIVES, len(messages), waiting=messages)
-    queue.drain(first_s=HANG_S if kind == "hang" else PATIENCE_S)
+    queue.drain()
     return queue
 
 
@@ -167,6 +180,9 @@ def uploaded(world: World, stem: str) -> dict[str, Any]:
 def check_neighbours(queue: PoisonQueue, executions: Executions, kind: str) -> None:
     assert queue.moved == []
     assert queue.deaths == (0 if kind == "exception" else 1)
+    # What never ends would cost the function's timeout, and its queue's after that: its process ends itself before.
+    assert ("it ended with status 75" in queue.ends) is (kind == "hang")
+    assert executions.of("shown") == (queue.batch if kind == "hang" else 0)
     assert all(1 <= executions.of(str(level)) <= 2 for level in GOOD), "a neighbour is worked on at most once more"
     assert executions.of(str(POISON)) <= 2
 
@@ -196,6 +212,10 @@ def tensor_message(world: World, kind: str, level: int) -> Waiting:
     return Waiting(str(level), msgspec.json.encode(message).decode())
 
 
+def is_poison(message: TensorMessage) -> bool:
+    return message.source_name == f"{POISON}.png"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_uploads_in_inference_the_poison_alone_fails_and_is_told(
     world: World, executions: Executions, kind: str
@@ -205,17 +225,20 @@ def test_of_uploads_in_inference_the_poison_alone_fails_and_is_told(
 
     def wire() -> None:
         mine, trap = open_world(), Trap(kind, executions)
-        here, apart = (InferService(data=mine.data, models=models) for models in trap.models(mine))
-        apart = Limited(apart, trap, lambda arguments: arguments[0].source_name == f"{POISON}.png")
+        here, apart = (
+            Limited(InferService(data=mine.data, models=models), trap, lambda arguments: is_poison(arguments[0]))
+            for models in trap.models(mine)
+        )
         patch(
             infer,
             infer_service=here,
             isolated_infer_service=apart,
             infer_dead_letters=mine.batch_queue,
+            infer_queue=trap,
             infer_settings=SETTINGS,
         )
 
-    queue = drained(infer, wire, messages, kind)
+    queue = drained(infer, wire, messages)
 
     check_neighbours(queue, executions, kind)
     for level in GOOD:
@@ -249,17 +272,20 @@ def test_of_calls_for_later_the_poison_alone_fails_and_is_told(world: World, exe
 
     def wire() -> None:
         mine, trap = open_world(), Trap(kind, executions)
-        here, apart = (run_call(mine, models) for models in trap.models(mine))
-        apart = Limited(apart, trap, lambda arguments: arguments[1] == jobs[POISON])
+        here, apart = (
+            Limited(run_call(mine, models), trap, lambda arguments: arguments[1] == jobs[POISON])
+            for models in trap.models(mine)
+        )
         patch(
             infer,
             run_call_service=here,
             isolated_run_call_service=apart,
             infer_dead_letters=mine.batch_queue,
+            infer_queue=trap,
             infer_settings=SETTINGS,
         )
 
-    queue = drained(infer, wire, [Waiting(str(level), body) for level, body in bodies.items()], kind)
+    queue = drained(infer, wire, [Waiting(str(level), body) for level, body in bodies.items()])
 
     check_neighbours(queue, executions, kind)
     ended = {level: world.jobs.head(TENANT, job_id) for level, job_id in jobs.items()}
@@ -299,19 +325,21 @@ def test_of_uploads_in_preprocessing_the_poison_alone_fails_and_is_told(
         return IngestService(
             data=mine.data, grants=FakeGrantStore(), resolver=mine.resolver(0.0), files=mine.files,
             queue=mine.infer_queue, batches=mine.uploaded_batches, max_upload_bytes=100_000, computing=computing,
+            watch=armed, limit_s=PATIENCE_S,
         )  # fmt: skip
 
     def wire() -> None:
         mine = open_world()
-        apart = Limited(
-            ingest(mine, armed.computing()), armed, lambda arguments: arguments[0].key.endswith(f"/{POISON}.png")
+        here, apart = (
+            Limited(ingest(mine, computing), armed, lambda arguments: arguments[0].key.endswith(f"/{POISON}.png"))
+            for computing in (None, armed.computing())
         )
         patch(
-            preprocess, ingest_service=ingest(mine, None), isolated_ingest_service=apart,
-            preprocess_settings=SETTINGS, upload_dead_letters=mine.batch_queue,
+            preprocess, ingest_service=here, isolated_ingest_service=apart,
+            preprocess_settings=SETTINGS, upload_dead_letters=mine.batch_queue, upload_queue=armed,
         )  # fmt: skip
 
-    queue = drained(preprocess, wire, [Waiting(body, body) for body in bodies], kind)
+    queue = drained(preprocess, wire, [Waiting(body, body) for body in bodies])
 
     check_neighbours(queue, executions, kind)
     sent = {read_infer_message(each["body"]).source_name for each in taken(world.infer_queue)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lambent.contracts.model import ModelContract
@@ -409,6 +410,14 @@ class GaugedQueue(Queue, QueueGauge, Protocol):
     """A queue that also tells how full it is."""
 
 
+class HeldMessages(Protocol):
+    """A queue's messages that are worked on."""
+
+    def hold(self, receipt: str, *, pause_s: int) -> None:
+        """Hide the message of this receipt for so long from now, at most 12 hours; raises Unavailable."""
+        ...
+
+
 class DeadLetters(Protocol):
     """One dead-letter queue. All methods raise Unavailable."""
 
@@ -578,6 +587,14 @@ class IsolatedComputing(Protocol):
         LambentError        what ``act`` raised
         ProcessingCrashed   it raised anything else, or ended the process, or took too long or too much memory
         """
+        ...
+
+
+class ComputingWatch(Protocol):
+    """Ends this process where what it computes never ends; for any number of threads."""
+
+    def within(self, limit_s: float) -> AbstractContextManager[None]:
+        """Return a block that is ended, with the process, after so many seconds."""
         ...
 
 

@@ -120,7 +120,13 @@ def computing(*, limit_s: Callable[[], float], memory_mib: int) -> IsolatedCompu
     return ForkedComputing(limit_s=limit_s, memory_bytes=memory_mib << 20)
 
 
-def isolated_models(settings: InferSettings, computing: IsolatedComputing, *, others: ModelCache) -> IsolatedModels:
+def isolated_models(
+    settings: InferSettings,
+    computing: IsolatedComputing,
+    *,
+    others: ModelCache,
+    allow_s: Callable[[float], object] = lambda _: None,
+) -> IsolatedModels:
     """Return versions as .tflite files that each call loads into a process of its own.
 
     Where ``others``, which are loaded here, leave less than half of the memory to it, they make room.
@@ -136,7 +142,7 @@ def isolated_models(settings: InferSettings, computing: IsolatedComputing, *, ot
         if resident_bytes() > half_bytes:
             others.drop()
 
-    return IsolatedModels(cache, computing, make_room=make_room)
+    return IsolatedModels(cache, computing, make_room=make_room, allow_s=allow_s)
 
 
 def isolated_loader(threads: int, computing: IsolatedComputing) -> InterpreterLoader:

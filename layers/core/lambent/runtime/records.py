@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -23,10 +24,11 @@ from lambent.runtime.observability import (
     record,
 )
 from lambent.runtime.record_time import RECORD_TIME
+from lambent.runtime.stall_watch import watching
 from lambent.runtime.time_left import of_events
 
 if TYPE_CHECKING:
-    from lambent.ports import Queue
+    from lambent.ports import HeldMessages, Queue
 
 E = TypeVar("E")
 # SQS takes ten attributes with a message, of which two are the reason's.
@@ -44,6 +46,7 @@ def process_records(
     dead_letters: Callable[[], Queue],
     *,
     max_receives: Callable[[], int],
+    queue: Callable[[], HeldMessages] | None = None,
 ) -> dict[str, Any]:
     """Give each record to ``record_handler`` and return the partial-batch response.
 
@@ -57,6 +60,7 @@ def process_records(
     record_handler   returns the permanent error that it has recorded as the record's outcome, if there is one
     dead_letters     returns the dead-letter queue of the queue whose records these are
     max_receives     returns how often that queue gives out a message
+    queue            returns that queue, where what the records hold is computed in watched blocks; see `StallWatch`
 
     Raises
     ------
@@ -83,7 +87,7 @@ def process_records(
             logger.exception("record failed", receive_count=record.attributes.approximate_receive_count)
             raise
 
-    with of_events(context):
+    with of_events(context), nullcontext() if queue is None else watching(event, context, queue):
         response: dict[str, Any] = process_partial_response(  # type: ignore[assignment]
             event=event, record_handler=handle, processor=_processor, context=context
         )

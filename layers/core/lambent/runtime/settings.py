@@ -101,9 +101,12 @@ class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.up
     """Uploads into tensors, or into jobs.
 
     ``max_receive_count``, here and below: how often its queue gives out a message before it is a dead letter.
+    ``record_limit_s``, also below: seconds that one record may be computed in a process of its own, and a quarter of
+    them in the function's.
     """
 
     max_receive_count: int
+    record_limit_s: float
     data_bucket: str
     infer_queue_url: str
     label_ttl_s: float
@@ -119,6 +122,7 @@ class InferSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Queue into results."""
 
     max_receive_count: int
+    record_limit_s: float
     data_bucket: str
     job_topic_arn: str
     infer_queue_url: str

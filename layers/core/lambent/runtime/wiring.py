@@ -5,7 +5,7 @@ Imports stand inside the functions so that a function loads only what its own se
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from lambent.adapters.clients import table
@@ -25,8 +25,10 @@ from lambent.runtime.settings import (
     WorkerSettings,
     load_settings,
 )
+from lambent.runtime.stall_watch import STALL_WATCH
 
 if TYPE_CHECKING:
+    from lambent.adapters.sqs import SqsQueue
     from lambent.ports import IsolatedComputing, Queue
     from lambent.services.advance_job import JobAdvancer
     from lambent.services.answer_call import CallService
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from lambent.services.sort_uploads import SortUploadsService
     from lambent.services.sweep import SweepService
     from lambent.services.track import TrackService
+    from lambent.services.watched_models import WatchedModels
 
 _CPU_BATCH = 16
 # S3 answers after 20 to 100 ms, a model after a few.
@@ -53,6 +56,9 @@ _CPU_FETCHERS = 16
 # The function loads once more what was rehearsed: less than half of its timeout (29 s and 120 s in template.yaml).
 _PREDICT_REHEARSAL_S = 12.0
 _INFER_REHEARSAL_S = 50.0
+# What a record may take at its first receive, of what it may in a process of its own: an environment that is never
+# given back costs more than to begin anew what would have ended.
+_FIRST_RECEIVE = 0.25
 # What an item of a shard may take in a process of its own: within the function's 120 s there is time for several.
 SHARD_ITEM_S = 30.0
 
@@ -146,8 +152,9 @@ def ingest_service() -> IngestService:
 @cache
 def isolated_ingest_service() -> IngestService:
     """Return PreprocessFunction's service for uploads that may end the process which preprocesses them."""
-    memory_mib = preprocess_settings().aws_lambda_function_memory_size
-    return _ingest_service(parts.computing(limit_s=RECORD_TIME.limit_s, memory_mib=memory_mib))
+    settings = preprocess_settings()
+    limit_s = partial(RECORD_TIME.limit_s, settings.record_limit_s)
+    return _ingest_service(parts.computing(limit_s=limit_s, memory_mib=settings.aws_lambda_function_memory_size))
 
 
 def _ingest_service(computing: IsolatedComputing | None) -> IngestService:
@@ -173,7 +180,15 @@ def _ingest_service(computing: IsolatedComputing | None) -> IngestService:
         batches=UploadedBatches(data=parts.data(settings.data_bucket), submit=submit),
         max_upload_bytes=settings.max_upload_bytes,
         computing=computing,
+        watch=STALL_WATCH,
+        limit_s=settings.record_limit_s * _FIRST_RECEIVE,
     )
+
+
+@cache
+def upload_queue() -> SqsQueue:
+    """Return the queue of PreprocessFunction's own messages."""
+    return parts.queue(preprocess_settings().upload_queue_url)
 
 
 @cache
@@ -181,8 +196,7 @@ def sort_uploads_service() -> SortUploadsService:
     """Return what puts PreprocessFunction's messages into their tenants' groups."""
     from lambent.services.sort_uploads import SortUploadsService
 
-    queue = parts.queue(preprocess_settings().upload_queue_url)
-    return SortUploadsService(queue, gauge=queue, clock=parts.CLOCK)
+    return SortUploadsService(upload_queue(), gauge=upload_queue(), clock=parts.CLOCK)
 
 
 @cache
@@ -202,7 +216,7 @@ def infer_service() -> InferService:
     """Return InferFunction's service for uploads."""
     from lambent.services.infer import InferService
 
-    return InferService(data=parts.data(infer_settings().data_bucket), models=_infer_models())
+    return InferService(data=parts.data(infer_settings().data_bucket), models=_watched_infer_models())
 
 
 @cache
@@ -221,7 +235,7 @@ def shard_service() -> ShardService:
 
     return parts.shards(
         settings,
-        _infer_models(),
+        _watched_infer_models(),
         batch_size=_CPU_BATCH,
         limits=PreparingLimits(threads=_CPU_FETCHERS, decoders=whole_vcpus(settings.aws_lambda_function_memory_size)),
     )
@@ -252,7 +266,8 @@ def call_service_of_queue() -> CallService:
     from lambent.services.predict import PredictService
 
     settings = infer_settings()
-    return CallService(PredictService(parts.resolver(settings.table_name, settings.label_ttl_s), _infer_models()))
+    resolver = parts.resolver(settings.table_name, settings.label_ttl_s)
+    return CallService(PredictService(resolver, _watched_infer_models()))
 
 
 @cache
@@ -264,6 +279,12 @@ def isolated_call_service_of_queue() -> CallService:
     settings = infer_settings()
     resolver = parts.resolver(settings.table_name, settings.label_ttl_s)
     return CallService(PredictService(resolver, isolated_infer_models()))
+
+
+@cache
+def infer_queue() -> SqsQueue:
+    """Return the queue of InferFunction's own messages."""
+    return parts.queue(infer_settings().infer_queue_url)
 
 
 @cache
@@ -417,6 +438,14 @@ def _infer_models() -> ModelCache:
     return _lite_models(infer_settings(), rehearsal_s=_INFER_REHEARSAL_S)
 
 
+@cache
+def _watched_infer_models() -> WatchedModels:
+    from lambent.services.watched_models import WatchedModels
+
+    limit_s = infer_settings().record_limit_s * _FIRST_RECEIVE
+    return WatchedModels(_infer_models(), STALL_WATCH, limit_s=limit_s)
+
+
 def _lite_models(settings: PredictSettings | InferSettings, *, rehearsal_s: float) -> ModelCache:
     """Return versions as .tflite files; what was never tried is tried in a child first, for so many seconds."""
     memory_mib = settings.aws_lambda_function_memory_size
@@ -435,5 +464,6 @@ def _lite_models(settings: PredictSettings | InferSettings, *, rehearsal_s: floa
 def isolated_infer_models() -> IsolatedModels:
     """Return InferFunction's versions for what may end the process that works on it, each call in one of its own."""
     settings = infer_settings()
-    computing = parts.computing(limit_s=RECORD_TIME.limit_s, memory_mib=settings.aws_lambda_function_memory_size)
-    return parts.isolated_models(settings, computing, others=_infer_models())
+    limit_s = partial(RECORD_TIME.limit_s, settings.record_limit_s)
+    computing = parts.computing(limit_s=limit_s, memory_mib=settings.aws_lambda_function_memory_size)
+    return parts.isolated_models(settings, computing, others=_infer_models(), allow_s=RECORD_TIME.allow_s)

@@ -20,13 +20,14 @@ from lambent.domain.preprocessing import Preprocessor
 from lambent.domain.rollout import body_key
 from lambent.domain.uploads import UploadGrant, granted_upload_id
 from lambent.errors import LambentError, SourceChanged, SourceEmpty, UploadKeyInvalid
-from lambent.ports import GrantStore, IsolatedComputing, ObjectStore, Queue, StoredObject
+from lambent.ports import ComputingWatch, GrantStore, IsolatedComputing, ObjectStore, Queue, StoredObject
 from lambent.services.golden import check_preprocessing
 from lambent.services.ingest_batch import UploadedBatches, is_batch
 from lambent.services.isolated_models import IsolatedPreprocessor
 from lambent.services.load_model import ModelResolver
 from lambent.services.outcome import write_failure
 from lambent.services.version_files import VersionFiles
+from lambent.services.watched_models import WatchedPreprocessor
 
 # A large tokenizer takes some 30 MB of the function's memory; the least recently used one makes room.
 MOST_PREPROCESSORS = 8
@@ -45,7 +46,11 @@ class Upload:
 
 
 class IngestService:
-    """Uploads of all tenants. ``computing`` is where items are preprocessed that may end the process; None: here."""
+    """Uploads of all tenants.
+
+    ``computing`` is where items are preprocessed that may end the process; None: here, where ``watch`` ends those that
+    take longer than ``limit_s``.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class IngestService:
         batches: UploadedBatches,
         max_upload_bytes: int,
         computing: IsolatedComputing | None = None,
+        watch: ComputingWatch | None = None,
+        limit_s: float = 0.0,
     ) -> None:
         self._data = data
         self._grants = grants
@@ -67,6 +74,7 @@ class IngestService:
         self._batches = batches
         self._max_upload_bytes = max_upload_bytes
         self._computing = computing
+        self._watch, self._limit_s = watch, limit_s
         self._preprocessors: OrderedDict[ModelRef, Preprocessor] = OrderedDict()
 
     def ingest(self, upload: Upload) -> LambentError | None:
@@ -126,10 +134,7 @@ class IngestService:
                 content_type=stored.content_type,
                 written_at_s=stored.written_at_s,
             )
-        preprocessor = self._preprocessor(ref)
-        if self._computing is not None:
-            preprocessor = IsolatedPreprocessor(preprocessor, self._computing)
-        arrays = preprocessor.prepare(stored.body)
+        arrays = self._careful(self._preprocessor(ref)).prepare(stored.body)
         # The same event delivered twice gives the same key, hence the same object.
         key = work_key(tenant, sha256(f"{upload.key}\n{stored.etag}\n{ref}".encode()).hexdigest()[:32])
         self._data.write(key, _to_npz(arrays), content_type="application/octet-stream")
@@ -164,6 +169,11 @@ class IngestService:
         if not stored.body:
             raise SourceEmpty("The upload is empty (0 bytes).", got=0)
         return stored
+
+    def _careful(self, preprocessor: Preprocessor) -> Preprocessor:
+        if self._computing is not None:
+            return IsolatedPreprocessor(preprocessor, self._computing)
+        return preprocessor if self._watch is None else WatchedPreprocessor(preprocessor, self._watch, self._limit_s)
 
     def _preprocessor(self, ref: ModelRef) -> Preprocessor:
         if ref not in self._preprocessors:

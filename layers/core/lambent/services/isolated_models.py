@@ -59,15 +59,25 @@ class IsolatedModels:
     models      loads by a loader of isolated interpreters
     computing   where items are prepared
     make_room   called before a version is asked for: both sets of interpreters may not fit into memory at once
+    allow_s     told, before a version is used, what its golden vectors took in processes of their own
     """
 
-    def __init__(self, models: ModelCache, computing: IsolatedComputing, *, make_room: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        models: ModelCache,
+        computing: IsolatedComputing,
+        *,
+        make_room: Callable[[], None],
+        allow_s: Callable[[float], object] = lambda _: None,
+    ) -> None:
         self._models = models
         self._computing = computing
         self._make_room = make_room
+        self._allow_s = allow_s
 
     def get(self, ref: ModelRef) -> ServedModel:
         """Return the version; raises as `ModelCache.get`."""
         self._make_room()
         model = self._models.get(ref)
+        self._allow_s(model.proof_s)
         return replace(model, preprocessor=IsolatedPreprocessor(model.preprocessor, self._computing))

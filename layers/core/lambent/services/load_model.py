@@ -128,13 +128,14 @@ class ModelResolver:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A version ready to answer."""
+    """A version ready to answer; ``proof_s`` is what its golden vectors took when it was loaded here."""
 
     ref: ModelRef
     contract: ModelContract
     interpreter: Interpreter
     preprocessor: Preprocessor
     size_bytes: int
+    proof_s: float = 0.0
 
 
 class Models(Protocol):
@@ -207,13 +208,15 @@ class ModelCache:
         with self._files.model(ref, manifest, file) as path, self._files.telling(ref):
             self._rehearse(path, contract, golden)
             interpreter = self._loader.load(path, contract)
+            began_s = self._clock.epoch_s()
             try:
                 verify_first_load(golden, contract, preprocessor, interpreter)
             except ProcessingCrashed as error:
                 # An isolated interpreter tells it so; of the version's own vectors, it is the version's fault.
                 raise ModelLoadFailed(f"The interpreter does not survive the model: it {error.got}.") from error
+            proof_s = self._clock.epoch_s() - began_s
             interpreter = self._guarded(interpreter, path, contract, golden)
-        return ServedModel(ref, contract, interpreter, preprocessor, size_bytes)
+        return ServedModel(ref, contract, interpreter, preprocessor, size_bytes, proof_s)
 
     def _guarded(
         self, interpreter: Interpreter, path: Path, contract: ModelContract, golden: GoldenVectors
