@@ -88,3 +88,12 @@ def test_dispatch_can_be_told_that_there_is_no_gpu_lane() -> None:
 def _as_environ(value: Any) -> str:
     """Render as an environment does; a reference to a resource becomes some text."""
     return "reference" if isinstance(value, dict) else str(value)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_name_that_nobody_answers_for_is_given_up_before_a_door_must_answer(name: str) -> None:
+    options = dict(each.split(":") for each in _function_variables(name)["RES_OPTIONS"].split())
+
+    # The webhooks' receivers are other people's, and nobody waits at that door.
+    most_s = 4 if name == "NotifyFunction" else 2
+    assert int(options["timeout"]) * int(options["attempts"]) <= most_s

@@ -33,6 +33,7 @@ ALLOWED = {
         "test_an_answer_may_take_longer_than_a_connection.takes_its_time",
         "limit",
     ): "longer than a connection may take, however slow the machine; the answer's own limit is far away",
+    ("faults/silent_service.py", "SilentService._drip", "limit"): "the pace of a service that never ends",
     ("faults/test_webhooks.py", "drips", "limit"): "the pace of a receiver that never ends",
     ("faults/test_webhooks.py", "informs_for_ever", "limit"): "the pace of a receiver that never ends",
     ("faults/test_webhooks.py", "drips_a_handshake", "limit"): "the pace of a receiver that never ends",

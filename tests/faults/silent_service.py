@@ -18,11 +18,17 @@ REFUSALS = {
     "too many": (429, "TooManyRequestsException"),
 }
 SILENT, RESET, HALF = "silent", "reset", "half"
+DRIP, DRIP_BODY, DEAF, GARBLED = "drip", "drip body", "deaf", "garbled"
+_DRIP_EVERY_S = 0.01
 _RESET = struct.pack("ii", 1, 0)
 
 
 class SilentService:
-    """Takes requests. ``mode`` is one of REFUSALS, SILENT, RESET, HALF (a body that stops in its midst), or "well"."""
+    """Takes requests, and does what ``mode`` says.
+
+    One of REFUSALS, SILENT, RESET, HALF (a body that stops in its midst), DRIP and DRIP_BODY (a byte now and then),
+    DEAF (takes a connection and no bytes), GARBLED (no TLS), or "well".
+    """
 
     def __init__(self) -> None:
         self.mode = SILENT
@@ -46,6 +52,12 @@ class SilentService:
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
+            if self.mode == DEAF:
+                self._is_over.wait()
+            if self.mode == GARBLED:
+                connection.recv(65_536)
+                connection.sendall(b"this is no TLS")
+                return
             while head := _read_request(connection):
                 self._answer(connection, head)
 
@@ -58,12 +70,22 @@ class SilentService:
                 connection.sendall(_response(200, b"x" * 10, length=1_000))
             self._is_over.wait()
             connection.close()
+        elif self.mode in {DRIP, DRIP_BODY}:
+            self._drip(connection)
         elif self.mode == "well":
             connection.sendall(_response(200, b"{}"))
         else:
             status, code = REFUSALS[self.mode]
             answer = _response(status, _error(code, head), headers=f"x-amzn-errortype: {code}\r\n")
             connection.sendall(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head.startswith(b"HEAD") else answer)
+
+    def _drip(self, connection: socket.socket) -> None:
+        if self.mode == DRIP_BODY:
+            connection.sendall(_response(200, b"", length=9_000))
+        else:
+            connection.sendall(b"HTTP/1.1 200 ")
+        while not self._is_over.wait(_DRIP_EVERY_S):
+            connection.sendall(b"x")
 
 
 def _error(code: str, head: bytes) -> bytes:

@@ -6,12 +6,13 @@ of a second here, and `BRIEF_S` at the doors.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from time import monotonic
 
 import pytest
-from silent_service import HALF, REFUSALS, RESET, SILENT, SilentService, silent_service
+from silent_service import DEAF, DRIP, DRIP_BODY, GARBLED, HALF, REFUSALS, RESET, SILENT, SilentService, silent_service
 
 from lambent.adapters import clients, time_budget
 from lambent.adapters.aws_errors import translate
@@ -117,6 +118,15 @@ class Counted(TimeBudget):
         return allowed_s
 
 
+class FakeTime:
+    """A clock that a test moves."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 def budget(*, is_brief: bool, silence_s: float = SOON_S, left_s: float = LONG_S) -> Counted:
     return Counted(ends_at_s=monotonic() + left_s, silence_s=silence_s, is_brief=is_brief)
 
@@ -166,9 +176,88 @@ def test_at_a_door_what_breaks_off_or_fails_is_tried_once_more(service: SilentSe
     error = refused(CALLS[name], given)
 
     assert error.is_retryable
-    # A throttle with a status of the client's is left to the SDK, which knows it by its code.
-    assert given.attempts == (ATTEMPTS if mode == "throttled" else 2)
+    assert given.attempts == 2
     assert ("no more requests" in error.detail) == (mode in THROTTLES)
+
+
+# The answer to a HEAD has no body.
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [(mode, name) for mode in (DRIP, DRIP_BODY) for name in CALLS if (mode, name) != (DRIP_BODY, "s3 head")],
+)
+def test_a_byte_now_and_then_is_silence_too(service: SilentService, mode: str, name: str) -> None:
+    service.mode = mode
+    given = budget(is_brief=True)
+
+    assert "silent" in refused(CALLS[name], given).detail
+    assert given.was_silent
+
+
+def test_a_service_that_does_not_take_what_is_sent_is_silent(service: SilentService) -> None:
+    _forget_clients()  # of connections that were taken before
+    service.mode = DEAF
+    body = bytes(50_000_000)
+
+    error = refused(lambda: store().write("a", body, content_type="text/plain"), budget(is_brief=True))
+
+    assert "silent" in error.detail
+
+
+@pytest.mark.parametrize(("mode", "told", "attempts"), [(SILENT, "silent", 1), (GARBLED, "could not be reached", 2)])
+def test_tls_that_does_not_come_about_is_told_as_what_comes_before_and_after_it(
+    service: SilentService, monkeypatch: pytest.MonkeyPatch, mode: str, told: str, attempts: int
+) -> None:
+    service.mode = mode
+    monkeypatch.setenv("AWS_ENDPOINT_URL", service.url.replace("http:", "https:"))
+    _forget_clients()
+    given = budget(is_brief=True, silence_s=SOON_S if mode == SILENT else LONG_S)
+
+    error = refused(CALLS["dynamodb read"], given)
+
+    monkeypatch.undo()
+    _forget_clients()
+    assert told in error.detail
+    assert given.attempts == attempts
+
+
+def test_a_name_that_is_not_found_is_told_after_another_try(
+    service: SilentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    _forget_clients()
+    monkeypatch.setattr("lambent.adapters.paced_connections.socket.getaddrinfo", fail)
+    given = budget(is_brief=True, silence_s=LONG_S)
+
+    error = refused(CALLS["dynamodb read"], given)
+
+    assert "could not be reached" in error.detail
+    assert given.attempts == 2
+
+
+def test_all_addresses_of_a_name_have_one_time_together(
+    service: SilentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, tried = FakeTime(), []
+
+    def wait(address: tuple[str, int], timeout_s: float, **_: object) -> None:
+        tried.append(address[0])
+        clock.now_s += timeout_s
+        raise TimeoutError("timed out")
+
+    _forget_clients()
+    addresses = [f"10.0.0.{number}" for number in range(8)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr("lambent.adapters.paced_connections.socket.getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr("lambent.adapters.paced_connections.create_connection", wait)
+    monkeypatch.setattr("lambent.adapters.paced_connections.monotonic", clock)
+
+    error = refused(CALLS["dynamodb read"], budget(is_brief=True, silence_s=2.0))
+
+    assert "silent" in error.detail
+    assert tried == addresses
+    assert clock.now_s == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("name", CALLS)

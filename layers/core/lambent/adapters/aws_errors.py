@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambent.adapters.time_budget import SILENCE, NoTimeLeft, note_silence
+from lambent.adapters.time_budget import SILENCE, THROTTLED, NoTimeLeft, note_silence
 from lambent.errors import Misconfigured, Unavailable
 
 # Wrong names, missing rights and calls that the service refuses as such do not heal by retrying; everything else may.
@@ -20,22 +20,6 @@ _PERMANENT = frozenset(
         "NoSuchBucket",
         "ResourceNotFoundException",
         "ValidationException",
-    }
-)
-# What services say to more requests than they take.
-_THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "OverLimit",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "429",
     }
 )
 
@@ -54,7 +38,7 @@ def translate(service: str) -> Iterator[None]:
         code = error_code(exc)
         if code in _PERMANENT:
             raise Misconfigured(f"The {service} refused the service's own access ({code}).") from exc
-        if code in _THROTTLED:
+        if code in THROTTLED:
             raise Unavailable(f"The {service} takes no more requests just now ({code}); try again.") from exc
         raise Unavailable(f"The {service} did not answer ({code}); try again.") from exc
     except NoTimeLeft as exc:

@@ -15,6 +15,7 @@ from botocore.loaders import JSONFileLoader, Loader
 from botocore.session import Session
 
 from lambent.adapters.dynamodb_table import DynamoTable
+from lambent.adapters.paced_connections import pace_connections
 from lambent.adapters.tenant_s3 import TenantClient, session_of
 from lambent.adapters.time_budget import BRIEF_S, PATIENT_S, hold_to_budget
 
@@ -49,7 +50,8 @@ def _session() -> Session:
 @cache
 def client(service: str) -> Any:
     """Return the process's client of an AWS service; endpoint and region come from the SDK's own variables."""
-    return hold_to_budget(_session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG))
+    made = _session().create_client(service, config=_s3_config() if service == "s3" else _CONFIG)
+    return pace_connections(hold_to_budget(made))
 
 
 @cache
@@ -67,7 +69,7 @@ def _client_of_tenant(role_arn: str, tenant: str) -> Any:
     # Shared, so that the SDK's descriptions of S3 are read once.
     session.register_component("data_loader", _session().get_component("data_loader"))
     session.register_component("credential_provider", _Given(credentials))
-    return hold_to_budget(session.create_client("s3", config=_s3_config()))
+    return pace_connections(hold_to_budget(session.create_client("s3", config=_s3_config())))
 
 
 class _Given:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -20,11 +21,30 @@ PATIENT_S = 10.0
 # At a door somebody waits: 2 s are slow, and within 3 it is to be told that it will not be.
 BRIEF_S = 2.3
 SILENCE = (ConnectTimeoutError, ReadTimeoutError)
+# What services say to more requests than they take.
+THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "OverLimit",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "429",
+    }
+)
 # Of an attempt that is not worth to be begun.
 _LEAST_S = 0.05
 _MOST_BRIEF_ATTEMPTS = 2
+# The longest that the SDK waits before its second attempt.
+_PAUSE_S = 1.0
 _SERVER_ERROR = 500
 _TOO_MANY = 429
+_BEGUN, _FAILED = "lambent_begun_s", "lambent_failed_s"
 
 
 class NoTimeLeft(BotoCoreError):
@@ -41,20 +61,36 @@ class TimeBudget:
     ----------
     ends_at_s   when the last call must have ended, on the monotonic clock
     silence_s   for how long one attempt may wait for the next bytes
-    is_brief    whether somebody waits: silence is not tried again then, and nobody is asked any more after it
+    is_brief    whether somebody waits: silence is not tried again then, and nobody is asked any more after it. What
+                failed attempts and the pauses after them have taken, of all calls together, is taken off ``silence_s``
     """
 
     ends_at_s: float
     silence_s: float = PATIENT_S
     is_brief: bool = False
     was_silent: bool = field(default=False, init=False)
+    lost_s: float = field(default=0.0, init=False)
+
+    def allowed_s(self) -> float:
+        """Return for how long an attempt may wait for bytes, 0 if it is not worth to be begun."""
+        allowed_s = min(self.silence_s - self.lost_s, self.ends_at_s - monotonic())
+        return 0.0 if allowed_s < _LEAST_S or (self.is_brief and self.was_silent) else allowed_s
 
     def wait_s(self) -> float:
         """Return for how long an attempt may wait for bytes; raises NoTimeLeft."""
-        left_s = self.ends_at_s - monotonic()
-        if left_s < _LEAST_S or (self.is_brief and self.was_silent):
+        allowed_s = self.allowed_s()
+        if not allowed_s:
             raise NoTimeLeft
-        return min(self.silence_s, left_s)
+        return allowed_s
+
+    def lose(self, lost_s: float) -> None:
+        """Count time that brought nothing."""
+        if self.is_brief:
+            self.lost_s += lost_s
+
+    def may_try_again(self) -> bool:
+        """Return whether another attempt has a time of its own after the SDK's pause."""
+        return not self.is_brief or self.lost_s + _PAUSE_S < self.silence_s
 
 
 _budgets: list[TimeBudget] = []
@@ -76,6 +112,11 @@ def note_silence() -> None:
         _budgets[-1].was_silent = True
 
 
+def allowed_s() -> float:
+    """Return for how long a step of an attempt may last by the budget; infinite without one."""
+    return _budgets[-1].allowed_s() if _budgets else inf
+
+
 def hold_to_budget(client: Any) -> Any:
     """Make a client of the SDK ask before each of its attempts; return it."""
     service, events = client.meta.service_model.service_id.hyphenize(), client.meta.events
@@ -85,20 +126,36 @@ def hold_to_budget(client: Any) -> Any:
 
 
 def _before_attempt(request: Any, **_: Any) -> None:
-    if _budgets:
-        request.context["read_timeout"] = _budgets[-1].wait_s()
+    if not _budgets:
+        return
+    budget, context, now_s = _budgets[-1], request.context, monotonic()
+    # Since the attempt before, if there was one: the SDK's pause.
+    budget.lose(now_s - context.pop(_FAILED, now_s))
+    context[_BEGUN] = now_s
+    context["read_timeout"] = budget.wait_s()
 
 
-def _after_attempt(*, response: Any, operation: Any, attempts: int, caught_exception: Any, **_: Any) -> None:
+def _after_attempt(
+    *, response: Any, operation: Any, attempts: int, caught_exception: Any, request_dict: Any, **_: Any
+) -> None:
     """End a brief call by its error, where the SDK would go on to try."""
     if not _budgets or not _budgets[-1].is_brief:
         return
     if isinstance(caught_exception, SILENCE):
         raise caught_exception
-    if attempts < _MOST_BRIEF_ATTEMPTS:
+    if caught_exception is None and not _has_failed(response):
+        return
+    budget, context, now_s = _budgets[-1], request_dict["context"], monotonic()
+    budget.lose(now_s - context.pop(_BEGUN, now_s))
+    context[_FAILED] = now_s
+    if attempts < _MOST_BRIEF_ATTEMPTS and budget.may_try_again():
         return
     if caught_exception is not None:
         raise caught_exception
+    raise ClientError(response[1], operation.name)
+
+
+def _has_failed(response: Any) -> bool:
+    """Return whether an answer is one that the SDK tries to better."""
     status, parsed = response[0].status_code, response[1]
-    if status >= _SERVER_ERROR or status == _TOO_MANY:
-        raise ClientError(parsed, operation.name)
+    return status >= _SERVER_ERROR or status == _TOO_MANY or parsed.get("Error", {}).get("Code") in THROTTLED

@@ -37,8 +37,11 @@ def await_preload(timeout_s: float | None = None) -> None:
 
 
 def _preload(names: list[str]) -> None:
+    from lambent.runtime.time_left import at_start
+
     try:
-        _load_live_versions(names)
+        with at_start():
+            _load_live_versions(names)
     except Exception:  # noqa: BLE001 - the top of a thread; the first request meets what is wrong, and answers it
         from lambent.runtime.observability import logger
 
