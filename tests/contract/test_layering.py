@@ -150,7 +150,10 @@ ENVIRONMENT = {
         "Et6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q=="
     ),
     **dict.fromkeys(
-        ["JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES", "MAX_RECEIVE_COUNT", "RECORD_LIMIT_S"],
+        [
+            "JOB_RETENTION_DAYS", "JOB_STUCK_AFTER_S", "MAX_UPLOAD_BYTES", "MAX_ANSWER_BYTES", "MAX_RECEIVE_COUNT",
+            "RECORD_LIMIT_S",
+        ],
         "1",
     ),
 }  # fmt: skip

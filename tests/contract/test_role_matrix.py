@@ -139,7 +139,8 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "BatchJobDataRole": {**WORKED, "inbox": (GET,), "inputs": (GET,)},
     "JobEventsRole": dict.fromkeys(JOB_FILES, (GET, WRITE)),
     "SweepRole": {
-        **WORKED, "inbox": (GET,), **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
+        **dict.fromkeys(JOB_FILES, (GET, WRITE)), "inbox": (GET,),
+        **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
     },
     "NotifyRole": {},
     "TrainingJobRole": {},

@@ -16,10 +16,11 @@ from lambent.contracts.model import TextPreprocessing
 from lambent.services.golden import GoldenVectors
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.modelkit.artifact import Artifact
-from lambent_toolkit.modelkit.errors import ContractDisagrees
+from lambent_toolkit.modelkit.errors import ContractDisagrees, ServingRefused
 from lambent_toolkit.modelkit.gate import check_artifact
 from lambent_toolkit.modelkit.importing.bring import import_model
 from lambent_toolkit.modelkit.importing.draft import draft_contract
+from lambent_toolkit.modelkit.importing.drafting import draft_of
 from lambent_toolkit.modelkit.importing.reading import read_model
 from lambent_toolkit.modelkit.quantization_limit import Limit
 from lambent_toolkit.modelkit.quantization_step import Wish
@@ -27,6 +28,7 @@ from lambent_toolkit.modelkit.tensorflow_quiet import quiet
 from lambent_toolkit.modelkit.workbench import Workbench
 
 pytestmark = [FOREIGN_WARNINGS]
+CRASHING = Path(__file__).parents[1] / "fixtures" / "crashing"
 WORDS = [f"w{number}" for number in range(30)]
 
 
@@ -113,3 +115,40 @@ def test_a_model_whose_answer_padding_changes_is_not_imported_with_a_free_length
 
     assert 'Set pad_to to "max_tokens" and the shape of the text inputs to [-1, 128]' in str(refusal.value)
     assert not (tmp_path / "free").exists()
+
+
+def test_a_model_that_dies_of_short_inputs_is_drafted_imported_and_let_pass_with_the_shortest_that_lives(
+    tmp_path: Path,
+) -> None:
+    file = CRASHING / "dies_of_short_inputs.tflite"
+
+    drafted = draft_of(file).contract
+    forgotten = msgspec.structs.replace(drafted.inputs[0], min_shape=None)
+    import_model(file, msgspec.structs.replace(drafted, inputs=(forgotten,)), tmp_path / "mine")
+    artifact = Artifact.read(tmp_path / "mine")
+    untold = Artifact(msgspec.structs.replace(artifact.contract, inputs=(forgotten,)), None, artifact.files)
+
+    assert drafted.inputs[0].min_shape == artifact.contract.inputs[0].min_shape == (1, 5, 3)
+    assert GoldenVectors.from_npz(artifact.files["golden.npz"]).tensors["series"].shape == (8, 20, 3)
+    passed = {check.name: check.is_passed for check in check_artifact(artifact)}
+    assert passed["lengths"]
+    assert passed["golden"]
+    assert not {check.name: check for check in check_artifact(untold)}["lengths"].is_passed
+
+
+def test_a_model_that_dies_of_all_lengths_is_not_drafted() -> None:
+    with pytest.raises(ServingRefused, match=r"no length.*SIGSEGV") as refusal:
+        draft_of(CRASHING / "dies_of_all_lengths.tflite")
+
+    assert refusal.value.code == "model_load_failed"
+
+
+def test_a_keras_model_s_shortest_text_is_found_by_keras(desk: Path, tmp_path: Path) -> None:
+    read, tokenizer = read_model(desk / "wide.keras"), (desk / "tokenizer.json").read_bytes()
+    draft = draft_contract("wide", read.signature, preprocessing="text", labels=("a", "b"), tokenizer=tokenizer)
+    free = msgspec.structs.replace(draft.contract, inputs=read.signature.inputs)
+
+    import_model(desk / "wide.keras", free, tmp_path / "wide", assets={"tokenizer.json": tokenizer})
+
+    written = json.loads((tmp_path / "wide" / "contract.json").read_text())
+    assert [each["min_shape"] for each in written["inputs"]] == [[1, 5]]

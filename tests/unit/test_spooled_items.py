@@ -4,7 +4,7 @@ from builders import TENANT
 from lambent.contracts.batch_request import OutputOptions
 from lambent.contracts.jobs import Plan, ShardItem
 from lambent.domain.names import job_key
-from lambent.services.read_plan import read_shard
+from lambent.services.read_plan import each_item
 from lambent.services.spool_items import ItemSpool
 from lambent_toolkit.fakes import FakeObjectStore
 
@@ -19,7 +19,7 @@ def test_each_shard_is_its_own_items_in_their_order() -> None:
         spool.upload(data, job_key(TENANT, "job-1", name))
     plan = _plan(offsets, name, total=count)
 
-    assert [read_shard(data, plan, shard) for shard in range(plan.shards)] == [items[:3], items[3:6], items[6:]]
+    assert [list(each_item(data, plan, shard)) for shard in range(plan.shards)] == [items[:3], items[3:6], items[6:]]
     assert [plan.items_of(shard) for shard in range(plan.shards)] == [3, 3, 1]
 
 

@@ -158,7 +158,6 @@ UNDRIVEN: dict[str, str] = {
     "SweepRole NotifyByEvent": SEEN + "as FinishJob",
     "SweepRole NotifyByWebhook": UNSEEN + "a job with a webhook whose end was lost",
     "SweepRole ReadDeadLettersOfGpuLane": SEEN + "its queue is asked in every sweep",
-    "SweepRole ClearCheckpoints": UNSEEN + "as InferRole's; of a dead shard's first attempt that was torn",
     "SweepRole StopGpuJobs": UNSEEN + "a GPU job whose cancelling was cut off, or whose deadline passed",
     "SweepRole AskForStatus": UNSEEN + "a GPU job whose event was lost",
     "TrainingDataRole ReadRunsAndData": SEEN + "test_remote_runs.py, but of data sets below inputs/",

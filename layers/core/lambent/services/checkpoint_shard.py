@@ -113,6 +113,13 @@ class Checkpoints:
         return len(self._positions)
 
     def resume(self, lines: ResultLines, is_done: bytearray) -> bool:
+        """As `take_over`; what nobody can go on from is deleted."""
+        is_recorded = self.take_over(lines, is_done)
+        if not is_recorded:
+            self.clear()
+        return is_recorded
+
+    def take_over(self, lines: ResultLines, is_done: bytearray) -> bool:
         """Take over what earlier attempts have finished; return whether one has recorded the sizes of its batches.
 
         Parameters
@@ -124,7 +131,6 @@ class Checkpoints:
         self._names = {name for name in names if name == _START or _NAME.fullmatch(name) or _HALVED.fullmatch(name)}
         self._recorded = self._read_size(_START) if _START in self._names else None
         if self._recorded is None:
-            self.clear()
             return False
         halved = sorted((int(match[1]), name) for name in self._names if (match := _HALVED.fullmatch(name)))
         sizes = [(line, size) for line, name in halved if (size := self._read_size(name)) is not None]

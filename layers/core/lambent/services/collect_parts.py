@@ -10,13 +10,14 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from lambent.contracts.jobs import Plan
-from lambent.contracts.lines import CONTENT_TYPE, encode_lines, error_line
-from lambent.contracts.parts import decode_part, encode_part, part_content_type, part_file
+from lambent.contracts.lines import CONTENT_TYPE
+from lambent.contracts.parts import decode_part, part_file
 from lambent.domain.job import ShardProgress
 from lambent.domain.names import errors_file, job_key
 from lambent.errors import SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
-from lambent.services.read_plan import read_shard
+from lambent.services.shard_part import WrittenPart
+from lambent.services.unfinished_shard import end_unfinished
 
 ERRORS_FILE = "errors.jsonl"
 # One request to the store takes some 20 ms of waiting, and a job may have 10,000 parts.
@@ -59,8 +60,9 @@ class PartCollector:
         Parameters
         ----------
         progress   the ledger's rows
-        missing    fields of the error that every item of a shard without a part gets, so that a late worker cannot add
-                   a part; None to leave such shards without one
+        missing    fields of the error that items of a shard without a part get, where no checkpoint has their result
+                   and nothing else is known of them, so that a late worker cannot add a part; None to leave such
+                   shards without one
 
         Raises
         ------
@@ -91,33 +93,22 @@ class PartCollector:
         except SourceGone:
             if missing is None:
                 return None
-            part = self._fail(plan, shard, key, missing)
-        failed = sum("error" in line for line in decode_part(part, plan.output))
+            written = end_unfinished(self._data, plan, shard, missing)
+        else:
+            failed = sum("error" in line for line in decode_part(part, plan.output))
+            written = WrittenPart(plan.items_of(shard) - failed, failed, len(part), sha256(part).hexdigest())
         progress = ShardProgress(
             shard,
-            plan.items_of(shard) - failed,
-            failed,
+            written.done,
+            written.failed,
             is_finished=True,
             updated_at=self._clock.now(),
             busy_s=known.busy_s if known is not None else 0.0,
-            part_bytes=len(part),
-            part_sha256=sha256(part).hexdigest(),
+            part_bytes=written.size_bytes,
+            part_sha256=written.sha256,
         )
         self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
         return progress
-
-    def _fail(self, plan: Plan, shard: int, key: str, missing: dict[str, Any]) -> bytes:
-        lines = [error_line(item, missing) for item in read_shard(self._data, plan, shard)]
-        errors = job_key(plan.tenant, plan.job_id, errors_file(shard))
-        self._data.write(errors, encode_lines(lines), content_type=CONTENT_TYPE)
-        part = encode_part(lines, plan.output)
-        if self._data.write_once(key, part, content_type=part_content_type(plan.output)):
-            return part
-        # A worker was faster: its part counts, and so do its errors.
-        part = self._data.read(key).body
-        failed = [line for line in decode_part(part, plan.output) if "error" in line]
-        self._data.write(errors, encode_lines(failed), content_type=CONTENT_TYPE)
-        return part
 
     def _write_errors(self, plan: Plan, shards: list[int]) -> None:
         with cast("BinaryIO", TemporaryFile()) as file:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
-from lambent.contracts.jobs import Plan, ShardItem
-from lambent.contracts.lines import error_line
+from lambent.contracts.jobs import Plan
 from lambent.domain.dead_letters import Became
 from lambent.domain.job import ShardProgress
 from lambent.domain.lost_work import LostShard
 from lambent.errors import LambentError
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.advance_job import JobAdvancer
-from lambent.services.checkpoint_shard import Checkpoints
-from lambent.services.read_plan import each_item, plan_of_shard
-from lambent.services.result_lines import ResultLines
+from lambent.services.read_plan import plan_of_shard
 from lambent.services.shard_part import ShardPart, WrittenPart
-
-_LINES = 100
+from lambent.services.unfinished_shard import end_unfinished
 
 
 class ShardFailer:
@@ -30,7 +24,7 @@ class ShardFailer:
         self._clock = clock
 
     def fail(self, lost: LostShard, error: LambentError) -> Became:
-        """End a shard of an open job: what a checkpoint holds stays, every other item gets the error.
+        """End a shard of an open job: what a checkpoint holds stays, every other item gets the error, or its own.
 
         A shard whose part exists is only reported.
 
@@ -40,22 +34,13 @@ class ShardFailer:
         Unavailable   and any other retryable error
         """
         plan = plan_of_shard(self._data, lost.tenant, lost.job_id, lost.shard)
-        part = ShardPart(self._data, plan, lost.shard)
-        written = part.written()
+        written = ShardPart(self._data, plan, lost.shard).written()
         became = Became.FAILED if written is None else Became.SETTLED
-        self._report(plan, lost.shard, written or self._write(plan, lost.shard, part, error))
+        if written is None:
+            written = end_unfinished(self._data, plan, lost.shard, error.to_dict(), has_died=True)
+        self._report(plan, lost.shard, written)
         self._advancer.after_shard(lost.tenant, lost.job_id, slot=lost.slot)
         return became
-
-    def _write(self, plan: Plan, shard: int, part: ShardPart, error: LambentError) -> WrittenPart:
-        is_done = bytearray(plan.items_of(shard))
-        with ResultLines() as lines:
-            Checkpoints(self._data, plan, shard).resume(lines, is_done)
-            items = (item for position, item in enumerate(each_item(self._data, plan, shard)) if not is_done[position])
-            while chunk := list(islice(items, _LINES)):
-                lines.add(_failures(chunk, error))
-            part.write_errors(lines)
-            return part.write(lines)
 
     def _report(self, plan: Plan, shard: int, part: WrittenPart) -> None:
         known = self._jobs.shard(plan.tenant, plan.job_id, shard)
@@ -70,7 +55,3 @@ class ShardFailer:
             part_sha256=part.sha256,
         )
         self._jobs.record_shard(plan.tenant, plan.job_id, progress, expires_at_s=plan.expires_at_s)
-
-
-def _failures(items: list[ShardItem], error: LambentError) -> list[dict[str, object]]:
-    return [error_line(item, error.to_dict()) for item in items]

@@ -73,7 +73,7 @@ class JobFinisher:
         return True
 
     def finish(self, job: Job, missing: LambentError | None = None) -> None:
-        """End a planned job with what its shards have written; items of shards without a part count as failed.
+        """End a planned job with what its shards have written, in parts or checkpoints; all other items have failed.
 
         Parameters
         ----------

@@ -31,11 +31,6 @@ def plan_of_shard(data: ObjectStore, tenant: str, job_id: str, shard: int) -> Pl
     return plan
 
 
-def read_shard(data: ObjectStore, plan: Plan, shard: int) -> list[ShardItem]:
-    """Return the items of one shard; raises as `each_item`."""
-    return list(each_item(data, plan, shard))
-
-
 def each_item(data: ObjectStore, plan: Plan, shard: int) -> Iterator[ShardItem]:
     """Yield the items of one shard, read piece by piece, so that memory does not depend on their number.
 

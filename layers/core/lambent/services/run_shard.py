@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 
 from lambent.contracts.jobs import Plan
-from lambent.contracts.lines import error_line
 from lambent.domain.job import ShardProgress
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelRef, Target
@@ -15,14 +13,14 @@ from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.checkpoint_shard import Checkpoints
 from lambent.services.load_model import Models, ServedModel
 from lambent.services.prepare_items import PreparingLimits
-from lambent.services.read_plan import each_item, plan_of_shard
+from lambent.services.read_plan import plan_of_shard
 from lambent.services.result_lines import ResultLines
 from lambent.services.shard_attempt import AttemptWatch, CheckpointRule, ShardAttempt
 from lambent.services.shard_care import Precaution, ShardCare
 from lambent.services.shard_part import ShardPart, WrittenPart
+from lambent.services.unfinished_shard import add_failures
 
 _HEARTBEAT_S = 2.0
-_FAILED_LINES = 100
 # A function of one processor: the store answers after some 20 ms, in which it computes several items.
 _LIMITS = PreparingLimits(threads=8, decoders=1)
 _RULE = CheckpointRule()
@@ -145,9 +143,7 @@ class ShardService:
         care.begin()
         with ResultLines() as lines:
             checkpoints.resume(lines, is_done)
-            items = ((at, item) for at, item in enumerate(each_item(self._data, plan, shard)) if not is_done[at])
-            while chunk := list(islice(items, _FAILED_LINES)):
-                lines.add([error_line(item, (care.error_of(at) or error).to_dict()) for at, item in chunk])
+            add_failures(self._data, plan, shard, lines, is_done=is_done, care=care, error=error.to_dict())
             report.finished(self._write(part, lines))
         checkpoints.clear()
         care.forget()

@@ -98,6 +98,12 @@ class ShardCare:
             self._is_kept = not left.is_stopped
         self.marks.open(self._items, self.suspicion)
 
+    def learn(self, *, has_died: bool) -> None:
+        """Learn as `begin` does, without telling anybody; what the last attempt was at counts only if it has died."""
+        left = self._read()
+        if left is not None:
+            self.suspicion = left.suspicion.after(left.in_flight, LOST) if has_died else left.suspicion
+
     def error_of(self, position: int) -> ProcessingCrashed | None:
         """Return the error of an item that is guilty."""
         end = self.suspicion.guilty.get(position)
