@@ -97,6 +97,7 @@ class _LimitingWatch:
 def run_container(task: dict[str, Any]) -> int:
     """Run one attempt of a GPU-lane shard; return the container's exit status."""
     note = Path(task["log"]).with_suffix(".endless")
+    note.unlink(missing_ok=True)  # of an item before, whose process nobody told of
     leapt_s = 0.0
 
     def now_s() -> float:
