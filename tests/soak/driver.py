@@ -24,6 +24,8 @@ _PATIENT = Config(retries={"mode": "standard", "max_attempts": 10}, read_timeout
 _TENANT = {"tenant": {"DataType": "String", "StringValue": TENANT}}
 _ACCEPTED = 202
 _PAUSE_S = 0.2
+# Requests between two looks at the backlog.
+_AT_ONCE = 50
 
 
 @dataclass
@@ -58,10 +60,19 @@ class Driver:
         answer.raise_for_status()
         return str(answer.json()["predictions"][0]["label"])
 
-    def send_all(self, requests: list[Request]) -> None:
-        """Send the requests, from several threads; a second delivery follows the first at once."""
+    def send_all(self, requests: list[Request], *, backlog: int) -> None:
+        """Send the requests, from several threads; a second delivery follows the first at once.
+
+        moto looks at all messages of a queue for each that it delivers: clients wait where more than ``backlog`` do.
+        """
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            list(pool.map(self._send, requests))
+            for start in range(0, len(requests), _AT_ONCE):
+                while self._waiting() > backlog:
+                    time.sleep(_PAUSE_S)
+                list(pool.map(self._send, requests[start : start + _AT_ONCE]))
+
+    def _waiting(self) -> int:
+        return depth(self.sqs, self._stack.queues["upload"])
 
     def _send(self, request: Request) -> None:
         body = self._pictures[request.picture] if request.poison is None else b""
