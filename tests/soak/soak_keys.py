@@ -100,7 +100,7 @@ def race(stack: StackInfo, *, keys: int, seed: int) -> dict[str, Any]:
     -------
     counts: keys, routes, asked, and of the wrong ones: two_jobs (keys of which callers were told of several jobs),
     refused (callers whose answer was neither 202 nor, for the moment, 409), taken (another body that was not refused
-    with 422), extra_jobs (more in the table than keys, or fewer)
+    with 422), extra_jobs (more in the table than keys, or fewer), unasked_routes (there were fewer keys than routes)
     """
     publish_shade(stack, name=MODEL)
     Publisher(stack).set_label(MODEL, LABEL, 1)
@@ -123,7 +123,11 @@ def race(stack: StackInfo, *, keys: int, seed: int) -> dict[str, Any]:
             told["taken"] += (other.status_code, other.json().get("code")) != (422, "idempotency_mismatch")
     return {
         "numbers": {"keys": keys, "racers": RACERS, "routes": min(keys, len(paths)), "requests": keys * (RACERS + 1)},
-        "wrong": {**told, "extra_jobs": abs(_jobs(stack) - before - keys)},
+        "wrong": {
+            **told,
+            "extra_jobs": abs(_jobs(stack) - before - keys),
+            "unasked_routes": max(0, len(paths) - keys),
+        },
     }
 
 

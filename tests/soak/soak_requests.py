@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chaos_root import ROOT, make_root, make_state
-from driver import Driver, depth, freeze_storage
+from driver import Driver, depth, freeze_storage, work_queues
 from ledger import Ledger
 from told import tell
 from traffic import TENANT, Request, make_traffic
@@ -36,7 +36,8 @@ _LOOK_EVERY_S = 1.0
 # Empty queues and closed jobs, so often in a row, are the end.
 _QUIET_LOOKS = 4
 _EXECUTIONS = 2
-_QUEUES = ("upload", "infer", "batch")
+# What hangs only waits: it shall not hold every place there is.
+_ENVIRONMENTS = 8
 _UNTHROTTLED = {
     "RequestsPerSecond": "10000",
     "RequestBurst": "5000",
@@ -57,7 +58,7 @@ class Soak:
     freeze_s                           for which the storage stands still, when a third is sent
     time_scale                         part of the functions' timeouts that is kept
     drain_s                            after the last request, by when all must have an outcome
-    backlog                            messages that may wait in UploadQueue before clients pause
+    backlog                            messages that may wait in all queues before clients pause
     kinds                              of poison, by commas; empty: all kinds, and messages that nobody can read
     """
 
@@ -72,7 +73,7 @@ class Soak:
     freeze_s: float = 60.0
     time_scale: float = 0.5
     drain_s: float = 900.0
-    backlog: int = 300
+    backlog: int = 40
     kinds: str = ""
     keep: str = ""
 
@@ -81,7 +82,7 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
     """Run one seed on a stack of its own; return what was sent, what happened and what is wrong."""
     rates = {"kill": soak.kill, "throttle": soak.throttle, "timeout": soak.timeout, "api_5xx": soak.api_5xx}
     state, root = make_state(folder, seed=soak.seed, rates=rates), make_root(folder, time_scale=soak.time_scale)
-    with own_stack(root=root, parameters=_UNTHROTTLED) as stack:
+    with own_stack(root=root, parameters=_UNTHROTTLED, max_environments=_ENVIRONMENTS) as stack:
         publish_demo_model(stack)
         data = held_out(RECIPES["digits"])
         driver = Driver(stack, list(data.items[:_PICTURES]))
@@ -144,7 +145,7 @@ def _drain(driver: Driver, stack: StackInfo, patience_s: float) -> None:
     until_s, quiet = time.monotonic() + patience_s, 0
     while quiet < _QUIET_LOOKS and time.monotonic() < until_s:
         time.sleep(_LOOK_EVERY_S)
-        waiting = sum(depth(driver.sqs, stack.queues[name]) for name in _QUEUES)
+        waiting = sum(depth(driver.sqs, url) for url in work_queues(stack))
         quiet = quiet + 1 if waiting == 0 and not _open_jobs(driver, stack) else 0
 
 

@@ -56,6 +56,7 @@ class Chaos:
         faults = json.loads((self._state / "faults.json").read_text())
         self._seed, self._rates = faults["seed"], faults["rates"]
         self._calls: dict[str, int] = {}
+        self._pid = os.getpid()
         self._now = ""
         self._batch: list[str] = []
         self._is_loading = False
@@ -136,7 +137,9 @@ class Chaos:
 
     def _die(self, point: str, name: str) -> None:
         if name and self._is_chosen(f"kill/{point}", name, self._rates["kill"] / len(CRASH_POINTS)):
-            os.kill(os.getpid(), signal.SIGKILL)
+            # The function's process, also where a child of it computes: that one's death alone is a poison's work.
+            for process in (self._pid, os.getpid()):
+                os.kill(process, signal.SIGKILL)
 
     def _fault_of(self, name: str) -> str | None:
         """Return what this call of AWS meets: a fault comes at one of the first calls for its request."""
