@@ -120,13 +120,7 @@ shipped: $(STAMP) ## hold what is built for AWS to what runs there: sizes, impor
 bench: $(STAMP) ## print the measured figures
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-soak: $(STAMP) ## the promises of reliability at large numbers: hours; SEEDS="1 2" for fewer
-	$(BIN)/python tests/soak/soak_requests.py --seed $(SEEDS)
-	$(BIN)/python tests/soak/soak_requests.py --kill 0 --throttle 0 --timeout 0 --api-5xx 0 --freeze-s 0 --duplicates 0 \
-	--poison 0.1 --requests 5000
-	$(BIN)/python tests/soak/soak_serving.py
-	cd tests && ../$(BIN)/python redrive_run.py 1000 1
-	LAMBENT_FAULTS_KILLED_JOBS=50 LAMBENT_FAULTS_KEYS=1000 $(BIN)/pytest --timeout=0 -q \
-	tests/faults/test_killed_shards.py tests/faults/test_killed_submissions.py
+soak: $(STAMP) ## the promises of reliability at large numbers: hours, and goes on where it ended; ROWS="P3 P8" SEEDS="1 2" for fewer
+	$(BIN)/python tests/soak/soak.py --rows $(ROWS) --seeds $(SEEDS)
 
 .PHONY: help setup lock openapi dashboard demo up sam-local sam-local-verify test suite clients-beside clients check lint audit advisories format validate build shipped bench soak

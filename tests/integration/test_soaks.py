@@ -36,3 +36,14 @@ def test_every_request_has_one_outcome_whatever_breaks_below(tmp_path: Path) -> 
     assert not any(told["wrong"].values()), f"seed {seed}: {told}"
     assert sum(told["fired"].values()) > 0, f"seed {seed}: nothing was broken: {told}"
     assert told["poisonous"], f"seed {seed}: there was no poison"
+
+
+@pytest.mark.xdist_group("soak")
+def test_one_key_is_one_job_at_every_route_that_takes_one_whoever_asks_at_once(tmp_path: Path) -> None:
+    seed = SystemRandom().randrange(1_000_000)
+
+    status, said = soak("soak_keys.py", "--seed", str(seed), "--keys", "20", "--told", str(tmp_path / "told.jsonl"))
+
+    assert status == 0, f"seed {seed}: {said}"
+    told: dict[str, Any] = json.loads((tmp_path / "told.jsonl").read_text())
+    assert not any(told["wrong"].values()), f"seed {seed}: {told}"

@@ -24,6 +24,9 @@ _PATIENT = Config(retries={"mode": "standard", "max_attempts": 10}, read_timeout
 _TENANT = {"tenant": {"DataType": "String", "StringValue": TENANT}}
 _ACCEPTED = 202
 _PAUSE_S = 0.2
+# Requests between two looks at the backlog.
+_AT_ONCE = 20
+_DEAD_LETTER, _NOTICES = "_dead_letter", "notify"
 
 
 @dataclass
@@ -58,10 +61,19 @@ class Driver:
         answer.raise_for_status()
         return str(answer.json()["predictions"][0]["label"])
 
-    def send_all(self, requests: list[Request]) -> None:
-        """Send the requests, from several threads; a second delivery follows the first at once."""
+    def send_all(self, requests: list[Request], *, backlog: int) -> None:
+        """Send the requests, from several threads; a second delivery follows the first at once.
+
+        moto looks at all messages of a queue for each that it delivers: clients pause where more than ``backlog`` wait.
+        """
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            list(pool.map(self._send, requests))
+            for start in range(0, len(requests), _AT_ONCE):
+                while self._waiting() > backlog:
+                    time.sleep(_PAUSE_S)
+                list(pool.map(self._send, requests[start : start + _AT_ONCE]))
+
+    def _waiting(self) -> int:
+        return sum(depth(self.sqs, url) for url in work_queues(self._stack))
 
     def _send(self, request: Request) -> None:
         body = self._pictures[request.picture] if request.poison is None else b""
@@ -135,6 +147,16 @@ def _storage_pid(supervisor: int) -> int:
         if parent == supervisor and b"storage_server" in command:
             return int(folder.name)
     raise AssertionError("the stack has no storage process")
+
+
+def work_queues(stack: StackInfo) -> list[str]:
+    """Return the queues in which requests wait: all but those of webhooks, which nobody asks for, and dead letters."""
+    return [url for name, url in stack.queues.items() if not name.endswith(_DEAD_LETTER) and name != _NOTICES]
+
+
+def dead_letter_queues(stack: StackInfo) -> dict[str, str]:
+    """Return the queues of dead letters by their names."""
+    return {name: url for name, url in stack.queues.items() if name.endswith(_DEAD_LETTER)}
 
 
 def depth(client: Any, url: str) -> int:

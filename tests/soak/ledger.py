@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from driver import Driver, upload_key
+from driver import Driver, dead_letter_queues, upload_key
 from traffic import ENVELOPE, ITEMS_OF_A_BATCH, TENANT, Request
 
 from lambent.contracts.lines import decode_lines
@@ -17,7 +17,6 @@ from lambent_toolkit.sandbox import StackInfo
 
 _NAME = re.compile(r"s\d+-\d{6}")
 _READERS = 8
-DEAD_LETTERS = ("upload_dead_letter", "infer_dead_letter", "batch_dead_letter")
 
 
 @dataclass
@@ -151,8 +150,7 @@ class Ledger:
     def _dead_letters(self) -> Counter[str]:
         """Return how many messages the dead-letter queues hold by the request that they are about."""
         found: Counter[str] = Counter()
-        for queue in DEAD_LETTERS:
-            url = self._stack.queues[queue]
+        for queue, url in dead_letter_queues(self._stack).items():
             while messages := self._driver.sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, MessageAttributeNames=["All"]
             ).get("Messages"):

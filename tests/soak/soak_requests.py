@@ -2,13 +2,12 @@
 
     .venv/bin/python tests/soak/soak_requests.py --seed 1 --requests 10000
 
-Prints one row a seed; ends with 1 if a promise broke. `README.md` beside it says what the faults are.
+Prints one line of JSON; ends with 1 if a promise broke. `README.md` beside it says what the faults are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -19,8 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chaos_root import ROOT, make_root, make_state
-from driver import Driver, depth, freeze_storage
+from driver import Driver, depth, freeze_storage, work_queues
 from ledger import Ledger
+from told import tell
 from traffic import TENANT, Request, make_traffic
 
 from lambent_toolkit.demo.local import own_stack
@@ -36,8 +36,15 @@ _LOOK_EVERY_S = 1.0
 # Empty queues and closed jobs, so often in a row, are the end.
 _QUIET_LOOKS = 4
 _EXECUTIONS = 2
-_QUEUES = ("upload", "infer", "batch")
-_UNTHROTTLED = {"RequestsPerSecond": "10000", "RequestBurst": "5000", "JobStuckAfterSeconds": "60"}
+# What hangs only waits: it shall not hold every place there is.
+_ENVIRONMENTS = 8
+_UNTHROTTLED = {
+    "RequestsPerSecond": "10000",
+    "RequestBurst": "5000",
+    "StageRequestsPerSecond": "10000",
+    "StageRequestBurst": "5000",
+    "JobStuckAfterSeconds": "60",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class Soak:
     freeze_s                           for which the storage stands still, when a third is sent
     time_scale                         part of the functions' timeouts that is kept
     drain_s                            after the last request, by when all must have an outcome
+    backlog                            messages that may wait in all queues before clients pause
+    kinds                              of poison, by commas; empty: all kinds, and messages that nobody can read
     """
 
     seed: int
@@ -64,6 +73,8 @@ class Soak:
     freeze_s: float = 60.0
     time_scale: float = 0.5
     drain_s: float = 900.0
+    backlog: int = 40
+    kinds: str = ""
     keep: str = ""
 
 
@@ -71,7 +82,7 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
     """Run one seed on a stack of its own; return what was sent, what happened and what is wrong."""
     rates = {"kill": soak.kill, "throttle": soak.throttle, "timeout": soak.timeout, "api_5xx": soak.api_5xx}
     state, root = make_state(folder, seed=soak.seed, rates=rates), make_root(folder, time_scale=soak.time_scale)
-    with own_stack(root=root, parameters=_UNTHROTTLED) as stack:
+    with own_stack(root=root, parameters=_UNTHROTTLED, max_environments=_ENVIRONMENTS) as stack:
         publish_demo_model(stack)
         data = held_out(RECIPES["digits"])
         driver = Driver(stack, list(data.items[:_PICTURES]))
@@ -82,10 +93,11 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
             poison=soak.poison,
             duplicates=soak.duplicates,
             pictures=_PICTURES,
+            kinds=tuple(filter(None, soak.kinds.split(","))),
         )
         (state / "armed").touch()
         started_s = time.monotonic()
-        _send(driver, stack, requests, soak.freeze_s)
+        _send(driver, stack, requests, soak)
         sent_s = time.monotonic() - started_s
         _drain(driver, stack, soak.drain_s)
         ledger = Ledger(stack, driver, labels)
@@ -97,16 +109,18 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
             # Nothing but poison is about: whoever is executed a second time was a neighbour, and once is the limit.
             reckoning.repeated = [name for name in _good_uploads(requests) if executed[name] > _EXECUTIONS]
         took_s = time.monotonic() - started_s
+    fired = Counter(mark.name.partition("@")[0] for mark in (state / "fired").iterdir())
     return {
         **asdict(soak),
         "doors": Counter(request.door for request in requests),
         "twice": sum(request.is_twice for request in requests),
         "poisonous": Counter(request.poison for request in requests if request.poison),
-        "fired": Counter(mark.name.partition("@")[0] for mark in (state / "fired").iterdir()),
+        "fired": fired,
         "fired_in": Counter(mark.name.split("@")[1] for mark in (state / "fired").iterdir()),
         "executions": Counter(executed[name] for name in _good_uploads(requests)),
         "sent_s": round(sent_s),
         "took_s": round(took_s),
+        "numbers": _numbers(soak, requests, fired, took_s),
         "wrong": reckoning.counts(),
         "names": {what: names[:10] for what, names in vars(reckoning).items() if names},
         "reasons": {name: ledger.reasons.get(name) for names in vars(reckoning).values() for name in names[:10]},
@@ -117,11 +131,11 @@ def _good_uploads(requests: list[Request]) -> list[str]:
     return [each.name for each in requests if each.door == "upload" and each.poison is None and not each.is_twice]
 
 
-def _send(driver: Driver, stack: StackInfo, requests: list[Request], freeze_s: float) -> None:
+def _send(driver: Driver, stack: StackInfo, requests: list[Request], soak: Soak) -> None:
     third = len(requests) // 3
-    driver.send_all(requests[:third])
-    frozen = freeze_storage(stack, freeze_s) if freeze_s else None
-    driver.send_all(requests[third:])
+    driver.send_all(requests[:third], backlog=soak.backlog)
+    frozen = freeze_storage(stack, soak.freeze_s) if soak.freeze_s else None
+    driver.send_all(requests[third:], backlog=soak.backlog)
     if frozen is not None:
         frozen.join()
 
@@ -131,7 +145,7 @@ def _drain(driver: Driver, stack: StackInfo, patience_s: float) -> None:
     until_s, quiet = time.monotonic() + patience_s, 0
     while quiet < _QUIET_LOOKS and time.monotonic() < until_s:
         time.sleep(_LOOK_EVERY_S)
-        waiting = sum(depth(driver.sqs, stack.queues[name]) for name in _QUEUES)
+        waiting = sum(depth(driver.sqs, url) for url in work_queues(stack))
         quiet = quiet + 1 if waiting == 0 and not _open_jobs(driver, stack) else 0
 
 
@@ -151,40 +165,33 @@ def _open_jobs(driver: Driver, stack: StackInfo) -> int:
     return sum(page["Count"] for page in pages)
 
 
-def _row(done: dict[str, Any]) -> str:
-    wrong = "  ".join(f"{name} {count}" for name, count in done["wrong"].items())
-    fired = done["fired"]
-    kills = sum(count for name, count in fired.items() if name.startswith("kill."))
-    return (
-        f"seed {done['seed']}: {done['requests']} requests, {done['twice']} twice, {kills} kills, "
-        f"{fired['throttle']} throttles, {fired['timeout'] + fired['timeout_after']} timeouts, "
-        f"{fired['api_5xx'] + fired['api_5xx_after']} x 5xx, {sum(done['poisonous'].values())} poison, "
-        f"frozen {done['freeze_s']:.0f} s; {done['took_s']} s: {wrong}"
-    )
+def _numbers(soak: Soak, requests: list[Request], fired: Counter[str], took_s: float) -> dict[str, int]:
+    return {
+        "requests": len(requests),
+        "good": sum(request.poison is None for request in requests),
+        "twice": sum(request.is_twice for request in requests),
+        "kills": sum(count for name, count in fired.items() if name.startswith("kill.")),
+        "throttles": fired["throttle"],
+        "timeouts": fired["timeout"] + fired["timeout_after"],
+        "5xx": fired["api_5xx"] + fired["api_5xx_after"],
+        "poison": sum(request.poison is not None for request in requests),
+        "frozen s": round(soak.freeze_s),
+        "s from the first request to the last outcome": round(took_s),
+    }
 
 
 def main() -> int:
-    """Run the seeds that are asked for."""
+    """Run the seed that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, nargs="+", default=[1])
-    for name, value in asdict(Soak(seed=0)).items():
-        if name != "seed":
-            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--told", type=Path, help="gets one line of JSON a seed")
+    for name, value in asdict(Soak(seed=1)).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--told", type=Path, help="gets the line of JSON, too")
     options = vars(parser.parse_args())
-    told, is_kept = options.pop("told"), True
-    for seed in options.pop("seed"):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=FOLDER) as folder:
-            done = run(Soak(seed=seed, **options), Path(folder))
-        print(_row(done), flush=True)
-        if done["names"]:
-            print(f"  {json.dumps(done['names'])}\n  {json.dumps(done['reasons'])}", flush=True)
-        if told is not None:
-            with told.open("a") as file:
-                file.write(json.dumps(done) + "\n")
-        is_kept = is_kept and not any(done["wrong"].values())
-    return 0 if is_kept else 1
+    told = options.pop("told")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=FOLDER) as folder:
+        done = run(Soak(**options), Path(folder))
+    return tell(done, told)
 
 
 if __name__ == "__main__":

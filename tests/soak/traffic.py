@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -38,18 +39,22 @@ class Request:
     is_twice: bool
 
 
-def make_traffic(*, seed: int, requests: int, poison: float, duplicates: float, pictures: int) -> list[Request]:
+def make_traffic(
+    *, seed: int, requests: int, poison: float, duplicates: float, pictures: int, kinds: Sequence[str] = ()
+) -> list[Request]:
     """Return the requests of a seed, in their order.
 
     Parameters
     ----------
     poison       part of them that is poison, all kinds alike
+    kinds        of poison; none: all, and some messages that nobody can read
     duplicates   part of them that comes twice
     pictures     number of good pictures
     """
     random = Random(seed)
-    kinds = sorted(POISON.values())
-    bad = [ENVELOPE if random.random() < _ENVELOPES else kinds[n % len(kinds)] for n in range(round(poison * requests))]
+    envelopes, chosen = 0.0 if kinds else _ENVELOPES, sorted(kinds or POISON.values())
+    number = round(poison * requests)
+    bad = [ENVELOPE if random.random() < envelopes else chosen[n % len(chosen)] for n in range(number)]
     wanted: list[str | None] = [*bad, *[None] * (requests - len(bad))]
     random.shuffle(wanted)
     return [

@@ -56,8 +56,10 @@ class Chaos:
         faults = json.loads((self._state / "faults.json").read_text())
         self._seed, self._rates = faults["seed"], faults["rates"]
         self._calls: dict[str, int] = {}
+        self._pid = os.getpid()
         self._now = ""
         self._batch: list[str] = []
+        self._is_loading = False
 
     def wrap(self, handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """Return the handler with what may happen before and after it."""
@@ -101,11 +103,20 @@ class Chaos:
     def patch_interpreter(self) -> None:
         """Let poison work on the process that infers it, and note what is executed."""
         from lambent.adapters.litert import LiteInterpreter
+        from lambent.services.load_model import ModelCache
 
-        shipped = LiteInterpreter.run
+        shipped, load = LiteInterpreter.run, ModelCache._load
+
+        def load_and_verify(cache: Any, ref: Any) -> Any:
+            self._is_loading = True
+            try:
+                return load(cache, ref)
+            finally:
+                self._is_loading = False
 
         def run(interpreter: Any, inputs: Any) -> Any:
-            if self._is_armed:
+            # A version's golden vectors are no request's, whichever one it is loaded for.
+            if self._is_armed and not self._is_loading:
                 self._note_execution()
                 self._die("mid_compute", self._now)
             for rows in inputs.values():
@@ -114,6 +125,7 @@ class Chaos:
             return shipped(interpreter, inputs)
 
         LiteInterpreter.run = run  # type: ignore[method-assign]
+        ModelCache._load = load_and_verify  # type: ignore[method-assign]
 
     @property
     def _is_armed(self) -> bool:
@@ -125,7 +137,9 @@ class Chaos:
 
     def _die(self, point: str, name: str) -> None:
         if name and self._is_chosen(f"kill/{point}", name, self._rates["kill"] / len(CRASH_POINTS)):
-            os.kill(os.getpid(), signal.SIGKILL)
+            # The function's process, also where a child of it computes: that one's death alone is a poison's work.
+            for process in (self._pid, os.getpid()):
+                os.kill(process, signal.SIGKILL)
 
     def _fault_of(self, name: str) -> str | None:
         """Return what this call of AWS meets: a fault comes at one of the first calls for its request."""

@@ -42,7 +42,7 @@ class AwsCalls:
         self.endpoint = endpoint
         self._headers: dict[str, str] = {SECRET_FIELD: secret}
         # No limit on connections: every poller holds one open while it waits.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self._http = httpx.AsyncClient(base_url=endpoint, timeout=httpx.Timeout(60), limits=limits, trust_env=False)
 
     async def call(self, service: str, operation: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import Any
 import urllib3
 from moto.core.utils import iso_8601_datetime_without_milliseconds, utcfromtimestamp
 from moto.events import models as events
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
 from lambent_toolkit.sandbox.iam.control import IamControl
@@ -39,6 +39,7 @@ from lambent_toolkit.sandbox.queue_records import SHORTEN_PATH
 from lambent_toolkit.sandbox.storage_cloudformation import CreatedResources, tame_cloudformation
 from lambent_toolkit.sandbox.storage_door import guarding
 from lambent_toolkit.sandbox.storage_hosts import below_one_host, wrong_host
+from lambent_toolkit.sandbox.storage_http import StorageRequestHandler
 from lambent_toolkit.sandbox.storage_moves import install_moves
 from lambent_toolkit.sandbox.storage_object_events import order_object_events
 from lambent_toolkit.sandbox.storage_pace import quicken_moto
@@ -231,7 +232,7 @@ def main() -> None:
     app = StorageApp(supervisor, created)
     door = guarded(app, supervisor, created, Path(rights_file)) if rights_file else unguarded(app)
     guarded_door = guarding(at_awss_hosts(door), secret)
-    server = make_server("127.0.0.1", 0, guarded_door, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server("127.0.0.1", 0, guarded_door, threaded=True, request_handler=StorageRequestHandler)
     print(server.server_port, flush=True)
     server.serve_forever()
 
