@@ -32,8 +32,8 @@ from lambent.services.shard_care import Precaution
 EXIT_DONE = 0
 EXIT_BROKEN = 65
 EXIT_TEMPORARY = 75
-# `lambent train --remote` and `evaluate --remote`: people's own code, in a process of its own.
-TRAINING_PROGRAM = "lambent_toolkit.remote.job"
+# `lambent train --remote` and `evaluate --remote`: people's own code, kept from what this process is told.
+TRAINING_PROGRAM = "lambent_toolkit.remote.keeper"
 TELL_EVERY_S = 5.0
 
 log = logging.getLogger("lambent.worker")

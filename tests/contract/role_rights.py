@@ -46,8 +46,17 @@ def acting_for(principal: Principal, tenant: str) -> Principal:
 
 
 def may_touch_object(principal: Principal, action: str, bucket: str, key: str) -> bool:
-    """Tell whether a role may do something to an object."""
-    return decide(principal, Question(f"s3:{action}", f"{bucket}/{key}")).is_allowed
+    """Tell whether a role may do something to an object; `AddObject` is to put one where none is."""
+    put_on_condition = action == "AddObject"
+    context = {"s3:if-none-match": ("*",)} if put_on_condition else {}
+    asked = Question(f"s3:{'PutObject' if put_on_condition else action}", f"{bucket}/{key}", context)
+    return decide(principal, asked).is_allowed
+
+
+def may_list(principal: Principal, bucket: str, prefix: str | None) -> bool:
+    """Tell whether a role may list what begins with a prefix, and so learns that one object is missing."""
+    context = {} if prefix is None else {"s3:prefix": (prefix,)}
+    return decide(principal, Question("s3:ListBucket", bucket, context)).is_allowed
 
 
 def statements_of(role: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from role_rights import may_touch_row, principal_of
+from role_rights import acting_for, may_list, may_touch_row, principal_of
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
@@ -142,13 +142,22 @@ def uploads_cannot_loop(template: ExpandedTemplate) -> Findings:
 
 
 def readers_can_tell_missing_from_forbidden(template: ExpandedTemplate) -> Findings:
-    """Without ListBucket, which is granted on the bucket itself, S3 answers 403 for an object that does not exist."""
+    """Without ListBucket on the bucket, for the key as prefix, S3 answers 403 for an object that does not exist."""
     buckets = template.of_type("S3::Bucket").keys()
     for name, role in template.of_type("IAM::Role").items():
-        reads = {target(each) for each in _resources(role, "s3:GetObject")} & buckets
-        lists = [each for each in _resources(role, "s3:ListBucket") if "Fn::GetAtt" in each]
-        missing = reads - {target(each) for each in lists}
-        yield from (f"{name}: reads {bucket} and may not list it" for bucket in sorted(missing))
+        session = acting_for(principal_of(name, role), "acme")
+        unlisted = {
+            str(target(each))
+            for each in _resources(role, "s3:GetObject")
+            if target(each) in buckets and not may_list(session, f"arn:{target(each)}", _key_of(each))
+        }
+        yield from (f"{name}: reads {bucket} and may not list it" for bucket in sorted(unlisted))
+
+
+def _key_of(resource: dict[str, str]) -> str:
+    """Return a key that a resource of the template names, of one tenant where it names tenants by their tag."""
+    _bucket, _, pattern = resource["Fn::Sub"].partition("/")
+    return pattern.replace("${!aws:PrincipalTag/tenant}", "acme").replace("*", "x")
 
 
 def data_outlives_its_messages(template: ExpandedTemplate) -> Findings:
@@ -174,9 +183,12 @@ def code_of_people_sees_its_runs_only(template: ExpandedTemplate) -> Findings:
         taken = [name for name, role in roles.items() if own in trusted(role)]
         for name, statement in ((each, found) for each in (own, *taken) for found in _role_statements(roles[each])):
             actions, resources = set(as_list(statement["Action"])), as_list(statement["Resource"])
-            if actions == {"s3:ListBucket"}:
-                continue
             of_tenant = tuple(f"{area}/${{!aws:PrincipalTag/tenant}}/" for area in ("training", "inputs"))
+            if actions == {"s3:ListBucket"}:
+                listed = [f"{each.replace('!', '')}*" for each in of_tenant]
+                if statement.get("Condition") != {"StringLike": {"s3:prefix": listed}}:
+                    yield f"{name}: lists more than its tenant's runs and data"
+                continue
             allowed = of_tenant if actions == {"s3:GetObject"} else tuple(f"{each}*/" for each in of_tenant[:1])
             for each in resources:
                 bucket, _, prefix = str(each.get("Fn::Sub", "")).partition("/")

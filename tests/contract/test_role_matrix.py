@@ -19,6 +19,7 @@ from role_rights import (
     MODELS,
     acting_for,
     actions_of,
+    may_list,
     may_touch_object,
     may_touch_row,
     principal_of,
@@ -113,6 +114,8 @@ OBJECTS = {
     "throughput": (MODELS, "digits/1/throughput.json"),
 }
 GET, WRITE, DELETE = "GetObject", "PutObject", "DeleteObject"
+# A PutObject on the condition that there is none, which whoever may write may too.
+ADD_OBJECT = "AddObject"
 MODEL_FILES = dict.fromkeys(("model", "card", "manifest", "contract", "throughput"), (GET,))
 MODEL_TEXTS = dict.fromkeys(("card", "manifest", "contract", "throughput"), (GET,))
 JOB_FILES = ("jobs", "checkpoints")
@@ -125,7 +128,7 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("inputs", "inbox"), (GET, WRITE)),
     },
     # Of keys that are no tenant's; of those of tenants, see its DataRole.
-    "PreprocessRole": {**MODEL_FILES, "results": (DELETE,), "errors": (WRITE, DELETE)},
+    "PreprocessRole": {**MODEL_FILES, "errors": (ADD_OBJECT,)},
     "PreprocessDataRole": {
         "inbox": (GET,), "work": (WRITE,), **dict.fromkeys(("results", "errors"), (GET, WRITE, DELETE)),
     },
@@ -156,7 +159,7 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 OBJECT_ACTIONS = (
     "GetObject", "PutObject", "DeleteObject", "GetObjectVersion", "DeleteObjectVersion", "PutObjectAcl",
-    "PutObjectTagging", "PutObjectRetention", "RestoreObject", "AbortMultipartUpload",
+    "PutObjectTagging", "PutObjectRetention", "RestoreObject", "AbortMultipartUpload", ADD_OBJECT,
 )  # fmt: skip
 
 Roles = dict[str, dict[str, Any]]
@@ -187,7 +190,8 @@ def object_findings(found: Roles) -> Iterator[str]:
         principal = acting_for(principal_of(name, role), TENANT)
         for kind, (bucket, key) in OBJECTS.items():
             for action in OBJECT_ACTIONS:
-                wanted = action in OBJECTS_OF[name].get(kind, ())
+                allowed = OBJECTS_OF[name].get(kind, ())
+                wanted = action in allowed or (action == ADD_OBJECT and WRITE in allowed)
                 if may_touch_object(principal, action, bucket, key) != wanted:
                     yield f"{name} {'may not' if wanted else 'may'} {action} {kind}"
 
@@ -252,6 +256,22 @@ def test_the_tables_know_every_action_that_a_role_has_on_rows_and_objects() -> N
     assert objects - {"ListBucket"} <= set(OBJECT_ACTIONS)
 
 
+def test_a_session_for_one_tenant_lists_no_object_of_another_and_learns_what_of_its_own_is_missing() -> None:
+    for name in ONE_TENANT:
+        for tenant in (TENANT, "other", "acm", "a*", None):
+            untagged = principal_of(name, roles()[name])
+            session = untagged if tenant is None else acting_for(untagged, tenant)
+            listed = {
+                kind for kind, (bucket, key) in OBJECTS.items() if bucket == DATA and may_list(session, DATA, key)
+            }
+            read = {kind for kind, allowed in OBJECTS_OF[name].items() if GET in allowed}
+
+            assert read <= listed if tenant == TENANT else not listed, (name, tenant)
+            assert not any(
+                may_list(session, DATA, prefix) for prefix in (None, "", "inputs/", "inputs/a", "inputs/acme")
+            )
+
+
 def test_the_tables_know_every_kind_of_row_and_every_prefix_that_code_writes() -> None:
     sources = [*(ROOT / "layers").rglob("dynamodb_*.py"), *(ROOT / "layers").rglob("registry_rows.py")]
     sources += (ROOT / "layers/toolkit/lambent_toolkit/tenants").rglob("*.py")
@@ -298,14 +318,20 @@ def _wider(name: str, statement: dict[str, Any]) -> Iterator[tuple[str, dict[str
                 keys = [*_keys(statement), f"{kind}*"]
                 yield kind, {**statement, "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}}
     if any("Object" in each for each in actions):
-        for bucket in ("DataBucket", "ModelsBucket"):
-            of_bucket = [kind for kind, (owner, _key) in OBJECTS.items() if owner == f"arn:{bucket}"]
-            if any(not set(actions) <= set(OBJECTS_OF[name].get(kind, ())) for kind in of_bucket):
-                whole = {"Fn::Sub": f"${{{bucket}.Arn}}/*"}
-                yield bucket, {**statement, "Resource": [*as_list(statement["Resource"]), whole]}
-        tagged = [each["Fn::Sub"] for each in as_list(statement["Resource"]) if "PrincipalTag" in str(each)]
-        for text in tagged:
-            yield "any tenant", {**statement, "Resource": {"Fn::Sub": text.replace("${!aws:PrincipalTag/tenant}", "*")}}
+        yield from _wider_objects(name, statement, actions)
+
+
+def _wider_objects(name: str, statement: dict[str, Any], actions: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for bucket in ("DataBucket", "ModelsBucket"):
+        of_bucket = [kind for kind, (owner, _key) in OBJECTS.items() if owner == f"arn:{bucket}"]
+        if any(not set(actions) <= set(OBJECTS_OF[name].get(kind, ())) for kind in of_bucket):
+            whole = {"Fn::Sub": f"${{{bucket}.Arn}}/*"}
+            yield bucket, {**statement, "Resource": [*as_list(statement["Resource"]), whole]}
+    if "Condition" in statement:
+        yield "on no condition", {key: each for key, each in statement.items() if key != "Condition"}
+    tagged = [each["Fn::Sub"] for each in as_list(statement["Resource"]) if "PrincipalTag" in str(each)]
+    for text in tagged:
+        yield "any tenant", {**statement, "Resource": {"Fn::Sub": text.replace("${!aws:PrincipalTag/tenant}", "*")}}
 
 
 def _keys(statement: dict[str, Any]) -> list[str]:

@@ -45,6 +45,16 @@ def test_command_names_the_program_s_task_and_the_run() -> None:
     ]
 
 
+def test_the_program_is_the_first_of_its_container_and_no_roots() -> None:
+    container = DEFINITION["ContainerProperties"]
+
+    # Another first process would be told the container's credentials too, and show them to its children.
+    assert "LinuxParameters" not in container
+    assert not container.get("Privileged")
+    assert container["User"] != "0:0"
+    assert IMAGE.entrypoint == ("python", "main.py")
+
+
 def test_retry_strategy_understands_the_program_s_exit_codes() -> None:
     found = DEFINITION["RetryStrategy"]
     rules = [{key[0].lower() + key[1:]: value for key, value in rule.items()} for rule in found["EvaluateOnExit"]]

@@ -8,11 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from lambent.adapters import clients
 from lambent.adapters.s3 import S3ObjectStore
 from lambent.adapters.tenant_s3 import SESSION_S, TenantClient, acting_for, session_of, tenant_of
+from lambent.errors import Misconfigured, SourceGone, Unavailable
 from lambent.runtime import parts
 
 ROLE = "arn:aws:iam::123456789012:role/infer-data"
@@ -102,6 +104,45 @@ def test_what_is_no_operation_is_the_own_clients(client: TenantClient) -> None:
     assert client.meta == "meta of own"
     with pytest.raises(AttributeError):
         client.fly  # noqa: B018
+
+
+class Guarded:
+    """S3 to whoever may read one object and list it alone, where S3 tells nothing of what is missing."""
+
+    def __init__(self, keys: list[str], *, may_list: bool) -> None:
+        self._keys, self._may_list = keys, may_list
+
+    def get_object(self, **_named: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    def head_object(self, **_named: Any) -> Any:
+        raise ClientError({"Error": {"Code": "403"}}, "HeadObject")
+
+    def list_objects_v2(self, **named: Any) -> Any:
+        if not self._may_list:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+        return {"Contents": [{"Key": key} for key in self._keys if key.startswith(named["Prefix"])][: named["MaxKeys"]]}
+
+
+@pytest.mark.parametrize("keys", [[], ["jobs/a/10"]])
+def test_a_missing_object_that_s3_calls_forbidden_is_missing_by_its_listing(keys: list[str]) -> None:
+    store = S3ObjectStore(Guarded(keys, may_list=True), "data", what="data store")
+
+    assert store.head("jobs/a/1") is None
+    with pytest.raises(SourceGone):
+        store.read("jobs/a/1")
+    with pytest.raises(SourceGone):
+        store.read_range("jobs/a/1", 0, 1)
+
+
+@pytest.mark.parametrize("guarded", [Guarded(["jobs/a/1"], may_list=True), Guarded([], may_list=False)])
+def test_an_object_that_is_there_or_that_nobody_may_look_for_stays_forbidden(guarded: Guarded) -> None:
+    store = S3ObjectStore(guarded, "data", what="data store")
+
+    with pytest.raises(Unavailable):
+        store.head("jobs/a/1")
+    with pytest.raises(Misconfigured):
+        store.read("jobs/a/1")
 
 
 class Sts:

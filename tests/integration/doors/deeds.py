@@ -105,7 +105,7 @@ def upload_of_no_tenant(product: Any) -> IsDone:
     outcome = f"results/{key}.error.json"
 
     def is_done() -> bool:
-        # Once cleared of a result, too, its message is gone.
+        # Its message is gone, too.
         return product.read(outcome) is not None and queue_is_empty(product, "upload")
 
     return is_done

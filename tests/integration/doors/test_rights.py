@@ -66,7 +66,6 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("PreprocessDataRole", "ReplaceResultByError"): deeds.bad_upload,
     ("PreprocessRole", "AskForInference"): deeds.upload,
     ("PreprocessRole", "RefuseOddKeys"): deeds.upload_of_no_tenant,
-    ("PreprocessRole", "ClearOddKeys"): deeds.upload_of_no_tenant,
     ("PreprocessRole", "RefuseEvents"): deeds.refused_message("upload"),
     ("InferRole", "Consume"): deeds.upload,
     ("InferRole", "ReadModels"): deeds.upload_to_fresh_model,
@@ -289,17 +288,51 @@ def role_arn(product: Any, role: str) -> str:
     return str(product.info.client("iam").get_role(RoleName=product.info.resources[role])["Role"]["Arn"])
 
 
+@pytest.mark.parametrize(
+    ("role", "area"),
+    [
+        ("PreprocessDataRole", "inbox"),
+        ("InferDataRole", "jobs"),
+        ("BatchJobDataRole", "inputs"),
+        ("TrainingDataRole", "training"),
+    ],
+)
+def test_a_session_for_one_tenant_lists_no_names_of_another_and_is_told_what_of_its_own_is_missing(
+    bounded: Any, role: str, area: str
+) -> None:
+    s3 = s3_of(bounded, role, "one")
+
+    def told(key: str) -> str:
+        with pytest.raises(ClientError) as refused:
+            s3.get_object(Bucket=bounded.data, Key=key)
+        return str(refused.value.response["Error"]["Code"])
+
+    listed = {
+        prefix: is_allowed(lambda given=given: s3.list_objects_v2(Bucket=bounded.data, **given))
+        for prefix in (f"{area}/one/", f"{area}/two/", f"{area}/on", f"{area}/", "", None)
+        for given in [{} if prefix is None else {"Prefix": prefix}]
+    }
+
+    assert [prefix for prefix, is_listed in listed.items() if is_listed] == [f"{area}/one/"]
+    assert (told(f"{area}/one/none"), told(f"{area}/two/none")) == ("NoSuchKey", "AccessDenied")
+
+
 def is_read_as(product: Any, role: str, tenant: str | None, key: str) -> bool:
     """Tell whether a session of a role for a tenant, or with no tag, reads an object."""
+    s3 = s3_of(product, role, tenant)
+    return is_allowed(lambda: s3.get_object(Bucket=product.data, Key=key))
+
+
+def s3_of(product: Any, role: str, tenant: str | None) -> Any:
+    """Return a client by a session of a role for a tenant, or with no tag."""
     tags = [] if tenant is None else [{"Key": "tenant", "Value": tenant}]
     taken = product.info.client("sts").assume_role(RoleArn=role_arn(product, role), RoleSessionName="test", Tags=tags)[
         "Credentials"
     ]
-    s3 = boto3.client(
+    return boto3.client(
         "s3", endpoint_url=product.info.endpoint, region_name="us-east-1", aws_access_key_id=taken["AccessKeyId"],
         aws_secret_access_key=taken["SecretAccessKey"], aws_session_token=taken["SessionToken"],
     )  # fmt: skip
-    return is_allowed(lambda: s3.get_object(Bucket=product.data, Key=key))
 
 
 def is_allowed(call: Callable[[], Any]) -> bool:

@@ -16,7 +16,7 @@ from scripted_lane import FakeRunStore
 from lambent.errors import Unavailable
 from lambent_toolkit.modelkit.errors import SourceUnavailable
 from lambent_toolkit.modelkit.recipes import RECIPES, find_recipe
-from lambent_toolkit.remote import job as program
+from lambent_toolkit.remote import keeper
 from lambent_toolkit.remote.bundle import Contents, Order
 from lambent_toolkit.remote.contents import training_order
 from lambent_toolkit.remote.job import EXIT_AGAIN, EXIT_DONE, EXIT_FAILED, EXIT_FAULT, Job, main
@@ -233,8 +233,6 @@ def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
 
     monkeypatch.setattr(Job, "run", run)
     monkeypatch.setattr("lambent.adapters.clients.client", lambda _service: None)
-    acting: list[tuple[str, str]] = []
-    monkeypatch.setattr(program, "use_tenant", lambda role, tenant, _folder: acting.append((role, tenant)))
     monkeypatch.setenv("TENANT_ROLE_ARN", "arn:role")
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
@@ -248,7 +246,6 @@ def test_command_names_the_run_and_the_signal_of_a_stopped_job_stops_it_softly(
 
     assert (seen[0].keys, seen[0].bundle_sha256, seen[0].needs_gpu) == (KEYS, "00", True)
     assert not seen[0].folder.exists()
-    assert acting == [("arn:role", "default")]
 
 
 def test_worker_image_s_entry_point_becomes_this_program(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,4 +262,4 @@ def test_worker_image_s_entry_point_becomes_this_program(monkeypatch: pytest.Mon
     with pytest.raises(SystemExit):
         worker.main()
 
-    assert became == [["-m", program.__name__, "train", "--tenant", "default"]]
+    assert became == [["-m", keeper.__name__, "train", "--tenant", "default"]]

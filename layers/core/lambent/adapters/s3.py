@@ -13,6 +13,8 @@ from lambent.errors import PayloadTooLarge, SourceChanged, SourceGone
 from lambent.ports import Downloaded, ListedObject, ObjectHead, StoredObject
 
 _GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
+# What S3 may answer for a missing object to whoever may list some prefixes of a bucket only.
+_REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
 # 409 ConditionalRequestConflict is not among them: another write is under way, and it may still fail.
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 # What a write on a condition is told where it does not hold: S3 answers 404 to If-Match where there is no object.
@@ -55,7 +57,7 @@ class S3ObjectStore:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key, **_if_match(etag))
         except ClientError as exc:
-            if error_code(exc) in _GONE:
+            if self._is_gone(exc, key):
                 raise SourceGone("The object does not exist or was deleted before it was read.") from exc
             _raise_if_changed(exc)
             raise
@@ -77,7 +79,7 @@ class S3ObjectStore:
                     Bucket=self._bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **_if_match(etag)
                 )
             except ClientError as exc:
-                if error_code(exc) in _GONE | {"InvalidRange", "416"}:
+                if error_code(exc) in {"InvalidRange", "416"} or self._is_gone(exc, key):
                     raise SourceGone("The object does not exist, or is shorter than it was.") from exc
                 _raise_if_changed(exc)
                 raise
@@ -102,7 +104,7 @@ class S3ObjectStore:
             try:
                 answer = self._client.head_object(Bucket=self._bucket, Key=key)
             except ClientError as exc:
-                if error_code(exc) in _GONE:
+                if self._is_gone(exc, key):
                     return None
                 raise
             return ObjectHead(
@@ -111,6 +113,17 @@ class S3ObjectStore:
                 answer.get("ContentType", ""),
                 answer["LastModified"].timestamp(),
             )
+
+    def _is_gone(self, exc: ClientError, key: str) -> bool:
+        """Tell whether a read failed because there is no such object; where S3 does not say so, its listing does."""
+        code = error_code(exc)
+        if code not in _REFUSED:
+            return code in _GONE
+        try:
+            found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        except ClientError:
+            return False
+        return all(entry["Key"] != key for entry in found.get("Contents", []))
 
     def write_once(self, key: str, body: bytes | BinaryIO, *, content_type: str) -> bool:
         """Write unless the key exists; return whether this call wrote it."""

@@ -87,9 +87,8 @@ def write_failure(
     source = Source(source_key or upload_key_of(stem), source_etag, source_sequencer)
     body = orjson.dumps({"source": source_name, **source.fields, **error.to_dict()})
     if source.key is not None and not is_upload_key(source.key):
-        # Of a key that is no tenant's, which has no result ever: nothing is read, as nobody may.
-        data.write(f"{stem}.error.json", body, content_type=_JSON)
-        data.delete(f"{stem}.json")
+        # Of a key that is no tenant's, which has no result ever: nothing is read or replaced, as nobody may.
+        data.write_once(f"{stem}.error.json", body, content_type=_JSON)
         return
     # That a source could not be read says nothing against the outcome of the same bytes.
     may_replace_own = not keeps_own and not isinstance(error, SourceChanged | SourceGone)

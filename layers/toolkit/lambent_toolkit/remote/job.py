@@ -37,7 +37,6 @@ from lambent_toolkit.modelkit.whole_files import telling_of_full_disks
 from lambent_toolkit.remote.bundle import HERE, MAX_BUNDLE_BYTES, Order, RecipeOrder, VersionOrder, unpack
 from lambent_toolkit.remote.log_watcher import LogWatcher
 from lambent_toolkit.remote.records import TASKS, Outcome, ResultFile, RunKeys, decode, encode
-from lambent_toolkit.remote.tenant_credentials import use_tenant
 from lambent_toolkit.remote.tools import tools
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ def ordered_recipe(order: RecipeOrder | None) -> Recipe:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job that the command names; what it may reach are files of one tenant."""
+    """Run the job that the command names; see `lambent_toolkit.remote.keeper` for what it may reach."""
     from lambent.adapters.clients import client
     from lambent.adapters.s3 import S3ObjectStore
     from lambent.runtime.settings import TrainingSettings, load_settings
@@ -228,9 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.ask())
     settings = load_settings(TrainingSettings)
     keys = RunKeys(asked.tenant, asked.run)
-    with TemporaryDirectory(prefix="lambent-run-") as folder, TemporaryDirectory(prefix="lambent-own-") as own:
-        # Before the first client is made, and before any line of a recipe runs.
-        use_tenant(settings.tenant_role_arn, keys.tenant, Path(own) / "sdk")
+    with TemporaryDirectory(prefix="lambent-run-") as folder:
         store = S3ObjectStore(client("s3"), settings.data_bucket, what="data store")
         return Job(store, keys, asked.bundle, Path(folder), stop, needs_gpu=settings.worker_needs_gpu).run()
 

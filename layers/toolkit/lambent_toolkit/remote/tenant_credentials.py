@@ -1,65 +1,56 @@
-"""Credentials of one tenant for a job that runs people's code: what the SDK finds in place of the container's own.
+"""Credentials of one tenant for a job that runs people's code: all that an SDK finds there.
 
-    python -m lambent_toolkit.remote.tenant_credentials ROLE_ARN TENANT
-
-prints a session for the tenant as the SDK's ``credential_process`` takes it, and is run by the SDK again before that
-ends. It asks by the container's own role, which may take such sessions and nothing else. A recipe that uses the SDK as
-it is thus reaches the files of its tenant alone. One that looks for the container's own credentials can still ask for a
-session of another tenant; that it did so stands in CloudTrail.
+A session for the tenant lies in a file, as the SDK's ``credential_process`` takes it; the SDK reads it again before the
+session ends. Of what else leads to credentials, the container's own first of all, the job's environment has nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from lambent.adapters.clients import client
-from lambent.adapters.tenant_s3 import session_of
-
-# Where the SDK finds keys before it looks anywhere else: Lambda and the local stack set them, ECS does not.
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_CONFIG, _OWN = "AWS_CONFIG_FILE", "LAMBENT_OWN_KEYS"
+# All that is passed on of AWS's variables: what tells where its services are, and which job this is. What is not known
+# here may lead to credentials, whichever name AWS gives it next.
+_PASSED = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_BATCH_")
+_OF_AWS = ("AWS_", "ECS_", "BOTO_")
 
 
-def use_tenant(role_arn: str, tenant: str, folder: Path) -> None:
-    """Let every client that this process and its children make from now on work for one tenant.
+class TenantCredentials:
+    """A folder of the SDK's configuration, and of the session that it leads to.
 
     Parameters
     ----------
-    folder   for the SDK's configuration, readable by this user alone
+    folder   an empty one of this user alone
     """
-    folder.mkdir(mode=0o700)
-    own = {name: os.environ.pop(name) for name in _KEYS if name in os.environ}
-    config, keys = folder / "config", folder / "own.json"
-    keys.touch(mode=0o600)
-    keys.write_text(json.dumps(own))
-    command = f'"{sys.executable}" -m {__spec__.name} "{role_arn}" "{tenant}"'
-    config.write_text(f"[default]\ncredential_process = {command}\n")
-    os.environ |= {_CONFIG: str(config), _OWN: str(keys), "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
+    def __init__(self, folder: Path) -> None:
+        self._config, self._session = folder / "config", folder / "session.json"
+        self._config.write_text(f'[default]\ncredential_process = /bin/cat "{self._session}"\n')
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a session."""
-    role_arn, tenant = sys.argv[1:] if arguments is None else arguments
-    os.environ.pop(_CONFIG, None)
-    os.environ |= json.loads(Path(os.environ[_OWN]).read_text())
-    made = session_of(client("sts"), role_arn, tenant)
-    print(
-        json.dumps(
-            {
-                "Version": 1,
-                "AccessKeyId": made["access_key"],
-                "SecretAccessKey": made["secret_key"],
-                "SessionToken": made["token"],
-                "Expiration": made["expiry_time"],
-            }
-        )
-    )
-    return 0
+    def renew(self, session: Mapping[str, str]) -> None:
+        """Let the SDK find this session from now on; see `lambent.adapters.tenant_s3.session_of`."""
+        told = {
+            "Version": 1,
+            "AccessKeyId": session["access_key"],
+            "SecretAccessKey": session["secret_key"],
+            "SessionToken": session["token"],
+            "Expiration": session["expiry_time"],
+        }
+        draft = self._session.with_suffix(".draft")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(json.dumps(told))
+        draft.replace(self._session)
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    def environment(self, whole: Mapping[str, str]) -> dict[str, str]:
+        """Return of an environment what a job may have, with the way to its session."""
+        kept = {
+            name: value for name, value in whole.items() if not name.startswith(_OF_AWS) or name.startswith(_PASSED)
+        }
+        return kept | {
+            "AWS_CONFIG_FILE": str(self._config),
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }

@@ -185,6 +185,8 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
         (allow("s3:GetObject", Condition={"StringEquals": {KEYS: "a"}}), "ForAllValues"),
         (allow("s3:GetObject", Condition={"StringEquals": {TAG: "${aws:username}"}}), "policy variables"),
         (allow("s3:GetObject", "arn:aws:s3:::data/${aws:username}/*"), "policy variables"),
+        (allow("s3:*", Condition={"StringNotLike": {"s3:prefix": "${aws:PrincipalTag/tenant}/*"}}), "policy variables"),
+        (allow("s3:*", Condition={"Null": {"s3:prefix": "${aws:PrincipalTag/tenant}"}}), "policy variables"),
         (allow("s3:GetObject", NotPrincipal={"AWS": "*"}), "NotPrincipal"),
         (allow("s3:GetObject", Principal={"Federated": "x"}), "Federated"),
         ({"Effect": "allow", "Action": "s3:GetObject", "Resource": "*"}, "Effect"),
@@ -193,6 +195,32 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 def test_what_is_not_known_is_an_error_and_never_skipped(statement: dict, named: str) -> None:
     with pytest.raises(BadPolicy, match=named.replace("$", r"\$")):
         policy(statement)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "prefix", "expected"),
+    [
+        ("acme", "jobs/acme/1", True),
+        ("acme", "jobs/acme/", True),
+        ("acme", "jobs/other/1", False),
+        ("acme", "jobs/acm", False),
+        ("acme", None, False),
+        (None, "jobs/acme/1", False),
+        (None, "jobs//1", False),
+        ("*", "jobs/acme/1", False),
+    ],
+)
+def test_a_condition_may_name_a_tag_of_the_caller_as_resources_do(
+    tenant: str | None, prefix: str | None, expected: bool
+) -> None:
+    condition = {"StringLike": {"s3:prefix": ["work/x/*", "jobs/${aws:PrincipalTag/tenant}/*"]}}
+    tags = {} if tenant is None else {"aws:principaltag/tenant": (tenant,)}
+    asked = {} if prefix is None else {"s3:prefix": (prefix,)}
+
+    assert (
+        is_allowed(role(allow("s3:ListBucket", BUCKET, Condition=condition)), "s3:ListBucket", BUCKET, **tags, **asked)
+        is expected
+    )
 
 
 def test_used_rights_name_the_statement_and_the_pattern_that_allowed() -> None:

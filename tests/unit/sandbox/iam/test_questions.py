@@ -60,6 +60,15 @@ def test_requests_of_s3_need_rights_by_other_names(
     assert [f"{each.action} {shown(each.resource)}" for each in asked] == expected
 
 
+def test_a_write_on_the_condition_that_there_is_nothing_says_so() -> None:
+    on_condition, plain, read = (
+        questions_of_s3(S3Request(method, "data", "a", {}, headers))[0].context
+        for method, headers in (("PUT", {"if-none-match": "*"}), ("PUT", {}), ("GET", {"if-none-match": "*"}))
+    )
+
+    assert (on_condition, plain, read) == ({"s3:if-none-match": ("*",)}, {}, {})
+
+
 def test_an_access_list_in_header_fields_needs_the_right_to_set_one() -> None:
     grant = {"x-amz-grant-read": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'}
 

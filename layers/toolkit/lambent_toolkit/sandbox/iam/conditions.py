@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambent_toolkit.sandbox.iam.errors import BadPolicy
-from lambent_toolkit.sandbox.iam.patterns import matches_arn, matches_text
+from lambent_toolkit.sandbox.iam.patterns import filled, has_unknown_variable, matches_arn, matches_text
 
 Context = Mapping[str, tuple[str, ...]]
 Test = Callable[[str, str], bool]  # (value of the policy, value of the request)
@@ -59,6 +59,7 @@ KNOWN_KEYS = {
     "aws:username",
     "dynamodb:leadingkeys",
     "s3:delimiter",
+    "s3:if-none-match",
     "s3:max-keys",
     "s3:prefix",
 }
@@ -94,17 +95,18 @@ class Condition:
             return (not values) == (self.wanted[0].lower() == "true")
         if not values:
             return self._holds_without_key()
-        return (any if self.quantifier == ANY else all)(map(self._accepts, values))
+        wanted = [found for each in self.wanted if (found := filled(each, context)) is not None]
+        return (any if self.quantifier == ANY else all)(self._accepts(wanted, each) for each in values)
 
     def _holds_without_key(self) -> bool:
         if self.quantifier == ANY:
             return False
         return self.is_optional or self.quantifier == ALL or self.operator in NEGATED
 
-    def _accepts(self, value: str) -> bool:
+    def _accepts(self, wanted: list[str], value: str) -> bool:
         if self.operator in NEGATED:
-            return not any(NEGATED[self.operator](wanted, value) for wanted in self.wanted)
-        return any(POSITIVE[self.operator](wanted, value) for wanted in self.wanted)
+            return not any(NEGATED[self.operator](each, value) for each in wanted)
+        return any(POSITIVE[self.operator](each, value) for each in wanted)
 
 
 def read_conditions(block: Mapping[str, Any], place: str) -> tuple[Condition, ...]:
@@ -137,8 +139,11 @@ def _condition(operator: str, key: str, value: Any, place: str) -> Condition:
     if lower in MULTIVALUED and not quantifier and name != NULL:
         raise BadPolicy(f"{place}: {key} has many values; {operator} needs ForAllValues: or ForAnyValue: before it")
     wanted = tuple(_text(each) for each in (value if isinstance(value, list) else [value]))
-    if any("${" in each for each in wanted):
-        raise BadPolicy(f"{place}: policy variables (${{...}}) are not known to the local stack")
+    # A caller without the tag matches no value that has it, which must not be what makes a condition true.
+    if any(has_unknown_variable(each) or ("${" in each and name not in POSITIVE) for each in wanted):
+        raise BadPolicy(
+            f"{place}: of policy variables, the local stack knows ${{aws:PrincipalTag/...}} of what must match"
+        )
     return Condition(name, lower, wanted, quantifier, is_optional)
 
 

@@ -177,7 +177,9 @@ class Gate:
         started: list[Any] = []
         body = list(self._app(environ, lambda *arguments: started.extend(arguments)))
         if started[0].startswith("404"):
-            self._allow(principal, [Question("s3:ListBucket", bucket_arn(request.bucket))])
+            # S3 asks as for a listing of that key alone: rgw does "to match aws behavior" (ceph/ceph#68577).
+            asked = Question("s3:ListBucket", bucket_arn(request.bucket), {"s3:prefix": (request.key,)})
+            self._allow(principal, [asked])
         start_response(*started)
         return body
 

@@ -71,6 +71,7 @@ PLAIN = re.compile(
     r"|encoding-type|versionId|key-marker|version-id-marker|upload-id-marker|max-uploads|max-parts|part-number-marker"
     r"|AWSAccessKeyId|Signature|Expires)$"
 )
+_IF_NONE_MATCH = "if-none-match"
 LISTING_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
 
@@ -109,7 +110,9 @@ def questions_of_s3(request: S3Request) -> list[Question]:
         return [Question(action, bucket_arn(request.bucket), _listing(request.query))]
     if "versionId" in request.query:
         action = "s3:" + VERSIONED.get(action.removeprefix("s3:"), action.removeprefix("s3:"))
-    return [Question(action, object_arn(request.bucket, request.key)), *_of_headers(request)]
+    found = request.headers.get(_IF_NONE_MATCH)
+    context = {f"s3:{_IF_NONE_MATCH}": (found,)} if found and action == "s3:PutObject" else {}
+    return [Question(action, object_arn(request.bucket, request.key), context), *_of_headers(request)]
 
 
 def bucket_arn(bucket: str) -> str:
