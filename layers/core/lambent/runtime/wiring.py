@@ -21,6 +21,7 @@ from lambent.runtime.settings import (
     OriginSettings,
     PredictSettings,
     PreprocessSettings,
+    SortSettings,
     SweepSettings,
     WorkerSettings,
     load_settings,
@@ -177,12 +178,17 @@ def _ingest_service(computing: IsolatedComputing | None) -> IngestService:
 
 
 @cache
+def sort_settings() -> SortSettings:
+    """Return the settings of SortFunction."""
+    return load_settings(SortSettings)
+
+
+@cache
 def sort_uploads_service() -> SortUploadsService:
-    """Return what puts PreprocessFunction's messages into their tenants' groups."""
+    """Return SortFunction's service."""
     from lambent.services.sort_uploads import SortUploadsService
 
-    queue = parts.queue(preprocess_settings().upload_queue_url)
-    return SortUploadsService(queue, gauge=queue, clock=parts.CLOCK)
+    return SortUploadsService(parts.queue(sort_settings().preprocess_queue_url))
 
 
 @cache
