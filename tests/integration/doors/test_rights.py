@@ -154,6 +154,7 @@ UNDRIVEN: dict[str, str] = {
     "BatchJobDataRole ClearCheckpoints": UNSEEN + "as InferDataRole's",
     "NotifyRole WaitForNextAttempt": SEEN + "a receiver that fails at first",
     "NotifyRole GiveUp": SEEN + "a receiver that is gone for good",
+    "SweepRole CountTenantsJobs": UNSEEN + "a dead shard in the midst of a job, after which the job goes on",
     "SweepRole FinishJob": SEEN + "a job whose end was lost",
     "SweepRole Notify": SEEN + "as FinishJob",
     "SweepRole NotifyByEvent": SEEN + "as FinishJob",
