@@ -36,7 +36,7 @@ _LOOK_EVERY_S = 1.0
 # Empty queues and closed jobs, so often in a row, are the end.
 _QUIET_LOOKS = 4
 _EXECUTIONS = 2
-_QUEUES = ("upload", "infer", "batch")
+_QUEUES = ("upload", "preprocess", "infer", "batch")
 _UNTHROTTLED = {"RequestsPerSecond": "10000", "RequestBurst": "5000", "JobStuckAfterSeconds": "60"}
 
 
