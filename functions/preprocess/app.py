@@ -1,4 +1,4 @@
-"""PreprocessFunction: uploads (S3 events through SQS) into tensors and inference messages."""
+"""PreprocessFunction: uploads (S3 events, sorted by tenant) into tensors and inference messages."""
 
 from functools import partial
 from typing import Any
@@ -18,14 +18,12 @@ from lambent.runtime.observability import (
     metrics,
 )
 from lambent.runtime.records import handle_each, process_records
-from lambent.runtime.tenant_groups import without_sorted
 from lambent.runtime.wiring import (
     ingest_service,
     isolated_ingest_service,
+    preprocess_queue,
     preprocess_settings,
-    sort_uploads_service,
     upload_dead_letters,
-    upload_queue,
 )
 from lambent.services.ingest import Upload
 
@@ -56,15 +54,15 @@ def ingest(delivery: Delivery, event: ObjectEvent | LambentError) -> LambentErro
     return error
 
 
+def max_receives() -> int:
+    """Return how often PreprocessQueue gives out a message."""
+    return preprocess_settings().max_receive_count
+
+
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle a batch; only the records that failed come back. In a backlog, messages are put into groups first."""
-    event = without_sorted(event, sort_uploads_service)
-    if not event["Records"]:
-        return {"batchItemFailures": []}
+    """Handle a batch; only the records that failed come back."""
     return process_records(
-        *(event, context, record_handler, upload_dead_letters),
-        max_receives=lambda: preprocess_settings().max_receive_count,
-        queue=upload_queue,
+        event, context, record_handler, upload_dead_letters, max_receives=max_receives, queue=preprocess_queue
     )

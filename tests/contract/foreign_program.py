@@ -18,7 +18,7 @@ from foreign_page import BODIES, BUCKET, EVENTS, attribute, sqs
 
 from programs import load_function
 
-QUEUES = ("preprocess", "infer", "dispatch", "notify")
+QUEUES = ("sort", "preprocess", "infer", "dispatch", "notify")
 OTHERS = ("predict", "jobs", "job_events", "sweep")
 REQUEST = {"schema_version": 1, "id": "job-1", "model": "shade", "input": {"manifest_uri": f"s3://{BUCKET}/inputs/x"}}
 # What a message's attribute may be in which dispatch looks for the tenant.
@@ -59,15 +59,21 @@ class Reached:
 def main() -> None:
     """Print ``{function: {"event …" or "body …": outcome}}``."""
     calls: list[str] = []
-    dead = wire(calls)
+    dead, passed = wire(calls)
     outcomes: dict[str, dict[str, Any]] = {}
     for function in (*QUEUES, *OTHERS):
         module = load_function(function)
         told = outcomes[function] = {}
         for name, event in cases(function):
             calls.clear()
-            dead.sent.clear()
-            told[name] = outcome(module, event) | {"reached": list(calls), "dead": letters(dead)}
+            for queue in (dead, passed):
+                queue.sent.clear()
+                queue.groups.clear()
+            told[name] = outcome(module, event) | {
+                "reached": list(calls),
+                "dead": letters(dead),
+                "passed": sorted_ones(passed),
+            }
     print(json.dumps(outcomes), file=sys.__stdout__)
 
 
@@ -99,8 +105,13 @@ def letters(dead: Any) -> list[dict[str, Any]]:
     return [{"body": body.decode(), **attributes} for body, attributes in dead.sent]
 
 
-def wire(calls: list[str]) -> Any:
-    """Put fakes into the composition root; return the dead-letter queue, one for all functions."""
+def sorted_ones(queue: Any) -> list[tuple[str, str | None]]:
+    """Return the messages that were passed on, with their groups."""
+    return [(body.decode(), group) for (body, _), group in zip(queue.sent, queue.groups, strict=True)]
+
+
+def wire(calls: list[str]) -> tuple[Any, Any]:
+    """Put fakes into the composition root; return the dead-letter queue, one for all, and that of sorted uploads."""
     os.environ.update(ALLOWED_ORIGINS="", POWERTOOLS_SERVICE_NAME="lambent", AWS_DEFAULT_REGION="eu-west-1")
     from builders import World
     from lambent.domain.caller import DEFAULT_SCOPES, Caller
@@ -111,7 +122,7 @@ def wire(calls: list[str]) -> Any:
     from lambent.services.sweep import SweepReport
     from lambent_toolkit.fakes import FakeQueue
 
-    world, dead = World(), FakeQueue()
+    world, dead, passed = World(), FakeQueue(), FakeQueue()
     webhooks = DeliverWebhookService(
         jobs=world.jobs, secrets=Reached(calls), sender=Reached(calls), clock=world.clock,
         trusted_hosts=frozenset(), jitter=lambda: 0.0,
@@ -120,7 +131,7 @@ def wire(calls: list[str]) -> Any:
     made: dict[str, Any] = {
         "identify_service": SimpleNamespace(caller=lambda _key_id: caller),
         "ingest_service": Reached(calls),
-        "sort_uploads_service": SortUploadsService(FakeQueue(), gauge=FakeQueue(), clock=world.clock),
+        "sort_uploads_service": SortUploadsService(passed),
         "preprocess_settings": SimpleNamespace(data_bucket=BUCKET),
         "infer_service": Reached(calls),
         "dispatch_service": world.dispatcher(),
@@ -136,7 +147,7 @@ def wire(calls: list[str]) -> Any:
     for module in (wiring, wiring_dead_letters, wiring_jobs, wiring_notify):
         for name in made.keys() & vars(module).keys():
             setattr(module, name, lambda name=name: made[name])
-    return dead
+    return dead, passed
 
 
 if __name__ == "__main__":

@@ -13,9 +13,6 @@ from template_access_rules import trusted
 from template_expanded import ExpandedTemplate
 from template_references import Findings, as_list, target
 
-# Ways back that end by the function's own doing, so that the guard stays on for it: a message of the upload queue goes
-# back into it once at most (tests/unit/test_sorted_uploads.py).
-BOUNDED = {("PreprocessFunction", "UploadQueue")}
 SENDING = {"sqs:SendMessage", "sns:Publish", "lambda:InvokeFunction", "s3:PutObject"}
 
 
@@ -42,8 +39,6 @@ def _reached_from(start: str, template: ExpandedTemplate) -> set[str]:
 
 def _next(function: str, template: ExpandedTemplate) -> Iterator[str]:
     for resource in _written(function, template):
-        if (function, target(resource)) in BOUNDED:
-            continue
         yield from _started_by(target(resource), _key_prefix(resource), template)
 
 

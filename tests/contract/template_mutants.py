@@ -332,8 +332,15 @@ MUTANTS = [
         _statement("PreprocessDataRole", _sid("PreprocessDataRole", "WriteTensors"), "Resource"),
         {"Fn::Sub": "${DataBucket.Arn}/*"},
     ),
-    Mutant(  # its messages go back once, and the guard is there for the day they do not
-        loop_rules.who_reaches_itself_may_and_nobody_else, _properties("PreprocessFunction", "RecursiveLoop"), "Allow"
+    Mutant(  # what is sorted is not to be sorted again
+        loop_rules.who_reaches_itself_may_and_nobody_else,
+        _statement("SortRole", _sid("SortRole", "SortByTenant"), "Resource"),
+        {"Fn::GetAtt": ["UploadQueue", "Arn"]},
+    ),
+    Mutant(  # who looks at an upload may die of it
+        queue_rules.records_come_alone,
+        _statement("SortRole", _sid("SortRole", "SortByTenant"), "Action"),
+        ["sqs:SendMessage", "s3:GetObject"],
     ),
     Mutant(gateway_rules.binary_bodies_pass, _properties("Api", "BinaryMediaTypes")),
     Mutant(

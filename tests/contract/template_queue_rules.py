@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from template_expanded import ExpandedTemplate
-from template_references import Findings, target
+from template_references import Findings, as_list, target
 
 DAY_S = 86_400
+# What a function needs to read messages and to send them: no object, no row, no model, no session that has more.
+PASSING_ON = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:SendMessage",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
 
 
 def _sources(template: ExpandedTemplate) -> list[str]:
@@ -61,9 +72,17 @@ def consumers_know_their_last_receive(template: ExpandedTemplate) -> Findings:
 
 
 def records_come_alone(template: ExpandedTemplate) -> Findings:
+    """Look at each but those of a function that can reach nothing of what a message is about: it passes messages on."""
     for name, mapping in template.of_type("Lambda::EventSourceMapping").items():
-        if mapping.get("BatchSize") != 1:
+        if mapping.get("BatchSize") != 1 and not _passes_on(target(mapping["FunctionName"]), template):
             yield f"{name}: a record that ends the process keeps its neighbours waiting for the visibility timeout"
+
+
+def _passes_on(function: str, template: ExpandedTemplate) -> bool:
+    role = template.of_type("IAM::Role")[target(template.of_type("Lambda::Function")[function]["Role"])]
+    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    actions = {action for each in statements for action in as_list(each["Action"])}
+    return actions <= PASSING_ON
 
 
 def dead_letters_outlive_messages(template: ExpandedTemplate) -> Findings:

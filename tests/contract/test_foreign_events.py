@@ -128,6 +128,18 @@ def test_every_message_of_the_upload_queue_has_the_outcome_that_is_declared(outc
     assert UPLOADS.keys() <= set(names)
 
 
+def test_every_message_that_s3_may_send_is_passed_on_as_it_is_whatever_it_holds(outcomes: Any) -> None:
+    for name, body in {**EVENTS, **BODIES}.items():
+        text = body if isinstance(body, str) else json.dumps(body)
+
+        found = outcomes["sort"][f"body {name}"]
+
+        assert told(found) == "nothing to do"
+        ((passed, group),) = found["passed"]
+        assert (name, passed) == (name, text)
+        assert group == "acme" or UPLOADS.get(name) != f"reaches ingest {KEY}", name
+
+
 @pytest.mark.parametrize("function", ["infer", "dispatch", "notify"])
 def test_a_foreign_message_of_another_queue_is_dead_with_its_reason(outcomes: Any, function: str) -> None:
     found = {name: told(outcomes[function][f"body {name}"]) for name in [*EVENTS, *BODIES]}

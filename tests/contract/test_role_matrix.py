@@ -63,6 +63,7 @@ ROWS_OF: dict[str, dict[str, tuple[str, ...]]] = {
         **SERVED_READ, "THROUGHPUT": READ, "LANE": READ, "APIKEY": READ, "JOB": ALL, "CLAIM": (*READ, *UPDATE),
         "UPLOAD": (*READ, *PUT), "WEBHOOK": (*READ, *PUT), "TRAIL": ADD,
     },
+    "SortRole": {},
     "PreprocessRole": {**SERVED_READ, "UPLOAD": READ, "JOB": (*READ, *PUT)},
     "InferRole": {**SERVED_READ, **FIGURES, "JOB": (*READ, *UPDATE)},
     "DispatchRole": {**SERVED_READ, **FIGURES, "JOB": ALL},
@@ -127,6 +128,7 @@ OBJECTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
         **MODEL_TEXTS, **dict.fromkeys((*JOB_FILES, "results", "errors"), (GET,)),
         **dict.fromkeys(("inputs", "inbox"), (GET, WRITE)),
     },
+    "SortRole": {},
     # Of keys that are no tenant's; of those of tenants, see its DataRole.
     "PreprocessRole": {**MODEL_FILES, "errors": (ADD_OBJECT,)},
     "PreprocessDataRole": {

@@ -14,6 +14,7 @@ GPU, CPU = (expand(read_source(), parameters) for parameters in (WITH_GPU, WITHO
 FUNCTIONS = {
     "PredictFunction": (settings.PredictSettings, settings.OriginSettings),
     "JobsFunction": (settings.JobsSettings, settings.LaneSettings, settings.OriginSettings),
+    "SortFunction": (settings.SortSettings,),
     "PreprocessFunction": (settings.PreprocessSettings, settings.TenantSettings),
     "InferFunction": (settings.InferSettings, settings.TenantSettings),
     "DispatchFunction": (settings.DispatchSettings, settings.LaneSettings),

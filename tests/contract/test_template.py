@@ -189,4 +189,4 @@ def test_every_parameter_is_described_and_bounded() -> None:
 
 def test_the_expanded_template_is_the_whole_one() -> None:
     assert isinstance(expanded("gpu"), ExpandedTemplate)
-    assert len(expanded("gpu").of_type("Lambda::Function")) == 8
+    assert len(expanded("gpu").of_type("Lambda::Function")) == 9

@@ -336,7 +336,7 @@ def test_of_uploads_in_preprocessing_the_poison_alone_fails_and_is_told(
         )
         patch(
             preprocess, ingest_service=here, isolated_ingest_service=apart,
-            preprocess_settings=SETTINGS, upload_dead_letters=mine.batch_queue, upload_queue=armed,
+            preprocess_settings=SETTINGS, upload_dead_letters=mine.batch_queue, preprocess_queue=armed,
         )  # fmt: skip
 
     queue = drained(preprocess, wire, [Waiting(body, body) for body in bodies])

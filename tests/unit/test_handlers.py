@@ -23,7 +23,6 @@ from builders import LANE_VARIABLES, contract, create_table, golden_vectors, pic
 from lambent.adapters.clients import table
 from lambent.adapters.dynamodb_jobs import DynamoJobStore
 from lambent.adapters.registry_rows import label_row, version_row
-from lambent.adapters.sqs import SqsQueue
 from lambent.adapters.webhook_http import HttpWebhookSender
 from lambent.contracts.messages import TensorMessage
 from lambent.domain.job import Job
@@ -34,7 +33,7 @@ from lambent.errors import Unavailable
 from lambent.ports import WebhookAnswer
 from lambent.runtime.clock import SystemClock
 from lambent.services.sort_uploads import SortUploadsService
-from lambent_toolkit.fakes import FakeClock
+from lambent_toolkit.fakes import FakeQueue
 from programs import ROOT, forget_services, load_function
 
 REGION = "eu-west-1"
@@ -43,8 +42,8 @@ CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="r",
 )  # fmt: skip
 CARD = "# shade\n\nTells dark from bright, 50 % each.\n"
-FUNCTIONS = ("predict", "jobs", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
-QUEUES = ("infer", "batch", "dead", "notify", "notify-dead", "upload", "upload-dead", "infer-dead")
+FUNCTIONS = ("predict", "jobs", "sort", "preprocess", "infer", "dispatch", "job_events", "notify", "sweep")
+QUEUES = ("infer", "batch", "dead", "notify", "notify-dead", "preprocess", "upload-dead", "infer-dead")
 
 
 @dataclass
@@ -144,7 +143,7 @@ def _build() -> Functions:
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", MODEL_PUBLIC_KEYS="", ALLOWED_ORIGINS="", PRELOAD_MODELS="",
         MAX_UPLOAD_BYTES="6000", JOB_RETENTION_DAYS="1", MAX_ANSWER_BYTES="4000",
         JOB_STUCK_AFTER_S="60", CHECKPOINT_ITEMS="1000", MAX_RECEIVE_COUNT="5", RECORD_LIMIT_S="60",
-        UPLOAD_QUEUE_URL=queues["upload"],
+        PREPROCESS_QUEUE_URL=queues["preprocess"],
         UPLOAD_DEAD_LETTER_QUEUE_URL=queues["upload-dead"], INFER_DEAD_LETTER_QUEUE_URL=queues["infer-dead"],
         NOTIFY_QUEUE_URL=queues["notify"], NOTIFY_DEAD_LETTER_QUEUE_URL=queues["notify-dead"],
         JOB_EVENTS_DEAD_LETTER_QUEUE_URL="", WEBHOOK_TRUSTED_HOSTS="", **LANE_VARIABLES,
@@ -167,6 +166,7 @@ def _build_services() -> None:
         wiring_jobs.show_result_service, wiring_jobs.grant_upload_service, wiring_jobs.show_upload_service,
         wiring_jobs.show_version_service,
         wiring_jobs.answer_later_service, wiring_jobs.run_call_service,
+        wiring.sort_settings, wiring.sort_uploads_service,
         wiring.preprocess_settings, wiring.upload_dead_letters, wiring.infer_dead_letters,
         wiring.isolated_ingest_service, wiring.isolated_infer_service, wiring_jobs.isolated_run_call_service,
         wiring.dispatch_settings, wiring_notify.notify_settings,
@@ -583,25 +583,42 @@ def test_an_upload_goes_through_both_functions_to_its_result(functions: Function
     assert (result["label"], result["source"]) == ("bright", "a b.png")
 
 
-def test_in_a_backlog_uploads_go_back_to_their_queue_once_in_their_tenants_groups(
-    functions: Functions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue = SqsQueue(functions.sqs, functions.queues["upload"])
-    service = SortUploadsService(queue, gauge=queue, clock=FakeClock())
-    monkeypatch.setattr(functions.modules["preprocess"], "sort_uploads_service", lambda: service)
-    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/late.png", Body=picture(255))
-    event, backlog = s3_event("inbox/acme/shade/late.png"), 10
-    for _ in range(backlog):
-        functions.sqs.send_message(QueueUrl=functions.queues["upload"], MessageBody="{}")
+def test_uploads_are_sorted_by_tenant_before_they_are_looked_at(functions: Functions) -> None:
+    functions.s3.put_object(Bucket="data", Key="inbox/acme/shade/sorted.png", Body=picture(255))
+    event, two = s3_event("inbox/acme/shade/sorted.png"), [object_record(f"inbox/{each}/a.png") for each in "ab"]
 
-    assert functions.records("preprocess", event, "not json") == []
-    assert functions.received("infer") == []
-    assert reasons(functions, "upload-dead").keys() == {"not json"}
+    assert functions.records("sort", event, "not json", json.dumps({"Records": two})) == []
+    passed = {each["Body"]: each for each in functions.received("preprocess")}
+    assert passed.keys() == {event, "not json", json.dumps({"Records": two})}
+    assert {body: each.get("MessageAttributes") for body, each in passed.items() if "MessageAttributes" in each} == {
+        event: {"tenant": {"StringValue": "acme", "DataType": "String"}}
+    }
 
-    bodies = [each["Body"] for _ in range(2) for each in functions.received("upload")]
-    assert sorted(bodies) == sorted(["{}"] * backlog + [event])
+    assert functions.records("preprocess", "not json") == []
     assert functions.records("preprocess", event, tenant="acme") == []
-    assert [json.loads(each["Body"])["source_name"] for each in functions.received("infer")] == ["late.png"]
+    assert reasons(functions, "upload-dead").keys() == {"not json"}
+    assert [json.loads(each["Body"])["source_name"] for each in functions.received("infer")] == ["sorted.png"]
+
+
+def test_at_its_last_receive_an_upload_is_passed_on_unread(functions: Functions) -> None:
+    event = s3_event("inbox/acme/shade/last.png")
+
+    assert functions.records("sort", event, receives=4) == []
+    assert functions.records("sort", event, receives=5) == []
+
+    passed = functions.received("preprocess")
+    assert [each["Body"] for each in passed] == [event, event]
+    assert ["tenant" in each.get("MessageAttributes", {}) for each in passed] == [True, False]
+
+
+def test_uploads_that_are_not_taken_are_sorted_again(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(FakeQueue):
+        def send_all(self, *_: object, **__: object) -> None:
+            raise Unavailable("The queue does not answer; try again.")
+
+    monkeypatch.setattr(functions.modules["sort"], "sort_uploads_service", lambda: SortUploadsService(Full()))
+
+    assert functions.records("sort", s3_event("inbox/acme/shade/full.png"), "not json") == ["0", "1"]
 
 
 def test_only_the_records_that_failed_come_back(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,9 +106,13 @@ def upload_of_no_tenant(product: Any) -> IsDone:
 
     def is_done() -> bool:
         # Its message is gone, too.
-        return product.read(outcome) is not None and queue_is_empty(product, "upload")
+        return product.read(outcome) is not None and not any_waiting(product, "upload", "preprocess")
 
     return is_done
+
+
+def any_waiting(product: Any, *queues: str) -> bool:
+    return not all(queue_is_empty(product, queue) for queue in queues)
 
 
 def queue_is_empty(product: Any, queue: str) -> bool:

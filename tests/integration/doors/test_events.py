@@ -298,6 +298,8 @@ OUTCOMES = {
     "jobs.webhook_inside": Outcome("jobs", answers(422, code="callback_url_refused", field="notification.webhook.url")),
     "jobs.webhook_secret": Outcome("jobs", shows_secret(is_rotated=False)),
     "jobs.rotate_webhook_secret": Outcome("jobs", shows_secret(is_rotated=True)),
+    "sort.upload": Outcome("sort", seven("event-sorted.png"), before=forget_result("event-sorted.png")),
+    "sort.not_json": Outcome("sort", refused("sort.not_json", "event_unknown")),
     "preprocess.upload": Outcome(
         "preprocess",
         result("digits/event sevené.png.json", model="digits", label="7"),

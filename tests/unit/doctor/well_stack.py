@@ -26,8 +26,8 @@ from unit.doctor.http_door import HOST, KEY, LAYER_HOST, STAGE, HttpDoor
 
 REGION, NAME, ACCOUNT = "eu-west-1", "shop", "123456789012"
 NOW_S = 1_795_000_000.0  # 2026-11-18
-FUNCTIONS = ("predict", "preprocess", "infer", "jobs", "dispatch", "notify", "sweep")
-QUEUES = ("upload", "infer", "batch", "notify")
+FUNCTIONS = ("predict", "sort", "preprocess", "infer", "jobs", "dispatch", "notify", "sweep")
+QUEUES = ("upload", "preprocess", "infer", "batch", "notify")
 PARAMETERS = {
     "Stage": "dev",
     "Architecture": "x86_64",
@@ -205,7 +205,7 @@ class WellStack:
 
     def _mappings(self) -> list[dict[str, str]]:
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}-"
-        fed = ("preprocess", "infer", "dispatch", "notify")
+        fed = ("sort", "preprocess", "infer", "dispatch", "notify")
         return [{"FunctionArn": f"{arn}{name}", "State": "Enabled"} for name in fed]
 
     # ---------------------------------------------------------------------------------------------------- made in moto

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lambent_toolkit.sandbox.errors import BrokenTemplate
+from lambent_toolkit.sandbox.options import StackOptions
 from lambent_toolkit.sandbox.sources import (
     build_parameters,
     digest,
@@ -43,6 +44,19 @@ def test_only_parameters_that_choose_code_belong_to_a_build(template: Path) -> N
 def test_local_parameters_are_set_where_the_template_has_them(template: Path) -> None:
     assert effective_parameters(read_template(template), {"Kind": "a"}) == {"Kind": "a", "GpuEnabled": "true"}
     assert effective_parameters(read_template(template), {"GpuEnabled": "false"}) == {"GpuEnabled": "false"}
+
+
+def test_queues_are_told_of_as_many_environments_as_there_are_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    declared = "Parameters: {QueueConcurrency: {Type: Number, Default: 10}}"
+    (tmp_path / "template.yaml").write_text(f"{declared}\nResources: {{A: {{}}}}")
+    template = read_template(tmp_path / "template.yaml")
+
+    def told(most: int, **overrides: str) -> str:
+        options = StackOptions(tmp_path, tmp_path, parameters=overrides, max_environments=most)
+        return effective_parameters(template, options.parameters, options.local_parameters)["QueueConcurrency"]
+
+    assert [told(most) for most in (1, 2, 4, 16)] == ["2", "2", "4", "16"]
+    assert told(4, QueueConcurrency="7") == "7"
 
 
 def test_unknown_parameter_is_refused(template: Path) -> None:

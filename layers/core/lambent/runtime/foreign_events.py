@@ -25,6 +25,11 @@ def check_messages(event: Any) -> None:
         refuse(event, "messages of SQS")
 
 
+def receives_of(message: Mapping[str, Any]) -> int:
+    """Return how often a message of SQS was received, this time included."""
+    return int(message["attributes"].get("ApproximateReceiveCount") or 1)
+
+
 def check_schedule(event: Any) -> None:
     """Raise EventUnknown unless an event is a schedule's, or ``{}``, by which somebody starts a function by hand."""
     if event == {}:

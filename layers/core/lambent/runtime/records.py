@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambent.domain.model import Target
 from lambent.errors import EnvelopeInvalid, LambentError, ProcessingCrashed, ProcessingGaveUp
 from lambent.runtime.deliveries import Delivery, GivenUp, StaysInQueue
-from lambent.runtime.foreign_events import check_messages
+from lambent.runtime.foreign_events import check_messages, receives_of
 from lambent.runtime.observability import (
     MESSAGES,
     PREDICTIONS,
@@ -68,7 +68,7 @@ def process_records(
     """
     check_messages(event)
 
-    receives = [_receives(each) for each in event["Records"]]
+    receives = [receives_of(each) for each in event["Records"]]
     is_suspect, left = max(receives) > 1, iter(range(len(receives), 0, -1))
 
     def handle(record: SQSRecord) -> None:
@@ -92,10 +92,6 @@ def process_records(
             event=event, record_handler=handle, processor=_processor, context=context
         )
     return response
-
-
-def _receives(record: dict[str, Any]) -> int:
-    return int(record["attributes"].get("ApproximateReceiveCount") or 1)
 
 
 def _handle(

@@ -97,6 +97,13 @@ class JobsSettings(AroundSettings, frozen=True, kw_only=True, rename=str.upper):
         return _names(self.webhook_trusted_hosts)
 
 
+class SortSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Upload events into their tenants' groups. ``max_receive_count``: as for ``PreprocessSettings``."""
+
+    max_receive_count: int
+    preprocess_queue_url: str
+
+
 class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.upper):
     """Uploads into tensors, or into jobs.
 
@@ -109,10 +116,10 @@ class PreprocessSettings(ModelSettings, frozen=True, kw_only=True, rename=str.up
     record_limit_s: float
     data_bucket: str
     infer_queue_url: str
+    preprocess_queue_url: str
     label_ttl_s: float
     max_upload_bytes: int
     batch_queue_url: str
-    upload_queue_url: str
     upload_dead_letter_queue_url: str
     job_retention_days: int
     aws_lambda_function_memory_size: int

@@ -21,6 +21,7 @@ from lambent.runtime.settings import (
     OriginSettings,
     PredictSettings,
     PreprocessSettings,
+    SortSettings,
     SweepSettings,
     WorkerSettings,
     load_settings,
@@ -186,17 +187,23 @@ def _ingest_service(computing: IsolatedComputing | None) -> IngestService:
 
 
 @cache
-def upload_queue() -> SqsQueue:
+def preprocess_queue() -> SqsQueue:
     """Return the queue of PreprocessFunction's own messages."""
-    return parts.queue(preprocess_settings().upload_queue_url)
+    return parts.queue(preprocess_settings().preprocess_queue_url)
+
+
+@cache
+def sort_settings() -> SortSettings:
+    """Return the settings of SortFunction."""
+    return load_settings(SortSettings)
 
 
 @cache
 def sort_uploads_service() -> SortUploadsService:
-    """Return what puts PreprocessFunction's messages into their tenants' groups."""
+    """Return SortFunction's service."""
     from lambent.services.sort_uploads import SortUploadsService
 
-    return SortUploadsService(upload_queue(), gauge=upload_queue(), clock=parts.CLOCK)
+    return SortUploadsService(parts.queue(sort_settings().preprocess_queue_url))
 
 
 @cache

@@ -1,69 +1,67 @@
-"""Messages of the upload queue into their tenants' groups.
+"""Events of uploads into their tenants' groups.
 
-S3 sends its events without a group, so to the queue each of them is a tenant of its own, and whoever uploads most is
-served most. Telling whose a message is takes no look at its object: it goes back to the queue at once, in its tenant's
-group, where those of tenants who take little of the function's time come first.
+S3 sends its events without a group, so to a queue each of them is a tenant of its own, and whoever uploads most is
+served most. Telling whose an event is takes no look at its object: it goes on at once, in its tenant's group, to a
+queue where those of tenants who take little of the consumers' time come first.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lambent.contracts.object_events import ObjectEvent, read_object_events
 from lambent.domain.names import parse_upload_key
-from lambent.errors import LambentError
-from lambent.ports import Clock, Queue, QueueGauge
+from lambent.errors import LambentError, Unavailable
+from lambent.ports import Queue
 
-# With fewer in the queue, whoever is last in it is next soon.
-BACKLOG_MESSAGES = 10
-# For so long nobody asks again how deep the queue is: asking takes as long as sending.
-BACKLOG_KNOWN_S = 1.0
-# The attribute of a message that was sorted. Not the group itself: a message must not go round for want of it.
-SORTED_ATTRIBUTE = "tenant"
+# For those who look at a message in its queue; what an upload's tenant is says its key.
+TENANT_ATTRIBUTE = "tenant"
+
+
+@dataclass(frozen=True)
+class UploadEvent:
+    """A message of the upload queue.
+
+    Parameters
+    ----------
+    is_opaque   whether it is passed on without a look into it, since that may be what it does not survive
+    """
+
+    message_id: str
+    body: str
+    is_opaque: bool = False
 
 
 class SortUploadsService:
-    """Sends messages back to the queue that they came from, whose depth ``gauge`` tells."""
+    """Sends events on to the queue ``sorted_events``."""
 
-    def __init__(self, queue: Queue, *, gauge: QueueGauge, clock: Clock) -> None:
-        self._queue = queue
-        self._gauge = gauge
-        self._clock = clock
-        self._backlog_until_s = 0.0
+    def __init__(self, sorted_events: Queue) -> None:
+        self._sorted = sorted_events
 
-    def sort(self, bodies: Mapping[str, str]) -> frozenset[str]:
-        """Send messages again, each in its tenant's group, if the queue has a backlog.
+    def sort(self, events: Sequence[UploadEvent]) -> dict[str, Unavailable]:
+        """Send events on, each in its tenant's group; those of no tenant, or of several, have none.
 
-        Parameters
-        ----------
-        bodies   of messages that were not sorted before, by their ids
+        What is no upload at all goes on, too: whoever works on uploads says why it takes none of it.
 
         Returns
         -------
-        frozenset   ids of those that were sent again; the others tell of no tenant's objects, or of several tenants'
-
-        Raises
-        ------
-        Unavailable   not all were sent; those that were are there twice
+        dict   ids of the messages that may not have been sent, with the reason; one that is sent twice is the same
+               upload, which has one outcome
         """
-        if not self._has_backlog():
-            return frozenset()
-        groups: defaultdict[str, list[str]] = defaultdict(list)
-        for message_id, body in bodies.items():
-            tenant = tenant_of(body)
-            if tenant is not None:
-                groups[tenant].append(message_id)
-        for tenant, ids in groups.items():
-            sent = (bodies[each].encode(errors="replace") for each in ids)
-            self._queue.send_all(sent, group=tenant, attributes={SORTED_ATTRIBUTE: tenant})
-        return frozenset(each for ids in groups.values() for each in ids)
-
-    def _has_backlog(self) -> bool:
-        now_s = self._clock.epoch_s()
-        if now_s >= self._backlog_until_s and self._gauge.depth().waiting >= BACKLOG_MESSAGES:
-            self._backlog_until_s = now_s + BACKLOG_KNOWN_S
-        return now_s < self._backlog_until_s
+        groups: defaultdict[str | None, list[UploadEvent]] = defaultdict(list)
+        for event in events:
+            groups[None if event.is_opaque else tenant_of(event.body)].append(event)
+        failed: dict[str, Unavailable] = {}
+        for tenant, members in groups.items():
+            attributes = {} if tenant is None else {TENANT_ATTRIBUTE: tenant}
+            try:
+                bodies = (each.body.encode(errors="replace") for each in members)
+                self._sorted.send_all(bodies, group=tenant, attributes=attributes)
+            except Unavailable as error:
+                failed |= {each.message_id: error for each in members}
+        return failed
 
 
 def tenant_of(body: str) -> str | None:

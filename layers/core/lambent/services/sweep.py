@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lambent.domain.job import Job, JobKind
@@ -68,7 +68,7 @@ class SweepService:
         """
         report, started_s = SweepReport(), self._clock.epoch_s()
         self._backlogs.clear()
-        heads = list(self._jobs.open_heads(updated_before=self._clock.now()))
+        heads = _awake(self._jobs.open_heads(updated_before=self._clock.now()), self._is_late)
         first = int(started_s) * _SPREAD % max(1, len(heads))
         for number, head in enumerate([*heads[first:], *heads[:first]]):
             if self._clock.epoch_s() - started_s >= max_s:
@@ -112,14 +112,19 @@ class SweepService:
         """Return whether a message of the job may still lie in a queue that nobody has come to the end of."""
         if _last_sign(job) < self._before(RETENTION_S):
             return False
-        place = (job.kind, job.state is JobState.QUEUED)
+        place = (job.kind, job.state is JobState.QUEUED or job.waits_for_a_place)
         if place not in self._backlogs:
             self._backlogs[place] = self._sender.has_backlog(job)
         return self._backlogs[place]
 
     def _revive(self, job: Job, report: SweepReport) -> None:
         heals = _heals_since_progress(job)
-        if heals < _MAX_HEALS:
+        if job.waits_for_a_place:
+            # Whoever was to wake it may have been lost. That others of its tenant go on says nothing against it.
+            self._jobs.note_heal(job.tenant, job.job_id, job.heals, at=self._clock.now())
+            self._sender.send(job)
+            report.enqueued += 1
+        elif heals < _MAX_HEALS:
             self._jobs.note_heal(job.tenant, job.job_id, heals + 1, at=self._clock.now())
             self._sender.send(job)
             report.enqueued += 1
@@ -142,6 +147,18 @@ class SweepService:
 
     def _before(self, seconds: int) -> str:
         return to_timestamp(self._clock.epoch_s() - seconds)
+
+
+def _awake(heads: Iterable[Job], is_late: Callable[[Job], bool]) -> list[Job]:
+    """Leave out all jobs of a tenant that wait for a place but the oldest: its end wakes the next."""
+    kept: list[Job] = []
+    asleep: dict[str, Job] = {}
+    for head in heads:
+        if is_late(head) or not head.waits_for_a_place:
+            kept.append(head)
+        elif head.tenant not in asleep or head.created_at < asleep[head.tenant].created_at:
+            asleep[head.tenant] = head
+    return [*kept, *asleep.values()]
 
 
 def _last_sign(job: Job) -> str:

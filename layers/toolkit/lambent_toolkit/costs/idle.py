@@ -43,10 +43,10 @@ class Deployed:
     image_gb: float = 0.0
 
 
-CPU_STACK = Deployed(event_sources=4, alarms=16, dashboards=1, sweep_every_s=300, sweep_memory_mib=512, sweep_metrics=2)
+CPU_STACK = Deployed(event_sources=5, alarms=17, dashboards=1, sweep_every_s=300, sweep_memory_mib=512, sweep_metrics=2)
 GPU_STACK = Deployed(
-    event_sources=4,
-    alarms=17,
+    event_sources=5,
+    alarms=18,
     dashboards=1,
     sweep_every_s=300,
     sweep_memory_mib=512,

@@ -14,11 +14,12 @@ API, FUNCTIONS, QUEUES, TABLES = "AWS/ApiGateway", "AWS/Lambda", "AWS/SQS", "AWS
 OURS = ours.metrics.namespace
 # The value of the dimension `service` of what functions record themselves, see POWERTOOLS_SERVICE_NAME in the template.
 SERVICE = "${AWS::StackName}"
-FUNCTION_NAMES = ("Predict", "Jobs", "Preprocess", "Infer", "Dispatch", "Notify", "Sweep")
+FUNCTION_NAMES = ("Predict", "Jobs", "Sort", "Preprocess", "Infer", "Dispatch", "Notify", "Sweep")
 # Those that run or prepare models, whose times say something of the models too; Predict's have a graph of their own.
 MODEL_FUNCTION_NAMES = ("Preprocess", "Infer")
-QUEUE_NAMES = ("Upload", "Infer", "Batch", "Notify")
-DEAD_LETTER_QUEUE_NAMES = tuple(f"{name}DeadLetter" for name in QUEUE_NAMES)
+QUEUE_NAMES = ("Upload", "Preprocess", "Infer", "Batch", "Notify")
+# What dies in PreprocessQueue lies in the upload queue's.
+DEAD_LETTER_QUEUE_NAMES = tuple(f"{name}DeadLetter" for name in QUEUE_NAMES if name != "Preprocess")
 _TIMES = ("p50", "p95", "p99")
 
 
@@ -89,7 +90,6 @@ ROWS = (
     _recorded(_OUTCOMES, ours.PREDICTIONS, "Sum", "predictions"),
     _recorded(_OUTCOMES, ours.REFUSED, "Sum", "refused"),
     _recorded(_OUTCOMES, ours.RECORDED_FAILURES, "Sum", "failed items"),
-    _recorded(_OUTCOMES, ours.FAILED, "Sum", "surprises"),
     *(_recorded(_PREDICT_TIMES, ours.PREDICT_LATENCY, each, each) for each in _TIMES),
     _recorded(_VERSIONS, ours.PREDICTIONS, "Sum", "predictions", by=("model",)),
     _recorded(_VERSIONS_FAILED, ours.FAILED, "Sum", "failed", by=("model",)),
@@ -99,7 +99,6 @@ ROWS = (
     _of_function(_SHARED, "RecursiveInvocationsDropped", "Sum", "Infer", "Infer, stopped as a loop"),
     *(_of_function(_DURATIONS, "Duration", "p95", name, name) for name in MODEL_FUNCTION_NAMES),
     _recorded(_BATCHES, ours.JOBS_ACCEPTED, "Sum", "jobs"),
-    _recorded(_BATCHES, ours.WEBHOOKS_DELIVERED, "Sum", "webhooks"),
     _recorded(_BATCHES, ours.WEBHOOKS_GIVEN_UP, "Sum", "webhooks given up"),
     *(_of_queue(_AGES, "ApproximateAgeOfOldestMessage", name) for name in QUEUE_NAMES),
     *(_of_queue(_DEAD, "ApproximateNumberOfMessagesVisible", name) for name in DEAD_LETTER_QUEUE_NAMES),

@@ -65,9 +65,8 @@ def _queue_sources(patient: Patient) -> Finding:
         ]
     off = [f"{_function(each['FunctionArn'])} is {each['State']}" for each in found if each["State"] != "Enabled"]
     fed = {_function(each["FunctionArn"]) for each in found}
-    missing = [
-        name for name in ("preprocess", "infer", "dispatch", "notify") if patient.stack.functions[name] not in fed
-    ]
+    fed_ones = ("sort", "preprocess", "infer", "dispatch", "notify")
+    missing = [name for name in fed_ones if patient.stack.functions[name] not in fed]
     if off or missing:
         told = "; ".join([*off, *(f"{name} has no queue" for name in missing)])
         return failed(

@@ -78,7 +78,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
     missing = [str(folder.relative_to(options.root)) for folder in _sources(options, template) if not folder.exists()]
     if missing:
         raise BrokenTemplate(f"{options.template} names folders that do not exist: {', '.join(missing)}")
-    parameters = effective_parameters(template, options.parameters)
+    parameters = effective_parameters(template, options.parameters, options.local_parameters)
     options.cache_dir.mkdir(exist_ok=True)
     with _only_one(options.cache_dir / "lambent.lock"):
         runtime_dir = _runtime_client(options.cache_dir, say, programs)
@@ -97,7 +97,7 @@ def make_build(options: StackOptions, say: Say, programs: Programs | None = None
 def build_folder(options: StackOptions) -> Path:
     """Return where the build of this very state of the sources is, or will be; raises BrokenTemplate."""
     template = read_template(options.template_path)
-    chosen = _chosen(template, effective_parameters(template, options.parameters))
+    chosen = _chosen(template, effective_parameters(template, options.parameters, options.local_parameters))
     name = f"{digest(_sources(options, template))}{_suffix(chosen)}"
     return options.cache_dir / "lambent" / name
 

@@ -24,6 +24,8 @@ LOCAL_PARAMETERS = {
     "WorkerImageUri": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/lambent-worker:local",
     "WebhookTrustedHosts": "localhost",
 }
+# Lambda's bound of an event source's MaximumConcurrency.
+LEAST_CONCURRENCY = 2
 # A minute of waiting on AWS becomes a second here; see `StackOptions.retry_scale`.
 DEFAULT_RETRY_SCALE = 1 / 60
 
@@ -38,7 +40,7 @@ class StackOptions:
     template : str                template file, relative to `root`
     state_dir : Path              where stack.json, logs and scratch folders go
     port : int                    port of the HTTP door; 0 takes any free one
-    parameters : dict             template parameters to override, beside LOCAL_PARAMETERS
+    parameters : dict             template parameters to override, beside `local_parameters`
     retry_scale : float           part of AWS's waiting time before a retry that is really waited: what is left
                                   of an SQS visibility timeout after a failed record, and the pause before an
                                   asynchronous invocation is tried again; 1 waits as AWS does
@@ -69,6 +71,14 @@ class StackOptions:
     kill_grace_s: float = 30.0
     sam_deploy: bool = False
     is_iam_enforced: bool = True
+
+    @property
+    def local_parameters(self) -> dict[str, str]:
+        """What the template is told here: `LOCAL_PARAMETERS`, and that queues have the environments that there are.
+
+        Were there fewer than ``QueueConcurrency`` says, the places that are left to other tenants would be missing.
+        """
+        return {**LOCAL_PARAMETERS, "QueueConcurrency": str(max(LEAST_CONCURRENCY, self.max_environments))}
 
     @property
     def template_path(self) -> Path:

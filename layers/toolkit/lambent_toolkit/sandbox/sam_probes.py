@@ -32,6 +32,7 @@ class Probe:
 PROBES = {
     "PredictFunction": Probe("predict.png.json", (200,)),
     "JobsFunction": Probe("jobs.models.json", (200, 401, 403)),
+    "SortFunction": Probe("sort.not_json.json"),
     "PreprocessFunction": Probe("preprocess.not_an_image.json"),
     "InferFunction": Probe("infer.malformed.json"),
     "DispatchFunction": Probe("dispatch.not_json.json"),

@@ -37,8 +37,16 @@ def read_template(path: Path) -> dict[str, Any]:
     return dict(template)
 
 
-def effective_parameters(template: dict[str, Any], overrides: dict[str, str]) -> dict[str, str]:
+def effective_parameters(
+    template: dict[str, Any], overrides: dict[str, str], local: Mapping[str, str] = LOCAL_PARAMETERS
+) -> dict[str, str]:
     """Return what a template's parameters are set to here, beside its own defaults.
+
+    Parameters
+    ----------
+    template
+    overrides   by whoever starts the stack; they win
+    local       of every stack on this machine, where the template has them
 
     Raises
     ------
@@ -48,7 +56,7 @@ def effective_parameters(template: dict[str, Any], overrides: dict[str, str]) ->
     if unknown := sorted(set(overrides) - declared):
         known = ", ".join(sorted(declared)) or "none"
         raise BrokenTemplate(f"the template has no parameter {', '.join(unknown)}; it has {known}")
-    return {name: value for name, value in LOCAL_PARAMETERS.items() if name in declared} | overrides
+    return {name: value for name, value in local.items() if name in declared} | overrides
 
 
 def build_parameters(template: dict[str, Any]) -> set[str]:
