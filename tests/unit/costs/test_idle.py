@@ -25,7 +25,7 @@ def test_polling_is_five_pollers_of_three_polls_a_minute_for_each_queue() -> Non
     lines = idle_lines(CPU_STACK)
 
     polling = lines[0]
-    polls = 4 * 5 * 3 * 60 * 24 * 30
+    polls = 5 * 5 * 3 * 60 * 24 * 30
     assert polling.usd == pytest.approx((polls - 1_000_000) * 0.40e-6)
     assert polling.usd_unfree == pytest.approx(polls * 0.40e-6)
 
