@@ -1,7 +1,9 @@
 """What a tenant waits alone, and while another one floods: HTTP, uploads, calls for later and batches; p50 and p95.
 
 The flood lies in the queues when the quiet tenant begins; that of HTTP, as fast as it is answered or refused, goes on
-beside it. Both share this machine's processors and the one process of its storage, as no two tenants do on AWS.
+beside it. Both share this machine's processors and the one process of its storage, as no two tenants do on AWS. So the
+quiet tenant is measured a third time, beside processes that only compute, as many as a function has environments: what
+is slower beside the flood than beside these is for want of fairness, the rest for want of processors.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from harness import ROOT, demo_stack
 
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.tables import plain_table
+from lambent_toolkit.sandbox.options import StackOptions
 from lambent_toolkit.sandbox.stack_info import StackInfo
 from lambent_toolkit.tenants.directory import Tenants
 
@@ -29,6 +32,7 @@ QUIET, NOISY = "quiet", "noisy"
 COUNTS = {"HTTP": 60, "uploads": 20, "calls for later": 20, "batches": 5}
 FLOOD = {"uploads": 700, "calls for later": 300, "batches": 20}
 SENDERS = 4
+ENVIRONMENTS = StackOptions.max_environments
 WARM_UP_S = 3.0  # until the flood has as many environments as it gets
 PICTURE = (ROOT / "events/bodies/seven.png").read_bytes()
 PNG = {"Content-Type": "image/png"}
@@ -116,6 +120,27 @@ def wait(is_done: Callable[[], bool]) -> None:
         sleep(0.02)
 
 
+@contextmanager
+def computing(count: int) -> Iterator[None]:
+    """Keep so many processes busy with nothing of the stack's."""
+    processes = [get_context("spawn").Process(target=compute, daemon=True) for _ in range(count)]
+    for each in processes:
+        each.start()
+    sleep(WARM_UP_S)
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.terminate()
+            each.join()
+
+
+def compute() -> None:
+    """Compute until this process is ended."""
+    while True:
+        sum(range(100_000))
+
+
 def times_s(act: Callable[[], Any], count: int) -> list[float]:
     """Return how long each of so many took, one after the other."""
     taken = []
@@ -143,7 +168,7 @@ def flooded(stack: StackInfo, noisy: Door, kind: str, scale: float) -> Iterator[
         for done in [pool.submit(act) for _ in range(max(1, round(FLOOD[kind] * scale)))]:
             done.result()
     yield
-    wait(lambda: not any(depth(stack, queue) for queue in ("upload", "infer", "batch")))
+    wait(lambda: not any(depth(stack, queue) for queue in ("upload", "preprocess", "infer", "batch")))
 
 
 def call_on(url: str, key: str) -> None:
@@ -167,7 +192,8 @@ def depth(stack: StackInfo, queue: str) -> int:
 
 def main(scale: float) -> None:
     """Measure each kind of work idle and flooded, and print the table."""
-    table = plain_table("work", "n", "idle p50", "p95", "flood p50", "p95", "p95 / idle", right=(1, 2, 3, 4, 5, 6))
+    titles = ("work", "n", "idle p50", "p95", "computing p50", "p95", "flood p50", "p95", "/ idle", "/ computing")
+    table = plain_table(*titles, right=tuple(range(1, len(titles))))
     with demo_stack(is_throttled=True) as stack:
         quiet, noisy = Door(stack, QUIET), Door(stack, NOISY)
         wait(lambda: quiet.predict().is_success)
@@ -181,10 +207,13 @@ def main(scale: float) -> None:
             count = max(2, round(COUNTS[kind] * scale))
             times_s(act, 2)
             idle = times_s(act, count)
+            with computing(ENVIRONMENTS):
+                beside = times_s(act, count)
             with flooded(stack, noisy, kind, scale):
                 busy = times_s(act, count)
-            told = [float(np.percentile(each, part)) for each in (idle, busy) for part in (50, 95)]
-            table.add_row(kind, str(count), *(f"{each * 1000:.0f} ms" for each in told), f"{told[3] / told[1]:.1f}")
+            told = [float(np.percentile(each, part)) for each in (idle, beside, busy) for part in (50, 95)]
+            ratios = (f"{told[5] / told[at]:.1f}" for at in (1, 3))
+            table.add_row(kind, str(count), *(f"{each * 1000:.0f} ms" for each in told), *ratios)
     screen().print(table)
 
 
