@@ -26,6 +26,7 @@ from lambent.errors import (
     Unavailable,
 )
 from lambent.services.refer_answer import ReferAnswerService
+from lambent.services.run_call import MOST_ATTEMPTS
 from lambent.services.show_job import view
 from lambent.services.show_result import ShowResultService
 from lambent_toolkit.fakes import FakeLinkMaker
@@ -116,6 +117,53 @@ def test_a_store_that_is_away_brings_the_message_back() -> None:
     with pytest.raises(Unavailable):
         runner(world).run(TENANT, job.job_id)
     world.data.before_call = lambda _operation, _key: None
+    runner(world).run(TENANT, job.job_id)
+
+    assert only_job(world).state is JobState.SUCCEEDED
+
+
+def killing_calls(world: World) -> list[None]:
+    """Let the process die with each computing that follows; return a list that grows with each."""
+    runner(world)  # loads nothing yet: golden vectors are not the call's
+    begun: list[None] = []
+
+    def die(inputs: object) -> None:
+        begun.append(None)
+        raise Crash
+
+    world.loader.answer = die
+    return begun
+
+
+def test_a_call_is_begun_a_bounded_number_of_times_whichever_of_its_messages_comes() -> None:
+    """Each process dies with it, and the sweep finds nothing waiting: it sends another message, with new receives."""
+    world = published()
+    job = later(world).accept(TENANT, call(), idempotency_key=None)
+    begun = killing_calls(world)
+    deaths = 0
+
+    while not only_job(world).state.is_terminal and deaths < 4 * MOST_ATTEMPTS:
+        world.infer_queue.sent.clear()
+        for _ in range(4):
+            try:
+                runner(world).run(TENANT, job.job_id)
+            except Crash:
+                deaths += 1
+        sweep(world)
+
+    ended = only_job(world)
+    assert (ended.state, ended.attempts, deaths, len(begun)) == (JobState.FAILED, *[MOST_ATTEMPTS] * 3)
+    assert (ended.error["code"], ended.error["limit"]) == ("processing_gave_up", MOST_ATTEMPTS)
+    assert outcome(world).error == ended.error
+
+
+def test_an_outcome_that_was_written_counts_however_often_the_call_was_begun() -> None:
+    world = published()
+    job = later(world).accept(TENANT, call(), idempotency_key=None)
+    runner(world)._decide(only_job(world))  # and died before it ended the job
+    key = (TENANT, job.job_id)
+    world.jobs.jobs[key] = replace(world.jobs.jobs[key], attempts=MOST_ATTEMPTS)
+
     runner(world).run(TENANT, job.job_id)
 
     assert only_job(world).state is JobState.SUCCEEDED

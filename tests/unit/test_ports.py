@@ -655,6 +655,21 @@ def test_a_job_whose_record_has_expired_does_not_come_back_as_half_a_row(jobs) -
     assert created(jobs).job_id == "job-1"
 
 
+def test_attempts_at_a_call_are_counted_while_it_runs_and_not_beyond_its_end(jobs) -> None:
+    created(jobs)
+    open_states = (JobState.QUEUED, JobState.RUNNING)
+
+    for attempts in (1, 2):
+        at = f"2027-01-01T00:00:0{attempts}.000Z"
+        assert jobs.transition(TENANT, "job-1", JobState.RUNNING, allowed=open_states, at=at, attempts=attempts)
+    running = jobs.get(TENANT, "job-1")
+    jobs.transition(TENANT, "job-1", JobState.FAILED, allowed=open_states, at=CLOCK.now())
+
+    assert (running.state, running.attempts, running.updated_at) == (JobState.RUNNING, 2, "2027-01-01T00:00:02.000Z")
+    assert not jobs.transition(TENANT, "job-1", JobState.RUNNING, allowed=open_states, at=CLOCK.now(), attempts=3)
+    assert jobs.get(TENANT, "job-1").attempts == 2
+
+
 def test_a_batch_job_and_heals_are_remembered(jobs) -> None:
     created(jobs)
 

@@ -309,6 +309,7 @@ def _job(row: dict[str, Any], progress: tuple[ShardProgress, ...]) -> Job:
         kind=JobKind(row.get("kind", JobKind.BATCH)),
         expires_at_s=int(row["expires_at"]),
         heals=int(row.get("heals", 0)),
+        attempts=int(row.get("attempts", 0)),
         priority=int(row.get("priority", DEFAULT_PRIORITY)),
         next_shard=int(row.get("next_shard", 0)),
         is_open="open_pk" in row,

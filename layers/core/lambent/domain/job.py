@@ -61,6 +61,7 @@ class Job:
     deadline_s    when the job ends with what it has, in seconds since 1970
     request_key   where the whole request lies, if it is too large for the record; its input is only there
     parent        the job of which this one repeats what failed
+    attempts      calls: how often somebody has begun to answer it, by whichever of its messages
     told          by which ways its end was told, where not all of them could be gone at once
     is_open       whether something is left to do for it: to run, to collect, to tell
     """
@@ -82,6 +83,7 @@ class Job:
     why: str | None = None
     batch_job_id: str | None = None
     heals: int = 0
+    attempts: int = 0
     error: dict[str, Any] | None = None
     estimate: dict[str, Any] | None = None
     receipt: dict[str, Any] | None = None
@@ -122,6 +124,7 @@ class Job:
             updated_at=self.created_at,
             batch_job_id=None,
             heals=0,
+            attempts=0,
             error=None,
             estimate=None,
             receipt=None,

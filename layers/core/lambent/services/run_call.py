@@ -11,12 +11,15 @@ from lambent.domain.job import Job
 from lambent.domain.job_states import JobState, states_before
 from lambent.domain.model import ModelChoice
 from lambent.domain.names import CALL_OUTCOME_FILE, job_key
-from lambent.errors import JobNotFound, LambentError, SourceGone
+from lambent.errors import JobNotFound, LambentError, ProcessingGaveUp, SourceGone
 from lambent.ports import Clock, JobStore, ObjectStore
 from lambent.services.answer_call import CallService
 from lambent.services.call_outcome import store_answer, write_outcome
 from lambent.services.finish_job import JobFinisher
 from lambent.services.predict import Timings
+
+# A message has five receives, of which the last ends the call; but the sweep sends one again whose message seems lost.
+MOST_ATTEMPTS = 10
 
 
 class RunCallService:
@@ -34,6 +37,8 @@ class RunCallService:
     def run(self, tenant: str, job_id: str) -> CallOutcome | None:
         """Answer one stored call and end its job; a call that has an outcome is only ended again.
 
+        A call that was begun as often as any may be, by whichever of its messages, is ended as given up.
+
         Returns
         -------
         the call's outcome, an answer or the permanent error that it met; None for a job that had ended before
@@ -48,10 +53,11 @@ class RunCallService:
             raise JobNotFound("The message belongs to no job.", field="job_id")
         if job.state.is_terminal:
             return None
-        self._jobs.transition(
-            tenant, job_id, JobState.RUNNING, allowed=states_before(JobState.RUNNING), at=self._clock.now()
-        )
-        outcome = self._existing(job) or self._decide(job)
+        if job.attempts < MOST_ATTEMPTS:
+            self._begin(job)
+            outcome = self._existing(job) or self._decide(job)
+        else:
+            outcome = self._existing(job) or self._keep(job, _failure(job, _begun_in_vain(job.attempts)))
         self._finisher.end_call(job, error=outcome.error)
         return outcome
 
@@ -66,8 +72,13 @@ class RunCallService:
         if job is None:
             raise JobNotFound("The message belongs to no job.", field="job_id")
         if not job.state.is_terminal:
-            failure = CallOutcome(error=error.to_dict(), model=job.model, version=job.version)
-            self._finisher.end_call(job, error=self._keep(job, failure).error)
+            self._finisher.end_call(job, error=self._keep(job, _failure(job, error)).error)
+
+    def _begin(self, job: Job) -> None:
+        """Note one more attempt, which may be the last that is heard of this process."""
+        allowed = [*states_before(JobState.RUNNING), JobState.RUNNING]
+        fields = {"attempts": job.attempts + 1}
+        self._jobs.transition(job.tenant, job.job_id, JobState.RUNNING, allowed=allowed, at=self._clock.now(), **fields)
 
     def _decide(self, job: Job) -> CallOutcome:
         """Write the outcome, unless another delivery of the message was first: then that one counts."""
@@ -104,3 +115,14 @@ class RunCallService:
         except SourceGone:
             return None
         return decode_json(body, CallOutcome, what="outcome")
+
+
+def _failure(job: Job, error: LambentError) -> CallOutcome:
+    return CallOutcome(error=error.to_dict(), model=job.model, version=job.version)
+
+
+def _begun_in_vain(attempts: int) -> ProcessingGaveUp:
+    return ProcessingGaveUp(
+        f"It was begun {attempts} times, and no attempt came to an end. The same call may succeed later.",
+        limit=attempts,
+    )
