@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from time import perf_counter
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure, say_failure
+from lambent_toolkit.cli.interrupts import insisting
 from lambent_toolkit.cli.screen import screen
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ def demo() -> None:
     from lambent_toolkit.demo.story import heading, play
 
     console = screen()
-    signal.signal(signal.SIGTERM, _end)
-    with ending_on_failure(), TemporaryDirectory(prefix="lambent-demo-") as folder:
+    # Both unwind the stack's and the folders' blocks.
+    with ending_on_failure(), _ending_on_sigterm(), TemporaryDirectory(prefix="lambent-demo-") as folder:
         heading(console, "The local stack: the real template, deployed on this machine")
         start = perf_counter()
         with own_stack(lambda text: console.print(f"  [dim]{text} …[/]")) as stack:
@@ -46,9 +48,8 @@ def demo() -> None:
                 raise typer.Exit(1) from exc
 
 
-def _end(_number: int, _frame: object) -> None:
-    """Let SIGTERM unwind the stack's and the folders' blocks, as Ctrl-C does."""
-    raise SystemExit(128 + signal.SIGTERM)
+def _ending_on_sigterm() -> AbstractContextManager[None]:
+    return insisting([signal.SIGTERM], lambda number: SystemExit(128 + number))
 
 
 def _keep_logs(stack: StackInfo) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -32,6 +33,8 @@ from lambent_toolkit.cli import (
     train,
     webhooks,
 )
+from lambent_toolkit.cli.failures import INTERRUPTED, say_failure
+from lambent_toolkit.cli.interrupts import interrupting
 
 
 class _Verbs(TyperGroup):
@@ -43,6 +46,15 @@ class _Verbs(TyperGroup):
             if (shown := name.encode("utf-8", "backslashreplace").decode()) != name:
                 raise typer.BadParameter(f"'{shown}' is not UTF-8: rename the file or the folder.", ctx)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run a verb; Ctrl-C ends it wherever it comes."""
+        try:
+            with interrupting():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as exc:
+            say_failure("Stopped.")
+            raise typer.Exit(INTERRUPTED) from exc
 
 
 app = typer.Typer(

@@ -5,21 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambent_toolkit.cli.failures import ending_on_failure
+from lambent_toolkit.cli.interrupts import insisting
 from lambent_toolkit.cli.key import find_signer
 from lambent_toolkit.cli.screen import screen
 from lambent_toolkit.cli.stack_option import takes_stack
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from lambent.ports import Signer
     from lambent_toolkit.sandbox.local_stack import StackProcess
     from lambent_toolkit.sandbox.stack_info import StackInfo
@@ -115,16 +114,9 @@ def _pinned(public_keys: list[Path] | None) -> dict[str, str]:
     return {"ModelPublicKeys": ",".join(read_public_key(path).parameter for path in public_keys)}
 
 
-@contextmanager
-def _signals_as_exit() -> Iterator[None]:
+def _signals_as_exit() -> AbstractContextManager[None]:
     """Let SIGTERM and a closed terminal unwind the stack as Ctrl-C does."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        raise typer.Exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, leave)
-    yield
+    return insisting([signal.SIGTERM, signal.SIGHUP, signal.SIGINT], lambda number: typer.Exit(128 + number))
 
 
 def _publish_demo(info: StackInfo, pinned: list[Path]) -> None:
