@@ -1,6 +1,7 @@
 """A batch's input into items: manifests, lists and prefixes."""
 
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from input_steps import DATA, HOME, put, read, refusal
 from builders import TENANT
 from lambent.contracts.batch_request import BatchInput, BatchRequest, InlineImage, ManifestItem
 from lambent.contracts.jobs import ShardItem
+from lambent.contracts.model import TextPreprocessing
 from lambent.errors import ManifestInvalid, RequestInvalid, SourceChanged, UrlRefused
 from lambent.services import gather_items, read_items
 from lambent.services.gather_items import SeenIds
@@ -143,6 +145,41 @@ def test_a_line_without_end_and_millions_of_blank_ones_are_refused(monkeypatch: 
 
     assert refusal(put("items.jsonl", b"\n" + b"x" * 200), uri=f"{HOME}items.jsonl").field == "line 2"
     assert "more than" in refusal(put("items.jsonl", b"\n" * 200), uri=f"{HOME}items.jsonl").detail
+
+
+@pytest.mark.parametrize(
+    ("item", "field"), [({"text": "x" * 200}, "text"), ({"row": {"a": "x" * 200}}, "row"), ({"uri": "x" * 200}, "uri")]
+)
+def test_a_long_line_is_for_pictures_only_and_its_refusal_names_line_limit_and_length(
+    monkeypatch: pytest.MonkeyPatch, item: dict[str, object], field: str
+) -> None:
+    monkeypatch.setattr(read_items, "MAX_LINE_BYTES_WITHOUT_PICTURE", 100)
+    picture = {"id": "b", "image": {"b64": "YWJj" * 50}}
+    lines = manifest({"id": "a", "uri": "a.png"}, picture, {"id": "c", **item})
+
+    error = refusal(put("items.jsonl", lines), uri=f"{HOME}items.jsonl")
+
+    (told,) = error.errors
+    assert (told["line"], told["code"], told["field"]) == (3, "manifest_invalid", field)
+    assert f"may have 100 bytes, this one has {len(lines.splitlines()[2])}" in told["detail"]
+    assert len(read(put("items.jsonl", manifest(picture)), uri=f"{HOME}items.jsonl")) == 1
+
+
+def test_a_text_of_33_mb_is_refused_as_a_line_when_the_batch_is_planned() -> None:
+    lines = manifest({"id": "a", "uri": "a.png"}, {"id": "b", "text": "x" * 33_000_000})
+
+    error = refusal(put("items.jsonl", lines), uri=f"{HOME}items.jsonl")
+
+    assert (error.errors[0]["line"], error.errors[0]["field"]) == (2, "text")
+
+
+def test_a_model_of_long_texts_gets_lines_as_long_as_they_may_be() -> None:
+    spec = TextPreprocessing(tokenizer_sha256="0" * 64, max_tokens=8, ids_input="ids", max_characters=1_000_000)
+    contract = SimpleNamespace(preprocessing=spec)
+
+    assert read_items._longest_line_bytes(contract) == 12_000_000
+    short = msgspec.structs.replace(spec, max_characters=10)
+    assert read_items._longest_line_bytes(SimpleNamespace(preprocessing=short)) == 1 << 20
 
 
 def test_a_manifest_that_was_overwritten_is_not_read_for_the_one_before() -> None:

@@ -70,6 +70,10 @@ def send(world: World, granted: GrantView, body: bytes, *, content_type: str = "
     return service.ingest(Upload(key, world.data.read(key).etag))
 
 
+def shower(world: World) -> ShowUploadService:
+    return ShowUploadService(grants=world.grants, data=world.data, clock=world.clock)
+
+
 def ready() -> World:
     world = World()
     world.publish()
@@ -105,7 +109,7 @@ def test_other_than_what_was_granted_is_an_error_object_and_not_retried(body, co
     world.clock.advance(wait_s)
 
     error = send(world, granted, body, content_type=content_type)
-    shown = ShowUploadService(grants=world.grants, data=world.data).show(TENANT, granted.id)
+    shown = shower(world).show(TENANT, granted.id)
 
     assert error is not None
     assert (error.code, world.infer_queue.sent, shown.state) == (code, [], "failed")
@@ -141,7 +145,7 @@ def test_a_grant_for_a_version_is_answered_by_that_version() -> None:
 def test_an_upload_is_pending_until_it_is_done() -> None:
     world = ready()
     granted = granter(world).grant(TENANT, wanted(picture()))
-    show = ShowUploadService(grants=world.grants, data=world.data)
+    show = shower(world)
 
     before = show.show(TENANT, granted.id)
     stem = granted.upload.fields["key"].replace("inbox/", "results/", 1)
@@ -153,10 +157,61 @@ def test_an_upload_is_pending_until_it_is_done() -> None:
     assert msgspec.json.decode(msgspec.json.encode(after))["result"] == {"label": "bright"}
 
 
+def renamed(granted: GrantView, ending: str) -> GrantView:
+    """Return the grant with a form that whoever sends it has changed."""
+    form = msgspec.structs.replace(granted.upload, fields={"key": granted.upload.fields["key"] + ending})
+    return msgspec.structs.replace(granted, upload=form)
+
+
+@pytest.mark.parametrize("sent", [None, "-2"], ids=["nothing was sent", "it was sent under another name"])
+@pytest.mark.parametrize("name", ["upload", "batch.jsonl"])
+def test_an_upload_that_never_comes_by_its_name_is_a_coded_failure_once_its_grant_has_ended(
+    sent: str | None, name: str
+) -> None:
+    world = ready()
+    granted = granter(world).grant(TENANT, wanted(picture(), name=name))
+    if sent is not None:
+        send(world, renamed(granted, sent), picture())
+
+    states = []
+    for wait_s in (0, GRANT_S + 300, 1):
+        world.clock.advance(wait_s)
+        states.append(shower(world).show(TENANT, granted.id).state)
+
+    assert states == ["pending", "pending", "failed"]
+    told = json.loads(bytes(shower(world).show(TENANT, granted.id).error))
+    assert (told["code"], told["source"], told["retryable"]) == ("source_gone", name, False)
+    assert repr(name) in told["detail"]
+
+
+def test_an_upload_that_came_in_time_is_pending_for_as_long_as_it_waits() -> None:
+    world = ready()
+    granted = granter(world).grant(TENANT, wanted(picture()))
+    send(world, granted, picture())
+
+    world.clock.advance(4 * 86_400)
+
+    assert shower(world).show(TENANT, granted.id).state == "pending"
+
+
+def test_what_came_by_its_name_is_told_whatever_came_by_another() -> None:
+    world = ready()
+    granted = granter(world).grant(TENANT, wanted(picture()))
+    send(world, renamed(granted, "-2"), picture())
+    send(world, granted, picture())
+    stem = granted.upload.fields["key"].replace("inbox/", "results/", 1)
+    world.data.objects[f"{stem}.json"] = b'{"label":"bright"}'
+    world.data.delete(granted.upload.fields["key"])
+
+    world.clock.advance(4 * 86_400)
+
+    assert shower(world).show(TENANT, granted.id).state == "done"
+
+
 def test_a_foreign_upload_answers_as_an_unknown_one() -> None:
     world = ready()
     granted = granter(world).grant(TENANT, wanted(picture()))
-    show = ShowUploadService(grants=world.grants, data=world.data)
+    show = shower(world)
 
     with pytest.raises(UploadNotFound) as foreign:
         show.show("other", granted.id)

@@ -60,6 +60,10 @@ class UploadGrant:
             "x-amz-checksum-sha256": b64encode(bytes.fromhex(self.sha256)).decode(),
         }
 
+    def has_ended(self, at_s: float) -> bool:
+        """Return whether nothing that is written at this time, seconds since 1970, is taken any more."""
+        return at_s > self.expires_at_s + _LATE_S
+
     def check(self, key: str, *, size_bytes: int, sha256: str, content_type: str, written_at_s: float) -> None:
         """Hold an object to its grant, whatever the store has let in.
 
@@ -72,7 +76,7 @@ class UploadGrant:
         """
         if key != self.key:
             raise UploadKeyInvalid("The grant of this upload is for another key; use its form as it is.", field="key")
-        if written_at_s > self.expires_at_s + _LATE_S:
+        if self.has_ended(written_at_s):
             raise UploadKeyInvalid(
                 f"The upload came after its grant had ended; a grant is good for {GRANT_S} seconds.", field="key"
             )

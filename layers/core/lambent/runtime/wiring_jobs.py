@@ -298,7 +298,7 @@ def show_upload_service() -> ShowUploadService:
 
     settings = load_settings(AroundSettings)
     grants = DynamoGrantStore(table(settings.table_name))
-    return ShowUploadService(grants=grants, data=parts.data(settings.data_bucket))
+    return ShowUploadService(grants=grants, data=parts.data(settings.data_bucket), clock=parts.CLOCK)
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from lambent.contracts.batch_request import BatchInput, ManifestItem
 from lambent.contracts.decoding import decode_json
 from lambent.contracts.jobs import ShardItem
-from lambent.contracts.model import ModelContract
+from lambent.contracts.model import ModelContract, TextPreprocessing
 from lambent.errors import ManifestInvalid, PayloadTooLarge, SourceGone, Unavailable
 from lambent.ports import Isolation, ObjectStore
 from lambent.services.check_batch import check_batch, check_kinds
@@ -24,6 +24,10 @@ from lambent.services.read_zip import zip_items
 
 MAX_MANIFEST_BYTES = 256 << 20
 MAX_LINE_BYTES = 32 << 20
+# Of a line that holds no picture: what a model makes of so long a text or row is a refusal, at fifty times its memory.
+MAX_LINE_BYTES_WITHOUT_PICTURE = 1 << 20
+# What a character may take in JSON, as two \\u escapes.
+_JSON_BYTES_PER_CHARACTER = 12
 _MOST_LINES = 2 * MAX_ITEMS
 
 
@@ -83,7 +87,8 @@ def _read(
     if (kind := format_of(source)) == "zip":
         return zip_items(data, key, etag=source.etag, tell=tell)
     if kind == "jsonl":
-        return _manifest_items(data, key, addresses, field=field, etag=source.etag)
+        longest = _longest_line_bytes(contract)
+        return _manifest_items(data, key, addresses, field=field, etag=source.etag, longest_bytes=longest)
     table = TableReader(contract, addresses, key=key, id_column=source.id_column)
     return _table_items(data, key, table.csv if kind == "csv" else partial(table.parquet, isolation), etag=source.etag)
 
@@ -145,14 +150,28 @@ def _prefix_items(data: ObjectStore, prefix: str, tell: Callable[[str], None]) -
 
 
 def _manifest_items(
-    data: ObjectStore, key: str, addresses: InputAddresses, *, field: str, etag: str | None
+    data: ObjectStore, key: str, addresses: InputAddresses, *, field: str, etag: str | None, longest_bytes: int
 ) -> Iterator[ShardItem]:
     def make(number: int, line: bytes) -> ShardItem:
         item = decode_json(line, ManifestItem, what=f"manifest line {number}")
+        if item.image is None and len(line) > longest_bytes:
+            raise ManifestInvalid(
+                f"A line without a picture may have {longest_bytes} bytes, this one has {len(line)}; shorten the item, "
+                "or put it into an object of its own and name its uri.",
+                field="text" if item.text is not None else "row" if item.row is not None else "uri",
+                limit=longest_bytes,
+                got=len(line),
+            )
         return _shard_item(item, number, addresses, manifest_key=key)
 
     with downloaded(data, key, field=field, etag=etag) as file:
         yield from gather_items(_lines(file), make, unit="line", what="manifest")
+
+
+def _longest_line_bytes(contract: ModelContract) -> int:
+    spec = contract.preprocessing
+    of_text = spec.max_characters * _JSON_BYTES_PER_CHARACTER if isinstance(spec, TextPreprocessing) else 0
+    return max(MAX_LINE_BYTES_WITHOUT_PICTURE, of_text)
 
 
 def _table_items(

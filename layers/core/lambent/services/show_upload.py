@@ -9,18 +9,22 @@ from lambent.domain.names import result_stem
 from lambent.domain.timestamps import to_timestamp
 from lambent.domain.uploads import UploadGrant, is_upload_id
 from lambent.errors import SourceGone, UploadNotFound
-from lambent.ports import GrantStore, ObjectStore
+from lambent.ports import Clock, GrantStore, ObjectStore
 
 
 class ShowUploadService:
     """Reads uploads of one tenant at a time."""
 
-    def __init__(self, *, grants: GrantStore, data: ObjectStore) -> None:
+    def __init__(self, *, grants: GrantStore, data: ObjectStore, clock: Clock) -> None:
         self._grants = grants
         self._data = data
+        self._clock = clock
 
     def show(self, tenant: str, upload_id: str) -> UploadView:
         """Return an upload with its result or error object, if there is one.
+
+        Of a grant that has ended, and under whose name nothing lies, neither will come: that is told as its failure,
+        whether nothing was sent or something under another name.
 
         Raises
         ------
@@ -33,8 +37,19 @@ class ShowUploadService:
             raise UploadNotFound("There is no such upload.", field="id")
         stem = result_stem(grant.key)
         result = self._read(f"{stem}.json")
-        error = self._read(f"{stem}.error.json") if result is None else None
+        error = (self._read(f"{stem}.error.json") or self._never_came(grant)) if result is None else None
         return _view(grant, result, error)
+
+    def _never_came(self, grant: UploadGrant) -> msgspec.Raw | None:
+        if not grant.has_ended(self._clock.epoch_s()) or self._data.etag(grant.key) is not None:
+            return None
+        name = grant.key.rpartition("/")[2]
+        error = SourceGone(
+            f"Nothing lies under the name that was announced, {name!r}, and the grant has ended. Ask for one again, "
+            "and send its form as it is.",
+            field="key",
+        )
+        return msgspec.Raw(msgspec.json.encode({"source": name, **error.to_dict()}))
 
     def _read(self, key: str) -> msgspec.Raw | None:
         try:

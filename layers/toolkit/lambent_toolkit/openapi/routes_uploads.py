@@ -92,7 +92,9 @@ def _show() -> Route:
         parts={"id": "uploadId"},
         tag=TAG["name"],
         summary="What became of an upload",
-        description="Another tenant's id answers exactly as one that does not exist.",
+        description="Another tenant's id answers exactly as one that does not exist. An upload under whose name "
+        "nothing lies 20 minutes after it was granted is `failed` with the code `source_gone`: nothing was sent, or it "
+        "was sent under another name.",
         answers={200: json_answer("The upload.", ref("UploadView"), pending)},
         errors=(errors.UploadNotFound,),
         samples=[samples.curl_json("get", f"/uploads/{UPLOAD_ID}")],

@@ -53,6 +53,11 @@ _RESAMPLING = {
 # A request's pictures together, in multiples of the largest single one: 700 bytes may be a picture of 16 million
 # pixels, which takes a quarter of a second to decode, and a request has room for a thousand of them.
 _REQUEST_PICTURES = 4
+# Of a WebP half as many pixels as of others are taken: each costs 16 bytes of memory instead of 8, for libwebp's
+# canvas, its bytes, Pillow's picture of them and the one that is resized.
+_WEBP_COST = 2
+# Rows of a picture of 16-bit grey that are turned into 8 bits at a time.
+_BAND_ROWS = 256
 _Size = tuple[int, int]
 
 
@@ -176,7 +181,11 @@ def _check_webp_canvas(picture: bytes, limits: Limits) -> None:
         width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (6, 8))
     else:
         return
-    _check_size(width, height, 1, limits)
+    _check_size(width, height, 1, _webp_pixels(limits))
+
+
+def _webp_pixels(limits: Limits) -> int:
+    return limits.max_pixels // _WEBP_COST
 
 
 def _header_pixels(picture: bytes) -> int:
@@ -194,17 +203,18 @@ def _frames(image: Image.Image) -> int:
 
 
 def _check_pixels(image: Image.Image, limits: Limits) -> None:
-    _check_size(image.width, image.height, _frames(image), limits)
+    limit = _webp_pixels(limits) if image.format == "WEBP" else limits.max_pixels
+    _check_size(image.width, image.height, _frames(image), limit)
 
 
-def _check_size(width: int, height: int, frames: int, limits: Limits) -> None:
+def _check_size(width: int, height: int, frames: int, limit: int) -> None:
     pixels = width * height * frames
-    if pixels > limits.max_pixels:
+    if pixels > limit:
         times = f" in {frames} frames" if frames > 1 else ""
         raise ImageTooLargeDecoded(
-            f"The image has {width} x {height} pixels{times}, at most {limits.max_pixels} are taken.",
+            f"The image has {width} x {height} pixels{times}, at most {limit} are taken of its format.",
             field="image",
-            limit=limits.max_pixels,
+            limit=limit,
             got=pixels,
         )
 
@@ -235,12 +245,12 @@ def _decode_scaled(
 def _decode_fully(image: Image.Image, spec: ImagePreprocessing, orientation: int) -> Image.Image:
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion clips at 255 instead of scaling.
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+        image = _in_8_bits(image)
     mode = "L" if spec.channels == 1 else "RGB"
-    upright = image.convert("RGBA" if image.has_transparency_data else mode)
+    upright = _converted(image, "RGBA" if image.has_transparency_data else mode)
     turn = _TURNS.get(orientation)
     if turn is not None:
-        upright = upright.transpose(turn)
+        upright = _in_place_of(upright, upright.transpose(turn))
     small = _fit(upright, (spec.width, spec.height), spec)
     if small.mode == "RGBA":
         # Laid over the background when it is small already: the memory of a large picture is paid once.
@@ -248,6 +258,25 @@ def _decode_fully(image: Image.Image, spec: ImagePreprocessing, orientation: int
         background.alpha_composite(small)
         small = background
     return small if small.mode == mode else small.convert(mode)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    grey = np.empty((image.height, image.width), dtype=np.uint8)
+    for top in range(0, image.height, _BAND_ROWS):
+        band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height)))
+        grey[top : top + _BAND_ROWS] = np.asarray(band).astype(np.uint32) >> 8
+    return _in_place_of(image, Image.fromarray(grey))
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    # Pillow copies what has the mode already.
+    return image if image.mode == mode else _in_place_of(image, image.convert(mode))
+
+
+def _in_place_of(image: Image.Image, made: Image.Image) -> Image.Image:
+    """Return what was made of a picture, whose own pixels are let go: of a large one there is no room for three."""
+    image.close()
+    return made
 
 
 def _fit(image: Image.Image, size: _Size, spec: ImagePreprocessing) -> Image.Image:
