@@ -17,7 +17,6 @@ from lambent.errors import ModelFormatRefused, ModelIntegrityFailed, ModelSignat
 from lambent.services.check_signature import SignatureCheck
 from lambent_toolkit.modelkit.signing import FileSigner
 
-RANDOM = random.Random(SEED)
 FLIPS, TRUNCATIONS = 2000, 200
 # What a lane reads of a version; model.keras has a lane of its own.
 LITE_FILES = ("manifest.json", "contract.json", "model.tflite", "golden.npz")
@@ -46,30 +45,32 @@ def check_refused(world: World, ref: ModelRef, *, file: str = "model.tflite") ->
     return refusal.value
 
 
-def spoil(world: World, ref: ModelRef, times: int, change: Callable[[bytes], bytes]) -> None:
+def spoil(world: World, ref: ModelRef, times: int, change: Callable[[random.Random, bytes], bytes]) -> None:
     """Change a random file of a version, look that it is refused, and put it back; many times."""
+    print(f"replay: LAMBENT_FAULTS_SEED={SEED}")
+    chance = random.Random(SEED)
     for _ in range(times):
-        name = RANDOM.choice(LITE_FILES + KERAS_FILES)
+        name = chance.choice(LITE_FILES + KERAS_FILES)
         key = ref.key(name)
         kept = world.store.objects[key]
-        world.store.objects[key] = change(kept)
+        world.store.objects[key] = change(chance, kept)
         check_refused(world, ref, file="model.keras" if name in KERAS_FILES else "model.tflite")
         world.store.objects[key] = kept
 
 
-def flip_a_bit(body: bytes) -> bytes:
-    changed, bit = bytearray(body), RANDOM.randrange(len(body) * 8)
+def flip_a_bit(chance: random.Random, body: bytes) -> bytes:
+    changed, bit = bytearray(body), chance.randrange(len(body) * 8)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
 
 
-def cut(body: bytes) -> bytes:
-    return body[: RANDOM.randrange(len(body))]
+def cut(chance: random.Random, body: bytes) -> bytes:
+    return body[: chance.randrange(len(body))]
 
 
 @pytest.mark.parametrize(("times", "change"), [(FLIPS, flip_a_bit), (TRUNCATIONS, cut)])
 def test_every_flipped_bit_and_every_truncation_is_refused_unparsed_and_the_version_before_serves(
-    world: World, times: int, change: Callable[[bytes], bytes]
+    world: World, times: int, change: Callable[[random.Random, bytes], bytes]
 ) -> None:
     good, bad = world.publish(), world.publish()
 

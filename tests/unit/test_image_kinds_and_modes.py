@@ -14,8 +14,14 @@ from lambent.domain.preprocessing.image import decode_image
 from lambent.errors import ImageCorrupt, ImageFormatUnsupported, ImageTooLargeDecoded, MediaTypeUnsupported
 
 LIMITS = Limits(max_input_bytes=1_000_000, max_pixels=1_000_000)
-RNG = np.random.default_rng(11)
-SCENE = Image.fromarray(RNG.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def noise(height: int, width: int) -> Image.Image:
+    """Return a picture of these pixels, the same in every test."""
+    return Image.fromarray(np.random.default_rng(11).integers(0, 255, (height, width, 3), dtype=np.uint8))
+
+
+SCENE = noise(12, 16).resize((320, 240), Image.Resampling.BICUBIC)
 
 
 def spec(height: int = 2, width: int = 2, channels: int = 3, **changes: object) -> ImagePreprocessing:
@@ -146,7 +152,7 @@ def test_pictures_stand_upright_whichever_way_they_are_decoded(decode: str, fit:
 
 @pytest.mark.parametrize("size", [(300, 100), (100, 300), (101, 99), (7, 1), (1, 1)])
 def test_cropping_keeps_proportions_and_the_centre(size: tuple[int, int]) -> None:
-    image = Image.fromarray(RNG.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+    image = noise(size[1], size[0])
 
     pixels = decode_image(encode(image), spec(33, 50, fit="crop"), LIMITS)
 

@@ -30,7 +30,6 @@ from lambent_toolkit.modelkit.importing.signature import tflite_signature
 TESTS = Path(__file__).parents[2]
 FLEX = TESTS / "fixtures/foreign/flex.tflite"
 HONEST = sorted(set(TESTS.rglob("*.tflite")) - {FLEX})
-RANDOM = random.Random(SEED)
 CHANGES = 3_000
 # Calls of functions, which a second is far more than enough for.
 MOST_CALLS = 2_000_000
@@ -102,14 +101,15 @@ def test_an_operator_of_tensorflow_is_refused_by_its_name() -> None:
 
 
 def test_a_changed_file_is_refused_with_a_code_or_passes_and_nothing_else_comes_out() -> None:
-    seeds = [file.read_bytes() for file in HONEST] + [detector()]
+    print(f"replay: LAMBENT_FAULTS_SEED={SEED}")
+    chance, seeds = random.Random(SEED), [file.read_bytes() for file in HONEST] + [detector()]
 
     for _ in range(CHANGES):
-        body = bytearray(RANDOM.choice(seeds))
-        for _ in range(RANDOM.randrange(1, 4)):
-            width = RANDOM.choice((1, 2, 4))
-            at = RANDOM.randrange(len(body) - width)
-            body[at : at + width] = RANDOM.choice((b"\xff" * width, b"\0" * width, RANDOM.randbytes(width)))
+        body = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(1, 4)):
+            width = chance.choice((1, 2, 4))
+            at = chance.randrange(len(body) - width)
+            body[at : at + width] = chance.choice((b"\xff" * width, b"\0" * width, chance.randbytes(width)))
         try:
             check_tflite(bytes(body))
         except LambentError as error:
@@ -151,13 +151,14 @@ def test_the_detections_of_tflite_itself_are_served(tmp_path: Path) -> None:
 def test_options_of_a_detection_that_are_cut_or_changed_are_refused_or_within_bounds() -> None:
     from flatbuffers import flexbuffers
 
-    honest = flexbuffers.Dumps(OPTIONS)
+    print(f"replay: LAMBENT_FAULTS_SEED={SEED}")
+    chance, honest = random.Random(SEED), flexbuffers.Dumps(OPTIONS)
 
     for _ in range(CHANGES):
         body = bytearray(honest)
-        body[RANDOM.randrange(len(body))] = RANDOM.randrange(256)
+        body[chance.randrange(len(body))] = chance.randrange(256)
         try:
-            values = read_detection_options(bytes(body[: RANDOM.randrange(len(body) // 2, len(body) + 1)]))
+            values = read_detection_options(bytes(body[: chance.randrange(len(body) // 2, len(body) + 1)]))
         except Malformed:
             continue
         assert 1 <= values["max_classes_per_detection"] <= values["num_classes"] <= 100_000
