@@ -50,6 +50,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "label history": (MODEL, "live"),
     "audit list": (),
     "audit verify": (),
+    "audit anchor": ("--bucket", "none-of-the-stacks"),
     "status": (),
     "logs": ("predict",),
     "publish": ("lite", "--force", "--why", "never measured"),

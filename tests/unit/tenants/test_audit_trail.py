@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import CliRunner
 
@@ -27,6 +28,7 @@ from lambent.errors import Misconfigured, VersionImmutable
 from lambent.services.webhook_secret import WebhookSecretService
 from lambent_toolkit.cli.main import app
 from lambent_toolkit.fakes import FakeClock
+from lambent_toolkit.tenants.anchors import Anchors
 from lambent_toolkit.tenants.errors import HeadInvalid, TrailBroken
 from lambent_toolkit.tenants.rows import TenantRows
 from lambent_toolkit.tenants.trail import Trail
@@ -339,3 +341,95 @@ def test_the_verbs_list_and_verify(
     ]
     assert (verified.exit_code, verified.stdout.strip()) == (0, str(own.head()))
     assert broken.exit_code == 146
+
+
+@pytest.fixture
+def bucket(table: DynamoTable) -> str:
+    """Return a bucket that keeps what it has."""
+    return locked_bucket("anchors", mode="COMPLIANCE")
+
+
+def locked_bucket(name: str, *, mode: str | None, is_lockable: bool = True) -> str:
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(
+        Bucket=name,
+        ObjectLockEnabledForBucket=is_lockable,
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+    )
+    if mode is not None:
+        rule = {"DefaultRetention": {"Mode": mode, "Days": 3650}}
+        s3.put_object_lock_configuration(
+            Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+        )
+    return name
+
+
+def write_anew(table: DynamoTable, size: int) -> None:
+    """Put another trail in place of the one that is there, as whoever may write the table can."""
+    for row in table.query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": "TRAIL"})["Items"]:
+        table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
+    for number in range(1, size + 1):
+        DynamoTrail(table).write(replace(entry(number), by="eve"), [])
+
+
+def audit(folder: Path, stack: Any, *words: str) -> Any:
+    """Run a verb on a machine that has noted nothing."""
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("lambent_toolkit.stacks.find.find_stack", lambda _choice: stack)
+        return CliRunner().invoke(app, ["audit", *words])
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_a_trail_that_is_written_anew_is_found_by_an_anchor_from_any_machine(
+    table: DynamoTable, stack: Any, bucket: str, tmp_path: Path, size: int, hidden: bool
+) -> None:
+    for number in (1, 2, 3):
+        DynamoTrail(table).write(entry(number), [])
+    anchored = audit(tmp_path / "one", stack, "anchor", "--bucket", bucket)
+    DynamoTrail(table).write(entry(4), [])
+    good = audit(tmp_path / "two", stack, "verify", "--bucket", bucket)
+    if hidden:
+        s3 = boto3.client("s3", region_name=REGION)
+        (kept,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+        s3.delete_object(Bucket=bucket, Key=kept["Key"])
+
+    write_anew(table, size)
+    alone, held = (audit(tmp_path / f"{each}", stack, "verify", *each) for each in ((), ("--bucket", bucket)))
+
+    assert (anchored.exit_code, good.exit_code, alone.exit_code, held.exit_code) == (0, 0, 0, 146)
+    assert "Held to 1 anchors, the first of" in good.stderr
+    assert "line 3 is not the one that was noted" in held.stderr
+    assert audit(tmp_path / "three", stack, "anchor", "--bucket", bucket).exit_code == 146
+
+
+def test_what_is_anchored_cannot_be_removed_and_an_anchor_made_twice_is_one(
+    table: DynamoTable, stack: Any, bucket: str, tmp_path: Path
+) -> None:
+    DynamoTrail(table).write(entry(1), [])
+
+    first, second = (audit(tmp_path, stack, "anchor", "--bucket", bucket) for _ in range(2))
+
+    s3 = boto3.client("s3", region_name=REGION)
+    kept = s3.list_object_versions(Bucket=bucket)["Versions"]
+    for each in kept:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+    assert first.stdout == second.stdout == f"{DynamoTrail(table).head()}\n"
+    assert [each.head for each in Anchors(s3, bucket, table="t").all()] == [DynamoTrail(table).head()]
+    assert Anchors(s3, bucket, table="another").all() == []
+
+
+@pytest.mark.parametrize(("mode", "is_lockable"), [(None, False), (None, True), ("GOVERNANCE", True)])
+def test_a_bucket_that_does_not_keep_what_it_has_takes_no_anchor(
+    table: DynamoTable, stack: Any, tmp_path: Path, mode: str | None, is_lockable: bool
+) -> None:
+    name = locked_bucket("loose", mode=mode, is_lockable=is_lockable)
+
+    refused = audit(tmp_path, stack, "anchor", "--bucket", name)
+
+    assert refused.exit_code == 148
+    assert "COMPLIANCE" in refused.stderr
+    assert "Contents" not in boto3.client("s3", region_name=REGION).list_objects_v2(Bucket=name)

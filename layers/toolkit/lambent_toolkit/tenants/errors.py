@@ -8,7 +8,8 @@ TenantError
 ├── QuotaInvalid      144   a quota is not of the form that a key may have
 ├── KeyClosed         145   a key is disabled, or has another in its place already
 ├── TrailBroken       146   the trail of changes is not whole
-└── HeadInvalid       147   what is said to be a head of the trail is none
+├── HeadInvalid       147   what is said to be a head of the trail is none
+└── AnchorsUnlocked   148   a bucket does not keep what is put there
 """
 
 from __future__ import annotations
@@ -66,3 +67,9 @@ class HeadInvalid(TenantError):
     """A text, or a file of heads, is no head of the trail."""
 
     exit_code = 147
+
+
+class AnchorsUnlocked(TenantError):
+    """A bucket for anchors of the trail does not keep what is put there."""
+
+    exit_code = 148

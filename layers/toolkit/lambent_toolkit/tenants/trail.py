@@ -7,6 +7,7 @@ ones to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -41,12 +42,13 @@ class Trail:
             found, _head = self._trail.lines()
         return [each.line for each in reversed(found) if each.line is not None][:count]
 
-    def verify(self, *, head: str | None = None) -> Head:
-        """Hold the trail to itself, to the head that was noted here and to one that is told; note its head.
+    def verify(self, *, head: str | None = None, anchored: Sequence[Head] = ()) -> Head:
+        """Hold the trail to itself, to the head that was noted here and to those that are told; note its head.
 
         Parameters
         ----------
-        head   as an earlier verification returned it
+        head       as an earlier verification returned it
+        anchored   heads that were kept elsewhere; see `lambent_toolkit.tenants.anchors`
 
         Raises
         ------
@@ -63,7 +65,7 @@ class Trail:
         except (TypeError, ValueError) as exc:  # values of kinds that no row of ours has
             raise TrailBroken(f"The trail is broken: a row of it holds what no change writes ({exc}).") from exc
         before = [noted[self._name]] if self._name in noted else []
-        if broken := breaks(found, stored, [*told, *before]):
+        if broken := breaks(found, stored, [*told, *anchored, *before]):
             more = f" (and {len(broken) - _MOST_BREAKS_TOLD} more)" if len(broken) > _MOST_BREAKS_TOLD else ""
             raise TrailBroken(f"The trail is broken: {'; '.join(broken[:_MOST_BREAKS_TOLD])}{more}.")
         self._note({**noted, self._name: stored or Head()})
