@@ -18,7 +18,7 @@ import pytest
 from builders import World, contract, picture, tell_shade
 from lambent.adapters.isolated_interpreter import IsolatedLoader
 from lambent.adapters.litert import PLATFORM, LiteInterpreterLoader
-from lambent.adapters.sacrificial_child import ForkedComputing
+from lambent.adapters.sacrificial_child import ForkedComputing, ForkedRehearsal
 from lambent.contracts.tensor_frames import decode_arrays, encode_arrays
 from lambent.errors import LambentError, ModelLoadFailed, ProcessingCrashed, TensorShapeMismatch, Unavailable
 from lambent.services.isolated_models import IsolatedModels
@@ -89,6 +89,35 @@ def test_every_way_to_end_a_process_is_told_as_a_final_error_of_the_input(act: C
     assert crash.value.got == told
     assert crash.value.is_final
     assert not crash.value.is_retryable
+
+
+def append_then(tries: Path, act: Callable[[], bytes], *, times: int) -> Callable[[], bytes]:
+    """Return what writes down that it was begun, and acts the first ``times``; then it answers."""
+
+    def begin() -> bytes:
+        with tries.open("a") as file:
+            file.write("x")
+        return act() if len(tries.read_text()) <= times else b"answered"
+
+    return begin
+
+
+def test_a_child_that_somebody_kills_condemns_no_input_before_a_second_one_is_killed_too(tmp_path: Path) -> None:
+    kill = signal_myself(signal.SIGKILL)
+
+    assert COMPUTING.run(append_then(tmp_path / "once", kill, times=1)) == b"answered"
+    ForkedRehearsal(timeout_s=PATIENCE_S, memory_bytes=None).run(append_then(tmp_path / "loading", kill, times=1))
+    with pytest.raises(ProcessingCrashed, match="SIGKILL"):
+        COMPUTING.run(append_then(tmp_path / "always", kill, times=9))
+
+    assert [(tmp_path / name).read_text() for name in ("once", "loading", "always")] == ["xx"] * 3
+
+
+def test_a_child_that_dies_by_itself_is_followed_by_no_other(tmp_path: Path) -> None:
+    with pytest.raises(ProcessingCrashed, match="SIGSEGV"):
+        COMPUTING.run(append_then(tmp_path / "tries", signal_myself(signal.SIGSEGV), times=1))
+
+    assert (tmp_path / "tries").read_text() == "x"
 
 
 def test_what_never_ends_is_ended_at_the_limit_that_holds_now() -> None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lambent.adapters.forked_child import Limits, resident_bytes, run_in_child
+from lambent.adapters.forked_child import Limits, Told, resident_bytes, run_in_child
 from lambent.errors import (
     BrokenArtifact,
     LambentError,
@@ -22,6 +22,7 @@ from lambent.errors import (
 )
 
 _RETURNED, _TOLD = b"r", b"t"
+_KILLED = "it died of SIGKILL"
 
 
 class ForkedRehearsal:
@@ -46,7 +47,7 @@ class ForkedRehearsal:
         BrokenArtifact    what ``act`` raised
         ModelLoadFailed   the child died, hung, ran out of memory, or raised anything else
         """
-        told = run_in_child(lambda: _attempt(act, BrokenArtifact), Limits(self._timeout_s, _room(self._memory_bytes)))
+        told = _try_out(lambda: _attempt(act, BrokenArtifact), Limits(self._timeout_s, _room(self._memory_bytes)))
         if told.body is not None:
             _judge(told.body)
         elif told.end is None:
@@ -78,7 +79,7 @@ class ForkedIsolation:
         ------
         ManifestInvalid   the child raised anything, died, hung, or ran out of memory or of room for its files
         """
-        told = run_in_child(lambda: _attempt(act, BrokenArtifact), self._limits)
+        told = _try_out(lambda: _attempt(act, BrokenArtifact), self._limits)
         if told.body is not None:
             answer = json.loads(told.body)
             if "failed" in answer or "refused" in answer:
@@ -111,7 +112,7 @@ class ForkedComputing:
         ProcessingCrashed   the child died, hung, ran out of memory, ended itself, or raised anything else
         """
         limits = Limits(self._limit_s(), _room(self._memory_bytes), is_quiet=True)
-        told = run_in_child(lambda: _answer(act), limits)
+        told = _try_out(lambda: _answer(act), limits)
         if told.body is None:
             if told.end is None:
                 raise _crashed(f"took more than {limits.timeout_s:.3g} s", limit=round(limits.timeout_s, 3))
@@ -122,6 +123,15 @@ class ForkedComputing:
         if "refused" in answer:
             raise restore_error(answer["refused"])
         raise _crashed(answer["failed"])
+
+
+def _try_out(tell: Callable[[], bytes], limits: Limits) -> Told:
+    """Return what a child tells. One that was killed is followed by a second one, whose end counts.
+
+    SIGKILL comes from others: the system's, which ran out of memory and chose this process, says nothing of the input.
+    """
+    told = run_in_child(tell, limits)
+    return run_in_child(tell, limits) if told.end == _KILLED else told
 
 
 def _unreadable(reason: str, *, limit: float | None = None) -> ManifestInvalid:
