@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lambent_toolkit.sandbox import usage_plans
 from lambent_toolkit.sandbox.usage_plans import ApiKey, ApiKeys, Plan, UsageMeter, read_plan
 
 DAY_S = 86_400
@@ -85,3 +86,40 @@ def test_a_key_in_steady_use_is_read_in_the_background_and_nobody_waits_for_it()
         return reads
 
     assert asyncio.run(steady()) == [1, 1, 2]
+
+
+class FailingStorage(OneKey):
+    """Answers until it does not any more."""
+
+    failure: Exception | None = None
+    is_silent = False
+
+    async def get(self, service: str, path: str) -> dict[str, Any]:
+        if self.failure is not None:
+            raise self.failure
+        if self.is_silent:
+            await asyncio.Event().wait()
+        return await super().get(service, path)
+
+
+@pytest.mark.parametrize("idle_s", [3.0, 4.5, 3600.0])
+@pytest.mark.parametrize("failure", [None, OSError("the storage is gone")])
+def test_a_key_that_was_known_stays_known_while_the_storage_is_silent_or_fails(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception | None, idle_s: float
+) -> None:
+    monkeypatch.setattr(usage_plans, "PATIENCE_S", 0.0)
+    aws, now = FailingStorage(), [100.0]
+    keys = ApiKeys(aws, "api", now_s=lambda: now[0])  # type: ignore[arg-type]
+
+    async def before_and_after() -> list[ApiKey | None]:
+        found = [await keys.find("secret")]
+        aws.failure, aws.is_silent = failure, True
+        for _ in range(3):
+            now[0] += idle_s
+            found.append(await keys.find("secret"))
+            await asyncio.sleep(0)
+        return found
+
+    found = asyncio.run(before_and_after())
+
+    assert [key and key.key_id for key in found] == ["k"] * 4

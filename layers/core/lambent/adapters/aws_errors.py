@@ -15,9 +15,12 @@ _PERMANENT = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "AuthorizationError",
         "InvalidMessageContents",
         "KeyTooLongError",
         "NoSuchBucket",
+        "QueueDoesNotExist",
         "ResourceNotFoundException",
         "ValidationException",
     }

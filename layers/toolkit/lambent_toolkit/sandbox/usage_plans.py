@@ -15,6 +15,8 @@ from lambent_toolkit.sandbox.aws_calls import AwsCalls
 REFRESH_S = 2.0
 OLDEST_S = 4.0
 UNKNOWN_KEY_REFRESH_S = 0.5
+# AWS's gateway knows its keys whatever is silent behind it; of a storage that is, no key can be taken away meanwhile.
+PATIENCE_S = 1.0
 PERIODS_S = {"DAY": 86_400, "WEEK": 604_800, "MONTH": 2_592_000}
 
 
@@ -92,14 +94,21 @@ class ApiKeys:
         self._keys: dict[str, ApiKey] = {}
         self._read_s = -math.inf
         self._refreshing: asyncio.Task[None] | None = None
+        self._begun_s = -math.inf
 
     async def find(self, value: str) -> ApiKey | None:
-        """Return the key with this value as it was 4 s ago at most; an unknown one is looked up twice a second."""
+        """Return the key with this value as it was 4 s ago at most; an unknown one is looked up twice a second.
+
+        While the storage is silent, or fails, a key that was known stays known.
+        """
         age_s = self._now_s() - self._read_s
-        if age_s > (OLDEST_S if value in self._keys else UNKNOWN_KEY_REFRESH_S):
-            await self.refresh()
-        elif age_s > REFRESH_S and value in self._keys and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self.refresh())
+        if value not in self._keys:
+            if age_s > UNKNOWN_KEY_REFRESH_S:
+                await asyncio.shield(self._begin_refresh())
+        elif age_s > REFRESH_S:
+            refreshing = self._begin_refresh()
+            if age_s > OLDEST_S:
+                await asyncio.wait([refreshing], timeout=max(0.0, self._begun_s + PATIENCE_S - self._now_s()))
         return self._keys.get(value)
 
     async def refresh(self) -> None:
@@ -109,6 +118,14 @@ class ApiKeys:
         finally:
             self._read_s = self._now_s()
             self._refreshing = None
+
+    def _begin_refresh(self) -> asyncio.Task[None]:
+        if self._refreshing is None:
+            self._begun_s = self._now_s()
+            self._refreshing = asyncio.create_task(self.refresh())
+            # Whoever waits for it is told of its failure; where nobody does, the next one tells.
+            self._refreshing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._refreshing
 
     async def _read(self) -> dict[str, ApiKey]:
         listed = await self._aws.get("apigateway", "/apikeys?includeValues=true")
