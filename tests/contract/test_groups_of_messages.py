@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SENDING = {"send", "send_all"}
 # Senders of something else, by the last word of what they are called.
-NOT_QUEUES = {"_sender", "sender", "http", "shards", "_shards", "self"}
+NOT_QUEUES = {"_sender", "sender", "http", "shards", "_shards", "self", "super"}
 
 
 def ungrouped(source: str) -> list[int]:
