@@ -143,7 +143,8 @@ def guard_is_on(stack: WellStack) -> None:
 @fault("queue-sources", "shop-infer is Disabled")
 def source_is_off(stack: WellStack) -> None:
     mappings = stack._mappings()
-    mappings[1]["State"] = "Disabled"
+    (infers,) = (each for each in mappings if each["FunctionArn"].endswith("infer"))
+    infers["State"] = "Disabled"
     tell(stack, "lambda", list_event_source_mappings={"EventSourceMappings": mappings})
 
 
