@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.domain.job import Job, JobKind
@@ -68,7 +68,7 @@ class SweepService:
         """
         report, started_s = SweepReport(), self._clock.epoch_s()
         self._backlogs.clear()
-        heads = _awake(self._jobs.open_heads(updated_before=self._clock.now()), self._is_late)
+        heads = list(self._jobs.open_heads(updated_before=self._clock.now()))
         first = int(started_s) * _SPREAD % max(1, len(heads))
         for number, head in enumerate([*heads[first:], *heads[:first]]):
             if self._clock.epoch_s() - started_s >= max_s:
@@ -147,18 +147,6 @@ class SweepService:
 
     def _before(self, seconds: int) -> str:
         return to_timestamp(self._clock.epoch_s() - seconds)
-
-
-def _awake(heads: Iterable[Job], is_late: Callable[[Job], bool]) -> list[Job]:
-    """Leave out all jobs of a tenant that wait for a place but the oldest: its end wakes the next."""
-    kept: list[Job] = []
-    asleep: dict[str, Job] = {}
-    for head in heads:
-        if is_late(head) or not head.waits_for_a_place:
-            kept.append(head)
-        elif head.tenant not in asleep or head.created_at < asleep[head.tenant].created_at:
-            asleep[head.tenant] = head
-    return [*kept, *asleep.values()]
 
 
 def _last_sign(job: Job) -> str:
