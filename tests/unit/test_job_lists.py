@@ -14,7 +14,6 @@ from lambent.adapters.dynamodb_table import DynamoTable
 from lambent.contracts.job_views import JobPage
 from lambent.contracts.paging import make_cursor
 from lambent.domain.job import JobKind
-from lambent.domain.job_list import JobPlace
 from lambent.domain.job_states import JobState
 from lambent.domain.timestamps import to_timestamp
 from lambent.errors import CursorInvalid, NameInvalid, RequestInvalid
@@ -62,19 +61,8 @@ def test_jobs_in_the_cpu_lane_are_a_tenants_planned_and_running_ones_of_that_lan
         store.create(replace(job, created_at=moment(number), state=state, lane=lane))
     fill(store, 1, tenant="other", state=JobState.RUNNING, lane="cpu")
 
-    assert catalogue.in_cpu_lane("acme") == {JobPlace(moment(0), "j00"), JobPlace(moment(1), "j01")}
+    assert catalogue.in_cpu_lane("acme") == {"j00", "j01"}
     assert catalogue.in_cpu_lane("nobody") == frozenset()
-
-
-def test_jobs_that_wait_to_begin_are_found_behind_a_place_the_oldest_first(ledger) -> None:
-    store, _ = ledger
-    catalogue = FakeJobCatalogue(store) if isinstance(store, FakeJobStore) else DynamoJobCatalogue(store._table)
-    fill(store, 6, state=JobState.PLANNED, lane="cpu")
-    store.transition("acme", "j03", JobState.RUNNING, allowed=frozenset({JobState.PLANNED}), at=moment(9))
-    fill(store, 2, tenant="other", state=JobState.PLANNED, lane="cpu")
-
-    assert catalogue.planned_after("acme", JobPlace(moment(1), "j01")) == ["j02", "j04", "j05"]
-    assert catalogue.planned_after("acme", JobPlace(moment(5), "j05")) == []
 
 
 def moment(index: int) -> str:

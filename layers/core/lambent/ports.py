@@ -296,17 +296,10 @@ class JobCatalogue(Protocol):
         """
         ...
 
-    def in_cpu_lane(self, tenant: str) -> frozenset[JobPlace]:
-        """Return a tenant's planned batch jobs of the CPU lane that have not ended, of its newest 250 jobs.
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
+        """Return the ids of a tenant's planned batch jobs of the CPU lane that have not ended, of its newest 250 jobs.
 
         An index answers, as for ``jobs``.
-        """
-        ...
-
-    def planned_after(self, tenant: str, place: JobPlace) -> list[str]:
-        """Return ids of a tenant's batch jobs of the CPU lane that nothing has begun of, the oldest first.
-
-        Of the 250 jobs that follow ``place``. An index answers, as for ``jobs``.
         """
         ...
 

@@ -387,17 +387,11 @@ class FakeJobCatalogue:
         page = rest[:limit]
         return JobList(page, place[page[-1].job_id] if len(rest) > limit else None)
 
-    def in_cpu_lane(self, tenant: str) -> frozenset[JobPlace]:
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
         """Return which of a tenant's jobs run, or are about to, on the CPU lane."""
-        return frozenset(self._places(tenant, JobState.PLANNED, JobState.RUNNING))
-
-    def planned_after(self, tenant: str, place: JobPlace) -> list[str]:
-        """Return which of the jobs that follow a place have not begun on the CPU lane, the oldest first."""
-        return [each.job_id for each in sorted(self._places(tenant, JobState.PLANNED)) if each > place]
-
-    def _places(self, tenant: str, *states: JobState) -> list[JobPlace]:
+        running = (JobState.PLANNED, JobState.RUNNING)
         jobs = [job for (owner, _), job in self.store.jobs.items() if owner == tenant]
-        return [JobPlace(job.created_at, job.job_id) for job in jobs if job.lane == "cpu" and job.state in states]
+        return frozenset(job.job_id for job in jobs if job.lane == "cpu" and job.state in running)
 
 
 def _summary(job: Job) -> JobSummary:

@@ -314,11 +314,15 @@ def sweep(product: Any) -> IsDone:
 
 def dead_upload(product: Any) -> IsDone:
     """Leave the message of an upload that is gone in a dead-letter queue; the sweep writes the failure."""
-    name, swept = f"{uuid4().hex}.png", sweep(product)
+    return _dead_upload(product, f"{uuid4().hex}.png", etag="e")
+
+
+def _dead_upload(product: Any, name: str, *, etag: str) -> IsDone:
+    swept = sweep(product)
     message = {
         "kind": "tensor", "schema_version": 1, "tenant": TENANT, "model": "digits", "version": 1,
         "tensor_key": "work/none.npz", "result_stem": f"results/{TENANT}/digits/{name}",
-        "source_key": f"inbox/{TENANT}/digits/{name}", "source_name": name, "source_etag": "e",
+        "source_key": f"inbox/{TENANT}/digits/{name}", "source_name": name, "source_etag": etag,
     }  # fmt: skip
     product.sqs.send_message(QueueUrl=product.info.queues["infer_dead_letter"], MessageBody=json.dumps(message))
 
@@ -326,6 +330,17 @@ def dead_upload(product: Any) -> IsDone:
         return swept() and product.read(f"results/{TENANT}/digits/{name}.error.json") is not None
 
     return is_done
+
+
+def dead_upload_that_is_there(product: Any) -> IsDone:
+    """Leave the message of an upload in a dead-letter queue, and nothing of its result; the sweep looks at it first."""
+    name = f"{uuid4().hex}.png"
+    key, result = f"inbox/{TENANT}/digits/{name}", f"results/{TENANT}/digits/{name}.json"
+    product.put(key, product.seven)
+    wait_for(lambda: product.read(result) is not None, what="the upload's result")
+    product.s3.delete_object(Bucket=product.data, Key=result)
+    etag = product.s3.head_object(Bucket=product.data, Key=key)["ETag"].strip('"')
+    return _dead_upload(product, name, etag=etag)
 
 
 def dead_request(product: Any) -> IsDone:

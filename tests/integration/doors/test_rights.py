@@ -118,7 +118,7 @@ CASES: dict[tuple[str, str], deeds.Deed] = {
     ("SweepRole", "SendAgain"): deeds.sweep_lost_call,
     ("SweepRole", "ReadDeadLetters"): deeds.dead_upload,
     ("SweepRole", "RecordDeadLetters"): deeds.dead_upload,
-    ("SweepRole", "LookAtUploads"): deeds.dead_upload,
+    ("SweepRole", "LookAtUploads"): deeds.dead_upload_that_is_there,
     ("SweepRole", "FailUploads"): deeds.dead_upload,
     ("SweepRole", "FailRequestsOfNoJob"): deeds.dead_request,
     ("JobsRole", "StopGpuJobs"): deeds.cancel_running_gpu_job,

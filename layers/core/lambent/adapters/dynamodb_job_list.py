@@ -40,29 +40,24 @@ class DynamoJobCatalogue:
                 break
         return JobList(found, place)
 
-    def in_cpu_lane(self, tenant: str) -> frozenset[JobPlace]:
+    def in_cpu_lane(self, tenant: str) -> frozenset[str]:
         """Return which of a tenant's newest jobs run, or are about to, on the CPU lane; see ports.JobCatalogue."""
-        rows = self._of_cpu_lane(tenant, JobState.PLANNED, JobState.RUNNING, ScanIndexForward=False)
-        return frozenset(JobPlace(row["created_at"], row["job_id"]) for row in rows)
-
-    def planned_after(self, tenant: str, place: JobPlace) -> list[str]:
-        """Return which jobs after a place have not begun on the CPU lane; see ports.JobCatalogue."""
-        rows = self._of_cpu_lane(tenant, JobState.PLANNED, ExclusiveStartKey=_start_key(tenant, place))
-        return [row["job_id"] for row in rows]
-
-    def _of_cpu_lane(self, tenant: str, *states: JobState, **where: Any) -> list[dict[str, Any]]:
-        named = {f":state{number}": state.value for number, state in enumerate(states)}
         with translate("job ledger"):
             page = self._table.query(
                 IndexName=INDEX,
                 KeyConditionExpression="tenant_pk = :tenant",
-                FilterExpression=f"lane = :lane AND #state IN ({', '.join(named)})",
+                FilterExpression="lane = :lane AND #state IN (:planned, :running)",
                 ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={":tenant": tenant_pk(tenant), ":lane": "cpu", **named},
+                ExpressionAttributeValues={
+                    ":tenant": tenant_pk(tenant),
+                    ":lane": "cpu",
+                    ":planned": JobState.PLANNED.value,
+                    ":running": JobState.RUNNING.value,
+                },
+                ScanIndexForward=False,
                 Limit=_MAX_ROWS_READ // 4,
-                **where,
             )
-        return list(page["Items"])
+        return frozenset(row["job_id"] for row in page["Items"])
 
     def _query(self, tenant: str, wanted: JobFilter, *, after: JobPlace | None, rows: int) -> dict[str, Any]:
         condition, values = "tenant_pk = :tenant", {":tenant": tenant_pk(tenant)}

@@ -56,8 +56,7 @@ class Job:
     priority      0 (lowest) to 9; may change while the job runs
     concurrency   CPU lane: how many shards are in flight at once at the highest priority
     next_shard    CPU lane: the first shard that was never sent
-    width         CPU lane: how many slots were open when that was last looked at: 0 while it waits for the end of
-                  another job of its tenant; None before, and in older records
+    width         CPU lane: how many slots were open when that was last looked at; None before, and in older records
     deadline_s    when the job ends with what it has, in seconds since 1970
     request_key   where the whole request lies, if it is too large for the record; its input is only there
     parent        the job of which this one repeats what failed
@@ -100,11 +99,6 @@ class Job:
     told: frozenset[str] = frozenset()
     webhook: WebhookOutcome | None = None
     progress: tuple[ShardProgress, ...] = field(default=())
-
-    @property
-    def waits_for_a_place(self) -> bool:
-        """Whether it is planned for the CPU lane and may not begin before another job of its tenant has ended."""
-        return self.lane == "cpu" and self.width == 0 and self.next_shard == 0 and not self.state.is_terminal
 
     @property
     def done(self) -> int:

@@ -6,7 +6,7 @@ A change of priority therefore counts from the next shard on, and a cancelled jo
 
 No tenant has all places of the lane, whatever its jobs' priority: an upload or a call of somebody else finds one at
 once, and does not wait for the end of a shard. Jobs of one tenant that run at the same time share its places; each has
-one at least, and where there are more jobs than places, the younger ones wait until one of the older ends.
+one at least, so that with more jobs than places it is the queue alone that lets others pass (fair queues).
 """
 
 from __future__ import annotations
@@ -32,21 +32,6 @@ def window(concurrency: int, priority: int) -> int:
     return max(1, -(-concurrency * (priority + 1) // (MAX_PRIORITY + 1)))
 
 
-def share(slots: int, *, jobs: int, older: int, places: int, has_begun: bool) -> int:
-    """Return how many of its slots a job has beside its tenant's other jobs of the lane.
-
-    Parameters
-    ----------
-    slots       of the job, were it alone
-    jobs        of the tenant, this one among them
-    older       how many of these were there before it
-    places      of the tenant
-    has_begun   whether a shard of it was sent: what has begun goes on, in one place at least
-
-    Returns
-    -------
-    int   0 for a job that waits for the end of another
-    """
-    if older >= places and not has_begun:
-        return 0
+def share(slots: int, jobs: int) -> int:
+    """Return how many of its slots a job has while so many of its tenant's jobs run, itself among them; at least 1."""
     return max(1, slots // jobs)

@@ -121,15 +121,6 @@ def not_planned(depth: QueueDepth) -> Waiting:
     )
 
 
-def behind_own_jobs(places: int) -> Waiting:
-    """Return why a planned job has not begun whose tenant has as many older ones on the CPU lane as it has places."""
-    return Waiting(
-        WaitCode.BEHIND_JOBS,
-        f"At least {_count(places, 'older job')} of yours, as many as one tenant has places for, are on the CPU lane; "
-        "this one begins when one of them ends.",
-    )
-
-
 def in_cpu_lane(depth: QueueDepth, *, concurrency: int) -> Waiting:
     """Return why nothing of a planned job, or of a call, runs on the CPU lane of so many execution environments."""
     if depth.waiting + depth.in_flight == 0:

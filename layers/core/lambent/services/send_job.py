@@ -43,6 +43,5 @@ class JobSender:
             return self._calls.depth().waiting > 0
         if self._batches.depth().waiting > 0:
             return True
-        # A planned batch of the CPU lane has its shards on the other queue, once it has begun.
-        has_shards = job.state is not JobState.QUEUED and not job.waits_for_a_place
-        return has_shards and self._calls.depth().waiting > 0
+        # A planned batch of the CPU lane has its shards on the other queue.
+        return job.state is not JobState.QUEUED and self._calls.depth().waiting > 0

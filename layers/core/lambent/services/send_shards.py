@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
 
 from lambent.contracts.messages import ShardMessage
 from lambent.domain.job import Job
-from lambent.domain.job_list import JobPlace
 from lambent.domain.shard_window import share, window
 from lambent.ports import JobCatalogue, JobStore, Queue
 
@@ -22,22 +20,10 @@ class ShardSender:
         self._catalogue = catalogue
         self._queue = queue
 
-    def slots(self, job: Job, *, ended: str | None = None) -> int:
-        """Return how wide a job's window is now: its own, shared with its tenant's other jobs of the CPU lane.
-
-        Parameters
-        ----------
-        ended   id of a job that has left the lane, which the list of jobs may not know yet
-        """
-        others = [place for place in self._catalogue.in_cpu_lane(job.tenant) if place.job_id not in (job.job_id, ended)]
-        places = job.concurrency or 1
-        return share(
-            window(places, job.priority),
-            jobs=1 + len(others),
-            older=sum(place < JobPlace(job.created_at, job.job_id) for place in others),
-            places=places,
-            has_begun=job.next_shard > 0,
-        )
+    def slots(self, job: Job) -> int:
+        """Return how wide a job's window is now: its own, shared with its tenant's other jobs of the CPU lane."""
+        others = self._catalogue.in_cpu_lane(job.tenant) - {job.job_id}
+        return share(window(job.concurrency or 1, job.priority), 1 + len(others))
 
     def fill(self, job: Job, slots: Iterable[int]) -> int:
         """Send a shard that was never sent in each of these slots, while there are any; return how many were sent.
@@ -53,13 +39,13 @@ class ShardSender:
             sent += 1
         return sent
 
-    def adjust(self, job: Job, *, ended: str | None = None) -> int:
+    def adjust(self, job: Job) -> int:
         """Fill the slots that came to a job by its priority or by another job's end; return how wide its window is.
 
         Slots that it has lost end with the shards that run in them. One that comes back before that is there twice
         until the job has no more shards to send.
         """
-        width = self.slots(job, ended=ended)
+        width = self.slots(job)
         is_changed = job.width != width and self._jobs.set_width(job.tenant, job.job_id, width, before=job.width)
         if is_changed and job.width is not None:
             self.fill(job, range(job.width, width))
@@ -70,23 +56,11 @@ class ShardSender:
         if job.lane == "cpu" and job.shards is not None:
             self.adjust(job)
 
-    def wake(self, before: Job) -> None:
-        """Begin with what waits for a place of its tenant's, after a job that has given one back.
-
-        One that is not found, because another job ends in this moment, begins with the next end, or with the sweep.
-        """
-        for job_id in self._catalogue.planned_after(before.tenant, JobPlace(before.created_at, before.job_id)):
-            job = self._jobs.head(before.tenant, job_id)
-            if job is not None and job.waits_for_a_place and self.adjust(job, ended=before.job_id) == 0:
-                return
-
     def send(self, job: Job, shards: Iterable[int], *, width: int, first_slot: int = 0) -> None:
         """Send shards in slots from ``first_slot`` on, beginning anew where the window ends."""
         bodies = (
             msgspec.json.encode(
-                ShardMessage(
-                    tenant=job.tenant, job_id=job.job_id, shard=shard, slot=(first_slot + number) % max(1, width)
-                )
+                ShardMessage(tenant=job.tenant, job_id=job.job_id, shard=shard, slot=(first_slot + number) % width)
             )
             for number, shard in enumerate(shards)
         )
@@ -108,8 +82,6 @@ class ShardSender:
         begun = {shard.shard for shard in job.progress}
         self.send(job, [shard for shard in range(job.next_shard) if shard not in begun], width=width)
         self.fill(job, range(job.next_shard, width))
-        if width == 0:  # once more: who has ended since has not seen that this one waits
-            self.adjust(replace(job, width=width))
 
     def revive(self, job: Job) -> None:
         """Send everything again that was sent once and has not ended, and fill the window."""

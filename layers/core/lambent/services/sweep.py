@@ -112,19 +112,14 @@ class SweepService:
         """Return whether a message of the job may still lie in a queue that nobody has come to the end of."""
         if _last_sign(job) < self._before(RETENTION_S):
             return False
-        place = (job.kind, job.state is JobState.QUEUED or job.waits_for_a_place)
+        place = (job.kind, job.state is JobState.QUEUED)
         if place not in self._backlogs:
             self._backlogs[place] = self._sender.has_backlog(job)
         return self._backlogs[place]
 
     def _revive(self, job: Job, report: SweepReport) -> None:
         heals = _heals_since_progress(job)
-        if job.waits_for_a_place:
-            # Whoever was to wake it may have been lost. That others of its tenant go on says nothing against it.
-            self._jobs.note_heal(job.tenant, job.job_id, job.heals, at=self._clock.now())
-            self._sender.send(job)
-            report.enqueued += 1
-        elif heals < _MAX_HEALS:
+        if heals < _MAX_HEALS:
             self._jobs.note_heal(job.tenant, job.job_id, heals + 1, at=self._clock.now())
             self._sender.send(job)
             report.enqueued += 1

@@ -51,8 +51,6 @@ class WhyWaitingService:
     def _reason(self, job: Job) -> Waiting:
         if job.kind is JobKind.BATCH and job.state is JobState.QUEUED:
             return waiting.not_planned(self._batches.depth())
-        if job.waits_for_a_place:
-            return waiting.behind_own_jobs(job.concurrency or 1)
         if job.kind is JobKind.CALL or job.lane == "cpu":
             return waiting.in_cpu_lane(self._calls.depth(), concurrency=self._cpu_concurrency)
         if self._lane is None:
