@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -101,7 +102,9 @@ def _odd_header(random: Random) -> Request:
 def _other_kind(random: Random) -> Request:
     kind = random.choice(_OTHER_KINDS)
     buffer = BytesIO()
-    Image.new("L" if kind != "MSP" else "1", (9, 9)).save(buffer, format=kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Pillow will not know IM any more
+        Image.new("L" if kind != "MSP" else "1", (9, 9)).save(buffer, format=kind)
     return send(buffer.getvalue(), random.choice(list(KINDS.values())))
 
 

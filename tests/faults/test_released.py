@@ -70,6 +70,13 @@ def differences(was: Any, now: Any, at: str = "") -> list[str]:
     return [] if was == now else [f"{at}: {was!r} -> {now!r}"]
 
 
+def now(was: Any) -> Any:
+    """Return an answer as it has to be today: an upload that never came is no more pending once its grant ended."""
+    if was.get("state") != "pending":
+        return was
+    return {**was, "state": "failed", "error": {"code": "source_gone", "retryable": False}}
+
+
 @pytest.mark.parametrize("release", RELEASED, ids=lambda release: release.name)
 @pytest.mark.parametrize("change", [as_it_was, with_later_fields], ids=lambda change: change.__name__)
 def test_answers_about_what_an_earlier_release_has_stored_are_the_same(
@@ -79,7 +86,7 @@ def test_answers_about_what_an_earlier_release_has_stored_are_the_same(
 
     told = {path: plane.send(Request("GET", path)).json for path in read(release, "answers.json")}
 
-    assert {path: differences(was, told[path]) for path, was in read(release, "answers.json").items()} == {
+    assert {path: differences(now(was), told[path]) for path, was in read(release, "answers.json").items()} == {
         path: [] for path in told
     }
     assert plane.take_crashes() == []

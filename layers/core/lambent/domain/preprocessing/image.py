@@ -250,6 +250,8 @@ def _decode_fully(image: Image.Image, spec: ImagePreprocessing, orientation: int
     upright = _converted(image, "RGBA" if image.has_transparency_data else mode)
     turn = _TURNS.get(orientation)
     if turn is not None:
+        upright.load()
+        vars(image).pop("_decoder", None)  # libwebp's canvases, which Pillow keeps beside the picture made of them
         upright = _in_place_of(upright, upright.transpose(turn))
     small = _fit(upright, (spec.width, spec.height), spec)
     if small.mode == "RGBA":
