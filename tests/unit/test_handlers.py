@@ -375,7 +375,18 @@ def test_a_store_that_is_away_is_a_503_with_retry_after(functions, monkeypatch: 
     assert (status, body["retryable"], headers["Retry-After"]) == (503, True, "1")
 
 
-def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions) -> None:
+@pytest.fixture
+def unmeasured(functions: Functions) -> Functions:
+    """Return the functions without what jobs have measured: on a slow machine they make shards of other sizes by it."""
+    table = boto3.resource("dynamodb", region_name=REGION).Table("table")
+    for row in table.scan()["Items"]:
+        if row["pk"].startswith("THROUGHPUT#"):
+            table.delete_item(Key={"pk": row["pk"], "sk": row["sk"]})
+    return functions
+
+
+def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(unmeasured: Functions) -> None:
+    functions = unmeasured
     for index, shade in enumerate((0, 255, 0)):
         functions.s3.put_object(Bucket="data", Key=f"inputs/acme/{index}.png", Body=picture(shade))
     lines = [json.dumps({"id": str(index), "uri": f"s3://data/inputs/acme/{index}.png"}) for index in range(3)]
@@ -407,7 +418,8 @@ def test_a_batch_over_http_runs_on_the_cpu_lane_to_its_end(functions: Functions)
     assert [json.loads(line)["label"] for line in part.splitlines()] == ["dark", "bright"]
 
 
-def test_results_and_errors_are_read_over_http_by_their_tenant_only(functions: Functions) -> None:
+def test_results_and_errors_are_read_over_http_by_their_tenant_only(unmeasured: Functions) -> None:
+    functions = unmeasured
     for index in range(3):
         body = b"not a picture" if index == 1 else picture(index)
         functions.s3.put_object(Bucket="data", Key=f"inputs/acme/read/{index}.png", Body=body)
