@@ -18,6 +18,7 @@ from plane import Answer, Plane, Request
 
 from builders import picture
 from lambent.adapters import clients
+from sdk_answers import error_answer
 
 SERVICES = ("s3", "dynamodb", "sqs")
 JSON = {"content-type": "application/json"}
@@ -79,29 +80,9 @@ class Outage:
             case "reset":
                 raise ConnectionClosedError(endpoint_url=request.url)
             case "broken":
-                return _refusal(request.url, 500, "InternalError")
+                return error_answer(request.url, 500, "InternalError")
             case _:
-                return _refusal(request.url, 503, "SlowDown")
-
-
-class _Raw:
-    """A body as the SDK reads it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self._content
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        content, self._content = self._content, b""
-        return content
-
-
-def _refusal(url: str, status: int, code: str) -> AWSResponse:
-    is_s3 = "s3" in url
-    content = f"<Error><Code>{code}</Code></Error>".encode() if is_s3 else body({"__type": code})
-    return AWSResponse(url, status, {"x-amzn-errortype": code}, _Raw(content))
+                return error_answer(request.url, 503, "SlowDown")
 
 
 @pytest.fixture(scope="module")

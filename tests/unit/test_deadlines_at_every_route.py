@@ -29,6 +29,7 @@ from test_handlers import REGION, Functions, functions
 from builders import picture
 from lambent.adapters import clients, time_budget
 from lambent.runtime import preload, time_left
+from sdk_answers import error_answer
 
 __all__ = ["functions"]  # the fixture
 # Two requests that go further than their routes' plain ones.
@@ -109,24 +110,9 @@ def answering(status: int, code: str, *, share: float) -> Callable[[Outage, str,
 
     def answer(outage: Outage, url: str, wait_s: float) -> AWSResponse:
         outage.spend(wait_s * share)
-        told = f"<Error><Code>{code}</Code></Error>" if "s3" in url else json.dumps({"__type": code})
-        return AWSResponse(url, status, {"x-amzn-errortype": code}, _Raw(told.encode()))
+        return error_answer(url, status, code)
 
     return answer
-
-
-class _Raw:
-    """A body as the SDK reads it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self._content
-
-    def read(self, *_: Any, **__: Any) -> bytes:
-        content, self._content = self._content, b""
-        return content
 
 
 FAULTS: dict[str, Callable[[Outage, str, float], Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,28 +10,19 @@ from lambent.contracts.tensor_frames import decode_arrays, encode_arrays
 from lambent.domain.preprocessing import Preprocessor, RawItem
 from lambent.ports import IsolatedComputing
 from lambent.services.load_model import ModelCache, ServedModel
+from lambent.services.wrapped_preprocessor import WrappedPreprocessor
 
 if TYPE_CHECKING:
     from lambent.contracts.tensor import Array
     from lambent.domain.model import ModelRef
 
 
-class IsolatedPreprocessor:
+class IsolatedPreprocessor(WrappedPreprocessor):
     """Prepares each item in a child process. Thread-safe where the computing is."""
 
     def __init__(self, preprocessor: Preprocessor, computing: IsolatedComputing) -> None:
-        self._preprocessor = preprocessor
+        super().__init__(preprocessor)
         self._computing = computing
-
-    @property
-    def accepted_media(self) -> tuple[str, ...]:
-        """As the preprocessor's."""
-        return self._preprocessor.accepted_media
-
-    @property
-    def item_name(self) -> str:
-        """As the preprocessor's."""
-        return self._preprocessor.item_name
 
     def prepare(self, item: RawItem) -> dict[str, Array]:
         """Return one item's arrays; raises InvalidInput: ProcessingCrashed if no process survives the item."""
@@ -45,10 +36,6 @@ class IsolatedPreprocessor:
             return b""
 
         self._computing.run(check)
-
-    def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """Return the batch of prepared items, put together here: by then they are arrays of the contract's shapes."""
-        return self._preprocessor.collate(prepared)
 
 
 class IsolatedModels:

@@ -13,6 +13,7 @@ from lambent.contracts.model import ModelContract
 from lambent.domain.preprocessing import Preprocessor, RawItem
 from lambent.ports import ComputingWatch, Interpreter
 from lambent.services.load_model import Models, ServedModel
+from lambent.services.wrapped_preprocessor import WrappedPreprocessor
 
 if TYPE_CHECKING:
     from lambent.contracts.tensor import Array
@@ -22,23 +23,13 @@ if TYPE_CHECKING:
 _TIMES_PROOF = 5
 
 
-class WatchedPreprocessor:
+class WatchedPreprocessor(WrappedPreprocessor):
     """Prepares within a limit of ``limit_s`` an item. Thread-safe."""
 
     def __init__(self, preprocessor: Preprocessor, watch: ComputingWatch, limit_s: float) -> None:
-        self._preprocessor = preprocessor
+        super().__init__(preprocessor)
         self._watch = watch
         self._limit_s = limit_s
-
-    @property
-    def accepted_media(self) -> tuple[str, ...]:
-        """As the preprocessor's."""
-        return self._preprocessor.accepted_media
-
-    @property
-    def item_name(self) -> str:
-        """As the preprocessor's."""
-        return self._preprocessor.item_name
 
     def prepare(self, item: RawItem) -> dict[str, Array]:
         """Return one item's arrays; raises InvalidInput."""
@@ -49,10 +40,6 @@ class WatchedPreprocessor:
         """Raise InvalidInput if the items are too much work for one request."""
         with self._watch.within(self._limit_s):
             self._preprocessor.check_together(items)
-
-    def collate(self, prepared: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        """Return the batch of prepared items, by then arrays of the contract's shapes."""
-        return self._preprocessor.collate(prepared)
 
 
 class _WatchedInterpreter:
